@@ -1,0 +1,110 @@
+"""NumPy's own reductions: cache-sized blocks, scratch memory used again, BLAS for the sums.
+
+No temporary is larger than a block, and the values are checked while they are in the cache.
+"""
+
+from collections.abc import Iterator
+from typing import Any
+
+import array_api_compat.numpy as xp
+import numpy as np
+
+from ._blocks import rows
+from ._checks import require_unit_interval
+from ._special import activate
+from ._typing import Activation, Array
+
+
+def overlap_sums(
+    pred: Array,
+    target: Array,
+    mask: Array | None,
+    *,
+    axis: tuple[int, ...],
+    dtype: Any,
+    checked: bool,
+    activation: Activation = None,
+    ignore_index: int | None = None,
+) -> tuple[Array, ...]:
+    """Return the sums of `dice_semimetric.overlap.overlap_sums`, block by block."""
+    labels = target.ndim < pred.ndim
+    if labels:
+        target = target[:, None]
+    shape = tuple(n for a, n in enumerate(pred.shape) if a not in axis)
+    total = np.zeros((4, *shape))
+    if labels or activation == "softmax":  # a block then holds all classes of one image
+        images: list[tuple[slice, ...]] = [(slice(b, b + 1),) for b in range(pred.shape[0])]
+        whole: tuple[int, ...] = (1,)
+    else:
+        images, whole = [()], ()
+    scratch = _Scratch(dtype)
+    numbers = np.arange(pred.shape[1])[:, None] if labels and pred.shape[1] > 1 else 1
+    for image in images:
+        arrays = [pred[image], target[image], _image(mask, image, pred.ndim)]
+        part = total[(slice(None), *image)]
+        for place, (x, y, m) in rows(xp, arrays, axis, whole=whole):
+            x = activate(xp, scratch.cast("pred", x), activation, axis=0)  # noqa: PLW2901
+            if labels:
+                m = _both(m, None if ignore_index is None else y != ignore_index)  # noqa: PLW2901
+                y = y == numbers  # noqa: PLW2901
+            y = scratch.cast("target", y)  # noqa: PLW2901
+            if m is not None:
+                x, y = np.where(m, x, 0), np.where(m, y, 0)  # noqa: PLW2901
+            if checked:
+                require_unit_interval(xp, x, "pred")
+                require_unit_interval(xp, y, "target")
+            block = part[(slice(None), *place)]
+            block += np.stack(list(_pair_sums(x, y, scratch))).reshape(block.shape)
+    return tuple(total.astype(dtype))
+
+
+def _pair_sums(x: Array, y: Array, scratch: "_Scratch") -> Iterator[Array]:
+    """Yield the four sums over the columns of two matrices."""
+    ones = scratch.ones(x.shape[1])
+    yield np.vecdot(x, ones)
+    yield np.vecdot(y, ones)
+    difference = np.subtract(x, y, out=scratch.empty("difference", x.shape))
+    yield np.vecdot(np.abs(difference, out=difference), ones)
+    yield np.vecdot(x, y)
+
+
+class _Scratch:
+    """Memory that the blocks share."""
+
+    def __init__(self, dtype: Any) -> None:
+        self._dtype = dtype
+        self._held: dict[str, Array] = {}
+
+    def empty(self, name: str, shape: tuple[int, ...]) -> Array:
+        """Return memory of that shape, as the last block left it."""
+        count = shape[0] * shape[1]
+        if name not in self._held or self._held[name].size < count:
+            self._held[name] = np.empty(count, self._dtype)
+        return self._held[name][:count].reshape(shape)
+
+    def ones(self, count: int) -> Array:
+        """Return a row of ones, to sum by BLAS."""
+        if "ones" not in self._held or self._held["ones"].size < count:
+            self._held["ones"] = np.ones(count, self._dtype)
+        return self._held["ones"][:count]
+
+    def cast(self, name: str, block: Array) -> Array:
+        """Return the block in the dtype of the sums; a copy only where it has another."""
+        if block.dtype == self._dtype:
+            return block
+        out = self.empty(name, block.shape)
+        np.copyto(out, block, casting="unsafe")
+        return out
+
+
+def _image(mask: Array | None, image: tuple[slice, ...], ndim: int) -> Array | None:
+    """Return the mask of one image, where the mask has a batch axis of its own."""
+    if mask is None or mask.ndim < ndim or mask.shape[0] == 1:
+        return mask
+    return mask[image]
+
+
+def _both(one: Array | None, other: Array | None) -> Array | None:
+    if one is None or other is None:
+        return other if one is None else one
+    return one & other

@@ -1,0 +1,138 @@
+"""Regional losses over a batch, (B, C, *spatial): activation, classes, aggregation."""
+
+from collections.abc import Sequence
+
+from ._aggregate import Classes, Per, Reduction, aggregate, class_indices, class_weights
+from ._namespace import namespace, require_choice
+from ._typing import Activation, Array, Smooth
+from .formulas import overlap_loss
+from .overlap import region_overlap
+
+
+def region_loss(
+    pred: Array,
+    target: Array,
+    *,
+    form: str = "dml1",
+    activation: Activation = None,
+    per: Per = "batch",
+    classes: Classes = "all",
+    ignore_index: int | None = None,
+    mask: Array | None = None,
+    weight: Sequence[float] | Array | None = None,
+    alpha: float = 0.5,
+    beta: float = 0.5,
+    gamma: float = 1.0,
+    focal_exponent: str = "paper",
+    log: bool = False,
+    smooth: Smooth = 0.0,
+    reduction: Reduction = "mean",
+) -> Array:
+    """Return a regional loss of a batch of predictions, for hard or soft labels.
+
+    Parameters
+    ----------
+    pred : Array
+        (B, C, *spatial), floating: probabilities, or logits if ``activation`` is given.
+    target : Array
+        Integer labels (B, *spatial) from 0 to C - 1, or soft labels of the shape of ``pred`` in a
+        floating dtype. With C = 1 the integer labels are the foreground mask: 0 or 1.
+    form : {"dml1", "dml2", "jml1", "jml2", "sdl", "sjl", "ctl", "stl", "cftl"}, optional
+        The loss; see the functions of these names.
+    activation : {None, "softmax", "sigmoid"}, optional
+        What makes probabilities of ``pred``; softmax runs over the class axis.
+    per : {"batch", "image", "class"}, optional
+        "batch" pools the pixels of the batch and averages the classes; "image" averages the
+        classes within each image, then the images; "class" averages the images within each class,
+        then the classes.
+    classes : {"all", "present"} or sequence of int, optional
+        The classes that count. "present": those with some target above 0 inside the mask, judged
+        over the batch for ``per="batch"`` and image by image otherwise.
+    ignore_index : int, optional
+        The integer label of pixels that do not count. With soft labels, use ``mask``.
+    mask : Array, optional
+        Boolean, (B, *spatial) or broadcast to the shape of ``pred``: the pixels that count.
+    weight : sequence of float or Array, optional
+        A factor for each of the C classes, applied before the reduction and not normalised.
+    alpha, beta : float, optional
+        Weights of false positives and false negatives, for ``ctl``, ``stl`` and ``cftl`` only.
+    gamma : float, optional
+        The focal term, for any form; 1 means none.
+    focal_exponent : {"paper", "code"}, optional
+        "paper" raises the loss to ``1 / gamma``, Eq. (33); "code" to ``gamma``, as the authors'
+        published code does.
+    log : bool, optional
+        Take ``-ln(1 - loss)`` of each class, with 1 - loss cut off at the machine epsilon.
+    smooth : float or tuple of float, optional
+        Added to the numerator and the denominator of the score 1 - loss as the paper writes it;
+        two values are for the numerator and the denominator.
+    reduction : {"mean", "sum", "none"}, optional
+        "none" returns (C,) for ``per="batch"`` and (B, C) otherwise, where classes that are not
+        present are 0.
+
+    Returns
+    -------
+    Array
+        The loss, in the library and on the device of ``pred``, in its floating dtype but at least
+        float32. It is 0 where nothing counts.
+
+    Raises
+    ------
+    TypeError
+        If an argument is no array or of a wrong dtype, or arrays are of two libraries.
+    ValueError
+        If shapes or devices do not fit, an option is unknown or out of its range, or a checked
+        value is; see `value_checks`.
+
+    See Also
+    --------
+    overlap_loss : From an overlap summed beforehand.
+
+    References
+    ----------
+    .. [1] Wang et al., "Dice Semimetric Losses", MICCAI 2023, Eqs. (1)-(4), (25)-(27), (33).
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from dice_semimetric import region_loss
+    >>> logits = np.zeros((1, 2, 4))
+    >>> soft = np.full((1, 2, 4), 0.5)
+    >>> float(region_loss(logits, soft, activation="softmax"))
+    0.0
+    >>> float(region_loss(logits, soft, activation="softmax", form="sdl"))
+    0.5
+    """
+    require_choice("per", per, ("batch", "image", "class"))
+    require_choice("reduction", reduction, ("mean", "sum", "none"))
+    xp = namespace(pred=pred, target=target, mask=mask)
+    table = region_overlap(
+        pred, target, activation=activation, ignore_index=ignore_index, mask=mask
+    )
+    num_classes = pred.shape[1]
+    indices = class_indices(classes, num_classes)
+    if indices is not None:
+        table = table.take(indices)
+    if per == "batch":
+        table = table.sum(axis=0)
+    values = overlap_loss(
+        table,
+        form=form,
+        alpha=alpha,
+        beta=beta,
+        gamma=gamma,
+        focal_exponent=focal_exponent,
+        log=log,
+        smooth=smooth,
+    )
+    if weight is not None:
+        factor = class_weights(xp, weight, values, num_classes)
+        if indices is not None:
+            factor = xp.stack([factor[i] for i in indices])
+        values = values * factor
+    if classes == "present":
+        kept = table.target > 0
+        values = xp.where(kept, values, xp.zeros_like(values))
+    else:
+        kept = xp.ones_like(values, dtype=xp.bool)
+    return aggregate(xp, values, kept, per=per, reduction=reduction, empty=0.0)

@@ -1,0 +1,190 @@
+"""The array libraries that the suite runs on, and the one list of what they cannot do.
+
+A test hands NumPy arrays to `Backend.run`, which moves them to the library, calls the function,
+asserts that the result is of that library and on that device, and gives NumPy arrays back.
+"""
+
+import dataclasses
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, nullcontext
+from importlib import import_module
+from typing import Any
+
+import numpy as np
+import pytest
+
+# (function, backend) -> why it does not run there. The README's table is made from this.
+UNSUPPORTED: dict[tuple[str, str], str] = {}
+
+
+@dataclasses.dataclass(frozen=True)
+class Backend:
+    """An array library on one device, in one mode."""
+
+    name: str
+    module: str
+    device: str | None = None
+    jit: bool = False
+    minimal: bool = False
+
+    @property
+    def eager(self) -> bool:
+        """Whether values may be looked at, so that bad ones raise."""
+        return not self.jit and self.name != "dask"
+
+    def unavailable(self) -> str | None:
+        """Return why the backend cannot run on this machine, or None."""
+        try:
+            module = import_module(self.module)
+        except ImportError:
+            return f"{self.module} is not installed"
+        if self.module == "cupy" and not module.cuda.is_available():
+            return "CuPy finds no GPU"
+        if self.device == "cuda" and not module.cuda.is_available():
+            return "PyTorch finds no GPU"
+        return None
+
+    def array(self, values: Any, dtype: Any = None) -> Any:
+        """Move a NumPy array to the library."""
+        values = np.asarray(values, dtype)
+        if self.module == "dask.array":
+            chunks = tuple(max(1, (n + 1) // 2) for n in values.shape)
+            return import_module("dask.array").from_array(values, chunks=chunks)
+        if self.module == "array_api_strict":
+            strict = import_module("array_api_strict")
+            return strict.asarray(values, device=strict.Device(self.device or "CPU_DEVICE"))
+        if self.module == "torch":
+            torch = import_module("torch")
+            return torch.tensor(values, device=self.device or "cpu")
+        if self.module == "jax":
+            return import_module("jax.numpy").asarray(values)
+        if self.module == "cupy":
+            return import_module("cupy").asarray(values)
+        return values
+
+    def numpy(self, array: Any) -> np.ndarray:
+        """Assert that the array is of this library and device, and move it to NumPy."""
+        self.assert_native(array)
+        if self.module == "torch":
+            torch = import_module("torch")
+            array = array.detach().cpu()
+            return (array.float() if array.dtype == torch.bfloat16 else array).numpy()
+        if self.module == "cupy":
+            return array.get()
+        if self.module == "dask.array":
+            return np.asarray(array.compute())
+        if self.module == "array_api_strict":
+            strict = import_module("array_api_strict")
+            return np.asarray(strict.to_device(array, strict.Device("CPU_DEVICE"))._array)
+        return np.asarray(array)
+
+    def assert_native(self, array: Any) -> None:
+        """Assert the library and device of a result."""
+        if self.module == "numpy":
+            assert isinstance(array, np.ndarray | np.generic), type(array)
+        elif self.module == "torch":
+            assert isinstance(array, import_module("torch").Tensor), type(array)
+            assert array.device.type == (self.device or "cpu")
+        elif self.module == "jax":
+            assert isinstance(array, import_module("jax").Array), type(array)
+        elif self.module == "cupy":
+            assert isinstance(array, import_module("cupy").ndarray), type(array)
+        elif self.module == "dask.array":
+            assert isinstance(array, import_module("dask.array").Array), type(array)
+        else:
+            strict = import_module("array_api_strict")
+            assert array.device == strict.Device(self.device or "CPU_DEVICE")
+
+    def run(self, function: Callable[..., Any], *args: Any, **options: Any) -> Any:
+        """Call the function on this library's arrays; arrays in the result come back as NumPy's."""
+        reason = UNSUPPORTED.get((getattr(function, "__name__", ""), self.name))
+        if reason is not None:
+            pytest.skip(f"{self.name}: {reason}")
+        with self.flags():
+            return _map_arrays(self.native(function, *args, **options), self.numpy)
+
+    def native(self, function: Callable[..., Any], *args: Any, **options: Any) -> Any:
+        """Call the function on this library's arrays and return what it returns."""
+        args = tuple(self._move(a) for a in args)
+        options = {k: self._move(v) for k, v in options.items()}
+        if self.jit:
+            return _jitted(function, args, options)
+        if self.module == "dask.array":
+            with _no_compute():
+                return function(*args, **options)
+        return function(*args, **options)
+
+    def flags(self) -> Any:
+        """Return the context of array-api-strict at its strictest, where this backend asks for it."""
+        if not self.minimal:
+            return nullcontext()
+        return import_module("array_api_strict").ArrayAPIStrictFlags(
+            boolean_indexing=False, data_dependent_shapes=False
+        )
+
+    def _move(self, value: Any) -> Any:
+        return self.array(value) if isinstance(value, np.ndarray) else value
+
+
+BACKENDS = [
+    Backend("numpy", "numpy"),
+    Backend("strict", "array_api_strict"),
+    Backend("strict-device1", "array_api_strict", device="device1"),
+    Backend("strict-minimal", "array_api_strict", minimal=True),
+    Backend("torch", "torch"),
+    Backend("torch-cuda", "torch", device="cuda"),
+    Backend("jax", "jax"),
+    Backend("jax.jit", "jax", jit=True),
+    Backend("dask", "dask.array"),
+    Backend("cupy", "cupy"),
+]
+
+
+def _map_arrays(value: Any, function: Callable[[Any], Any]) -> Any:
+    """Apply the function to every array in tuples and dataclasses."""
+    if isinstance(value, tuple):
+        return tuple(_map_arrays(v, function) for v in value)
+    if dataclasses.is_dataclass(value) and not isinstance(value, _Slot):
+        changed = {
+            f.name: _map_arrays(getattr(value, f.name), function) for f in dataclasses.fields(value)
+        }
+        return dataclasses.replace(value, **changed)  # type: ignore[type-var]
+    return function(value) if hasattr(value, "shape") else value
+
+
+def _jitted(function: Callable[..., Any], args: tuple[Any, ...], options: dict[str, Any]) -> Any:
+    """Call a function under jax.jit with its arrays traced and all else static."""
+    jax = import_module("jax")
+    traced = {k: v for k, v in options.items() if isinstance(v, jax.Array)}
+    static = {k: v for k, v in options.items() if k not in traced}
+    structure: list[Any] = []
+
+    def flat(arrays: Any, named: Any) -> list[Any]:
+        found: list[Any] = []
+        result = function(*arrays, **named, **static)
+        structure.append(_map_arrays(result, lambda a: _Slot(found.append(a), len(found) - 1)))
+        return found
+
+    leaves = jax.jit(flat)(args, traced)
+    return _map_arrays(structure[0], lambda slot: leaves[slot.index])
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class _Slot:
+    """The place of an array in the flat output of a jitted function."""
+
+    nothing: None
+    index: int
+    shape: tuple[()] = ()
+
+
+@contextmanager
+def _no_compute() -> Iterator[None]:
+    """Fail if Dask computes anything while a function should stay lazy."""
+    dask = import_module("dask")
+
+    def refuse(*_: Any, **__: Any) -> Any:
+        raise AssertionError("the function computed a Dask array")
+
+    with dask.config.set(scheduler=refuse):
+        yield

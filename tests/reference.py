@@ -1,0 +1,49 @@
+"""Slow, obvious float64 references, straight from the paper's equations."""
+
+import numpy as np
+
+Float = np.ndarray
+
+
+def sums(x: Float, y: Float) -> tuple[float, float, float, float]:
+    """Sum x, y, |x - y| and x y one pixel after the other."""
+    total = [0.0, 0.0, 0.0, 0.0]
+    for a, b in zip(np.ravel(x).astype(float), np.ravel(y).astype(float), strict=True):
+        total = [total[0] + a, total[1] + b, total[2] + abs(a - b), total[3] + a * b]
+    return tuple(total)
+
+
+def loss(name: str, x: Float, y: Float, alpha: float = 0.5, beta: float = 0.5) -> float:
+    """Return the loss of that name as the paper's equation has it; empty against empty is 0."""
+    x, y = np.ravel(x).astype(float), np.ravel(y).astype(float)
+
+    def norm(v: Float) -> float:
+        return float(np.sum(np.abs(v)))
+
+    inner = float(np.sum(x * y))
+    twice = norm(x + y) - norm(x - y)
+    numerator, denominator = {
+        "sdl": (2 * inner, norm(x) + norm(y)),
+        "sjl": (inner, norm(x) + norm(y) - inner),
+        "jml1": (twice, norm(x + y) + norm(x - y)),
+        "jml2": (norm(x * y), norm(x * y) + norm(x - y)),
+        "dml1": (twice, norm(x + y)),
+        "dml2": (2 * norm(x * y), 2 * norm(x * y) + norm(x - y)),
+        "stl": (inner, alpha * norm(x) + beta * norm(y) + (1 - alpha - beta) * inner),
+        "ctl": (
+            twice,
+            2 * alpha * norm(x) + 2 * beta * norm(y) + (1 - alpha - beta) * twice,
+        ),
+    }[name]
+    return 0.0 if denominator <= 0 else 1 - numerator / denominator
+
+
+def softmax(z: Float, axis: int = 1) -> Float:
+    """Return the softmax of float64 logits."""
+    e = np.exp(z.astype(float) - z.max(axis=axis, keepdims=True))
+    return e / e.sum(axis=axis, keepdims=True)
+
+
+def one_hot(label: Float, num_classes: int) -> Float:
+    """Return (B, C, *spatial) from (B, *spatial), a label outside 0..C-1 all zero."""
+    return np.stack([label == c for c in range(num_classes)], axis=1).astype(float)
