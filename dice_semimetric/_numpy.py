@@ -13,6 +13,7 @@ from ._blocks import rows
 from ._checks import require_unit_interval
 from ._special import activate
 from ._typing import Activation, Array
+from .overlap import both
 
 
 def overlap_sums(
@@ -45,7 +46,7 @@ def overlap_sums(
         for place, (x, y, m) in rows(xp, arrays, axis, whole=whole):
             x = activate(xp, scratch.cast("pred", x), activation, axis=0)  # noqa: PLW2901
             if labels:
-                m = _both(m, None if ignore_index is None else y != ignore_index)  # noqa: PLW2901
+                m = both(m, None if ignore_index is None else y != ignore_index)  # noqa: PLW2901
                 y = y == numbers  # noqa: PLW2901
             y = scratch.cast("target", y)  # noqa: PLW2901
             if m is not None:
@@ -61,11 +62,22 @@ def overlap_sums(
 def _pair_sums(x: Array, y: Array, scratch: "_Scratch") -> Iterator[Array]:
     """Yield the four sums over the columns of two matrices."""
     ones = scratch.ones(x.shape[1])
-    yield np.vecdot(x, ones)
-    yield np.vecdot(y, ones)
+    yield _dot(x, ones)
+    yield _dot(y, ones)
     difference = np.subtract(x, y, out=scratch.empty("difference", x.shape))
-    yield np.vecdot(np.abs(difference, out=difference), ones)
-    yield np.vecdot(x, y)
+    yield _dot(np.abs(difference, out=difference), ones)
+    yield _dot(x, y)
+
+
+def _dot(a: Array, b: Array, run: int = 4096) -> Array:
+    """Return the dot products of rows, by BLAS over short runs whose sums are added in float64.
+
+    One run over a whole block would lose a digit: BLAS adds up each of its few lanes in turn.
+    """
+    whole = a.shape[-1] // run * run
+    head_a, head_b = (v[..., :whole].reshape(*v.shape[:-1], -1, run) for v in (a, b))
+    head = np.vecdot(head_a, head_b).sum(axis=-1, dtype=np.float64)
+    return head + np.vecdot(a[..., whole:], b[..., whole:])
 
 
 class _Scratch:
@@ -102,9 +114,3 @@ def _image(mask: Array | None, image: tuple[slice, ...], ndim: int) -> Array | N
     if mask is None or mask.ndim < ndim or mask.shape[0] == 1:
         return mask
     return mask[image]
-
-
-def _both(one: Array | None, other: Array | None) -> Array | None:
-    if one is None or other is None:
-        return other if one is None else one
-    return one & other

@@ -288,7 +288,7 @@ def overlap_sums(
     pred = activate(xp, xp.astype(pred, dtype, copy=False), activation)
     if target.ndim < pred.ndim:
         target, kept = expand_labels(xp, target, pred.shape[1], ignore_index)
-        mask = kept if mask is None or kept is None else kept & mask
+        mask = both(kept, mask)
     target = xp.astype(target, dtype, copy=False)
     if mask is not None:
         zero = xp.zeros_like(pred)
@@ -299,6 +299,13 @@ def overlap_sums(
     difference = absolute(xp, pred - target)
     terms = (pred, target, difference, pred * target)
     return tuple(xp.sum(term, axis=axis) for term in terms)
+
+
+def both(one: Array | None, other: Array | None) -> Array | None:
+    """Return the pixels that two masks keep; None keeps all."""
+    if one is None or other is None:
+        return other if one is None else one
+    return one & other
 
 
 def expand_labels(

@@ -75,7 +75,7 @@ class Backend:
             return np.asarray(array.compute())
         if self.module == "array_api_strict":
             strict = import_module("array_api_strict")
-            return np.asarray(strict.to_device(array, strict.Device("CPU_DEVICE"))._array)
+            return np.asarray(array.to_device(strict.Device("CPU_DEVICE"))._array)
         return np.asarray(array)
 
     def assert_native(self, array: Any) -> None:
@@ -115,7 +115,7 @@ class Backend:
         return function(*args, **options)
 
     def flags(self) -> Any:
-        """Return the context of array-api-strict at its strictest, where this backend asks for it."""
+        """Return the context of array-api-strict at its strictest, if this backend asks for it."""
         if not self.minimal:
             return nullcontext()
         return import_module("array_api_strict").ArrayAPIStrictFlags(

@@ -1,0 +1,147 @@
+"""What the core says of input it cannot take: the argument, what was expected, what came."""
+
+import numpy as np
+import pytest
+from backends import BACKENDS, Backend
+
+from dice_semimetric import dml1, overlap, region_loss, region_overlap, value_checks
+
+X = np.full((2, 3, 4), 0.5)
+LABEL = np.zeros((2, 4), np.int64)
+
+
+@pytest.mark.parametrize("bad", [[0.5, 0.5], 0.5, "x", {"a": 1}])
+def test_no_array(bad) -> None:
+    with pytest.raises(TypeError, match="target must be an array of a library"):
+        dml1(X, bad)
+
+
+def test_two_libraries() -> None:
+    torch = pytest.importorskip("torch")
+    with pytest.raises(TypeError, match=r"one array library, got pred: numpy.*target: torch"):
+        dml1(X, torch.ones(2, 3, 4))
+
+
+def test_two_devices() -> None:
+    strict = pytest.importorskip("array_api_strict")
+    there = strict.asarray(X, device=strict.Device("device1"))
+    with pytest.raises(ValueError, match=r"one device, got pred: .*CPU.*target: .*device1"):
+        dml1(strict.asarray(X), there)
+
+
+def test_two_shapes(backend: Backend) -> None:
+    with pytest.raises(ValueError, match=r"one shape, got \(2, 3, 4\) and \(2, 3\)"):
+        backend.run(dml1, X, X[..., 0])
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf, -0.1, 1.1])
+@pytest.mark.parametrize("which", ["pred", "target"])
+def test_value_outside_the_unit_interval(backend: Backend, value: float, which: str) -> None:
+    bad = X.copy()
+    bad[1, 2, 3] = value
+    args = (bad, X) if which == "pred" else (X, bad)
+    if not backend.eager or backend.name in ("cupy", "torch-cuda"):
+        backend.run(overlap, *args)  # cannot be looked at, or not without being asked
+        return
+    with pytest.raises(ValueError, match=rf"{which} must lie in \[0, 1\], got"):
+        backend.run(overlap, *args)
+    with value_checks("never"):
+        backend.run(overlap, *args)
+
+
+def test_rounding_beyond_one_is_no_error(backend: Backend, dtype) -> None:
+    x = np.full((5,), np.nextafter(np.array(1, dtype), np.array(2, dtype)))
+    backend.run(overlap, x, x)
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf])
+@pytest.mark.parametrize("activation", ["softmax", "sigmoid"])
+def test_nan_logits(value: float, activation) -> None:
+    logits = np.zeros((2, 3, 4))
+    logits[0, 0, 0] = value
+    if activation == "sigmoid" and value == np.inf:
+        assert float(region_loss(logits, LABEL, activation=activation)) > 0
+        return
+    with (
+        np.errstate(invalid="ignore"),
+        pytest.raises(ValueError, match=r"pred must lie in \[0, 1\], got NaN"),
+    ):
+        region_loss(logits, LABEL, activation=activation)
+
+
+@pytest.mark.parametrize("bad", [-1, 3, 255])
+def test_label_out_of_range(backend: Backend, bad: int) -> None:
+    label = LABEL.copy()
+    label[0, 1] = bad
+    if not backend.eager or backend.name in ("cupy", "torch-cuda"):
+        return
+    with pytest.raises(ValueError, match=rf"labels from 0 to 2, got values from .*{abs(bad)}"):
+        backend.run(region_overlap, X, label)
+    with pytest.raises(ValueError, match=r"labels from 0 to 2 or be ignore_index=7"):
+        backend.run(region_overlap, X, label, ignore_index=7)
+    backend.run(region_overlap, X, label, ignore_index=bad)
+
+
+@pytest.mark.parametrize(
+    ("target", "message"),
+    [
+        (X[:, :2], r"got shape \(2, 2, 4\)"),
+        (X.astype(np.int64), r"got shape \(2, 3, 4\) and dtype .*int64"),
+        (X > 0, r"got shape \(2, 3, 4\) and dtype .*bool"),
+        (LABEL.astype(float), r"got shape \(2, 4\) and dtype .*float64"),
+        (LABEL[:1], r"got shape \(1, 4\)"),
+    ],
+)
+def test_neither_labels_nor_soft(backend: Backend, target, message: str) -> None:
+    with pytest.raises(ValueError, match=r"labels of shape \(2, 4\) or soft labels of.*" + message):
+        backend.run(region_loss, X, target)
+
+
+@pytest.mark.parametrize(
+    ("options", "error", "message"),
+    [
+        ({"form": "dice"}, ValueError, "form must be one of 'dml1'.*got 'dice'"),
+        ({"per": "pixel"}, ValueError, "per must be one of"),
+        ({"reduction": "avg"}, ValueError, "reduction must be one of"),
+        ({"activation": "tanh"}, ValueError, "activation must be one of"),
+        ({"classes": "some"}, ValueError, "classes must be one of 'all', 'present'"),
+        ({"classes": [3]}, ValueError, r"numbers from 0 to 2, got \[3\]"),
+        ({"classes": []}, ValueError, "at least one class"),
+        ({"weight": [1.0]}, ValueError, "each of the 3 classes, got shape"),
+        ({"alpha": 0.3}, ValueError, "alpha and beta are for"),
+        ({"form": "ctl", "alpha": -1.0}, ValueError, "alpha must be at least 0, got -1"),
+        ({"gamma": 0.0}, ValueError, "gamma must be above 0"),
+        ({"smooth": -1.0}, ValueError, "smooth must be at least 0"),
+        ({"focal_exponent": "other"}, ValueError, "focal_exponent must be one of"),
+        ({"mask": np.ones((2, 4))}, TypeError, "mask must be of dtype bool, got .*float64"),
+        ({"mask": np.ones((5, 4), bool)}, ValueError, r"mask must broadcast to shape \(2, 3, 4\)"),
+        ({"ignore_index": 0}, ValueError, "ignore_index is for integer targets; use mask"),
+    ],
+)
+def test_options(options: dict, error: type[Exception], message: str) -> None:
+    with pytest.raises(error, match=message):
+        region_loss(X, X, **options)
+
+
+@pytest.mark.parametrize("axis", [3, -4, (0, 0), (0, -3), 1.5])
+def test_axis(axis) -> None:
+    with pytest.raises((ValueError, TypeError), match=r"axis|float"):
+        dml1(X, X, axis=axis)
+
+
+def test_integer_prediction_of_a_region() -> None:
+    with pytest.raises(TypeError, match="pred must be of a floating dtype, got int64"):
+        region_loss(X.astype(np.int64), LABEL)
+
+
+def test_checks_mode() -> None:
+    with pytest.raises(ValueError, match="mode must be one of"), value_checks("sometimes"):
+        pass
+
+
+@pytest.mark.parametrize("backend_", [b for b in BACKENDS if b.jit], ids=lambda b: b.name)
+def test_checks_never_break_a_jitted_function(backend_: Backend) -> None:
+    if backend_.unavailable():
+        pytest.skip(backend_.unavailable())
+    with value_checks("always"):
+        backend_.run(dml1, X * 3, X)
