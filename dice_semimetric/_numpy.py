@@ -11,9 +11,9 @@ import numpy as np
 
 from ._blocks import rows
 from ._checks import require_unit_interval
+from ._pairs import both
 from ._special import activate
 from ._typing import Activation, Array
-from .overlap import both
 
 
 def overlap_sums(

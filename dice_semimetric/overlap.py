@@ -1,30 +1,21 @@
 """The Overlap statistic: the four sums that every regional loss and score is a formula on."""
 
-from dataclasses import dataclass, fields
-from typing import Any, Self
+from dataclasses import dataclass
+from typing import ClassVar, Self
 
-from ._checks import checks_apply, require_labels, require_unit_interval
+from ._additive import Additive
+from ._checks import checks_apply
 from ._kernels import accelerated
-from ._namespace import (
-    constant,
-    is_boolean,
-    is_floating,
-    is_integer,
-    namespace,
-    normalize_axis,
-    require_choice,
-    require_floating,
-    require_mask,
-    sum_dtype,
-)
-from ._special import absolute, activate
+from ._namespace import constant, namespace, normalize_axis, sum_dtype
+from ._pairs import probabilities, require_pair, require_region
+from ._special import absolute
 from ._typing import Activation, Array, Axis, DType
 
 Sums = tuple[Array, Array, Array, Array]
 
 
 @dataclass(frozen=True)
-class Overlap:
+class Overlap(Additive):
     """The sums over pixels of a prediction x and a target y: all that the regional losses need.
 
     Overlaps add up: ``a + b`` is the overlap of both sets of pixels, so blocks, images, cases and
@@ -54,26 +45,12 @@ class Overlap:
     2.0
     """
 
+    _sums: ClassVar = ("pred", "target", "difference", "product")
+
     pred: Array
     target: Array
     difference: Array
     product: Array
-
-    def __add__(self, other: Any) -> Self:
-        """Return the overlap of both sets of pixels."""
-        if isinstance(other, int) and other == 0:  # where sum() starts
-            return self
-        if not isinstance(other, Overlap):
-            return NotImplemented
-        if self.pred.shape != other.pred.shape:
-            raise ValueError(
-                "overlaps to be added must have one shape, "
-                f"got {tuple(self.pred.shape)} and {tuple(other.pred.shape)}"
-            )
-        namespace(overlap=self.pred, other=other.pred)
-        return self._map(lambda field: getattr(self, field) + getattr(other, field))
-
-    __radd__ = __add__
 
     def sum(self, axis: Axis = None) -> Self:
         """Return the overlap pooled over axes of the fields, such as the batch.
@@ -90,7 +67,7 @@ class Overlap:
         """
         xp = namespace(overlap=self.pred)
         axes = normalize_axis(axis, self.pred.ndim)
-        return self._map(lambda field: xp.sum(getattr(self, field), axis=axes))
+        return self._map(lambda a: xp.sum(a, axis=axes))
 
     def take(self, indices: tuple[int, ...], axis: int = -1) -> Self:
         """Return the overlap of some classes.
@@ -109,10 +86,7 @@ class Overlap:
         """
         xp = namespace(overlap=self.pred)
         index = constant(xp, indices, xp.int64, self.pred)
-        return self._map(lambda field: xp.take(getattr(self, field), index, axis=axis))
-
-    def _map(self, function: Any) -> Self:
-        return type(self)(*(function(field.name) for field in fields(self)))
+        return self._map(lambda a: xp.take(a, index, axis=axis))
 
 
 def overlap(pred: Array, target: Array, *, axis: Axis = None, mask: Array | None = None) -> Overlap:
@@ -162,16 +136,7 @@ def overlap(pred: Array, target: Array, *, axis: Axis = None, mask: Array | None
     >>> o.difference
     array([0.5, 1. ])
     """
-    xp = namespace(pred=pred, target=target, mask=mask)
-    if tuple(pred.shape) != tuple(target.shape):
-        raise ValueError(
-            "pred and target must have one shape, "
-            f"got {tuple(pred.shape)} and {tuple(target.shape)}"
-        )
-    for name, array in (("pred", pred), ("target", target)):
-        if not (is_floating(xp, array) or is_integer(xp, array) or is_boolean(xp, array)):
-            raise TypeError(f"{name} must be of a real dtype, got {array.dtype}")
-    require_mask(xp, mask, pred.shape)
+    xp = require_pair(pred, target, mask)
     sums = overlap_sums(
         pred,
         target,
@@ -227,45 +192,20 @@ def region_overlap(
     >>> region_overlap(pred, np.array([[0, 1]])).product
     array([[0.75, 0.5 ]])
     """
-    xp = namespace(pred=pred, target=target, mask=mask)
-    require_choice("activation", activation, (None, "softmax", "sigmoid"))
-    require_floating(xp, pred=pred)
-    hard = _is_label_map(xp, pred, target, ignore_index)
-    spatial = tuple(range(2, pred.ndim))
-    if mask is not None and tuple(mask.shape) == (pred.shape[0], *pred.shape[2:]):
-        mask = xp.expand_dims(mask, axis=1)
-    require_mask(xp, mask, pred.shape)
-    checked = checks_apply(pred, target, mask)
-    if hard and checked:
-        require_labels(xp, target, max(pred.shape[1], 2), ignore_index, "target")
+    xp, mask, checked = require_region(
+        pred, target, activation=activation, ignore_index=ignore_index, mask=mask
+    )
     sums = overlap_sums(
         pred,
         target,
         mask,
-        axis=spatial,
+        axis=tuple(range(2, pred.ndim)),
         dtype=sum_dtype(xp, pred, target),
         checked=checked,
         activation=activation,
         ignore_index=ignore_index,
     )
     return Overlap(*sums)
-
-
-def _is_label_map(xp: Any, pred: Array, target: Array, ignore_index: int | None) -> bool:
-    """Tell integer labels (True) from soft ones (False) by dtype and shape; raise on any other."""
-    shape, labels_shape = tuple(pred.shape), (pred.shape[0], *pred.shape[2:])
-    if pred.ndim < 2:
-        raise ValueError(f"pred must have shape (B, C, *spatial), got {shape}")
-    if is_floating(xp, target) and tuple(target.shape) == shape:
-        if ignore_index is not None:
-            raise ValueError("ignore_index is for integer targets; use mask with soft ones")
-        return False
-    if is_integer(xp, target) and tuple(target.shape) == labels_shape:
-        return True
-    raise ValueError(
-        f"target must be integer labels of shape {labels_shape} or soft labels of shape {shape} "
-        f"in a floating dtype, got shape {tuple(target.shape)} and dtype {target.dtype}"
-    )
 
 
 @accelerated
@@ -285,38 +225,15 @@ def overlap_sums(
     A target with one axis fewer than ``pred`` holds integer labels along the class axis 1.
     """
     xp = namespace(pred=pred)
-    pred = activate(xp, xp.astype(pred, dtype, copy=False), activation)
-    if target.ndim < pred.ndim:
-        target, kept = expand_labels(xp, target, pred.shape[1], ignore_index)
-        mask = both(kept, mask)
-    target = xp.astype(target, dtype, copy=False)
-    if mask is not None:
-        zero = xp.zeros_like(pred)
-        pred, target = xp.where(mask, pred, zero), xp.where(mask, target, zero)
-    if checked:
-        require_unit_interval(xp, pred, "pred")
-        require_unit_interval(xp, target, "target")
+    pred, target = probabilities(
+        pred,
+        target,
+        mask,
+        dtype=dtype,
+        checked=checked,
+        activation=activation,
+        ignore_index=ignore_index,
+    )
     difference = absolute(xp, pred - target)
     terms = (pred, target, difference, pred * target)
     return tuple(xp.sum(term, axis=axis) for term in terms)
-
-
-def both(one: Array | None, other: Array | None) -> Array | None:
-    """Return the pixels that two masks keep; None keeps all."""
-    if one is None or other is None:
-        return other if one is None else one
-    return one & other
-
-
-def expand_labels(
-    xp: Any, label: Array, num_classes: int, ignore_index: int | None
-) -> tuple[Array, Array | None]:
-    """Return boolean one-hot labels (B, C, *spatial) and which pixels are not ignored, or None.
-
-    One class alone is the foreground: label 1.
-    """
-    label = xp.expand_dims(label, axis=1)
-    numbers = (1,) if num_classes == 1 else range(num_classes)
-    classes = constant(xp, numbers, label.dtype, label)
-    classes = xp.reshape(classes, (1, -1) + (1,) * (label.ndim - 2))
-    return label == classes, None if ignore_index is None else label != ignore_index

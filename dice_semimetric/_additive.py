@@ -1,0 +1,40 @@
+"""What all statistics share: they add up."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import Any, ClassVar, Self
+
+from ._namespace import namespace
+from ._typing import Array
+
+
+@dataclass(frozen=True)
+class Additive:
+    """A frozen dataclass whose fields named in ``_sums`` are sums over pixels."""
+
+    _sums: ClassVar[tuple[str, ...]]
+
+    def __add__(self, other: Any) -> Self:
+        """Return the statistic of both sets of pixels."""
+        if isinstance(other, int) and other == 0:  # where sum() starts
+            return self
+        if not isinstance(other, type(self)):
+            return NotImplemented
+        first, second = (getattr(s, self._sums[0]) for s in (self, other))
+        namespace(self=first, other=second)
+        if first.shape != second.shape:
+            raise ValueError(
+                f"{type(self).__name__} objects to be added must have one shape, "
+                f"got {tuple(first.shape)} and {tuple(second.shape)}"
+            )
+        self._require_same(other)
+        return replace(self, **{n: getattr(self, n) + getattr(other, n) for n in self._sums})
+
+    __radd__ = __add__
+
+    def _require_same(self, other: Self) -> None:
+        """Raise ValueError unless what is no sum is the same in both."""
+
+    def _map(self, function: Callable[[Array], Array]) -> Self:
+        """Apply a function to every sum."""
+        return replace(self, **{n: function(getattr(self, n)) for n in self._sums})
