@@ -27,11 +27,11 @@ _COMMON = """
         Predicted probabilities x in [0, 1], of any shape.
     target : Array
         Labels y in [0, 1] of the same shape: soft labels in a floating dtype, hard masks in a
-        boolean or integer one.
+        boolean or integer one.{extra}
     axis : int or tuple of int, optional
         The axes that are summed over, the p pixels of the paper; None means all.
     mask : Array, optional
-        Boolean, broadcast to the shape of ``pred``: the pixels that count.{extra}
+        Boolean, broadcast to the shape of ``pred``: the pixels that count.
     smooth : float or tuple of float, optional
         Added to the numerator and the denominator of the score 1 - loss as the paper writes it;
         two values are for the numerator and the denominator.

@@ -21,7 +21,7 @@ class Overlap(Additive):
     Overlaps add up: ``a + b`` is the overlap of both sets of pixels, so blocks, images, cases and
     machines can be joined, and ``sum(overlaps)`` works.
 
-    Attributes
+    Parameters
     ----------
     pred : Array
         Sum of x.
