@@ -5,6 +5,7 @@ import tomllib
 from pathlib import Path
 
 import pytest
+import support
 
 import dice_semimetric
 
@@ -30,3 +31,7 @@ def public() -> list[str]:
 def test_docstring(name: str) -> None:
     found = [(code, text) for code, text in validate.validate(name)["errors"]]
     assert not [f for f in found if f[0] not in LEFT_OUT]
+
+
+def test_support_table_of_the_readme_is_the_suites_own() -> None:
+    assert support.table() in support.README.read_text()

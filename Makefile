@@ -1,0 +1,49 @@
+# Every target sets up what it needs in .venv on a machine with python3, git and make.
+PYTHON ?= python3
+BIN := .venv/bin
+DATA ?=
+PRED ?=
+OUT ?= demo-out
+
+.PHONY: help demo test test-slow lint format bench support clean
+
+help:            ## Show the targets.
+	@grep -E '^[a-z-]+:.*##' Makefile | sed 's/:.*## /\t/' | expand -t 14
+
+.venv/bin/python:
+	$(PYTHON) -m venv .venv
+
+.venv/.demo: .venv/bin/python pyproject.toml constraints.txt
+	$(BIN)/python -m pip install --quiet -c constraints.txt -e '.[nifti]'
+	@touch $@
+
+.venv/.dev: .venv/bin/python pyproject.toml constraints.txt
+	$(BIN)/python -m pip install --quiet -c constraints.txt -e '.[dev]'
+	@touch $@ .venv/.demo
+
+demo: .venv/.demo  ## The main job on generated data, or on DATA=folder PRED=folder.
+	$(BIN)/python -m dice_semimetric_nifti demo --out $(OUT) $(if $(DATA),--data $(DATA)) $(if $(PRED),--pred $(PRED))
+
+test: .venv/.dev   ## The test suite.
+	$(BIN)/python -m pytest -n auto -m "not slow"
+
+test-slow: .venv/.dev  ## The suites that take minutes each.
+	$(BIN)/python -m pytest -m slow
+
+lint: .venv/.dev   ## Style, types.
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+format: .venv/.dev ## Put the code into the project's format.
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+bench: .venv/.dev  ## Ours against the peers, in one run; writes benchmarks/results/.
+	$(BIN)/python -m benchmarks.speed
+
+support: .venv/.dev  ## Write the README's support table from the test suite's own list.
+	$(BIN)/python tests/support.py
+
+clean:           ## Remove the environment and what the demo wrote.
+	rm -rf .venv demo-out
