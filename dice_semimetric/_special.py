@@ -45,3 +45,17 @@ def power(xp: Namespace, x: Array, exponent: float) -> Array:
     """Return x ** exponent for x >= 0, at 0 the value 0 with derivative 0."""
     some = x > 0
     return xp.where(some, xp.where(some, x, xp.ones_like(x)) ** exponent, xp.zeros_like(x))
+
+
+def widen(xp: Namespace, label: Array, *numbers: int | None) -> Array:
+    """Return integer labels in a dtype that also holds the numbers; None is left out.
+
+    PyTorch and JAX compare a uint8 255 as equal to -1, the standard forbids it, and PyTorch has no
+    arithmetic for its unsigned dtypes above 8 bits.
+    """
+    info = xp.iinfo(label.dtype)
+    fits = all(n is None or info.min <= n <= info.max for n in numbers)
+    poor = compat.is_torch_namespace(xp) and info.min == 0 and info.bits > 8
+    if fits and not poor:
+        return label
+    return xp.astype(label, xp.int32 if info.bits <= 16 else xp.int64)

@@ -47,3 +47,17 @@ def softmax(z: Float, axis: int = 1) -> Float:
 def one_hot(label: Float, num_classes: int) -> Float:
     """Return (B, C, *spatial) from (B, *spatial), a label outside 0..C-1 all zero."""
     return np.stack([label == c for c in range(num_classes)], axis=1).astype(float)
+
+
+def boundary(label: Float, width: int, batch_axes: int = 1, ignore: int | None = None) -> Float:
+    """Look at every pixel's window, cut at the border, for a label that is not its own."""
+    found = np.zeros(label.shape, bool)
+    reach = width // 2
+    for place in np.ndindex(label.shape):
+        window = tuple(
+            slice(i, i + 1) if a < batch_axes else slice(max(0, i - reach), i + reach + 1)
+            for a, i in enumerate(place)
+        )
+        others = [v for v in np.ravel(label[window]) if v not in (label[place], ignore)]
+        found[place] = label[place] != ignore and len(others) > 0
+    return found

@@ -1,0 +1,198 @@
+"""Hard labels made soft: one-hot and uniform label smoothing."""
+
+from numbers import Integral
+
+from ._checks import checks_apply, require_labels, require_unit_interval
+from ._namespace import (
+    constant,
+    default_float,
+    is_floating,
+    is_integer,
+    namespace,
+    normalize_axis,
+)
+from ._special import widen
+from ._typing import Array, DType, Namespace
+
+
+def one_hot(
+    label: Array,
+    num_classes: int,
+    *,
+    axis: int = 1,
+    dtype: DType | None = None,
+    ignore_index: int | None = None,
+) -> Array:
+    """Return integer labels as one indicator a class: 1 where the label is that class, else 0.
+
+    Parameters
+    ----------
+    label : Array
+        Integer labels (B, *spatial) from 0 to C - 1.
+    num_classes : int
+        The number of classes C. With C = 1 the labels are the foreground mask, 0 or 1.
+    axis : int, optional
+        The position of the class axis in the result; 0 suits a label map without a batch axis.
+    dtype : dtype, optional
+        The dtype of the result, bool included; None is the library's default floating one.
+    ignore_index : int, optional
+        The label of pixels that do not count: they are 0 in every class.
+
+    Returns
+    -------
+    Array
+        (B, C, *spatial), in the library and on the device of ``label``.
+
+    Raises
+    ------
+    TypeError
+        If ``label`` is no array or not of an integer dtype.
+    ValueError
+        If ``num_classes`` is below 1, ``axis`` does not fit, or a checked label is out of range;
+        see `value_checks`.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from dice_semimetric import one_hot
+    >>> one_hot(np.array([[0, 2, 255]]), 3, dtype=np.uint8, ignore_index=255)
+    array([[[1, 0, 0],
+            [0, 0, 0],
+            [0, 1, 0]]], dtype=uint8)
+    """
+    xp = namespace(label=label)
+    require_label_map(xp, label, num_classes, ignore_index)
+    hot, _ = _expand(xp, label, num_classes, axis, ignore_index)
+    return xp.astype(hot, default_float(xp, label) if dtype is None else dtype, copy=False)
+
+
+def smooth_labels(
+    target: Array,
+    epsilon: float,
+    *,
+    num_classes: int | None = None,
+    axis: int = 1,
+    dtype: DType | None = None,
+    ignore_index: int | None = None,
+) -> Array:
+    """Return uniform label smoothing: (1 - epsilon) y + epsilon / C.
+
+    Parameters
+    ----------
+    target : Array
+        Integer labels (B, *spatial), with ``num_classes``; or soft labels (B, C, *spatial) in a
+        floating dtype. A single foreground channel stands for two classes: C = 2 in the formula.
+    epsilon : float
+        The share of the uniform distribution, from 0 to 1.
+    num_classes : int, optional
+        The number of classes of integer labels, as for `one_hot`.
+    axis : int, optional
+        The class axis: of the result for integer labels, of ``target`` for soft ones.
+    dtype : dtype, optional
+        The floating dtype of the result; None is that of soft labels, else the library's default.
+    ignore_index : int, optional
+        The integer label of pixels that do not count. They stay 0 in every class; so does a pixel
+        of several soft channels that are all 0.
+
+    Returns
+    -------
+    Array
+        (B, C, *spatial), in the library and on the device of ``target``.
+
+    Raises
+    ------
+    TypeError
+        If ``target`` is no array, of a wrong dtype, or of integers without ``num_classes``.
+    ValueError
+        If an option is out of its range, or a checked value is; see `value_checks`.
+
+    References
+    ----------
+    .. [1] Szegedy et al., "Rethinking the Inception Architecture", CVPR 2016, Sect. 7.
+    .. [2] Wang et al., "Dice Semimetric Losses", MICCAI 2023, Sect. 3.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from dice_semimetric import smooth_labels
+    >>> smooth_labels(np.array([[1, 0]]), 0.5, num_classes=2)
+    array([[[0.25, 0.75],
+            [0.75, 0.25]]])
+    """
+    xp = namespace(target=target)
+    require_fraction("epsilon", epsilon)
+    if is_integer(xp, target):
+        if num_classes is None:
+            raise TypeError("num_classes must be given with integer labels, got None")
+        require_label_map(xp, target, num_classes, ignore_index, name="target")
+        hard, kept = _expand(xp, target, num_classes, axis, ignore_index)
+        soft = xp.astype(hard, default_float(xp, target) if dtype is None else dtype)
+    else:
+        _require_soft(xp, target, num_classes, ignore_index)
+        (axis,) = normalize_axis(axis, target.ndim)
+        num_classes = target.shape[axis]
+        kept = None if num_classes == 1 else xp.any(target != 0, axis=axis, keepdims=True)
+        soft = xp.astype(target, target.dtype if dtype is None else dtype, copy=False)
+    smooth = mix_uniform(xp, soft, epsilon, num_classes)
+    return smooth if kept is None else xp.where(kept, smooth, xp.zeros_like(smooth))
+
+
+def require_label_map(
+    xp: Namespace,
+    label: Array,
+    num_classes: int,
+    ignore_index: int | None = None,
+    name: str = "label",
+) -> None:
+    """Raise unless ``label`` holds integer labels of that many classes."""
+    if not is_integer(xp, label):
+        raise TypeError(f"{name} must be of an integer dtype, got {label.dtype}")
+    if not isinstance(num_classes, Integral):
+        raise TypeError(f"num_classes must be an integer, got {num_classes!r}")
+    if num_classes < 1:
+        raise ValueError(f"num_classes must be at least 1, got {num_classes}")
+    if checks_apply(label):
+        label = widen(xp, label, ignore_index)
+        require_labels(xp, label, max(num_classes, 2), ignore_index, name)
+
+
+def _require_soft(
+    xp: Namespace, target: Array, num_classes: int | None, ignore_index: int | None
+) -> None:
+    """Raise unless ``target`` holds soft labels, and no option is for integer ones."""
+    if not is_floating(xp, target):
+        raise TypeError(f"target must be of an integer or floating dtype, got {target.dtype}")
+    if num_classes is not None or ignore_index is not None:
+        raise ValueError(
+            "num_classes and ignore_index are for integer labels, "
+            f"got target of dtype {target.dtype}"
+        )
+    if checks_apply(target):
+        require_unit_interval(xp, target, "target")
+
+
+def require_fraction(name: str, value: float) -> None:
+    if not 0 <= value <= 1:
+        raise ValueError(f"{name} must lie in [0, 1], got {value}")
+
+
+def _expand(
+    xp: Namespace, label: Array, num_classes: int, axis: int, ignore_index: int | None
+) -> tuple[Array, Array | None]:
+    """Return boolean one-hot labels and which pixels are not ignored, or None."""
+    (axis,) = normalize_axis(axis, label.ndim + 1)
+    label = xp.expand_dims(widen(xp, label, num_classes - 1, ignore_index), axis=axis)
+    numbers = (1,) if num_classes == 1 else range(num_classes)
+    shape = tuple(-1 if a == axis else 1 for a in range(label.ndim))
+    hot = label == xp.reshape(constant(xp, numbers, label.dtype, label), shape)
+    if ignore_index is None:
+        return hot, None
+    kept = label != ignore_index
+    return hot & kept, kept
+
+
+def mix_uniform(xp: Namespace, soft: Array, epsilon: float, num_classes: int) -> Array:
+    """Return (1 - epsilon) y + epsilon / C, where one class alone means two."""
+    if not is_floating(xp, soft):
+        raise TypeError(f"dtype must be a floating one, got {soft.dtype}")
+    return (1 - epsilon) * soft + epsilon / max(num_classes, 2)
