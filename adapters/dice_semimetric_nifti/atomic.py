@@ -1,0 +1,51 @@
+"""Files that are there as a whole or not at all, also when the run is killed."""
+
+import os
+import secrets
+from pathlib import Path
+
+from .faults import UsageError
+
+_SUFFIX = ".part"
+
+
+def write_bytes(path: Path, content: bytes) -> None:
+    """Write a file so that its name never stands for half of it.
+
+    The bytes go to a hidden file in the same folder, reach the disk, and then take the name in one
+    step. What an earlier run that was killed left of the same file is removed.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    for stale in path.parent.glob(f".{_escape(path.name)}.*{_SUFFIX}"):
+        stale.unlink(missing_ok=True)
+    part = path.with_name(f".{path.name}.{secrets.token_hex(4)}{_SUFFIX}")
+    try:
+        with part.open("xb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+        part.replace(path)
+    except BaseException:
+        part.unlink(missing_ok=True)
+        raise
+
+
+def write_text(path: Path, text: str) -> None:
+    """Write a text file in UTF-8 as `write_bytes` does; undecodable file names are escaped."""
+    write_bytes(path, text.encode("utf-8", errors="backslashreplace"))
+
+
+def prepare_folder(folder: Path) -> None:
+    """Make the folder and try to write in it, or raise UsageError before any work is done."""
+    probe = folder / f".{secrets.token_hex(4)}{_SUFFIX}"
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        probe.write_bytes(b"")
+        probe.unlink()
+    except OSError as error:
+        raise UsageError(f"cannot write to {folder}: {error.strerror or error}") from error
+
+
+def _escape(name: str) -> str:
+    """Return a file name with the wildcards of glob taken literally."""
+    return "".join(f"[{c}]" if c in "*?[" else c for c in name)

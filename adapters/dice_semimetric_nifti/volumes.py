@@ -1,0 +1,207 @@
+"""Read and write single NIfTI files.
+
+Every file is read by nibabel in the order that the file has, so that the two sides of a pair are
+never turned against each other. A file is believed only as far as its size allows: what the header
+claims is compared with what the bytes can hold before any memory is taken.
+"""
+
+import gzip
+import math
+import zlib
+from dataclasses import dataclass
+from io import BytesIO
+from pathlib import Path
+from typing import IO, Any, cast
+
+import nibabel
+import numpy as np
+from numpy.typing import NDArray
+
+from .atomic import write_bytes
+from .faults import CaseError
+
+#: Deflate never makes data more than 1032 times smaller.
+_MOST_COMPRESSION = 1032
+#: nibabel is only partly typed.
+nib: Any = nibabel
+_LONGEST_HEADER = 540  # bytes, of NIfTI-2
+
+
+@dataclass(frozen=True)
+class Geometry:
+    """Where the voxels of an image lie.
+
+    Attributes
+    ----------
+    shape : tuple of int
+        Without trailing axes of length 1.
+    affine : NDArray
+        (4, 4), from voxel indices to millimetres.
+    """
+
+    shape: tuple[int, ...]
+    affine: NDArray[Any]
+
+
+@dataclass(frozen=True)
+class Volume:
+    """The voxels of one file, with all that is needed to write others like it.
+
+    Attributes
+    ----------
+    data : NDArray
+        The voxels, scaled as the header says, without trailing axes of length 1.
+    geometry : Geometry
+        Where they lie.
+    header : nibabel header
+        As the file has it, with its extensions.
+    """
+
+    data: NDArray[Any]
+    geometry: Geometry
+    header: Any
+
+
+def read_volume(path: Path) -> Volume:
+    """Read one .nii or .nii.gz file.
+
+    Raises
+    ------
+    CaseError
+        If the file is absent, empty, truncated, corrupt or no NIfTI file, or does not hold
+        real numbers.
+    """
+    try:
+        with _open(path) as file:
+            kind, header = _read_header(path, file.read(_LONGEST_HEADER))
+            claimed = int(header.get_data_offset()) + _claimed_bytes(path, header)
+            _check_size(path, claimed)
+            file.seek(0)
+            content = file.read(claimed)
+            while file.read(1 << 20):  # gzip compares its checksum at the end only
+                pass
+    except (OSError, EOFError, zlib.error) as error:
+        raise CaseError(f"{path.name} {_reason(error)}") from error
+    if len(content) < claimed:
+        raise CaseError(f"{path.name} is truncated: {len(content)} of {claimed} bytes are there")
+    image = kind.from_bytes(content)
+    data = np.asanyarray(image.dataobj)  # not get_fdata, which makes float64 of everything
+    if data.dtype.kind not in "biuf":
+        raise CaseError(f"{path.name} must hold real numbers, got {data.dtype}")
+    geometry = _geometry(image.shape, image.affine)
+    data = np.asarray(data, data.dtype.newbyteorder("="))
+    data = data.reshape(geometry.shape, order="F")
+    return Volume(data, geometry, image.header)
+
+
+def read_geometry(path: Path) -> Geometry:
+    """Read the header of a file only.
+
+    Raises
+    ------
+    CaseError
+        If the file is absent, empty or no NIfTI file.
+    """
+    try:
+        with _open(path) as file:
+            _, header = _read_header(path, file.read(_LONGEST_HEADER))
+    except (OSError, EOFError, zlib.error) as error:
+        raise CaseError(f"{path.name} {_reason(error)}") from error
+    return _geometry(header.get_data_shape(), header.get_best_affine())
+
+
+def write_volume(path: Path, data: NDArray[Any], like: Volume) -> None:
+    """Write voxels with the header and the affine of a volume that was read.
+
+    Boolean data are written as uint8, floating data as float32, integers in their own dtype, all
+    without scaling. The file appears as a whole or not at all.
+    """
+    written = {"b": np.uint8, "f": np.float32}
+    dtype: np.dtype[Any] = np.dtype(written.get(data.dtype.kind, data.dtype))
+    voxels = data.astype(dtype).reshape(like.header.get_data_shape(), order="F")
+    header = like.header.copy()
+    kind = nib.Nifti2Image if isinstance(header, nib.Nifti2Header) else nib.Nifti1Image
+    header.set_data_dtype(dtype)
+    header.set_slope_inter(1, 0)
+    if data.dtype.kind in "bf":
+        header["cal_min"], header["cal_max"] = 0, 1  # the range that viewers show
+    if data.dtype.kind == "f":
+        header["intent_code"] = 0  # the source's may say "label"
+    content = kind(voxels, like.geometry.affine, header).to_bytes()
+    if path.suffix == ".gz":
+        content = gzip.compress(content, compresslevel=1, mtime=0)
+    write_bytes(path, content)
+
+
+def require_same_geometry(one: Geometry, other: Geometry, names: str, tolerance: float) -> None:
+    """Raise CaseError unless two images have one shape and, within millimetres, one affine."""
+    if one.shape != other.shape:
+        raise CaseError(f"{names} have different shapes: {one.shape} and {other.shape}")
+    require_same_affine(one, other, names, tolerance)
+
+
+def require_same_affine(one: Geometry, other: Geometry, names: str, tolerance: float) -> None:
+    """Raise CaseError unless two affines agree within millimetres; inf accepts any."""
+    if math.isinf(tolerance):
+        return
+    difference = float(np.max(np.abs(one.affine - other.affine)))
+    if not difference <= tolerance:
+        raise CaseError(
+            f"{names} have different affines: they differ by {difference:g}, "
+            f"more than the tolerance of {tolerance:g}"
+        )
+
+
+def _open(path: Path) -> IO[bytes]:
+    if not path.is_file():
+        raise CaseError(f"{path.name} is not there")
+    if path.stat().st_size == 0:
+        raise CaseError(f"{path.name} is empty")
+    if path.suffix == ".gz":
+        return cast(IO[bytes], gzip.open(path, "rb"))
+    return path.open("rb")
+
+
+def _read_header(path: Path, head: bytes) -> tuple[Any, Any]:
+    """Return nibabel's image class and the header of the first bytes of a file."""
+    for kind in (nib.Nifti1Image, nib.Nifti2Image):
+        size = kind.header_class.sizeof_hdr
+        if len(head) >= size and kind.header_class.may_contain_header(head[:size]):
+            try:
+                return kind, kind.header_class.from_fileobj(BytesIO(head[:size]))
+            except Exception as error:
+                raise CaseError(f"{path.name} has a broken header: {error}") from error
+    raise CaseError(f"{path.name} is not a NIfTI file, or its header is truncated")
+
+
+def _claimed_bytes(path: Path, header: Any) -> int:
+    shape = header.get_data_shape()
+    if not shape or any(n < 1 for n in shape):
+        raise CaseError(f"{path.name} has no voxels: its header claims shape {shape}")
+    return math.prod(int(n) for n in shape) * int(header.get_data_dtype().itemsize)
+
+
+def _check_size(path: Path, claimed: int) -> None:
+    """Raise CaseError if the file cannot hold what its header claims."""
+    size = path.stat().st_size
+    most = size * _MOST_COMPRESSION if path.suffix == ".gz" else size
+    if claimed > most:
+        raise CaseError(
+            f"{path.name} is truncated or has a broken header: it claims {claimed} bytes of data, "
+            f"and a file of {size} bytes cannot hold them"
+        )
+
+
+def _geometry(shape: tuple[int, ...], affine: NDArray[Any]) -> Geometry:
+    shape = tuple(int(n) for n in shape)
+    while len(shape) > 1 and shape[-1] == 1:
+        shape = shape[:-1]
+    return Geometry(shape, np.asarray(affine))
+
+
+def _reason(error: Exception) -> str:
+    if isinstance(error, EOFError):
+        return "is truncated: the compressed data end too early"
+    if isinstance(error, gzip.BadGzipFile | zlib.error):
+        return f"is corrupt: {error}"
+    return f"cannot be read: {getattr(error, 'strerror', None) or error}"
