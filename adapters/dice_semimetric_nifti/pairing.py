@@ -1,0 +1,74 @@
+"""Which prediction belongs to which reference."""
+
+from collections import defaultdict
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from .faults import Fault
+from .layout import CaseFiles
+
+Key = tuple[str, str]
+
+
+@dataclass(frozen=True)
+class Pair:
+    """A prediction and the reference that it is scored against.
+
+    Attributes
+    ----------
+    reference : CaseFiles
+        The raters' masks or one label map.
+    prediction : CaseFiles
+        The label map that was predicted.
+    """
+
+    reference: CaseFiles
+    prediction: CaseFiles
+
+    @property
+    def case(self) -> str:
+        """The name of the case, as the references have it."""
+        return self.reference.case
+
+    @property
+    def task(self) -> str:
+        """The name of the task."""
+        return self.reference.task
+
+
+def pair_up(
+    references: Iterable[CaseFiles], predictions: Iterable[CaseFiles]
+) -> tuple[list[Pair], list[Fault]]:
+    """Find the prediction of every reference; the faults name those that stay alone.
+
+    Names are the same, or one lacks leading folders of the other, as when only one side has a
+    folder for the split and no other case would fit.
+    """
+    refs = {(c.case, c.task): c for c in references}
+    preds = {(c.case, c.task): c for c in predictions}
+    matched = {key: key for key in preds if key in refs}
+    matched |= _match_by_ending(set(refs) - set(matched.values()), set(preds) - set(matched))
+    pairs = [Pair(refs[ref], preds[pred]) for pred, ref in matched.items()]
+    pairs.sort(key=lambda p: (p.reference.case, p.reference.task))
+    faults = [
+        Fault(*key, refs[key].fault or "there is no prediction")
+        for key in sorted(set(refs) - set(matched.values()))
+    ]
+    faults += [
+        Fault(*key, preds[key].fault or "there is a prediction but no reference")
+        for key in sorted(set(preds) - set(matched))
+    ]
+    return pairs, faults
+
+
+def _match_by_ending(refs: set[Key], preds: set[Key]) -> dict[Key, Key]:
+    by_last = defaultdict(list)
+    for ref in refs:
+        by_last[ref[0].split("/")[-1], ref[1]].append(ref)
+    claims = defaultdict(list)
+    for pred in preds:
+        near = by_last[pred[0].split("/")[-1], pred[1]]
+        fits = [r for r in near if r[0].endswith("/" + pred[0]) or pred[0].endswith("/" + r[0])]
+        if len(fits) == 1:
+            claims[fits[0]].append(pred)
+    return {preds[0]: ref for ref, preds in claims.items() if len(preds) == 1}
