@@ -1,12 +1,13 @@
 """Regional losses over a batch, (B, C, *spatial): activation, classes, aggregation."""
 
 from collections.abc import Sequence
+from typing import Any
 
 from ._aggregate import Classes, Per, Reduction, aggregate, class_indices, class_weights
 from ._namespace import namespace, require_choice
 from ._typing import Activation, Array, Smooth
 from .formulas import overlap_loss
-from .overlap import region_overlap
+from .overlap import Overlap, region_overlap
 
 
 def region_loss(
@@ -105,18 +106,15 @@ def region_loss(
     """
     require_choice("per", per, ("batch", "image", "class"))
     require_choice("reduction", reduction, ("mean", "sum", "none"))
-    xp = namespace(pred=pred, target=target, mask=mask)
     table = region_overlap(
         pred, target, activation=activation, ignore_index=ignore_index, mask=mask
     )
-    num_classes = pred.shape[1]
-    indices = class_indices(classes, num_classes)
-    if indices is not None:
-        table = table.take(indices)
-    if per == "batch":
-        table = table.sum(axis=0)
-    values = overlap_loss(
+    return table_loss(
         table,
+        per=per,
+        classes=classes,
+        weight=weight,
+        reduction=reduction,
         form=form,
         alpha=alpha,
         beta=beta,
@@ -125,6 +123,29 @@ def region_loss(
         log=log,
         smooth=smooth,
     )
+
+
+def table_loss(
+    table: Overlap,
+    *,
+    per: Per,
+    classes: Classes,
+    weight: Sequence[float] | Array | None,
+    reduction: Reduction,
+    **formula: Any,
+) -> Array:
+    """Return `region_loss` from the (B, C) overlap of a batch, perhaps joined over devices.
+
+    What is not named here goes to `overlap_loss`.
+    """
+    num_classes = table.pred.shape[1]
+    indices = class_indices(classes, num_classes)
+    if indices is not None:
+        table = table.take(indices)
+    if per == "batch":
+        table = table.sum(axis=0)
+    values = overlap_loss(table, **formula)
+    xp = namespace(overlap=values)
     if weight is not None:
         factor = class_weights(xp, weight, values, num_classes)
         if indices is not None:
