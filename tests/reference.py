@@ -61,3 +61,42 @@ def boundary(label: Float, width: int, batch_axes: int = 1, ignore: int | None =
         others = [v for v in np.ravel(label[window]) if v not in (label[place], ignore)]
         found[place] = label[place] != ignore and len(others) > 0
     return found
+
+
+def votes(raters: Float, num_classes: int) -> Float:
+    """Count each class's votes one rater after the other: (C, ...)."""
+    count = np.zeros((num_classes, *raters.shape[1:]), int)
+    for rater in raters:
+        for c in range(num_classes):
+            count[c] += rater == c
+    return count
+
+
+def dice(x: Float, y: Float) -> float:
+    """Return the Dice score of two masks; empty against empty is 1."""
+    total = int(np.sum(x)) + int(np.sum(y))
+    return 2 * int(np.sum(x & y)) / total if total else 1.0
+
+
+def staple(masks: Float, iterations: int) -> tuple[Float, Float, Float]:
+    """Iterate Warfield's equations pixel by pixel, on plain products of probabilities."""
+    votes = masks.reshape(len(masks), -1).astype(bool)
+    prior = votes.mean()
+    p = q = np.full(len(votes), 0.99999)
+    for _ in range(iterations + 1):
+        yes = prior * np.prod(np.where(votes.T, p, 1 - p), axis=1)
+        no = (1 - prior) * np.prod(np.where(votes.T, 1 - q, q), axis=1)
+        w = yes / (yes + no)
+        last = p, q
+        p = np.array([w[v].sum() for v in votes]) / w.sum()
+        q = np.array([(1 - w)[~v].sum() for v in votes]) / (1 - w).sum()
+    return w.reshape(masks.shape[1:]), *last
+
+
+def threshold_counts(x: Float, y: Float, mask: Float, thresholds: tuple, axis: object) -> list:
+    """Count x >= t, y >= t and both, in the arrays' own dtypes, thresholds first."""
+    counts = []
+    for t in thresholds:
+        a, b = (x >= x.dtype.type(t)) & mask, (y >= y.dtype.type(t)) & mask
+        counts.append([np.sum(v.astype(int), axis=axis) for v in (a, b, a & b)])
+    return [np.stack(field) for field in zip(*counts, strict=True)]
