@@ -1,7 +1,13 @@
 """Functions that the standard lacks: a library's own where it has one, else from the standard."""
 
+import sys
+from collections.abc import Callable
+from typing import Any
+
 import array_api_compat as compat
 
+from ._blocks import BLOCK
+from ._namespace import is_eager, is_jax_tracer
 from ._typing import Activation, Array, Namespace
 
 
@@ -59,3 +65,58 @@ def widen(xp: Namespace, label: Array, *numbers: int | None) -> Array:
     if fits and not poor:
         return label
     return xp.astype(label, xp.int32 if info.bits <= 16 else xp.int64)
+
+
+def bincount(xp: Namespace, x: Array, length: int) -> Array:
+    """Return how often each of 0 .. length - 1 occurs among 1-D integers, all of them in there."""
+    if compat.is_numpy_namespace(xp):  # in blocks, since it widens all that it is given
+        cuts = range(0, max(1, x.shape[0]), BLOCK)
+        return sum(xp.bincount(x[i : i + BLOCK], minlength=length) for i in cuts)
+    if compat.is_jax_namespace(xp):
+        return xp.bincount(x, length=length)
+    if hasattr(xp, "bincount"):  # PyTorch, Dask, CuPy
+        return xp.bincount(x, minlength=length)
+    numbers = xp.arange(length + 1, dtype=x.dtype, device=compat.device(x))
+    edges = xp.searchsorted(xp.sort(x), numbers)
+    return edges[1:] - edges[:-1]
+
+
+def iterate(
+    xp: Namespace,
+    step: Callable[[Array], Array],
+    state: Array,
+    like: Array,
+    *,
+    tol: float,
+    max_iter: int,
+) -> Array:
+    """Repeat ``state = step(state)`` until no entry moves by more than ``tol``.
+
+    While JAX traces ``like`` that is one loop on the device; other lazy arrays take every step.
+    """
+    if is_jax_tracer(like):
+
+        def unfinished(carry: tuple[Any, Array, Array]) -> Array:
+            return (carry[0] < max_iter) & (carry[2] > tol)
+
+        def body(carry: tuple[Any, Array, Array]) -> tuple[Any, Array, Array]:
+            new = step(carry[1])
+            return carry[0] + 1, new, xp.max(xp.abs(new - carry[1]))
+
+        change = xp.asarray(xp.inf, dtype=state.dtype)
+        return sys.modules["jax"].lax.while_loop(unfinished, body, (0, state, change))[1]
+    for _ in range(max_iter):
+        old, state = state, step(state)
+        if is_eager(like) and float(xp.max(xp.abs(state - old))) <= tol:
+            break
+    return state
+
+
+def as_one_task(function: Callable[[Array], Array], x: Array, shape: tuple[int, ...]) -> Array:
+    """Return ``function(x)``, of that shape and dtype; on a Dask array as one lazy task."""
+    if not compat.is_dask_array(x):
+        return function(x)
+    lazy: Any = x
+    chunks = tuple((n,) for n in shape)
+    dropped = tuple(range(x.ndim - len(shape)))
+    return lazy.rechunk(-1).map_blocks(function, dtype=x.dtype, chunks=chunks, drop_axis=dropped)
