@@ -156,6 +156,36 @@ def test_colours_and_complex_numbers_are_refused(tmp_path: Path, dtype) -> None:
         read_volume(path)
 
 
+@pytest.mark.parametrize("end", [".nii", ".nii.gz"])
+def test_a_damaged_header_is_a_fault_or_harmless(tmp_path: Path, end: str) -> None:
+    good = nib.Nifti1Image(np.ones((5, 6, 4), np.float32), AFFINE).to_bytes()
+    rng = np.random.default_rng(0)
+    faults: list[str] = []
+    for _ in range(300):
+        content = bytearray(good)
+        for place in rng.integers(0, 352, 4):
+            content[place] = rng.integers(256)
+        path = tmp_path / f"a{end}"
+        path.write_bytes(gzip.compress(bytes(content)) if end == ".nii.gz" else content)
+        for read in (read_volume, read_geometry):
+            try:
+                read(path)
+            except CaseError as fault:
+                faults.append(str(fault))
+    assert 20 < len(faults) < 600
+    assert all(f"a{end}" in fault for fault in faults)
+
+
+@pytest.mark.parametrize("place", [108, 280, 300])  # vox_offset, srow_x, srow_y
+@pytest.mark.parametrize("value", [np.nan, np.inf])
+def test_headers_without_a_number_where_one_is_due(tmp_path: Path, place: int, value) -> None:
+    content = bytearray(nib.Nifti1Image(np.ones((5, 6, 4), np.float32), AFFINE).to_bytes())
+    content[place : place + 4] = np.float32(value).tobytes()
+    (tmp_path / "a.nii").write_bytes(content)
+    with pytest.raises(CaseError, match=r"a.nii has a broken header"):
+        read_volume(tmp_path / "a.nii")
+
+
 def test_a_failed_write_leaves_the_old_file(tmp_path: Path, monkeypatch) -> None:
     path = tmp_path / "a[1].txt"
     write_bytes(path, b"old")

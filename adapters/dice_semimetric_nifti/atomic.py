@@ -46,6 +46,12 @@ def prepare_folder(folder: Path) -> None:
         raise UsageError(f"cannot write to {folder}: {error.strerror or error}") from error
 
 
+def require_apart(out: Path, source: Path) -> None:
+    """Raise UsageError if results would appear among what is read."""
+    if out.resolve().is_relative_to(source.resolve()):
+        raise UsageError(f"the output {out} must not lie in the folder that is read, {source}")
+
+
 def _escape(name: str) -> str:
     """Return a file name with the wildcards of glob taken literally."""
     return "".join(f"[{c}]" if c in "*?[" else c for c in name)

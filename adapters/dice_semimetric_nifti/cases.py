@@ -48,8 +48,9 @@ def each_case(
     for item in tqdm(list(items), desc=action, unit="case", disable=None, leave=False):
         try:
             results.append(work(item))
-        except (CaseError, OSError, ValueError, TypeError, MemoryError) as error:
-            reason = str(error) or type(error).__name__
+        except Exception as error:  # whatever it is, it is about this case only
+            told = isinstance(error, CaseError | OSError | ValueError | TypeError)
+            reason = str(error) if told else f"{type(error).__name__}: {error}"
             faults.append(Fault(item.case, item.task, reason))
             report(faults[-1:])
     return faults

@@ -105,7 +105,7 @@ def find_cases(
         if not any(c.masks or c.label for c in cases):
             cases = _group(root, names, (), _compile(_BARE), _compile(_IMAGE))
     if raters == "all":
-        cases = [_require_raters(c, cases) for c in cases]
+        cases = _require_raters(cases)
     cases += [
         CaseFiles(str(e.filename), "", fault=f"cannot be read: {e.strerror}") for e in unreadable
     ]
@@ -203,11 +203,15 @@ def _case_files(
     return CaseFiles(case, task, masks, label, image, flat, fault)
 
 
-def _require_raters(files: CaseFiles, cases: list[CaseFiles]) -> CaseFiles:
-    """Mark a case that lacks a rater whom another case of the same task has."""
-    everyone = {rater for c in cases if c.task == files.task for rater in c.masks}
-    missing = sorted(everyone - set(files.masks))
-    if not files.masks or not missing or files.fault:
-        return files
-    reason = f"the mask of rater {', '.join(missing)} is missing (see --raters)"
-    return replace(files, fault=reason)
+def _require_raters(cases: list[CaseFiles]) -> list[CaseFiles]:
+    """Mark the cases that lack a rater whom another case of the same task has."""
+    everyone: dict[str, set[str]] = defaultdict(set)
+    for files in cases:
+        everyone[files.task].update(files.masks)
+    marked = []
+    for files in cases:
+        missing = sorted(everyone[files.task] - set(files.masks))
+        reason = f"the mask of rater {', '.join(missing)} is missing (see --raters)"
+        wrong = files.masks and missing and not files.fault
+        marked.append(replace(files, fault=reason) if wrong else files)
+    return marked

@@ -74,7 +74,7 @@ def read_volume(path: Path) -> Volume:
     try:
         with _open(path) as file:
             kind, header = _read_header(path, file.read(_LONGEST_HEADER))
-            claimed = int(header.get_data_offset()) + _claimed_bytes(path, header)
+            claimed = _claimed_bytes(path, header)
             _check_size(path, claimed)
             file.seek(0)
             content = file.read(claimed)
@@ -88,7 +88,7 @@ def read_volume(path: Path) -> Volume:
     data = np.asanyarray(image.dataobj)  # not get_fdata, which makes float64 of everything
     if data.dtype.kind not in "biuf":
         raise CaseError(f"{path.name} must hold real numbers, got {data.dtype}")
-    geometry = _geometry(image.shape, image.affine)
+    geometry = _geometry(path, header)
     data = np.asarray(data, data.dtype.newbyteorder("="))
     data = data.reshape(geometry.shape, order="F")
     return Volume(data, geometry, image.header)
@@ -107,7 +107,7 @@ def read_geometry(path: Path) -> Geometry:
             _, header = _read_header(path, file.read(_LONGEST_HEADER))
     except (OSError, EOFError, zlib.error) as error:
         raise CaseError(f"{path.name} {_reason(error)}") from error
-    return _geometry(header.get_data_shape(), header.get_best_affine())
+    return _geometry(path, header)
 
 
 def write_volume(path: Path, data: NDArray[Any], like: Volume) -> None:
@@ -147,7 +147,7 @@ def require_same_affine(one: Geometry, other: Geometry, names: str, tolerance: f
     difference = float(np.max(np.abs(one.affine - other.affine)))
     if not difference <= tolerance:
         raise CaseError(
-            f"{names} have different affines: they differ by {difference:g}, "
+            f"{names} have different affines: they differ by {difference:.3g}, "
             f"more than the tolerance of {tolerance:g}"
         )
 
@@ -178,7 +178,11 @@ def _claimed_bytes(path: Path, header: Any) -> int:
     shape = header.get_data_shape()
     if not shape or any(n < 1 for n in shape):
         raise CaseError(f"{path.name} has no voxels: its header claims shape {shape}")
-    return math.prod(int(n) for n in shape) * int(header.get_data_dtype().itemsize)
+    try:
+        offset = int(header.get_data_offset())
+    except (ValueError, OverflowError) as error:
+        raise CaseError(f"{path.name} has a broken header: {error}") from error
+    return offset + math.prod(int(n) for n in shape) * int(header.get_data_dtype().itemsize)
 
 
 def _check_size(path: Path, claimed: int) -> None:
@@ -192,11 +196,14 @@ def _check_size(path: Path, claimed: int) -> None:
         )
 
 
-def _geometry(shape: tuple[int, ...], affine: NDArray[Any]) -> Geometry:
-    shape = tuple(int(n) for n in shape)
+def _geometry(path: Path, header: Any) -> Geometry:
+    shape = tuple(int(n) for n in header.get_data_shape())
+    affine = np.asarray(header.get_best_affine())
+    if not np.all(np.isfinite(affine)):
+        raise CaseError(f"{path.name} has a broken header: its affine is not finite")
     while len(shape) > 1 and shape[-1] == 1:
         shape = shape[:-1]
-    return Geometry(shape, np.asarray(affine))
+    return Geometry(shape, affine)
 
 
 def _reason(error: Exception) -> str:
