@@ -36,21 +36,24 @@ def activate(xp: Namespace, x: Array, activation: Activation, axis: int = 1) -> 
 
 
 def positive_part(xp: Namespace, x: Array) -> Array:
-    """Return x where it is above 0, else 0 with derivative 0."""
-    return xp.where(x > 0, x, xp.zeros_like(x))
+    """Return x where it is above 0, else 0 with derivative 0; NaN stays."""
+    return xp.where(x <= 0, xp.zeros_like(x), x)
 
 
 def divide(xp: Namespace, numerator: Array, denominator: Array, *, empty: float = 0.0) -> Array:
-    """Return the quotient where the denominator is above 0, else ``empty`` with derivative 0."""
-    some = denominator > 0
-    quotient = numerator / xp.where(some, denominator, xp.ones_like(denominator))
-    return xp.where(some, quotient, xp.full_like(quotient, empty))
+    """Return the quotient, but ``empty`` with derivative 0 where the denominator is not above 0.
+
+    NaN stays NaN: unchecked on a GPU, it must not pass for an empty class.
+    """
+    none = denominator <= 0
+    quotient = numerator / xp.where(none, xp.ones_like(denominator), denominator)
+    return xp.where(none, xp.full_like(quotient, empty), quotient)
 
 
 def power(xp: Namespace, x: Array, exponent: float) -> Array:
-    """Return x ** exponent for x >= 0, at 0 the value 0 with derivative 0."""
-    some = x > 0
-    return xp.where(some, xp.where(some, x, xp.ones_like(x)) ** exponent, xp.zeros_like(x))
+    """Return x ** exponent for x >= 0, at 0 the value 0 with derivative 0; NaN stays."""
+    none = x <= 0
+    return xp.where(none, xp.zeros_like(x), xp.where(none, xp.ones_like(x), x) ** exponent)
 
 
 def widen(xp: Namespace, label: Array, *numbers: int | None) -> Array:
@@ -72,6 +75,7 @@ def bincount(xp: Namespace, x: Array, length: int) -> Array:
     if compat.is_numpy_namespace(xp):  # in blocks, since it widens all that it is given
         cuts = range(0, max(1, x.shape[0]), BLOCK)
         return sum(xp.bincount(x[i : i + BLOCK], minlength=length) for i in cuts)
+    x = xp.astype(x, xp.int32, copy=False)
     if compat.is_jax_namespace(xp):
         return xp.bincount(x, length=length)
     if hasattr(xp, "bincount"):  # PyTorch, Dask, CuPy

@@ -136,7 +136,7 @@ def overlap_loss(
     if log:
         score = 1 - loss
         epsilon = xp.full_like(score, xp.finfo(score.dtype).eps)
-        loss = -xp.log(xp.where(score > epsilon, score, epsilon))
+        loss = -xp.log(xp.where(score < epsilon, epsilon, score))
     return loss
 
 
