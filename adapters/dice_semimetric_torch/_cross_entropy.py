@@ -1,0 +1,106 @@
+"""Cross-entropy of logits with hard or soft labels, over the pixels that count."""
+
+from typing import Any
+
+import array_api_compat.torch as xp
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from dice_semimetric._pairs import both, expand_labels
+
+from .distributed import all_reduce
+
+Terms = tuple[Tensor, Tensor]
+
+
+def cross_entropy(
+    logits: Tensor,
+    target: Tensor,
+    *,
+    sigmoid: bool,
+    weight: Tensor | None = None,
+    ignore_index: int | None = None,
+    mask: Tensor | None = None,
+    reduction: str = "mean",
+    process_group: Any = None,
+) -> Tensor:
+    """Return the cross-entropy over classes or, with ``sigmoid``, of each class by itself.
+
+    Labels (B, *spatial) or soft targets of the shape of ``logits``, both checked beforehand. As in
+    torch, the mean over labels is weighted by the weights of their classes; it is over all
+    processes of a group where one is given, and 0 where nothing counts.
+    """
+    if logits.dtype.itemsize < 4:
+        logits = logits.float()
+    if target.is_floating_point():
+        target = target.to(logits.dtype)
+    if mask is not None and mask.shape == (logits.shape[0], *logits.shape[2:]):
+        mask = mask[:, None]
+    terms, count = (_binary if sigmoid else _categorical)(
+        logits, target, weight, mask, ignore_index
+    )
+    total = terms.sum()
+    if reduction == "sum":
+        return total
+    pair = torch.stack([total, count.sum().to(total)])
+    total, number = all_reduce(pair, process_group).unbind()
+    return total / torch.where(number > 0, number, 1)
+
+
+def _categorical(
+    logits: Tensor,
+    target: Tensor,
+    weight: Tensor | None,
+    mask: Tensor | None,
+    ignore_index: int | None,
+) -> Terms:
+    """Return -log x of the label, or its mean under a soft label, and what each pixel counts."""
+    labels = target.ndim < logits.ndim
+    if labels:
+        label = target[:, None].long()
+        mask = both(None if ignore_index is None else label != ignore_index, mask)
+    if mask is not None:  # what does not count may be NaN
+        logits = torch.where(mask.any(1, keepdim=True), logits, 0)
+    log_prob = F.log_softmax(logits, 1)
+    if not labels:
+        if weight is not None:
+            target = target * _per_class(weight, logits)
+        terms = _hide(-log_prob * _hide(target, mask), mask)
+        one = torch.ones_like(logits[:, :1])
+        return terms, one if mask is None else one * mask.any(1, keepdim=True)
+    if mask is not None:
+        if mask.shape[1] > 1:  # the mask of the label's own class
+            inside = label.clamp(0, logits.shape[1] - 1)
+            mask = mask.expand(logits.shape).gather(1, inside)
+        label = torch.where(mask, label, 0)
+    factor = torch.ones_like(label) if weight is None else weight.to(logits)[label]
+    return _hide(-log_prob.gather(1, label) * factor, mask), _hide(factor, mask)
+
+
+def _binary(
+    logits: Tensor,
+    target: Tensor,
+    weight: Tensor | None,
+    mask: Tensor | None,
+    ignore_index: int | None,
+) -> Terms:
+    """Return the terms of each class and pixel, and which count; weights are those of y = 1."""
+    if target.ndim < logits.ndim:
+        target, kept = expand_labels(xp, target, logits.shape[1], ignore_index)
+        mask = both(kept, mask)
+    terms = F.binary_cross_entropy_with_logits(
+        _hide(logits, mask),
+        _hide(target.to(logits.dtype), mask),
+        pos_weight=None if weight is None else _per_class(weight, logits)[0],
+        reduction="none",
+    )
+    return _hide(terms, mask), _hide(torch.ones_like(logits), mask)
+
+
+def _per_class(weight: Tensor, logits: Tensor) -> Tensor:
+    return weight.to(logits).view(1, -1, *(1,) * (logits.ndim - 2))
+
+
+def _hide(values: Tensor, mask: Tensor | None) -> Tensor:
+    return values if mask is None else torch.where(mask, values, 0)

@@ -1,0 +1,196 @@
+"""What all region losses share: MONAI's options around the core's statistic and formulas."""
+
+import warnings
+from collections.abc import Callable, Sequence
+from typing import Any, ClassVar
+
+import torch
+from torch import Tensor, nn
+
+from dice_semimetric import Overlap, region_overlap
+from dice_semimetric._aggregate import Classes, Per
+from dice_semimetric._namespace import require_choice
+from dice_semimetric._typing import Activation
+from dice_semimetric.formulas import _check_options
+from dice_semimetric.region import table_loss
+
+from ._targets import resolve_target
+from .distributed import all_reduce
+
+Weight = Sequence[float] | float | Tensor | None
+
+
+class RegionLoss(nn.Module):
+    """A regional loss of logits or probabilities (B, C, *spatial): the base of the others.
+
+    The subclasses document the options.
+    """
+
+    #: The forms of the core's `overlap_loss` to choose from, the default first.
+    variants: ClassVar[tuple[str, ...]] = ("dml1", "dml2")
+    class_weight: Tensor | None
+    alpha: float = 0.5  # a Tversky loss sets its own
+    beta: float = 0.5
+
+    def __init__(
+        self,
+        include_background: bool = True,
+        to_onehot_y: bool = False,
+        sigmoid: bool = False,
+        softmax: bool = False,
+        other_act: Callable[[Tensor], Tensor] | None = None,
+        reduction: str = "mean",
+        smooth_nr: float = 1e-5,
+        smooth_dr: float = 1e-5,
+        batch: bool = False,
+        weight: Weight = None,
+        *,
+        variant: str | None = None,
+        ignore_index: int | None = None,
+        classes: Classes = "all",
+        per: Per | None = None,
+        log: bool = False,
+        gamma: float = 1.0,
+        focal_exponent: str = "paper",
+        process_group: Any = None,
+    ) -> None:
+        super().__init__()
+        self.variant = self.variants[0] if variant is None else variant
+        self.include_background = include_background
+        self.to_onehot_y = to_onehot_y
+        self.sigmoid, self.softmax, self.other_act = sigmoid, softmax, other_act
+        self.reduction = str(getattr(reduction, "value", reduction))
+        self.smooth_nr, self.smooth_dr = float(smooth_nr), float(smooth_dr)
+        self.per: Per = per or ("batch" if batch else "image")
+        self.ignore_index, self.classes, self.log = ignore_index, classes, log
+        self.gamma, self.focal_exponent = gamma, focal_exponent
+        self.process_group = process_group
+        weight = None if weight is None else torch.as_tensor(weight, dtype=torch.float32)
+        self.register_buffer("class_weight", weight)
+        self._check(batch, per)
+
+    def _check(self, batch: bool, per: Per | None) -> None:
+        """Raise for options that are unknown or exclude each other."""
+        if self.other_act is not None and not callable(self.other_act):
+            raise TypeError(f"other_act must be callable, got {type(self.other_act).__name__}")
+        require_choice("variant", self.variant, self.variants)
+        chosen = {"sigmoid": self.sigmoid, "softmax": self.softmax, "other_act": self.other_act}
+        given = [name for name, value in chosen.items() if value]
+        if len(given) > 1:
+            raise ValueError(f"only one activation may be chosen, got {' and '.join(given)}")
+        require_choice("reduction", self.reduction, ("mean", "sum", "none"))
+        require_choice("per", self.per, ("batch", "image", "class"))
+        if batch and self.per != "batch":
+            raise ValueError(f"per must be 'batch' where batch=True, got {per!r}")
+        if isinstance(self.classes, str):
+            require_choice("classes", self.classes, ("all", "present"))
+        elif not self.include_background:
+            raise ValueError(
+                "classes names the classes that count, so include_background must stay True, "
+                f"got classes={self.classes!r} and include_background=False"
+            )
+        if self.process_group is not None and self.per != "batch":
+            raise ValueError(
+                "process_group sums the statistic over processes and needs batch=True, "
+                f"got per={self.per!r}"
+            )
+        if self.class_weight is not None and bool((self.class_weight < 0).any()):
+            raise ValueError(f"weight must be at least 0, got {self.class_weight.tolist()}")
+        self._check_formula()
+
+    def _check_formula(self) -> None:
+        smooth = (self.smooth_nr, self.smooth_dr)
+        _check_options(self.variant, self.alpha, self.beta, self.gamma, self.focal_exponent, smooth)
+
+    def forward(self, input: Tensor, target: Tensor, mask: Tensor | None = None) -> Tensor:
+        """Return the loss.
+
+        Parameters
+        ----------
+        input : Tensor
+            (B, C, *spatial): logits, or probabilities without an activation.
+        target : Tensor
+            Integer labels (B, *spatial), or (B, 1, *spatial) with ``to_onehot_y`` or C = 1, or
+            soft labels of the shape of ``input`` in a floating dtype.
+        mask : Tensor, optional
+            Boolean, (B, *spatial) or broadcast to the shape of ``input``: the pixels that count.
+
+        Returns
+        -------
+        Tensor
+            A number, or with ``reduction="none"`` (B, C), or (C,) for ``batch=True``.
+        """
+        return self.from_overlap(self.overlap(input, target, mask))
+
+    def overlap(self, input: Tensor, target: Tensor, mask: Tensor | None = None) -> Overlap:
+        """Return the sums (B, C) of the classes that count; arguments as for `forward`."""
+        if self.other_act is not None:
+            input = self.other_act(input)
+        table = region_overlap(
+            input,
+            resolve_target(input, target, to_onehot_y=self.to_onehot_y),
+            activation=self._activation(input.shape[1]),
+            ignore_index=self.ignore_index,
+            mask=mask,
+        )
+        if not self._drops_background(input.shape[1]):
+            return table
+        return table.take(tuple(range(1, input.shape[1])))
+
+    def from_overlap(self, table: Overlap) -> Tensor:
+        """Return the loss of sums (B, C), such as `overlap` returns."""
+        if self.per == "batch":
+            table = pool(table, self.process_group)
+        reduction: Any = self.reduction
+        loss: Tensor = table_loss(
+            table,
+            per=self.per,
+            classes=self.classes,
+            weight=self._weight(table.pred.shape[-1]),
+            reduction=reduction,
+            form=self.variant,
+            alpha=self.alpha,
+            beta=self.beta,
+            gamma=self.gamma,
+            focal_exponent=self.focal_exponent,
+            log=self.log,
+            smooth=(self.smooth_nr, self.smooth_dr),
+        )
+        return loss
+
+    def _activation(self, num_classes: int) -> Activation:
+        if self.softmax and num_classes == 1:
+            warnings.warn("softmax=True does nothing to a single channel", stacklevel=4)
+            return None
+        return "softmax" if self.softmax else "sigmoid" if self.sigmoid else None
+
+    def _drops_background(self, num_classes: int) -> bool:
+        if not self.include_background and num_classes == 1:
+            warnings.warn("include_background=False does nothing to a single channel", stacklevel=4)
+        return not self.include_background and num_classes > 1
+
+    def _weight(self, num_classes: int) -> Tensor | None:
+        """Return one weight for each class; like MONAI's, it is nothing to a single one."""
+        weight = self.class_weight
+        if weight is None or num_classes == 1:
+            return None
+        return weight if weight.ndim else weight.expand(num_classes)
+
+    def extra_repr(self) -> str:
+        """Return the options for ``print``."""
+        activation = "softmax" if self.softmax else "sigmoid" if self.sigmoid else "none"
+        return (
+            f"{self.variant}, activation={activation}, per={self.per}, reduction={self.reduction}"
+        )
+
+
+def pool(table: Overlap, process_group: Any = None) -> Overlap:
+    """Return the overlap (1, C) of the batch, of all processes of a group where one is given.
+
+    It is summed in float64, where sums of a few float32 numbers do not depend on their order: any
+    split of a batch over processes gives the same value.
+    """
+    fields = torch.stack([table.pred, table.target, table.difference, table.product])
+    wide = fields.dtype if fields.device.type == "mps" else torch.float64
+    total = all_reduce(fields.to(wide).sum(1), process_group)
+    return Overlap(*total.to(fields.dtype)[:, None].unbind())

@@ -1,0 +1,171 @@
+"""The four sums of `Overlap` and their gradient in closed form, block by block.
+
+With x the probabilities of the logits z, y the target and g the gradient that arrives at each
+sum, the gradient of x is
+
+    G = g_pred + g_difference sign(x - y) + g_product y
+
+and that of z is G itself, x (1 - x) G for a sigmoid, and x (G - sum over classes of x G) for a
+softmax. Only the inputs are kept from the forward pass; x is computed again.
+"""
+
+from typing import NamedTuple
+
+import array_api_compat.torch as xp
+import torch
+from torch import Tensor
+
+from dice_semimetric._blocks import Place
+from dice_semimetric._checks import require_unit_interval
+
+from ._reader import Options, Reader, sum_over_classes
+
+
+def forward(pred: Tensor, target: Tensor, mask: Tensor | None, options: Options) -> Tensor:
+    """Return the sums, of shape (4, *kept axes)."""
+    reader = Reader(pred, target, mask, options)
+    blocks = reader.blocks
+    wide = options.dtype if pred.device.type == "mps" else torch.float64
+    total = torch.zeros((4, *blocks.kept_shape), dtype=wide, device=pred.device)
+    for place in blocks:
+        x, y, keep = reader.read(place)
+        if keep is not None:
+            x.masked_fill_(~keep, 0)
+            y.masked_fill_(~keep, 0)
+        if options.checked:
+            _check(x, y, reader)
+        part = total[(slice(None), *place[: blocks.kept])]
+        part += torch.stack(_pair_sums(x, y, reader)).reshape(part.shape)
+    if options.checked:  # softmax and sigmoid leave [0, 1] only by NaN, which no sum hides
+        _require_unit_interval(total[0] * 0, "pred")
+    return total.to(options.dtype)
+
+
+def _pair_sums(x: Tensor, y: Tensor, reader: Reader) -> list[Tensor]:
+    """Return the four sums over the pixels of a block."""
+    work = reader.scratch.empty("work", x.shape)
+    sum_x, sum_y = x.sum(-1), y.sum(-1)
+    difference = torch.sub(x, y, out=work).abs_().sum(-1)
+    if reader.labels:  # |x - y| = x + y - 2 x y where y is 0 or 1
+        product = (sum_x + sum_y - difference) / 2
+    else:
+        product = torch.mul(x, y, out=work).sum(-1)
+    return [sum_x, sum_y, difference, product]
+
+
+def _check(x: Tensor, y: Tensor, reader: Reader) -> None:
+    if reader.options.activation is None:
+        _require_unit_interval(x, "pred")
+    if not reader.labels:
+        _require_unit_interval(y, "target")
+
+
+def _require_unit_interval(array: Tensor, name: str) -> None:
+    """Apply the core's check to both ends of the range, found in one pass."""
+    require_unit_interval(xp, torch.stack(torch.aminmax(array)), name)
+
+
+def backward(
+    gradient: Tensor,
+    pred: Tensor,
+    target: Tensor,
+    mask: Tensor | None,
+    options: Options,
+    needs: tuple[bool, bool],
+) -> tuple[Tensor | None, Tensor | None]:
+    """Return the gradients of pred and target from that of the sums; None where not needed."""
+    reader = Reader(pred, target, mask, options)
+    blocks = reader.blocks
+    of_pred, of_target = (
+        _Result(tensor, reader) if need else None
+        for tensor, need in zip((pred, target), needs, strict=True)
+    )
+    gradient = gradient.to(options.dtype)
+    with_product = pred.device.type != "cpu" or bool(gradient[3].any())
+    for place in blocks:
+        x, y, keep = reader.read(place)
+        part = gradient[(slice(None), *place[: blocks.kept])].reshape(4, *x.shape[:2], 1)
+        g = _Gradient(part[0], part[1], part[2], part[3] if with_product else None)
+        hidden = None if keep is None else ~keep
+        if hidden is not None:  # a softmax needs the classes that do not count beside those that do
+            every = options.activation == "softmax" and hidden.shape[1] > 1
+            x.masked_fill_(hidden.all(1, keepdim=True) if every else hidden, 0)
+        if of_target is not None:
+            slope = _slope(y, x, g.target, g, hidden, reader)
+            of_target.write(place, slope)
+        if of_pred is not None:
+            if reader.labels and options.activation is not None:
+                slope = _label_slope(y, g, hidden, reader)
+            else:
+                slope = _slope(x, y, g.pred, g, hidden, reader)
+            of_pred.write_through(place, x, slope)
+    results = [None if r is None else r.tensor for r in (of_pred, of_target)]
+    return results[0], results[1]
+
+
+class _Gradient(NamedTuple):
+    """The gradient that arrives at each sum, for a block; no product where it is 0 throughout."""
+
+    pred: Tensor
+    target: Tensor
+    difference: Tensor
+    product: Tensor | None
+
+
+def _slope(
+    one: Tensor, other: Tensor, own: Tensor, g: _Gradient, hidden: Tensor | None, reader: Reader
+) -> Tensor:
+    """Return the gradient of ``one``, whose own sum has the gradient ``own``."""
+    slope = torch.sub(one, other, out=reader.scratch.empty("slope", one.shape)).sign_()
+    torch.addcmul(own, slope, g.difference, out=slope)
+    if g.product is not None:
+        slope.addcmul_(other, g.product)
+    return slope if hidden is None else slope.masked_fill_(hidden, 0)
+
+
+def _label_slope(y: Tensor, g: _Gradient, hidden: Tensor | None, reader: Reader) -> Tensor:
+    """Return the gradient of x beside one-hot y: the sign is 1 - 2 y.
+
+    It is not so at x = y, but there the activation is flat.
+    """
+    step = -2 * g.difference if g.product is None else g.product - 2 * g.difference
+    slope = reader.scratch.empty("slope", y.shape)
+    torch.addcmul(g.pred + g.difference, y, step, out=slope)
+    return slope if hidden is None else slope.masked_fill_(hidden, 0)
+
+
+class _Result:
+    """The gradient of an input, written block by block in the input's memory order."""
+
+    def __init__(self, like: Tensor, reader: Reader) -> None:
+        self.tensor = torch.empty_like(like)
+        self._view = reader.blocks.view(self.tensor)
+        self._reader = reader
+
+    def write(self, place: Place, values: Tensor) -> None:
+        """Store the gradient of a block."""
+        block = self._reader.blocks.block(self._view, place)
+        block.copy_(values.view(block.shape))
+
+    def write_through(self, place: Place, x: Tensor, slope: Tensor) -> None:
+        """Store the gradient of a block of logits from that of their probabilities x."""
+        reader = self._reader
+        if reader.options.activation is None:
+            self.write(place, slope)
+            return
+        out = reader.blocks.matrix(self._view, place)
+        direct = out.dtype == x.dtype and out._is_view() and out.data_ptr() == self._at(place)
+        work = reader.scratch.empty("work", x.shape)
+        if not direct:
+            out = reader.scratch.empty("slope", x.shape)
+        if reader.options.activation == "sigmoid":
+            torch.mul(torch.addcmul(x, x, x, value=-1, out=work), slope, out=out)
+        else:
+            torch.mul(x, slope, out=work)
+            row = sum_over_classes(work, reader.scratch.empty("row", (x.shape[0], 1, x.shape[2])))
+            torch.addcmul(work, x, row, value=-1, out=out)
+        if not direct:
+            self.write(place, out)
+
+    def _at(self, place: Place) -> int:
+        return self._reader.blocks.block(self._view, place).data_ptr()

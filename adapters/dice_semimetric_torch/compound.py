@@ -1,0 +1,274 @@
+"""Cross-entropy and a Dice semimetric loss together, with labels and with a teacher."""
+
+from typing import Any
+
+import array_api_compat.torch as xp
+import torch
+from torch import Tensor, nn
+
+from dice_semimetric._namespace import require_choice
+from dice_semimetric._special import widen
+
+from ._cross_entropy import cross_entropy
+from ._module import Weight
+from ._targets import resolve_target
+from .losses import DiceSemimetricLoss
+
+
+class DiceSemimetricCELoss(nn.Module):
+    """Cross-entropy plus a Dice semimetric loss: 0.25 CE + 0.75 DML, as the paper trains.
+
+    Both terms take hard and soft labels, ``ignore_index`` and a mask. Softmax makes CE that over
+    the classes, sigmoid that of each class by itself.
+
+    Parameters
+    ----------
+    include_background : bool, optional
+        False leaves class 0 out of the DML; the CE keeps it.
+    to_onehot_y, sigmoid, softmax
+        As for `DiceSemimetricLoss`; one of both activations is needed, since CE is of logits.
+    reduction : {"mean", "sum"}, optional
+        Of both terms.
+    smooth_nr, smooth_dr, batch
+        As for `DiceSemimetricLoss`.
+    weight : sequence of float or Tensor, optional
+        A factor for each class in both terms; with sigmoid, the CE weighs y = 1 by it.
+    lambda_dice, lambda_ce : float, optional
+        Weights of the terms.
+    **options : Any
+        ``variant``, ``ignore_index``, ``classes``, ``per``, ``log``, ``gamma``,
+        ``focal_exponent``, ``process_group`` of `DiceSemimetricLoss`.
+
+    Raises
+    ------
+    TypeError
+        If an option or an input is of a wrong type.
+    ValueError
+        If an option is unknown, two exclude each other, or shapes or values do not fit.
+
+    See Also
+    --------
+    DiceSemimetricLoss : The second term alone.
+
+    References
+    ----------
+    .. [1] Wang et al., "Dice Semimetric Losses", MICCAI 2023, Sec. 3.1.
+
+    Examples
+    --------
+    >>> import torch
+    >>> from dice_semimetric_torch import DiceSemimetricCELoss
+    >>> loss = DiceSemimetricCELoss(softmax=True)
+    >>> logits, labels = torch.zeros(1, 2, 4), torch.tensor([[0, 0, 1, 1]])
+    >>> round(float(loss(logits, labels)), 3)
+    0.548
+    """
+
+    def __init__(
+        self,
+        include_background: bool = True,
+        to_onehot_y: bool = False,
+        sigmoid: bool = False,
+        softmax: bool = False,
+        reduction: str = "mean",
+        smooth_nr: float = 1e-5,
+        smooth_dr: float = 1e-5,
+        batch: bool = False,
+        weight: Weight = None,
+        lambda_dice: float = 0.75,
+        lambda_ce: float = 0.25,
+        **options: Any,
+    ) -> None:
+        super().__init__()
+        if not (sigmoid or softmax):
+            raise ValueError("cross-entropy is of logits: softmax=True or sigmoid=True is needed")
+        reduction = str(getattr(reduction, "value", reduction))
+        require_choice("reduction", reduction, ("mean", "sum"))
+        _require_weights(lambda_dice=lambda_dice, lambda_ce=lambda_ce)
+        self.lambda_dice, self.lambda_ce = lambda_dice, lambda_ce
+        weight = None if weight is None else torch.as_tensor(weight, dtype=torch.float32)
+        self.ce_weight: Tensor | None
+        self.register_buffer("ce_weight", weight)
+        foreground = weight is not None and weight.ndim > 0 and not include_background
+        self.dice = DiceSemimetricLoss(
+            include_background=include_background,
+            to_onehot_y=to_onehot_y,
+            sigmoid=sigmoid,
+            softmax=softmax,
+            reduction=reduction,
+            smooth_nr=smooth_nr,
+            smooth_dr=smooth_dr,
+            batch=batch,
+            weight=weight[1:] if foreground and weight is not None else weight,
+            **options,
+        )
+
+    def forward(self, input: Tensor, target: Tensor, mask: Tensor | None = None) -> Tensor:
+        """Return the loss.
+
+        Parameters
+        ----------
+        input : Tensor
+            Logits (B, C, *spatial).
+        target : Tensor
+            Integer or soft labels, as for `DiceSemimetricLoss`.
+        mask : Tensor, optional
+            Boolean, (B, *spatial) or broadcast to the shape of ``input``: the pixels that count.
+
+        Returns
+        -------
+        Tensor
+            A number.
+        """
+        if self.dice.softmax and input.shape[1] == 1:
+            raise ValueError("softmax over a single channel is 1 everywhere; use sigmoid=True")
+        target = resolve_target(input, target, to_onehot_y=self.dice.to_onehot_y)
+        dice: Tensor = self.dice(input, target, mask)  # checks the input for both terms
+        if self.lambda_ce == 0:
+            return self.lambda_dice * dice
+        entropy = cross_entropy(
+            input,
+            target,
+            sigmoid=self.dice.sigmoid,
+            weight=self._ce_weight(input.shape[1]),
+            ignore_index=self.dice.ignore_index,
+            mask=mask,
+            reduction=self.dice.reduction,
+            process_group=self.dice.process_group,
+        )
+        return self.lambda_dice * dice + self.lambda_ce * entropy
+
+    def _ce_weight(self, num_classes: int) -> Tensor | None:
+        weight = self.ce_weight
+        return weight.expand(num_classes) if weight is not None and weight.ndim == 0 else weight
+
+
+class DistillationLoss(nn.Module):
+    """Knowledge distillation: CE and DML with the labels, and both with a teacher's probabilities.
+
+    The paper's student learns from a calibrated teacher: give what
+    `dice_semimetric.calibrate_teacher` returns as ``teacher``. DML is right there since it takes
+    soft labels, which the soft Dice loss does not.
+
+    Parameters
+    ----------
+    include_background, to_onehot_y, sigmoid, softmax
+        As for `DiceSemimetricCELoss`; one of both activations is needed.
+    lambda_dice, lambda_ce : float, optional
+        Weights of the terms with the labels.
+    lambda_kd_dice, lambda_kd_ce : float, optional
+        Weights of the terms with the teacher.
+    temperature : float, optional
+        T > 0: in the terms with the teacher the student's logits are divided by it, the teacher's
+        probabilities likewise taken to the power 1 / T and normalised, and the CE multiplied by
+        T ** 2, which keeps the size of its gradient.
+    **options : Any
+        The other options of `DiceSemimetricCELoss`.
+
+    Raises
+    ------
+    TypeError
+        If an option or an input is of a wrong type.
+    ValueError
+        If an option is unknown, two exclude each other, or shapes or values do not fit.
+
+    See Also
+    --------
+    DiceSemimetricCELoss : The terms with the labels alone.
+
+    References
+    ----------
+    .. [1] Wang et al., "Dice Semimetric Losses", MICCAI 2023, Sec. 3.3, Table 5.
+
+    Examples
+    --------
+    >>> import torch
+    >>> from dice_semimetric_torch import DistillationLoss
+    >>> loss = DistillationLoss(softmax=True)
+    >>> logits, labels = torch.zeros(1, 2, 4), torch.tensor([[0, 0, 1, 1]])
+    >>> round(float(loss(logits, labels, teacher=torch.full((1, 2, 4), 0.5))), 3)
+    0.722
+    """
+
+    def __init__(
+        self,
+        include_background: bool = True,
+        to_onehot_y: bool = False,
+        sigmoid: bool = False,
+        softmax: bool = False,
+        *,
+        lambda_dice: float = 0.75,
+        lambda_ce: float = 0.25,
+        lambda_kd_dice: float = 0.75,
+        lambda_kd_ce: float = 0.25,
+        temperature: float = 1.0,
+        ignore_index: int | None = None,
+        **options: Any,
+    ) -> None:
+        super().__init__()
+        if not temperature > 0:
+            raise ValueError(f"temperature must be above 0, got {temperature}")
+        _require_weights(lambda_kd_dice=lambda_kd_dice, lambda_kd_ce=lambda_kd_ce)
+        self.temperature, self.ignore_index = temperature, ignore_index
+        shared = {
+            "include_background": include_background,
+            "to_onehot_y": to_onehot_y,
+            "sigmoid": sigmoid,
+            "softmax": softmax,
+            **options,
+        }
+        self.labels = DiceSemimetricCELoss(
+            lambda_dice=lambda_dice, lambda_ce=lambda_ce, ignore_index=ignore_index, **shared
+        )
+        self.teacher = DiceSemimetricCELoss(
+            lambda_dice=lambda_kd_dice, lambda_ce=lambda_kd_ce * temperature**2, **shared
+        )
+
+    def forward(
+        self, input: Tensor, target: Tensor, teacher: Tensor, mask: Tensor | None = None
+    ) -> Tensor:
+        """Return the loss.
+
+        Parameters
+        ----------
+        input : Tensor
+            The student's logits (B, C, *spatial).
+        target : Tensor
+            Integer or soft labels, as for `DiceSemimetricLoss`.
+        teacher : Tensor
+            The teacher's probabilities, of the shape of ``input``.
+        mask : Tensor, optional
+            Boolean, (B, *spatial) or broadcast to the shape of ``input``: the pixels that count.
+
+        Returns
+        -------
+        Tensor
+            A number.
+        """
+        if teacher.shape != input.shape or not teacher.is_floating_point():
+            raise ValueError(
+                f"teacher must be probabilities of shape {tuple(input.shape)} in a floating dtype, "
+                f"got shape {tuple(teacher.shape)} and dtype {teacher.dtype}"
+            )
+        target = resolve_target(input, target, to_onehot_y=self.labels.dice.to_onehot_y)
+        loss: Tensor = self.labels(input, target, mask)
+        if self.ignore_index is not None:
+            counts = (widen(xp, target, self.ignore_index) != self.ignore_index)[:, None]
+            if mask is not None and mask.shape == target.shape:
+                mask = mask[:, None]
+            mask = counts if mask is None else mask & counts
+        if self.temperature != 1:
+            input, teacher = input / self.temperature, self._tempered(teacher)
+        distilled: Tensor = self.teacher(input, teacher, mask)
+        return loss + distilled
+
+    def _tempered(self, prob: Tensor) -> Tensor:
+        if self.labels.dice.sigmoid:
+            return torch.sigmoid(torch.logit(prob) / self.temperature)
+        return torch.softmax(torch.log(prob) / self.temperature, 1)
+
+
+def _require_weights(**weights: float) -> None:
+    for name, value in weights.items():
+        if not value >= 0:
+            raise ValueError(f"{name} must be at least 0, got {value}")
