@@ -5,27 +5,48 @@ first, and returns arrays of the same library on the same device.
 """
 
 from ._checks import value_checks
+from .boundary import label_boundary, smooth_boundary
 from .formulas import overlap_loss
+from .fusion import dice_weighted_average, majority_vote, random_rater, uniform_average
+from .labels import one_hot, smooth_labels
 from .losses import cftl, ctl, dml1, dml2, jml1, jml2, sdl, sjl, stl
 from .overlap import Overlap, overlap, region_overlap
 from .region import region_loss
+from .scores import binarized_dice, dice_score, jaccard_score, region_score
+from .staple import staple
+from .thresholds import ThresholdCounts, threshold_counts
 
 __version__ = "0.1.0"
 
 __all__ = [
     "Overlap",
+    "ThresholdCounts",
+    "binarized_dice",
     "cftl",
     "ctl",
+    "dice_score",
+    "dice_weighted_average",
     "dml1",
     "dml2",
+    "jaccard_score",
     "jml1",
     "jml2",
+    "label_boundary",
+    "majority_vote",
+    "one_hot",
     "overlap",
     "overlap_loss",
+    "random_rater",
     "region_loss",
     "region_overlap",
+    "region_score",
     "sdl",
     "sjl",
+    "smooth_boundary",
+    "smooth_labels",
+    "staple",
     "stl",
+    "threshold_counts",
+    "uniform_average",
     "value_checks",
 ]

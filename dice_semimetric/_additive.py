@@ -20,6 +20,7 @@ class Additive:
             return self
         if not isinstance(other, type(self)):
             return NotImplemented
+        self._require_same(other)
         first, second = (getattr(s, self._sums[0]) for s in (self, other))
         namespace(self=first, other=second)
         if first.shape != second.shape:
@@ -27,7 +28,6 @@ class Additive:
                 f"{type(self).__name__} objects to be added must have one shape, "
                 f"got {tuple(first.shape)} and {tuple(second.shape)}"
             )
-        self._require_same(other)
         return replace(self, **{n: getattr(self, n) + getattr(other, n) for n in self._sums})
 
     __radd__ = __add__

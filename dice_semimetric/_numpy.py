@@ -9,11 +9,12 @@ from typing import Any
 import array_api_compat.numpy as xp
 import numpy as np
 
-from ._blocks import rows
+from ._blocks import Place, rows
 from ._checks import require_unit_interval
 from ._pairs import both
 from ._special import activate
 from ._typing import Activation, Array
+from .thresholds import cast_thresholds
 
 
 def overlap_sums(
@@ -28,21 +29,77 @@ def overlap_sums(
     ignore_index: int | None = None,
 ) -> tuple[Array, ...]:
     """Return the sums of `dice_semimetric.overlap.overlap_sums`, block by block."""
+    total = np.zeros((4, *(n for a, n in enumerate(pred.shape) if a not in axis)))
+    scratch = _Scratch(dtype)
+    blocks = _pair_blocks(
+        pred, target, mask, axis, checked, activation, ignore_index, scratch=scratch
+    )
+    for place, x, y in blocks:
+        block = total[(slice(None), *place)]
+        block += np.stack(list(_pair_sums(x, y, scratch))).reshape(block.shape)
+    return tuple(total.astype(dtype))
+
+
+def threshold_sums(
+    pred: Array,
+    target: Array,
+    mask: Array | None,
+    *,
+    thresholds: tuple[float, ...],
+    axis: tuple[int, ...],
+    dtype: Any,
+    checked: bool,
+    activation: Activation = None,
+    ignore_index: int | None = None,
+) -> tuple[Array, ...]:
+    """Return the counts of `dice_semimetric.thresholds.threshold_sums`, block by block."""
+    kept = (n for a, n in enumerate(pred.shape) if a not in axis)
+    total = np.zeros((3, len(thresholds), *kept), np.intp)
+    x_levels = cast_thresholds(xp, thresholds, pred, dtype, activation)
+    y_levels = cast_thresholds(xp, thresholds, target, dtype, None)
+    scratch, flags = _Scratch(dtype), _Scratch(bool)
+    blocks = _pair_blocks(
+        pred, target, mask, axis, checked, activation, ignore_index, scratch=scratch
+    )
+    for place, x, y in blocks:
+        block = total[(slice(None), slice(None), *place)]
+        counts = np.empty((3, len(thresholds), x.shape[0]), np.intp)
+        above_x, above_y = flags.empty("pred", x.shape), flags.empty("target", y.shape)
+        for k in range(len(thresholds)):
+            counts[0, k] = _count(np.greater_equal(x, x_levels[k], out=above_x))
+            counts[1, k] = _count(np.greater_equal(y, y_levels[k], out=above_y))
+            counts[2, k] = _count(np.logical_and(above_x, above_y, out=above_x))
+        block += counts.reshape(block.shape)
+    return tuple(total)
+
+
+def _pair_blocks(
+    pred: Array,
+    target: Array,
+    mask: Array | None,
+    axis: tuple[int, ...],
+    checked: bool,
+    activation: Activation,
+    ignore_index: int | None,
+    *,
+    scratch: "_Scratch",
+) -> Iterator[tuple[Place, Array, Array]]:
+    """Yield what `dice_semimetric._pairs.probabilities` returns as blocks of equal matrices.
+
+    Kept axes lie along the rows, summed ones along the columns; with each block comes its place
+    among the kept axes.
+    """
     labels = target.ndim < pred.ndim
     if labels:
         target = target[:, None]
-    shape = tuple(n for a, n in enumerate(pred.shape) if a not in axis)
-    total = np.zeros((4, *shape))
     if labels or activation == "softmax":  # a block then holds all classes of one image
-        images: list[tuple[slice, ...]] = [(slice(b, b + 1),) for b in range(pred.shape[0])]
+        images: list[Place] = [(slice(b, b + 1),) for b in range(pred.shape[0])]
         whole: tuple[int, ...] = (1,)
     else:
         images, whole = [()], ()
-    scratch = _Scratch(dtype)
     numbers = np.arange(pred.shape[1])[:, None] if labels and pred.shape[1] > 1 else 1
     for image in images:
         arrays = [pred[image], target[image], _image(mask, image, pred.ndim)]
-        part = total[(slice(None), *image)]
         for place, (x, y, m) in rows(xp, arrays, axis, whole=whole):
             x = activate(xp, scratch.cast("pred", x), activation, axis=0)  # noqa: PLW2901
             if labels:
@@ -54,9 +111,7 @@ def overlap_sums(
             if checked:
                 require_unit_interval(xp, x, "pred")
                 require_unit_interval(xp, y, "target")
-            block = part[(slice(None), *place)]
-            block += np.stack(list(_pair_sums(x, y, scratch))).reshape(block.shape)
-    return tuple(total.astype(dtype))
+            yield (*image, *place[len(image) :]), x, y
 
 
 def _pair_sums(x: Array, y: Array, scratch: "_Scratch") -> Iterator[Array]:
@@ -78,6 +133,13 @@ def _dot(a: Array, b: Array, run: int = 4096) -> Array:
     head_a, head_b = (v[..., :whole].reshape(*v.shape[:-1], -1, run) for v in (a, b))
     head = np.vecdot(head_a, head_b).sum(axis=-1, dtype=np.float64)
     return head + np.vecdot(a[..., whole:], b[..., whole:])
+
+
+def _count(flags: Array) -> Array:
+    """Return how many entries of each row are True."""
+    if flags.shape[1] < 256:
+        return flags.sum(axis=1, dtype=np.intp)
+    return np.array([np.count_nonzero(row) for row in flags])
 
 
 class _Scratch:

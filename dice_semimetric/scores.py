@@ -1,0 +1,322 @@
+"""Scores, from 0 to 1, where 1 is perfect: Dice, Jaccard and binarized Dice."""
+
+import math
+from collections.abc import Sequence
+from typing import Any, Literal
+
+from ._aggregate import Classes, Per, Reduction, aggregate, class_indices
+from ._namespace import namespace, require_choice, sum_dtype
+from ._typing import Activation, Array, Axis, Namespace
+from .formulas import overlap_loss
+from .overlap import Overlap, overlap, region_overlap
+from .thresholds import (
+    Empty,
+    ThresholdCounts,
+    fill_empty,
+    region_threshold_counts,
+    threshold_counts,
+)
+
+Score = Literal["dice", "jaccard", "bdice"]
+LOSSES = {"dice": "dml1", "jaccard": "jml1"}
+
+
+def dice_score(
+    pred: Array,
+    target: Array,
+    *,
+    axis: Axis = None,
+    mask: Array | None = None,
+    empty: Empty = 1.0,
+) -> Array:
+    """Return the Dice score, 1 - `dml1`: the sum of x + y - ``|x - y|`` over that of x + y.
+
+    On hard masks it is the usual Dice score. On soft labels it is 1 just where x = y.
+
+    Parameters
+    ----------
+    pred : Array
+        Predicted probabilities x in [0, 1], of any shape; or a hard mask.
+    target : Array
+        Labels y in [0, 1] of the same shape: soft labels in a floating dtype, hard masks in a
+        boolean or integer one.
+    axis : int or tuple of int, optional
+        The axes that are summed over; None means all.
+    mask : Array, optional
+        Boolean, broadcast to the shape of ``pred``: the pixels that count.
+    empty : {1.0, 0.0, nan, "skip"}, optional
+        The score where x and y are both 0 everywhere; "skip" marks it with NaN. If only one of
+        them is, the score is 0.
+
+    Returns
+    -------
+    Array
+        The score, of the shape of ``pred`` without ``axis``, in the widest floating dtype given
+        but at least float32.
+
+    Raises
+    ------
+    TypeError
+        If an argument is no array, or arrays are of two libraries, or ``mask`` is not boolean.
+    ValueError
+        If shapes or devices differ, ``empty`` is none of these, or a checked value is NaN or
+        outside [0, 1]; see `value_checks`.
+
+    See Also
+    --------
+    region_score : For (B, C, *spatial), from logits and integer labels too.
+
+    References
+    ----------
+    .. [1] Wang et al., "Dice Semimetric Losses", MICCAI 2023, Eq. (4).
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from dice_semimetric import dice_score
+    >>> y = np.array([0.5, 1.0, 0.0])
+    >>> float(dice_score(y, y))
+    1.0
+    >>> round(float(dice_score(np.array([1.0, 1.0, 0.0]), y)), 3)
+    0.857
+    """
+    return overlap_score(overlap(pred, target, axis=axis, mask=mask), "dice", empty)[0]
+
+
+def jaccard_score(
+    pred: Array,
+    target: Array,
+    *,
+    axis: Axis = None,
+    mask: Array | None = None,
+    empty: Empty = 1.0,
+) -> Array:
+    """Return the Jaccard index, 1 - `jml1`: S - D over S + D, sums of x + y and ``|x - y|``.
+
+    On hard masks it is the usual intersection over union. On soft labels it is 1 just where
+    x = y.
+
+    Parameters
+    ----------
+    pred : Array
+        Predicted probabilities x in [0, 1], of any shape; or a hard mask.
+    target : Array
+        Labels y in [0, 1] of the same shape: soft labels in a floating dtype, hard masks in a
+        boolean or integer one.
+    axis : int or tuple of int, optional
+        The axes that are summed over; None means all.
+    mask : Array, optional
+        Boolean, broadcast to the shape of ``pred``: the pixels that count.
+    empty : {1.0, 0.0, nan, "skip"}, optional
+        The score where x and y are both 0 everywhere; "skip" marks it with NaN. If only one of
+        them is, the score is 0.
+
+    Returns
+    -------
+    Array
+        The score; shape and dtype as for `dice_score`.
+
+    Raises
+    ------
+    TypeError
+        If an argument is no array, or arrays are of two libraries, or ``mask`` is not boolean.
+    ValueError
+        If shapes or devices differ, ``empty`` is none of these, or a checked value is NaN or
+        outside [0, 1]; see `value_checks`.
+
+    See Also
+    --------
+    region_score : For (B, C, *spatial), from logits and integer labels too.
+
+    References
+    ----------
+    .. [1] Wang et al., "Dice Semimetric Losses", MICCAI 2023, Eq. (3).
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from dice_semimetric import jaccard_score
+    >>> float(jaccard_score(np.array([1, 1, 0]), np.array([0, 1, 0])))
+    0.5
+    """
+    return overlap_score(overlap(pred, target, axis=axis, mask=mask), "jaccard", empty)[0]
+
+
+def binarized_dice(
+    pred: Array,
+    target: Array,
+    *,
+    thresholds: Sequence[float] | None = None,
+    axis: Axis = None,
+    mask: Array | None = None,
+    empty: Empty = 1.0,
+) -> Array:
+    """Return BDice: the mean over thresholds t of the Dice score of x >= t against y >= t.
+
+    Parameters
+    ----------
+    pred : Array
+        Predicted probabilities x in [0, 1], of any shape.
+    target : Array
+        Labels y in [0, 1] of the same shape: soft labels in a floating dtype, hard masks in a
+        boolean or integer one.
+    thresholds : sequence of float, optional
+        The thresholds, above 0 and at most 1; None means 0.1, 0.2, ..., 0.9. For the comparison
+        with an array, by >=, they are cast to its dtype.
+    axis : int or tuple of int, optional
+        The axes that are summed over; None means all.
+    mask : Array, optional
+        Boolean, broadcast to the shape of ``pred``: the pixels that count.
+    empty : {1.0, 0.0, nan, "skip"}, optional
+        The score of a threshold that neither side reaches; "skip" leaves it out of the mean, and
+        the mean of none is NaN.
+
+    Returns
+    -------
+    Array
+        The score; shape and dtype as for `dice_score`.
+
+    Raises
+    ------
+    TypeError
+        If an argument is no array, or arrays are of two libraries, or ``mask`` is not boolean.
+    ValueError
+        If shapes or devices differ, an option is out of its range, or a checked value is NaN or
+        outside [0, 1]; see `value_checks`.
+
+    See Also
+    --------
+    threshold_counts : The statistic behind it, which adds up over cases.
+
+    References
+    ----------
+    .. [1] Wang et al., "Dice Semimetric Losses", MICCAI 2023, Sect. 3.3.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from dice_semimetric import binarized_dice
+    >>> x, y = np.array([0.2, 0.9]), np.array([0.0, 0.6])
+    >>> round(float(binarized_dice(x, y, thresholds=(0.1, 0.5))), 3)
+    0.833
+    """
+    counts = threshold_counts(pred, target, thresholds=thresholds, axis=axis, mask=mask)
+    xp = namespace(pred=pred)
+    return counts.binarized_dice(empty=empty, dtype=sum_dtype(xp, pred, target))
+
+
+def region_score(
+    pred: Array,
+    target: Array,
+    *,
+    score: Score = "dice",
+    activation: Activation = None,
+    per: Per = "image",
+    classes: Classes = "all",
+    ignore_index: int | None = None,
+    mask: Array | None = None,
+    empty: Empty = 1.0,
+    thresholds: Sequence[float] | None = None,
+    reduction: Reduction = "mean",
+) -> Array:
+    """Return a score of a batch of predictions, against hard or soft labels.
+
+    Parameters
+    ----------
+    pred : Array
+        (B, C, *spatial), floating: probabilities, or logits if ``activation`` is given.
+    target : Array
+        Integer labels (B, *spatial) from 0 to C - 1, or soft labels of the shape of ``pred`` in a
+        floating dtype. With C = 1 the integer labels are the foreground mask: 0 or 1.
+    score : {"dice", "jaccard", "bdice"}, optional
+        See `dice_score`, `jaccard_score` and `binarized_dice`.
+    activation : {None, "softmax", "sigmoid"}, optional
+        What makes probabilities of ``pred``; softmax runs over the class axis.
+    per : {"batch", "image", "class"}, optional
+        "batch" pools the pixels of the batch and averages the classes; "image" averages the
+        classes within each image, then the images; "class" averages the images within each class,
+        then the classes.
+    classes : {"all", "present"} or sequence of int, optional
+        The classes that count. "present": those with some target above 0 inside the mask, judged
+        over the batch for ``per="batch"`` and image by image otherwise.
+    ignore_index : int, optional
+        The integer label of pixels that do not count. With soft labels, use ``mask``.
+    mask : Array, optional
+        Boolean, (B, *spatial) or broadcast to the shape of ``pred``: the pixels that count.
+    empty : {1.0, 0.0, nan, "skip"}, optional
+        The score where prediction and target are both empty; "skip" leaves it out of all means.
+    thresholds : sequence of float, optional
+        For "bdice" only, as in `binarized_dice`.
+    reduction : {"mean", "sum", "none"}, optional
+        "none" returns (C,) for ``per="batch"`` and (B, C) otherwise, where what does not count is
+        NaN.
+
+    Returns
+    -------
+    Array
+        The score, in the library and on the device of ``pred``, in its floating dtype but at
+        least float32. The mean of nothing is NaN.
+
+    Raises
+    ------
+    TypeError
+        If an argument is no array or of a wrong dtype, or arrays are of two libraries.
+    ValueError
+        If shapes or devices do not fit, an option is unknown or out of its range, or a checked
+        value is; see `value_checks`.
+
+    See Also
+    --------
+    region_loss : The losses with the same conventions.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from dice_semimetric import region_score
+    >>> pred = np.array([[[0.75, 0.5], [0.25, 0.5]]])
+    >>> label = np.array([[0, 1]])
+    >>> region_score(pred, label, reduction="none").round(3)
+    array([[0.667, 0.571]])
+    >>> round(float(region_score(pred, label)), 3)
+    0.619
+    """
+    require_choice("score", score, ("dice", "jaccard", "bdice"))
+    require_choice("per", per, ("batch", "image", "class"))
+    require_choice("reduction", reduction, ("mean", "sum", "none"))
+    if thresholds is not None and score != "bdice":
+        raise ValueError(f"thresholds are for score='bdice', got score={score!r}")
+    xp = namespace(pred=pred, target=target, mask=mask)
+    inputs: dict[str, Any] = {"activation": activation, "ignore_index": ignore_index, "mask": mask}
+
+    def chosen(table: Any) -> Any:
+        indices = class_indices(classes, pred.shape[1])
+        table = table if indices is None else table.take(indices)
+        return table.sum(axis=0) if per == "batch" else table
+
+    if score == "bdice":
+        counts = chosen(region_threshold_counts(pred, target, thresholds=thresholds, **inputs))
+        values, kept = _binarized(xp, counts, empty, sum_dtype(xp, pred, target))
+    else:
+        values, kept = overlap_score(chosen(region_overlap(pred, target, **inputs)), score, empty)
+    if empty != "skip":
+        kept = xp.ones_like(kept)
+    if classes == "present":
+        # not from the counts: a class whose labels all lie below the thresholds is present
+        kept = kept & (chosen(region_overlap(pred, target, **inputs)).target > 0)
+        values = xp.where(kept, values, xp.full_like(values, math.nan))
+    return aggregate(xp, values, kept, per=per, reduction=reduction, empty=math.nan)
+
+
+def overlap_score(o: Overlap, score: str, empty: Empty) -> tuple[Array, Array]:
+    """Return the score of each entry of an overlap, and where it is not empty against empty."""
+    xp = namespace(overlap=o.pred)
+    some = o.pred + o.target > 0
+    return fill_empty(xp, 1 - overlap_loss(o, form=LOSSES[score]), some, empty), some
+
+
+def _binarized(
+    xp: Namespace, counts: ThresholdCounts, empty: Empty, dtype: Any
+) -> tuple[Array, Array]:
+    """Return BDice of each entry, and where some threshold is reached on either side."""
+    some = xp.any(counts.pred + counts.target > 0, axis=0)
+    return counts.binarized_dice(empty=empty, dtype=dtype), some

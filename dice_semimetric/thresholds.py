@@ -1,0 +1,349 @@
+"""The ThresholdCounts statistic: how many pixels reach each threshold, alone and together."""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import ClassVar, Literal, Self
+
+from ._additive import Additive
+from ._checks import checks_apply
+from ._kernels import accelerated
+from ._namespace import (
+    constant,
+    default_float,
+    default_index,
+    is_floating,
+    namespace,
+    normalize_axis,
+    sum_dtype,
+)
+from ._pairs import probabilities, require_pair, require_region
+from ._special import divide
+from ._typing import Activation, Array, Axis, DType, Namespace
+
+Empty = float | Literal["skip"]
+Counts = tuple[Array, Array, Array]
+
+#: The levels of the QUBIQ challenge: 0.1, 0.2, ..., 0.9.
+THRESHOLDS = tuple(k / 10 for k in range(1, 10))
+
+
+@dataclass(frozen=True)
+class ThresholdCounts(Additive):
+    """How many pixels reach each threshold t: in the prediction x, in the target y, in both.
+
+    They add up over blocks, images, cases and machines: ``a + b`` and ``sum(counts)``.
+
+    Attributes
+    ----------
+    thresholds : tuple of float
+        The T thresholds.
+    pred : Array
+        Integers of shape (T, ...): the number of pixels with x >= t.
+    target : Array
+        The number of pixels with y >= t.
+    both : Array
+        The number of pixels where both hold.
+
+    See Also
+    --------
+    threshold_counts : Computes them.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from dice_semimetric import threshold_counts
+    >>> x, y = np.array([0.2, 0.9]), np.array([0.0, 0.6])
+    >>> counts = threshold_counts(x, y, thresholds=(0.1, 0.5))
+    >>> (counts + counts).dice().round(3)
+    array([0.667, 1.   ])
+    """
+
+    _sums: ClassVar = ("pred", "target", "both")
+
+    thresholds: tuple[float, ...]
+    pred: Array
+    target: Array
+    both: Array
+
+    def _require_same(self, other: Self) -> None:
+        if self.thresholds != other.thresholds:
+            raise ValueError(
+                "threshold counts to be added must have the same thresholds, "
+                f"got {self.thresholds} and {other.thresholds}"
+            )
+
+    def sum(self, axis: Axis = None) -> Self:
+        """Return the counts pooled over axes, such as the batch.
+
+        Parameters
+        ----------
+        axis : int or tuple of int, optional
+            The axes to pool over, counted behind the threshold axis; None means all.
+
+        Returns
+        -------
+        ThresholdCounts
+            With fields that lack these axes.
+        """
+        xp = namespace(counts=self.pred)
+        axes = tuple(a + 1 for a in normalize_axis(axis, self.pred.ndim - 1))
+        return self._map(lambda a: xp.sum(a, axis=axes))
+
+    def take(self, indices: tuple[int, ...], axis: int = -1) -> Self:
+        """Return the counts of some classes.
+
+        Parameters
+        ----------
+        indices : tuple of int
+            The positions to keep, in this order.
+        axis : int, optional
+            The axis of the fields that they count along.
+
+        Returns
+        -------
+        ThresholdCounts
+            With ``len(indices)`` entries along that axis.
+        """
+        xp = namespace(counts=self.pred)
+        index = constant(xp, indices, default_index(xp, self.pred), self.pred)
+        return self._map(lambda a: xp.take(a, index, axis=axis))
+
+    def dice(self, *, empty: Empty = 1.0, dtype: DType = None) -> Array:
+        """Return the Dice score of both sides made binary at each threshold.
+
+        Parameters
+        ----------
+        empty : {1.0, 0.0, nan, "skip"}, optional
+            The score where neither side reaches the threshold; "skip" marks it with NaN.
+        dtype : DType, optional
+            The floating dtype of the result; None means the library's default.
+
+        Returns
+        -------
+        Array
+            Shape (T, ...).
+        """
+        xp, both, total = self._floating(dtype)
+        return fill_empty(xp, divide(xp, 2 * both, total), total > 0, empty)
+
+    def jaccard(self, *, empty: Empty = 1.0, dtype: DType = None) -> Array:
+        """Return the Jaccard index of both sides made binary at each threshold.
+
+        Parameters
+        ----------
+        empty : {1.0, 0.0, nan, "skip"}, optional
+            The score where neither side reaches the threshold; "skip" marks it with NaN.
+        dtype : DType, optional
+            The floating dtype of the result; None means the library's default.
+
+        Returns
+        -------
+        Array
+            Shape (T, ...).
+        """
+        xp, both, total = self._floating(dtype)
+        return fill_empty(xp, divide(xp, both, total - both), total > 0, empty)
+
+    def binarized_dice(self, *, empty: Empty = 1.0, dtype: DType = None) -> Array:
+        """Return the mean over the thresholds of `dice`.
+
+        Parameters
+        ----------
+        empty : {1.0, 0.0, nan, "skip"}, optional
+            The score where neither side reaches the threshold; "skip" leaves such thresholds out,
+            and the mean of none is NaN.
+        dtype : DType, optional
+            The floating dtype of the result; None means the library's default.
+
+        Returns
+        -------
+        Array
+            The shape of the fields without the threshold axis.
+        """
+        xp = namespace(counts=self.pred)
+        curve = self.dice(empty=empty, dtype=dtype)
+        if empty != "skip":
+            return xp.mean(curve, axis=0)
+        some = self.pred + self.target > 0
+        number = xp.sum(xp.astype(some, curve.dtype), axis=0)
+        total = xp.sum(xp.where(some, curve, xp.zeros_like(curve)), axis=0)
+        return divide(xp, total, number, empty=math.nan)
+
+    def _floating(self, dtype: DType) -> tuple[Namespace, Array, Array]:
+        """Return the size of the intersection and the sum of the two sizes."""
+        xp = namespace(counts=self.pred)
+        dtype = default_float(xp, self.pred) if dtype is None else dtype
+        return xp, xp.astype(self.both, dtype), xp.astype(self.pred + self.target, dtype)
+
+
+def fill_empty(xp: Namespace, score: Array, some: Array, empty: Empty) -> Array:
+    """Return the score where there is something, else ``empty``."""
+    value = math.nan if empty == "skip" else empty
+    if isinstance(value, str) or not (value in (0, 1) or math.isnan(value)):
+        raise ValueError(f"empty must be one of 1.0, 0.0, nan, 'skip', got {empty!r}")
+    return xp.where(some, score, xp.full_like(score, value))
+
+
+def threshold_counts(
+    pred: Array,
+    target: Array,
+    *,
+    thresholds: Sequence[float] | None = None,
+    axis: Axis = None,
+    mask: Array | None = None,
+) -> ThresholdCounts:
+    """Return how many pixels of x, of y and of both are at or above each threshold.
+
+    Parameters
+    ----------
+    pred : Array
+        Predicted probabilities x in [0, 1], of any shape.
+    target : Array
+        Labels y in [0, 1] of the same shape: soft labels in a floating dtype, hard masks in a
+        boolean or integer one.
+    thresholds : sequence of float, optional
+        The thresholds, above 0 and at most 1; None means 0.1, 0.2, ..., 0.9. For the comparison
+        with an array, by >=, they are cast to its dtype.
+    axis : int or tuple of int, optional
+        The axes that are summed over; None means all.
+    mask : Array, optional
+        Boolean, broadcast to the shape of ``pred``: the pixels that count.
+
+    Returns
+    -------
+    ThresholdCounts
+        Fields of shape (T, ...), the shape of ``pred`` without ``axis`` behind the thresholds, in
+        the library's integer dtype for counts.
+
+    Raises
+    ------
+    TypeError
+        If an argument is no array, or arrays are of two libraries, or ``mask`` is not boolean.
+    ValueError
+        If shapes or devices differ, a threshold is out of its range, or a checked value is NaN or
+        outside [0, 1]; see `value_checks`.
+
+    See Also
+    --------
+    binarized_dice : The mean Dice score over the thresholds.
+
+    References
+    ----------
+    .. [1] Wang et al., "Dice Semimetric Losses", MICCAI 2023, Sect. 3.3.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from dice_semimetric import threshold_counts
+    >>> x, y = np.array([0.2, 0.9]), np.array([0.0, 0.6])
+    >>> threshold_counts(x, y, thresholds=(0.1, 0.5)).pred
+    array([2, 1])
+    """
+    xp = require_pair(pred, target, mask)
+    levels = require_thresholds(thresholds)
+    counts = threshold_sums(
+        pred,
+        target,
+        mask,
+        thresholds=levels,
+        axis=normalize_axis(axis, pred.ndim),
+        dtype=sum_dtype(xp, pred, target),
+        checked=checks_apply(pred, target, mask),
+    )
+    return ThresholdCounts(levels, *counts)
+
+
+def region_threshold_counts(
+    pred: Array,
+    target: Array,
+    *,
+    thresholds: Sequence[float] | None = None,
+    activation: Activation = None,
+    ignore_index: int | None = None,
+    mask: Array | None = None,
+) -> ThresholdCounts:
+    """Return the threshold counts, (T, B, C), of every image and class of a batch.
+
+    The arguments are those of `region_overlap`, and ``thresholds`` as in `threshold_counts`.
+    """
+    xp, mask, checked = require_region(
+        pred, target, activation=activation, ignore_index=ignore_index, mask=mask
+    )
+    levels = require_thresholds(thresholds)
+    counts = threshold_sums(
+        pred,
+        target,
+        mask,
+        thresholds=levels,
+        axis=tuple(range(2, pred.ndim)),
+        dtype=sum_dtype(xp, pred, target),
+        checked=checked,
+        activation=activation,
+        ignore_index=ignore_index,
+    )
+    return ThresholdCounts(levels, *counts)
+
+
+def require_thresholds(thresholds: Sequence[float] | None) -> tuple[float, ...]:
+    """Return the thresholds as a tuple, or raise ValueError for one outside (0, 1]."""
+    levels = THRESHOLDS if thresholds is None else tuple(float(t) for t in thresholds)
+    if not levels or not all(0 < t <= 1 for t in levels):
+        raise ValueError(f"thresholds must be numbers above 0 and at most 1, got {thresholds}")
+    return levels
+
+
+def cast_thresholds(
+    xp: Namespace, thresholds: Sequence[float], array: Array, dtype: DType, activation: Activation
+) -> Array:
+    """Return the thresholds in ``dtype``, rounded first to the array's own floating dtype.
+
+    So a float32 0.7 reaches 0.7 although it is compared in float64.
+    """
+    own = array.dtype if is_floating(xp, array) and activation is None else dtype
+    return xp.astype(constant(xp, thresholds, own, array), dtype, copy=False)
+
+
+def count(xp: Namespace, flags: Array, axis: Axis) -> Array:
+    """Return how many are True over the axes; over no axes, which PyTorch takes for all, 0 or 1."""
+    if axis == ():
+        return xp.astype(flags, default_index(xp, flags))
+    return xp.count_nonzero(flags, axis=axis)
+
+
+@accelerated
+def threshold_sums(
+    pred: Array,
+    target: Array,
+    mask: Array | None,
+    *,
+    thresholds: tuple[float, ...],
+    axis: tuple[int, ...],
+    dtype: DType,
+    checked: bool,
+    activation: Activation = None,
+    ignore_index: int | None = None,
+) -> Counts:
+    """Return the three counts, thresholds first: the one reduction that an adapter replaces.
+
+    A target with one axis fewer than ``pred`` holds integer labels along the class axis 1.
+    """
+    xp = namespace(pred=pred)
+    pred_levels = cast_thresholds(xp, thresholds, pred, dtype, activation)
+    target_levels = cast_thresholds(xp, thresholds, target, dtype, None)
+    pred, target = probabilities(
+        pred,
+        target,
+        mask,
+        dtype=dtype,
+        checked=checked,
+        activation=activation,
+        ignore_index=ignore_index,
+    )
+    counts: tuple[list[Array], ...] = ([], [], [])
+    for k in range(len(thresholds)):
+        x, y = pred >= pred_levels[k], target >= target_levels[k]
+        for found, above in zip(counts, (x, y, x & y), strict=True):
+            found.append(count(xp, above, axis))
+    first, second, third = (xp.stack(found, axis=0) for found in counts)
+    return first, second, third
