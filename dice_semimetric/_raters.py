@@ -1,7 +1,12 @@
 """Raters along axis 0: what they must be, where they mark a class, and how many do."""
 
-from collections.abc import Iterator
+import functools
+import operator
+from collections.abc import Iterable
 
+import array_api_compat as compat
+
+from ._blocks import BLOCK
 from ._checks import checks_apply
 from ._namespace import default_float, is_boolean, is_integer, namespace, normalize_axis, size
 from ._special import widen
@@ -53,13 +58,11 @@ def marks_of(xp: Namespace, labels: Array, c: int | None = None) -> Array:
     return labels != 0 if c is None else widen(xp, labels, c) == c
 
 
-def classwise(xp: Namespace, raters: Array, num_classes: int | None) -> Iterator[Array]:
-    """Yield the raters' marks of each class; of masks, or of one class alone, the foreground."""
+def class_numbers(num_classes: int | None) -> tuple[int | None, ...]:
+    """Return the classes of label maps; None for masks, the foreground for one class alone."""
     if num_classes is None:
-        yield marks_of(xp, raters)
-    else:
-        for c in (1,) if num_classes == 1 else range(num_classes):
-            yield marks_of(xp, raters, c)
+        return (None,)
+    return (1,) if num_classes == 1 else tuple(range(num_classes))
 
 
 def join_classes(xp: Namespace, parts: list[Array], num_classes: int | None, axis: int) -> Array:
@@ -69,9 +72,17 @@ def join_classes(xp: Namespace, parts: list[Array], num_classes: int | None, axi
     return xp.stack(parts, axis=axis)
 
 
-def count_raters(xp: Namespace, marks: Array) -> Array:
+def count_raters(xp: Namespace, raters: Array, c: int | None = None) -> Array:
     """Return how many raters marked a pixel, in a dtype that holds any number of them."""
-    return xp.sum(xp.astype(marks, xp.uint8), axis=0, dtype=xp.int32)
+    number = raters.shape[0]
+    if number > 255:
+        return xp.sum(xp.astype(marks_of(xp, raters, c), xp.uint8), axis=0, dtype=xp.int32)
+    return fold(xp.astype(marks_of(xp, raters[r, ...], c), xp.uint8) for r in range(number))
+
+
+def fold(terms: Iterable[Array]) -> Array:
+    """Sum from the first on: part of non-negative terms then never exceeds all of them."""
+    return functools.reduce(operator.add, terms)
 
 
 def look_up(xp: Namespace, table: Array, index: Array) -> Array:
@@ -79,4 +90,11 @@ def look_up(xp: Namespace, table: Array, index: Array) -> Array:
     if size(index) == 0:
         return xp.astype(index, table.dtype)
     flat = xp.reshape(index, (size(index),))
-    return xp.reshape(xp.take(table, flat, axis=0), tuple(index.shape))
+    if compat.is_numpy_namespace(xp):  # in blocks, since it widens all indices that it is given
+        found = xp.empty(flat.shape, dtype=table.dtype)
+        for i in range(0, flat.shape[0], BLOCK):
+            place = slice(i, i + BLOCK)
+            xp.take(table, flat[place], out=found[place], mode="clip")
+    else:
+        found = xp.take(table, xp.astype(flat, xp.int32, copy=False), axis=0)
+    return xp.reshape(found, tuple(index.shape))

@@ -3,16 +3,16 @@
 `staple` has its own module.
 """
 
-from collections.abc import Sequence
 from typing import Literal
 
 import numpy as np
 
 from ._namespace import constant, require_choice
 from ._raters import (
-    classwise,
+    class_numbers,
     count_raters,
     float_dtypes,
+    fold,
     join_classes,
     look_up,
     marks_of,
@@ -64,11 +64,11 @@ def majority_vote(raters: Array, *, num_classes: int | None = None) -> Array:
     xp = require_raters(raters, num_classes)
     number = raters.shape[0]
     if num_classes is None:
-        return xp.astype(2 * count_raters(xp, marks_of(xp, raters)) > number, raters.dtype)
-    best = count_raters(xp, marks_of(xp, raters, 0))
-    label = xp.zeros_like(best)
+        return xp.astype(count_raters(xp, raters) > number // 2, raters.dtype)
+    best = count_raters(xp, raters, 0)
+    label = xp.zeros_like(best, dtype=xp.int32)
     for c in range(1, num_classes if num_classes > 1 else 2):
-        votes = count_raters(xp, marks_of(xp, raters, c))
+        votes = count_raters(xp, raters, c)
         label = xp.where(votes > best, xp.full_like(label, c), label)
         best = xp.maximum(best, votes)
     return xp.astype(label, raters.dtype)
@@ -177,8 +177,8 @@ def uniform_average(
     number = raters.shape[0]
     # Some compilers divide by a constant as they multiply by its rounded inverse; a table is exact.
     shares = constant(xp, [k / number for k in range(number + 1)], out, raters)
-    marks = classwise(xp, raters, num_classes)
-    parts = [look_up(xp, shares, count_raters(xp, m)) for m in marks]
+    classes = class_numbers(num_classes)
+    parts = [look_up(xp, shares, count_raters(xp, raters, c)) for c in classes]
     return join_classes(xp, parts, num_classes, axis)
 
 
@@ -250,14 +250,15 @@ def dice_weighted_average(
     some = largest > 0  # the scale at which equal raters weigh exactly 1
     share = dice / xp.where(some, largest, xp.ones_like(largest))
     share = [xp.where(some, share[r, ...], xp.ones_like(largest)) for r in range(raters.shape[0])]
-    total = _fold(share)
+    total = fold(share)
     spread = (*largest.shape, *(1,) * (raters.ndim - 1 - largest.ndim))
     parts = []
-    for marks in classwise(xp, raters, num_classes):
-        terms = [
-            xp.astype(marks[r, ...], wide) * xp.reshape(s, spread) for r, s in enumerate(share)
-        ]
-        parts.append(xp.astype(_fold(terms) / xp.reshape(total, spread), out, copy=False))
+    for c in class_numbers(num_classes):
+        terms = (
+            xp.astype(marks_of(xp, raters[r, ...], c), wide) * xp.reshape(s, spread)
+            for r, s in enumerate(share)
+        )
+        parts.append(xp.astype(fold(terms) / xp.reshape(total, spread), out, copy=False))
     label = join_classes(xp, parts, num_classes, axis)
     return (label, xp.stack([s / total for s in share])) if return_weights else label
 
@@ -267,36 +268,32 @@ def _dice_to_majority(
 ) -> Array:
     """Return each rater's Dice to the majority vote, (R,) or (R, B), from exact counts."""
     axes = _case_axes(per, raters)
-    vote = xp.expand_dims(majority_vote(raters, num_classes=num_classes), axis=0)
+    vote = majority_vote(raters, num_classes=num_classes)
 
     def count(marks: Array) -> Array:
-        return xp.astype(xp.sum(xp.astype(marks, xp.uint8), axis=axes), dtype)
+        return xp.astype(xp.count_nonzero(marks, axis=axes), dtype)
 
     scores, seen = [], []
     for c in (None,) if num_classes is None else range(1, max(num_classes, 2)):
-        target, marks = marks_of(xp, vote, c), marks_of(xp, raters, c)
-        marked, both = count(marks), count(marks & target)
+        target = marks_of(xp, vote, c)
+        marks = [marks_of(xp, raters[r, ...], c) for r in range(raters.shape[0])]
+        marked = xp.stack([count(m) for m in marks])
+        both = xp.stack([count(m & target) for m in marks])
         scores.append(divide(xp, 2 * both, marked + count(target), empty=1.0))
         seen.append(xp.astype(xp.any(marked > 0, axis=0, keepdims=True), dtype))
     if len(scores) == 1:
         return scores[0]
-    total = _fold([score * some for score, some in zip(scores, seen, strict=True)])
-    return divide(xp, total, xp.broadcast_to(_fold(seen), total.shape), empty=1.0)
+    total = fold([score * some for score, some in zip(scores, seen, strict=True)])
+    return divide(xp, total, xp.broadcast_to(fold(seen), total.shape), empty=1.0)
 
 
-def _case_axes(per: Per, raters: Array) -> tuple[int, ...]:
-    """Return the axes of the raters that make up a case."""
+def _case_axes(per: Per, raters: Array) -> tuple[int, ...] | None:
+    """Return the axes of one rater that make up a case, None for all."""
     require_choice("per", per, ("batch", "image"))
-    if per == "image" and raters.ndim < 2:
+    if per == "batch":
+        return None
+    if raters.ndim < 2:
         raise ValueError(
             f"raters must have images along axis 1 for per='image', got shape {tuple(raters.shape)}"
         )
-    return tuple(range(1 if per == "batch" else 2, raters.ndim))
-
-
-def _fold(terms: Sequence[Array]) -> Array:
-    """Sum from the first on: part of non-negative terms then never exceeds all of them."""
-    total = terms[0]
-    for term in terms[1:]:
-        total = total + term
-    return total
+    return tuple(range(1, raters.ndim - 1))

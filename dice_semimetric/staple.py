@@ -3,7 +3,7 @@
 import math
 
 from ._namespace import constant, device, namespace, size
-from ._raters import float_dtypes, look_up, marks_of, require_raters
+from ._raters import float_dtypes, fold, look_up, marks_of, require_raters
 from ._special import as_one_task, bincount, divide, iterate, sigmoid
 from ._typing import Array, DType, Namespace
 
@@ -120,13 +120,11 @@ def _voting_patterns(xp: Namespace, raters: Array) -> tuple[Array, Array | None]
     """
     number, pixels = raters.shape[0], math.prod(raters.shape[1:])
     wide = _widest_float(xp, raters)
-    marks = marks_of(xp, raters)
     if number > MOST or 2**number >= pixels:
-        table = xp.astype(xp.reshape(marks, (number, pixels)), wide)
+        table = xp.astype(xp.reshape(marks_of(xp, raters), (number, pixels)), wide)
         return xp.concat([table, xp.ones_like(table[:1, :])], axis=0), None
-    codes = xp.astype(marks[0, ...], xp.int32)
-    for r in range(1, number):
-        codes = codes + xp.astype(marks[r, ...], xp.int32) * 2**r
+    kind = xp.uint8 if number <= 8 else xp.int32
+    codes = fold(xp.astype(marks_of(xp, raters[r, ...]), kind) * 2**r for r in range(number))
     counts = xp.astype(bincount(xp, xp.reshape(codes, (pixels,)), 2**number), wide)
     bits = [[code >> r & 1 for code in range(2**number)] for r in range(number)]
     rows = [constant(xp, row, wide, raters) for row in bits]
