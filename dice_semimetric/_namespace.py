@@ -42,8 +42,13 @@ def _type_name(array: object) -> str:
 
 
 def device(array: Array) -> Any:
-    """Return the array's device, or None where the library has no say in it (tracers, Dask)."""
+    """Return the array's device, or None where there is no single one.
+
+    So it is for tracers, Dask and JAX arrays that are sharded: JAX itself joins shardings.
+    """
     if compat.is_dask_array(array) or is_jax_tracer(array):
+        return None
+    if compat.is_jax_array(array) and len(array.sharding.device_set) > 1:
         return None
     return compat.device(array)
 
@@ -114,6 +119,12 @@ def default_float(xp: Namespace, like: Array) -> DType:
     """Return the library's default floating dtype on the device of ``like``."""
     info = xp.__array_namespace_info__()
     return info.default_dtypes(device=device(like))["real floating"]
+
+
+def default_index(xp: Namespace, like: Array) -> DType:
+    """Return the library's default dtype of indices on the device of ``like``."""
+    info = xp.__array_namespace_info__()
+    return info.default_dtypes(device=device(like))["indexing"]
 
 
 def constant(xp: Namespace, values: Iterable[float], dtype: DType, like: Array) -> Array:

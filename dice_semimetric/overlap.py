@@ -6,7 +6,7 @@ from typing import ClassVar, Self
 from ._additive import Additive
 from ._checks import checks_apply
 from ._kernels import accelerated
-from ._namespace import constant, namespace, normalize_axis, sum_dtype
+from ._namespace import constant, default_index, namespace, normalize_axis, sum_dtype
 from ._pairs import probabilities, require_pair, require_region
 from ._special import absolute
 from ._typing import Activation, Array, Axis, DType
@@ -85,7 +85,7 @@ class Overlap(Additive):
             With ``len(indices)`` entries along that axis.
         """
         xp = namespace(overlap=self.pred)
-        index = constant(xp, indices, xp.int64, self.pred)
+        index = constant(xp, indices, default_index(xp, self.pred), self.pred)
         return self._map(lambda a: xp.take(a, index, axis=axis))
 
 
