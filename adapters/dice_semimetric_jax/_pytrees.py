@@ -1,0 +1,16 @@
+"""Make pytrees of the core's statistics."""
+
+import dataclasses
+
+import jax
+
+from dice_semimetric._additive import Additive
+
+
+def register() -> None:
+    """Register every statistic: its sums are leaves, what else it holds is static."""
+    for statistic in Additive.__subclasses__():
+        names = [field.name for field in dataclasses.fields(statistic)]
+        data = [name for name in names if name in statistic._sums]
+        meta = [name for name in names if name not in data]
+        jax.tree_util.register_dataclass(statistic, data_fields=data, meta_fields=meta)
