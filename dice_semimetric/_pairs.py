@@ -11,7 +11,7 @@ from ._namespace import (
     require_floating,
     require_mask,
 )
-from ._special import activate
+from ._special import activate, widen
 from ._typing import Activation, Array, DType, Namespace
 
 
@@ -37,8 +37,10 @@ def require_region(
     activation: Activation,
     ignore_index: int | None,
     mask: Array | None,
-) -> tuple[Namespace, Array | None, bool]:
-    """Return the namespace of a batch, the mask with a class axis, and whether to check values.
+) -> tuple[Namespace, Array, Array | None, bool]:
+    """Return the namespace of a batch, target and mask made to fit, and whether to check values.
+
+    Labels come in a dtype that holds the classes and ``ignore_index``, the mask with a class axis.
 
     Raises TypeError or ValueError for what `dice_semimetric.region_overlap` does not take.
     """
@@ -50,9 +52,12 @@ def require_region(
         mask = xp.expand_dims(mask, axis=1)
     require_mask(xp, mask, pred.shape)
     checked = checks_apply(pred, target, mask)
-    if hard and checked:
-        require_labels(xp, target, max(pred.shape[1], 2), ignore_index, "target")
-    return xp, mask, checked
+    if hard:
+        num_classes = max(pred.shape[1], 2)
+        target = widen(xp, target, num_classes - 1, ignore_index)
+        if checked:
+            require_labels(xp, target, num_classes, ignore_index, "target")
+    return xp, target, mask, checked
 
 
 def is_label_map(

@@ -192,7 +192,7 @@ def region_overlap(
     >>> region_overlap(pred, np.array([[0, 1]])).product
     array([[0.75, 0.5 ]])
     """
-    xp, mask, checked = require_region(
+    xp, target, mask, checked = require_region(
         pred, target, activation=activation, ignore_index=ignore_index, mask=mask
     )
     sums = overlap_sums(

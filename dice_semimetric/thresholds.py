@@ -267,7 +267,7 @@ def region_threshold_counts(
 
     The arguments are those of `region_overlap`, and ``thresholds`` as in `threshold_counts`.
     """
-    xp, mask, checked = require_region(
+    xp, target, mask, checked = require_region(
         pred, target, activation=activation, ignore_index=ignore_index, mask=mask
     )
     levels = require_thresholds(thresholds)

@@ -191,3 +191,12 @@ def test_the_loss_of_a_stream_is_the_loss_of_the_whole(backend: Backend, rng, dt
 
     expected = reference.loss("jml2", x, y)
     np.testing.assert_allclose(backend.run(streamed, x, y), expected, **tolerance(dtype))
+
+
+def test_an_ignore_index_that_the_label_dtype_cannot_hold(backend: Backend, rng, dtype) -> None:
+    """255 is no -1, though it is the same byte."""
+    prob = reference.softmax(rng.normal(size=(1, 256, 6))).astype(dtype)
+    label = np.array([[255, 255, 0, 1, 255, 7]], "uint8")
+    plain = backend.run(region_loss, prob, label)
+    ignoring = backend.run(region_loss, prob, label, ignore_index=-1)
+    assert plain == ignoring
