@@ -1,0 +1,155 @@
+"""What the streaming scores share: sums or means of the scores of each image and class."""
+
+import math
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
+
+import torch
+from torch import Tensor
+
+from dice_semimetric import region_overlap
+from dice_semimetric._aggregate import Classes, class_indices
+from dice_semimetric._namespace import namespace, require_choice
+from dice_semimetric._typing import Activation
+from dice_semimetric.thresholds import Empty, fill_empty
+
+if TYPE_CHECKING:
+    from ._summed import Summed as Metric
+else:
+    try:
+        from torchmetrics import Metric
+    except ImportError:
+        from ._summed import Summed as Metric
+
+Pool = Literal["dataset", "image", "class"]
+
+
+class RegionMetric(Metric):
+    """A score of each image and class, or of the pooled pixels of each class, averaged."""
+
+    is_differentiable = False
+    higher_is_better = True
+    full_state_update = False
+
+    sums: Tensor
+    present: Tensor
+    total: Tensor
+    count: Tensor
+
+    def __init__(
+        self,
+        num_classes: int,
+        *,
+        activation: Activation = None,
+        per: Pool = "image",
+        classes: Classes = "all",
+        ignore_index: int | None = None,
+        empty: Empty = 1.0,
+        reduction: Literal["mean", "none"] = "mean",
+        dtype: torch.dtype = torch.float64,
+        **options: Any,
+    ) -> None:
+        super().__init__(**options)
+        require_choice("activation", activation, (None, "softmax", "sigmoid"))
+        require_choice("per", per, ("image", "class", "dataset"))
+        require_choice("reduction", reduction, ("mean", "none"))
+        if per == "image" and reduction == "none":
+            raise ValueError("reduction='none' is for per='class' and 'dataset', got per='image'")
+        self.num_classes = num_classes
+        self.activation = activation
+        self.per = per
+        self.classes = classes
+        self.ignore_index = ignore_index
+        self.empty = empty
+        self.reduction = reduction
+        self.indices = class_indices(classes, num_classes)
+        fill_empty(namespace(x=torch.ones(1)), torch.ones(1), torch.ones(1) > 0, empty)
+        size = num_classes if self.indices is None else len(self.indices)
+        if per == "dataset":
+            states = {
+                "sums": torch.zeros(self._sums_shape(size), dtype=dtype),
+                "present": torch.zeros(size, dtype=dtype),
+            }
+        else:
+            shape = () if per == "image" else (size,)
+            states = {name: torch.zeros(shape, dtype=dtype) for name in ("total", "count")}
+        for name, zero in states.items():
+            self.add_state(name, zero, dist_reduce_fx="sum")
+
+    def update(self, pred: Tensor, target: Tensor, mask: Tensor | None = None) -> None:
+        """Add a batch."""
+        state = self.sums if self.per == "dataset" else self.total
+        require_batch(pred, self.num_classes, state)
+        given = pred.detach(), target
+        options: dict[str, Any] = {
+            "activation": self.activation,
+            "ignore_index": self.ignore_index,
+            "mask": mask,
+        }
+        table = self._chosen(self._statistic(*given, **options))
+        present = torch.ones(table.pred.shape[-2:], dtype=state.dtype, device=state.device)
+        if self.classes == "present":
+            present = self._chosen(region_overlap(*given, **options)).target
+        if self.per == "dataset":
+            pooled = table.sum(axis=0)
+            self.sums += torch.stack([getattr(pooled, name) for name in self._fields])
+            self.present += present.sum(dim=0)
+            return
+        values, kept = self._kept_values(table, present)
+        if self.per == "image":
+            number = kept.sum(dim=1)
+            values = values.sum(dim=1) / number.clamp(min=1)
+            kept = number > 0
+        self.total += values.sum(dim=0)
+        self.count += kept.sum(dim=0)
+
+    def compute(self) -> Tensor:
+        """Return the score of all that was added; the mean of nothing is NaN."""
+        if self.per == "dataset":
+            values, kept = self._kept_values(self._from_sums(), self.present)
+        else:
+            values, kept = self.total / self.count.clamp(min=1), self.count > 0
+        if self.reduction == "none" or self.per == "image":
+            return torch.where(kept, values, math.nan)
+        return values.sum() / kept.sum() if kept.any() else values.new_tensor(math.nan)
+
+    def _kept_values(self, table: Any, present: Tensor) -> tuple[Tensor, Tensor]:
+        """Return the scores, 0 where they do not count, and where they count."""
+        values, some = self._values(table)
+        kept = present > 0
+        if self.empty == "skip":
+            kept = kept & some
+        return torch.where(kept, values.to(present.dtype), 0.0), kept
+
+    def _chosen(self, table: Any) -> Any:
+        return table if self.indices is None else table.take(self.indices)
+
+    _fields: ClassVar[tuple[str, ...]]
+
+    def _sums_shape(self, size: int) -> tuple[int, ...]:
+        """Return the shape of the sums of that many classes."""
+        raise NotImplementedError
+
+    def _statistic(self, pred: Tensor, target: Tensor, **options: Any) -> Any:
+        """Return the statistic of each image and class."""
+        raise NotImplementedError
+
+    def _from_sums(self) -> Any:
+        """Return the statistic that the sums hold."""
+        raise NotImplementedError
+
+    def _values(self, table: Any) -> tuple[Tensor, Tensor]:
+        """Return the score of each entry, and where it is not empty against empty."""
+        raise NotImplementedError
+
+
+def require_batch(pred: Tensor, num_classes: int, state: Tensor) -> None:
+    """Raise ValueError unless the batch has the metric's number of classes and its device."""
+    if pred.ndim < 2 or pred.shape[1] != num_classes:
+        raise ValueError(
+            f"pred must have shape (B, {num_classes}, *spatial), got {tuple(pred.shape)}"
+        )
+    if pred.device != state.device:
+        raise ValueError(
+            f"pred is on {pred.device} and the metric on {state.device}: "
+            f"move one, as by metric.to({str(pred.device)!r})"
+        )

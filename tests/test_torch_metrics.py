@@ -1,0 +1,251 @@
+"""Streaming metrics: life cycle, aggregation, merging, processes, with and without torchmetrics."""
+
+import copy
+import importlib
+import itertools
+import math
+import sys
+from types import ModuleType
+
+import numpy as np
+import pytest
+import reference
+from hypothesis import given
+from hypothesis import strategies as st
+
+from dice_semimetric import region_score
+
+torch = pytest.importorskip("torch")
+
+SCORES = {"DiceSemimetricScore": "dice", "JaccardMetricScore": "jaccard", "BinarizedDice": "bdice"}
+HOLDERS = ("dice_semimetric_torch._region_metric", "dice_semimetric_torch.metrics")
+
+
+def load(base: str, monkeypatch: pytest.MonkeyPatch) -> ModuleType:
+    """Import the metrics on torchmetrics' base class or on the package's own."""
+    if base == "torchmetrics":
+        pytest.importorskip("torchmetrics")
+    else:
+        monkeypatch.setitem(sys.modules, "torchmetrics", None)
+    for name in HOLDERS:
+        monkeypatch.delitem(sys.modules, name, raising=False)
+    module = importlib.import_module(HOLDERS[-1])
+    for name in HOLDERS:  # so that the next test starts anew too
+        monkeypatch.delitem(sys.modules, name)
+    return module
+
+
+@pytest.fixture(params=["torchmetrics", "alone"])
+def metrics(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> ModuleType:
+    """The module of metrics, on either base class."""
+    return load(request.param, monkeypatch)
+
+
+def soft_batch(rng: np.random.Generator, *shape: int) -> tuple:
+    """Return soft arrays with ties, zeros and an image without any of class 0."""
+    x, y = np.round(rng.random((2, *shape)) * 5) / 5
+    x[0, 0], y[0, 0] = 0, 0
+    return torch.tensor(x), torch.tensor(y)
+
+
+def add(metric, pred, target, step: int = 2, **options) -> None:
+    """Update with batches of ``step`` images."""
+    for start in range(0, len(pred), step):
+        part = slice(start, start + step)
+        given = {k: v[part] for k, v in options.items()}
+        metric.update(pred[part], target[part], **given)
+
+
+def test_base_class(metrics: ModuleType) -> None:
+    bases = [b.__module__.split(".")[0] for b in metrics.BinarizedDice.__mro__]
+    assert ("torchmetrics" in bases) != (sys.modules.get("torchmetrics", 0) is None)
+
+
+@pytest.mark.parametrize("name", ["DiceSemimetricScore", "JaccardMetricScore"])
+def test_mean_over_images_is_the_mean_of_the_papers_formula(metrics, rng, name: str) -> None:
+    x, y = soft_batch(rng, 5, 3, 4, 4)
+    metric = getattr(metrics, name)(3)
+    add(metric, x, y)
+    form = {"dice": "dml1", "jaccard": "jml1"}[SCORES[name]]
+    losses = [reference.loss(form, x[b, c], y[b, c]) for b in range(5) for c in range(3)]
+    assert float(metric.compute()) == pytest.approx(1 - np.mean(losses), rel=1e-12)
+
+
+@pytest.mark.parametrize("name", SCORES)
+@pytest.mark.parametrize("per", ["image", "class", "dataset"])
+@pytest.mark.parametrize("classes", ["all", "present", (0, 2), (-1,)])
+@pytest.mark.parametrize("empty", [1.0, 0.0, math.nan, "skip"])
+def test_batches_equal_the_core_on_the_whole(rng, name, per, classes, empty) -> None:
+    metrics = importlib.import_module(HOLDERS[-1])
+    x, y = soft_batch(rng, 5, 3, 4, 4)
+    mask = torch.tensor(rng.random((5, 4, 4)) < 0.8)
+    options = {"classes": classes, "empty": empty}
+    metric = getattr(metrics, name)(3, per=per, **options)
+    add(metric, x, y, mask=mask)
+    pool = "batch" if per == "dataset" else per
+    expected = region_score(x, y, score=SCORES[name], per=pool, mask=mask, **options)
+    np.testing.assert_allclose(metric.compute(), expected, rtol=1e-12)
+
+
+@pytest.mark.parametrize("name", SCORES)
+def test_logits_and_labels_with_ignored_pixels(metrics, rng, name: str) -> None:
+    logits = torch.tensor(rng.normal(size=(4, 3, 6)))
+    label = torch.tensor(rng.integers(0, 3, size=(4, 6)))
+    label[:, 0] = 255
+    metric = getattr(metrics, name)(3, activation="softmax", ignore_index=255)
+    add(metric, logits, label)
+    expected = region_score(
+        logits, label, score=SCORES[name], activation="softmax", ignore_index=255
+    )
+    assert float(metric.compute()) == pytest.approx(float(expected), rel=1e-12)
+
+
+@given(cuts=st.sets(st.integers(1, 6)), per=st.sampled_from(["image", "class", "dataset"]))
+def test_batch_size_never_matters(cuts: set[int], per: str) -> None:
+    metrics = importlib.import_module(HOLDERS[-1])
+    x, y = soft_batch(np.random.default_rng(0), 7, 2, 5)
+    whole, parts = metrics.BinarizedDice(2, per=per), metrics.BinarizedDice(2, per=per)
+    whole.update(x, y)
+    edges = [0, *sorted(cuts), 7]
+    for start, stop in itertools.pairwise(edges):
+        parts.update(x[start:stop], y[start:stop])
+    assert float(parts.compute()) == pytest.approx(float(whole.compute()), rel=1e-12)
+
+
+@pytest.mark.parametrize("name", SCORES)
+@pytest.mark.parametrize("per", ["class", "dataset"])
+def test_one_score_a_class(metrics, rng, name: str, per: str) -> None:
+    x, y = soft_batch(rng, 4, 3, 5)
+    metric = getattr(metrics, name)(3, per=per, reduction="none", classes=(2, 0))
+    add(metric, x, y)
+    for place, c in enumerate((2, 0)):
+        one = getattr(metrics, name)(1, per=per)
+        add(one, x[:, c : c + 1], y[:, c : c + 1])
+        assert float(metric.compute()[place]) == pytest.approx(float(one.compute()), rel=1e-12)
+
+
+@pytest.mark.parametrize("per", ["image", "dataset"])
+def test_hard_labels_agree_with_torchmetrics(rng, per: str) -> None:
+    segmentation = pytest.importorskip("torchmetrics.segmentation")
+    metrics = importlib.import_module(HOLDERS[-1])
+    label = rng.integers(0, 3, size=(4, 20))
+    label[:, :3] = np.arange(3)  # every class in every image: torchmetrics leaves others out
+    pred = np.where(rng.random(label.shape) < 0.3, rng.integers(0, 3, size=label.shape), label)
+    level = {"image": "samplewise", "dataset": "global"}[per]
+    peer = segmentation.DiceScore(3, average="macro", aggregation_level=level, input_format="index")
+    ours = metrics.DiceSemimetricScore(3, per=per)
+    for part in (slice(0, 1), slice(1, 4)):
+        peer.update(torch.tensor(pred[part]), torch.tensor(label[part]))
+        hot = torch.tensor(reference.one_hot(pred[part], 3))
+        ours.update(hot, torch.tensor(label[part]))
+    assert float(ours.compute()) == pytest.approx(float(peer.compute()), rel=1e-6)
+
+
+@pytest.mark.parametrize("name", SCORES)
+@pytest.mark.parametrize("per", ["image", "dataset"])
+def test_reset_merge_and_forward(metrics, rng, name: str, per: str) -> None:
+    x, y = soft_batch(rng, 6, 2, 5)
+    whole, first, second = (getattr(metrics, name)(2, per=per) for _ in range(3))
+    whole.update(x, y)
+    first.update(torch.ones(1, 2, 5), torch.zeros(1, 2, 5))
+    first.reset()
+    first.update(x[:2], y[:2])
+    alone = getattr(metrics, name)(2, per=per)
+    alone.update(x[2:], y[2:])
+    assert float(second(x[2:], y[2:])) == pytest.approx(float(alone.compute()), rel=1e-12)
+    first.merge_state(second)
+    assert float(first.compute()) == pytest.approx(float(whole.compute()), rel=1e-12)
+    twin = copy.deepcopy(first)
+    twin.reset()
+    assert float(first.compute()) == pytest.approx(float(whole.compute()), rel=1e-12)
+
+
+def test_nothing_seen_is_nan(metrics) -> None:
+    for name in SCORES:
+        for per in ("image", "class", "dataset"):
+            metric = getattr(metrics, name)(2, per=per, empty="skip")
+            metric.update(torch.zeros(1, 2, 4), torch.zeros(1, 2, 4))
+            assert math.isnan(metric.compute())
+
+
+def test_states_are_small_and_do_not_grow(metrics, rng) -> None:
+    metric = metrics.BinarizedDice(4, per="dataset")
+    names = ("sums", "present")
+    before = [getattr(metric, n).numel() for n in names]
+    add(metric, *soft_batch(rng, 6, 4, 50))
+    assert [getattr(metric, n).numel() for n in names] == before == [3 * 9 * 4, 4]
+
+
+def test_half_precision_and_gradients_do_not_reach_the_states(metrics) -> None:
+    x = torch.full((1, 1, 70_000), 0.5, dtype=torch.float16, requires_grad=True)
+    metric = metrics.DiceSemimetricScore(1, per="dataset")
+    metric.update(x, torch.ones_like(x).detach())
+    metric.half()
+    assert float(metric.compute()) == pytest.approx(2 / 3, rel=1e-6)
+    assert not metric.compute().requires_grad
+
+
+def test_metric_collection(rng) -> None:
+    torchmetrics = pytest.importorskip("torchmetrics")
+    metrics = importlib.import_module(HOLDERS[-1])
+    x, y = soft_batch(rng, 4, 2, 6)
+    collection = torchmetrics.MetricCollection(
+        [metrics.DiceSemimetricScore(2), metrics.JaccardMetricScore(2), metrics.BinarizedDice(2)]
+    )
+    for part in (slice(0, 2), slice(2, 4)):
+        collection.update(x[part], y[part])
+    for name, value in collection.compute().items():
+        expected = region_score(x, y, score=SCORES[name])
+        assert float(value) == pytest.approx(float(expected), rel=1e-12)
+
+
+def test_bad_input(metrics) -> None:
+    with pytest.raises(ValueError, match=r"\(B, 3, \*spatial\), got \(1, 2, 4\)"):
+        metrics.BinarizedDice(3).update(torch.zeros(1, 2, 4), torch.zeros(1, 2, 4))
+    with pytest.raises(ValueError, match="per must be one of 'image', 'class', 'dataset'"):
+        metrics.BinarizedDice(3, per="batch")
+    with pytest.raises(ValueError, match="reduction='none'"):
+        metrics.DiceSemimetricScore(3, reduction="none")
+    with pytest.raises(ValueError, match="empty must be one of"):
+        metrics.DiceSemimetricScore(3, empty=0.5)
+    with pytest.raises(ValueError, match="thresholds must be"):
+        metrics.BinarizedDice(3, thresholds=(0.0,))
+    with pytest.raises(ValueError, match="pred is on meta and the metric on cpu"):
+        metrics.DiceSemimetricScore(1).update(torch.zeros(1, 1, 4, device="meta"), None)
+
+
+def in_process(rank: int, base: str, folder: str) -> None:
+    """Score every second image in one of two processes, and keep what it computes."""
+    if base == "alone":
+        sys.modules["torchmetrics"] = None
+    store = f"file://{folder}/store"
+    torch.distributed.init_process_group("gloo", init_method=store, rank=rank, world_size=2)
+    metrics = importlib.import_module(HOLDERS[-1])
+    x, y = soft_batch(np.random.default_rng(5), 5, 2, 6)
+    values = []
+    for name in SCORES:
+        for per in ("image", "class", "dataset"):
+            metric = getattr(metrics, name)(2, per=per)
+            metric.update(x[rank::2], y[rank::2])
+            values.append(metric.compute())
+            metric.update(x[:0], y[:0])  # a process may run out of images first
+            values.append(metric.compute())  # and what was synchronised is not added again
+    torch.save(torch.stack(values), f"{folder}/{rank}.pt")
+    torch.distributed.destroy_process_group()
+
+
+@pytest.mark.parametrize("base", ["torchmetrics", "alone"])
+def test_two_processes_give_the_score_of_all_images(base: str, tmp_path) -> None:
+    if base == "torchmetrics":
+        pytest.importorskip("torchmetrics")
+    torch.multiprocessing.spawn(in_process, args=(base, str(tmp_path)), nprocs=2)
+    x, y = soft_batch(np.random.default_rng(5), 5, 2, 6)
+    expected = [
+        float(region_score(x, y, score=score, per=per))
+        for score in SCORES.values()
+        for per in ("image", "class", "batch")
+        for _ in range(2)
+    ]
+    for rank in range(2):
+        got = torch.load(tmp_path / f"{rank}.pt")
+        np.testing.assert_allclose(got, expected, rtol=1e-12)
