@@ -1,0 +1,249 @@
+"""The score of one case: a pure function of its arrays, with a small result that adds up."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from dice_semimetric import (
+    CalibrationBins,
+    Overlap,
+    ThresholdCounts,
+    calibration_bins,
+    dice_score,
+    jaccard_score,
+    majority_vote,
+    overlap,
+    threshold_counts,
+    uniform_average,
+)
+from dice_semimetric.thresholds import THRESHOLDS
+
+from .cases import read_masks, require_fits_image, to_mask
+from .faults import CaseError
+from .pairing import Pair
+from .volumes import Volume, read_volume, require_same_geometry
+
+#: Soft calibration leaves out pixels that everybody agrees are background.
+_CERTAIN = 0.01
+
+
+@dataclass(frozen=True)
+class Options:
+    """How cases are scored.
+
+    Attributes
+    ----------
+    thresholds : sequence of float
+        The levels of BDice.
+    n_bins : int
+        The number of equally wide bins of confidence.
+    empty : float or "skip"
+        The Dice and Jaccard score of an empty prediction of an empty reference; "skip" leaves it
+        out of means.
+    label : int, optional
+        The value that is the foreground in label maps; None for masks of 0 and 1.
+    tolerance : float
+        The largest difference of two affines, in millimetres.
+    """
+
+    thresholds: Sequence[float] = THRESHOLDS
+    n_bins: int = 10
+    empty: float | Literal["skip"] = 1.0
+    label: int | None = None
+    tolerance: float = 1e-3
+
+
+@dataclass(frozen=True)
+class CaseScore:
+    """All that is kept of a case: its numbers, and the statistics that they come from.
+
+    Attributes
+    ----------
+    case, task : str
+        Their names.
+    raters : int
+        The number of raters, 1 for a single reference.
+    voxels : int
+        The number of pixels.
+    bdice : float
+        The mean of ``curve``.
+    dice, jaccard : float
+        Of the prediction at 0.5 against the hard reference.
+    ece : float
+        Of the more likely label against the hard reference, over all pixels.
+    ece_soft : float
+        Of the foreground's probability against the soft reference, over the pixels where it is
+        above 0.01 or a rater marked.
+    curve : NDArray
+        The Dice score at each threshold.
+    counts : ThresholdCounts
+        Behind ``curve``.
+    hard : Overlap
+        Behind ``dice`` and ``jaccard``.
+    bins, soft_bins : CalibrationBins
+        Behind ``ece`` and ``ece_soft``.
+    """
+
+    case: str
+    task: str
+    raters: int
+    voxels: int
+    bdice: float
+    dice: float
+    jaccard: float
+    ece: float
+    ece_soft: float
+    curve: NDArray[Any]
+    counts: ThresholdCounts
+    hard: Overlap
+    bins: CalibrationBins
+    soft_bins: CalibrationBins
+
+
+def score_pair(pair: Pair, options: Options) -> CaseScore:
+    """Read one case and score it.
+
+    Parameters
+    ----------
+    pair : Pair
+        The files.
+    options : Options
+        How to score.
+
+    Returns
+    -------
+    CaseScore
+        Numbers and statistics, no images.
+
+    Raises
+    ------
+    CaseError
+        If a file is faulty or the two sides do not fit.
+    """
+    reference, prediction = pair.reference, pair.prediction
+    if reference.fault or prediction.fault:
+        raise CaseError(reference.fault or prediction.fault)
+    if prediction.label is None:
+        raise CaseError("the prediction is a set of raters' masks, not one map")
+    soft, hard, like = _read_reference(pair, options)
+    volume = read_volume(prediction.label)
+    names = f"the reference and the prediction {prediction.label.name}"
+    require_same_geometry(like.geometry, volume.geometry, names, options.tolerance)
+    return score_case(
+        _probability(volume.data, prediction.label.name, options.label),
+        soft,
+        hard,
+        case=reference.case,
+        task=reference.task,
+        raters=max(1, len(reference.masks)),
+        options=options,
+    )
+
+
+def score_case(
+    pred: NDArray[Any],
+    soft: NDArray[Any],
+    hard: NDArray[np.bool_],
+    *,
+    case: str = "",
+    task: str = "",
+    raters: int = 1,
+    options: Options | None = None,
+) -> CaseScore:
+    """Score a prediction against a soft and a hard reference.
+
+    Parameters
+    ----------
+    pred : NDArray
+        The foreground's probability, floating; it is scored in float32.
+    soft : NDArray
+        The soft reference in [0, 1], such as the raters' mean.
+    hard : NDArray
+        The hard reference, such as the raters' majority.
+    case, task : str, optional
+        Their names.
+    raters : int, optional
+        How many stand behind the reference.
+    options : Options, optional
+        Thresholds, bins and the score of nothing.
+
+    Returns
+    -------
+    CaseScore
+        Numbers and statistics, no images.
+
+    References
+    ----------
+    .. [1] Wang et al., "Dice Semimetric Losses", MICCAI 2023, Sect. 3.3.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from dice_semimetric_nifti import score_case
+    >>> soft = np.array([0.0, 0.4, 1.0])
+    >>> score_case(soft, soft, soft > 0.5).bdice
+    1.0
+    """
+    options = options or Options()
+    # In one dtype both sides meet the same thresholds, and the bins of all cases the same edges.
+    pred, soft = pred.astype(np.float32, copy=False), soft.astype(np.float32, copy=False)
+    mask = pred >= 0.5
+    counts = threshold_counts(pred, soft, thresholds=options.thresholds)
+    # One image of one class: the background is what the foreground leaves.
+    image, label = pred[None, None], hard[None].astype(np.uint8)
+    bins = calibration_bins(image, label, n_bins=options.n_bins, kind="top_label")
+    unsure = (pred > _CERTAIN) | (soft > 0)
+    soft_bins = calibration_bins(pred, soft, n_bins=options.n_bins, kind="binary", mask=unsure)
+    return CaseScore(
+        case=case,
+        task=task,
+        raters=raters,
+        voxels=pred.size,
+        bdice=float(counts.binarized_dice(empty=options.empty)),
+        dice=float(dice_score(mask, hard, empty=options.empty)),
+        jaccard=float(jaccard_score(mask, hard, empty=options.empty)),
+        ece=float(bins.error(norm="l1")),
+        ece_soft=float(soft_bins.error(norm="l1")),
+        curve=counts.dice(empty=options.empty),
+        counts=counts,
+        hard=overlap(mask, hard),
+        bins=_widened(bins),
+        soft_bins=_widened(soft_bins),
+    )
+
+
+def _widened(bins: CalibrationBins) -> CalibrationBins:
+    """Return sums in float64, so that thousands of cases add up without loss."""
+    return replace(
+        bins,
+        confidence=bins.confidence.astype(np.float64),
+        correct=bins.correct.astype(np.float64),
+    )
+
+
+def _read_reference(pair: Pair, options: Options) -> tuple[NDArray[Any], NDArray[np.bool_], Volume]:
+    """Return the soft and the hard reference: the raters' mean and majority, or a single map."""
+    files = pair.reference
+    if files.masks:
+        masks, like = read_masks(files, label=options.label, tolerance=options.tolerance)
+        return uniform_average(masks), majority_vote(masks), like
+    if files.label is None:
+        raise CaseError("there is no reference")
+    like = read_volume(files.label)
+    require_fits_image(files, like, options.tolerance)
+    soft = _probability(like.data, files.label.name, options.label)
+    return soft, soft > 0.5, like  # strict, as the majority is
+
+
+def _probability(data: NDArray[Any], name: str, label: int | None) -> NDArray[Any]:
+    """Return a probability map as float32; a hard mask is one of 0 and 1."""
+    if data.dtype.kind != "f":
+        return to_mask(data, name, label).astype(np.float32)
+    if not np.all((data >= 0) & (data <= 1)):
+        low, high = np.min(data), np.max(data)
+        got = "NaN" if np.isnan(low) else f"values from {low:g} to {high:g}"
+        raise CaseError(f"{name} must hold probabilities from 0 to 1, got {got}")
+    return data.astype(np.float32, copy=False)
