@@ -1,1 +1,45 @@
-"""placeholder"""
+"""Whole folders of NIfTI files: fuse raters' masks, score predictions, draw what comes out.
+
+The command ``dice-semimetric`` is made of these functions. A case is read, scored by a pure
+function of its arrays, and dropped; what is kept of it is a small record of statistics that add up.
+"""
+
+from .evaluating import evaluate
+from .faults import CaseError, Fault, UsageError
+from .fusing import Fused, fuse, fuse_masks
+from .layout import CaseFiles, find_cases
+from .pairing import Pair, pair_up
+from .paradox import Paradox, best_threshold, soft_dice_paradox
+from .phantoms import Phantom, phantom, write_phantoms
+from .scoring import CaseScore, Options, score_case, score_pair
+from .summary import summarize
+from .volumes import Geometry, Volume, read_volume, write_volume
+
+__all__ = [
+    "CaseError",
+    "CaseFiles",
+    "CaseScore",
+    "Fault",
+    "Fused",
+    "Geometry",
+    "Options",
+    "Pair",
+    "Paradox",
+    "Phantom",
+    "UsageError",
+    "Volume",
+    "best_threshold",
+    "evaluate",
+    "find_cases",
+    "fuse",
+    "fuse_masks",
+    "pair_up",
+    "phantom",
+    "read_volume",
+    "score_case",
+    "score_pair",
+    "soft_dice_paradox",
+    "summarize",
+    "write_phantoms",
+    "write_volume",
+]

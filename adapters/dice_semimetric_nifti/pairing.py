@@ -43,6 +43,16 @@ def pair_up(
 
     Names are the same, or one lacks leading folders of the other, as when only one side has a
     folder for the split and no other case would fit.
+
+    Parameters
+    ----------
+    references, predictions : iterable of CaseFiles
+        As `find_cases` returns them.
+
+    Returns
+    -------
+    tuple of list of Pair and list of Fault
+        The pairs, sorted by name, and what has no partner.
     """
     refs = {(c.case, c.task): c for c in references}
     preds = {(c.case, c.task): c for c in predictions}

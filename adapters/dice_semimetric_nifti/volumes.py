@@ -65,6 +65,16 @@ class Volume:
 def read_volume(path: Path) -> Volume:
     """Read one .nii or .nii.gz file.
 
+    Parameters
+    ----------
+    path : Path
+        The file.
+
+    Returns
+    -------
+    Volume
+        Voxels in the dtype of the file, or as the header scales them; geometry and header.
+
     Raises
     ------
     CaseError
@@ -115,6 +125,20 @@ def write_volume(path: Path, data: NDArray[Any], like: Volume) -> None:
 
     Boolean data are written as uint8, floating data as float32, integers in their own dtype, all
     without scaling. The file appears as a whole or not at all.
+
+    Parameters
+    ----------
+    path : Path
+        The file, compressed if its name ends in .gz; its folder is made.
+    data : NDArray
+        The voxels.
+    like : Volume
+        A volume of that shape.
+
+    Raises
+    ------
+    OSError
+        If the file cannot be written; a former one stays as it was.
     """
     written = {"b": np.uint8, "f": np.float32}
     dtype: np.dtype[Any] = np.dtype(written.get(data.dtype.kind, data.dtype))

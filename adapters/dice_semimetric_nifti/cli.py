@@ -1,0 +1,103 @@
+"""The command ``dice-semimetric``."""
+
+import argparse
+import sys
+from collections.abc import Sequence
+
+from .arguments import make_parser
+from .demo import demo
+from .evaluating import evaluate
+from .faults import UsageError
+from .fusing import fuse
+from .phantoms import write_phantoms
+from .scoring import Options
+from .summary import score_table
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the command and return its exit status.
+
+    Parameters
+    ----------
+    argv : sequence of str, optional
+        The arguments after the command's name; by default those of the process.
+
+    Returns
+    -------
+    int
+        0 if every case is done, 1 if some are faulty, 2 if the command cannot run.
+    """
+    parser = make_parser()
+    try:
+        args = parser.parse_args(argv)
+    except SystemExit as stop:  # argparse: 0 after --help, 2 after a wrong option
+        return int(stop.code or 0)
+    try:
+        return _COMMANDS[args.command](args)
+    except UsageError as error:
+        print(f"dice-semimetric: {error}", file=sys.stderr)
+        return 2
+    except OSError as error:
+        print(f"dice-semimetric: cannot write the results: {error}", file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        print("dice-semimetric: stopped by the user", file=sys.stderr)
+        return 1
+
+
+def _fuse(args: argparse.Namespace) -> int:
+    count, faults = fuse(
+        args.folder,
+        args.out,
+        method=args.method,
+        seed=args.seed,
+        pattern=args.pattern,
+        raters=args.raters,
+        label=args.label,
+        tolerance=args.affine_tolerance,
+    )
+    print(f"{count} labels written to {args.out}, {len(faults)} cases faulty")
+    return 1 if faults else 0
+
+
+def _evaluate(args: argparse.Namespace) -> int:
+    options = Options(
+        thresholds=tuple(sorted(set(args.thresholds))),
+        n_bins=args.bins,
+        empty="skip" if args.empty == "skip" else float(args.empty),
+        label=args.label,
+        tolerance=args.affine_tolerance,
+    )
+    summary = evaluate(
+        args.pred,
+        args.ref,
+        args.out,
+        options=options,
+        pattern=args.pattern,
+        pred_pattern=args.pred_pattern,
+        raters=args.raters,
+        pictures=not args.no_pictures,
+    )
+    print(score_table(summary))
+    print(f"results in {args.out}")
+    return 1 if summary["faults"] else 0
+
+
+def _demo(args: argparse.Namespace) -> int:
+    if args.pred is not None and args.data is None:
+        raise UsageError("--pred needs --data")
+    return demo(args.out, data=args.data, pred=args.pred)
+
+
+def _phantoms(args: argparse.Namespace) -> int:
+    try:
+        write_phantoms(
+            args.out, cases=args.cases, shape=args.shape, raters=args.raters, seed=args.seed
+        )
+    except ValueError as error:
+        raise UsageError(str(error)) from error
+    print(f"{args.cases} cases written to {args.out}")
+    return 0
+
+
+_COMMANDS = {"fuse": _fuse, "evaluate": _evaluate, "demo": _demo, "phantoms": _phantoms}
