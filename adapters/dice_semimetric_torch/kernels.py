@@ -13,7 +13,7 @@ from dice_semimetric._typing import Activation
 from . import _operator
 from .kernel_attention import kernel_sums
 
-__all__ = ["kernel_sums", "overlap_sums"]
+__all__ = ["kernel_sums", "overlap_sums", "value_range"]
 
 
 def overlap_sums(
@@ -34,3 +34,9 @@ def overlap_sums(
         pred, target, mask, axis, dtype, activation, ignore_index, checked
     )
     return sums.unbind()
+
+
+def value_range(array: Tensor) -> tuple[Tensor, Tensor]:
+    """Return the smallest and the largest value, in one pass."""
+    ends = torch.aminmax(array.detach())
+    return ends.min, ends.max
