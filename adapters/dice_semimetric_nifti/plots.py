@@ -98,10 +98,11 @@ def plot_reliability(scores: Sequence[CaseScore]) -> Figure:
     panels = figure.subplots(2, 2, height_ratios=(3, 1), sharex="col")
     bins = sum((s.bins for s in scores[1:]), scores[0].bins)
     soft = sum((s.soft_bins for s in scores[1:]), scores[0].soft_bins)
+    ece, ece_soft = mean_of_known(s.ece for s in scores), mean_of_known(s.ece_soft for s in scores)
     _reliability(
         panels[:, 0],
         bins,
-        f"More likely label, all pixels: ECE {mean_of_known(s.ece for s in scores):.4f}",
+        f"More likely label, all pixels\nECE {ece:.4f} by case, {bins.error():.4f} pooled",
         "confidence",
         "share that agrees with the hard reference",
         start=0.5,
@@ -109,7 +110,7 @@ def plot_reliability(scores: Sequence[CaseScore]) -> Figure:
     _reliability(
         panels[:, 1],
         soft,
-        f"Foreground, pixels in doubt: soft ECE {mean_of_known(s.ece_soft for s in scores):.4f}",
+        f"Foreground, pixels in doubt\nsoft ECE {ece_soft:.4f} by case, {soft.error():.4f} pooled",
         "predicted probability",
         "mean of the soft reference",
         start=0.0,
