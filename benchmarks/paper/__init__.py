@@ -1,0 +1,1 @@
+"""The paper's experiments on data sets in the layout of QUBIQ."""

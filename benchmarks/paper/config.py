@@ -1,0 +1,93 @@
+"""What decides the result of a run: the fields of `Config`, which are also its options."""
+
+import argparse
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, field, fields
+from typing import Any
+
+LABELS = ("uniform", "majority", "random", "weighted", "ls")
+LOSSES = ("dml1", "dml2", "jml1", "jml2", "sdl", "sjl")
+
+
+def option(default: Any, text: str, choices: Sequence[str] = ()) -> Any:
+    """Return a field that carries its help text."""
+    return field(default=default, metadata={"help": text, "choices": tuple(choices)})
+
+
+@dataclass(frozen=True)
+class Config:
+    """One run; the defaults are the paper's for QUBIQ, with a smaller network.
+
+    Where the data lie, what is scored, where results go and on what device a run happens is left
+    out on purpose: a run may be moved, resumed, and scored again.
+    """
+
+    task: int = option(1, "the task, TT of taskTT_segRR.nii.gz")
+    train_split: str = option("Training", "the folder of cases to train on")
+    labels: str = option("uniform", "what the raters become in training", LABELS)
+    smoothing: float = option(0.1, "the epsilon of --labels ls")
+    loss: str = option("dml1", "the regional loss", LOSSES)
+    ce_weight: float = option(0.25, "weight of cross-entropy; the regional loss has the rest")
+    per: str = option("batch", "pool the loss's pixels over", ("batch", "image"))
+    model: str = option("unet", "the network", ("unet",))
+    crop: int = option(0, "side of the central square that the network sees; 0: all of it")
+    jitter: int = option(0, "largest shift of that square in training, in pixels")
+    flip: bool = option(True, "mirror at random in training")
+    epochs: int = option(150, "passes over the training cases")
+    batch_size: int = option(8, "cases in a step")
+    optimizer: str = option("sgd", "sgd (momentum 0.9) or adamw", ("sgd", "adamw"))
+    lr: float = option(0.01, "learning rate at the start of the poly schedule")
+    weight_decay: float = option(5e-4, "weight decay")
+    seed: int = option(0, "seed of the network's start, the order and the augmentation")
+
+    def __post_init__(self) -> None:
+        """Refuse values that cannot be trained with."""
+        for item in fields(self):
+            choices = item.metadata["choices"]
+            value = getattr(self, item.name)
+            if choices and value not in choices:
+                raise ValueError(f"{item.name} must be one of {', '.join(choices)}, got {value!r}")
+        for name in ("task", "epochs", "batch_size"):
+            if getattr(self, name) < 1:
+                raise ValueError(f"{name} must be at least 1, got {getattr(self, name)}")
+        for name in ("crop", "jitter", "seed", "weight_decay"):
+            if getattr(self, name) < 0:
+                raise ValueError(f"{name} must be at least 0, got {getattr(self, name)}")
+        if self.jitter and not self.crop:
+            raise ValueError("jitter shifts a crop: it needs crop above 0")
+        for name in ("ce_weight", "smoothing"):
+            if not 0 <= getattr(self, name) <= 1:
+                raise ValueError(f"{name} must be from 0 to 1, got {getattr(self, name)}")
+
+    def differences(self, other: dict[str, Any]) -> list[str]:
+        """Return what is set otherwise in the fields of another run, as readable text."""
+        mine = asdict(self)
+        return [
+            f"{name}: {other.get(name)!r} there, {mine.get(name)!r} here"
+            for name in sorted(mine | other)
+            if other.get(name) != mine.get(name)
+        ]
+
+
+def add_options(parser: argparse.ArgumentParser, *, leave_out: Sequence[str] = ()) -> None:
+    """Give the parser one option for each field of `Config`."""
+    for item in fields(Config):
+        if item.name in leave_out:
+            continue
+        flag = "--" + item.name.replace("_", "-")
+        text = item.metadata["help"] + " (default: %(default)s)"
+        if item.type is bool:
+            action = argparse.BooleanOptionalAction
+            parser.add_argument(flag, action=action, default=item.default, help=text)
+        else:
+            choices = item.metadata["choices"] or None
+            parser.add_argument(
+                flag, type=item.type, default=item.default, choices=choices, help=text
+            )
+
+
+def from_options(options: argparse.Namespace, **fixed: Any) -> Config:
+    """Return the configuration that the parsed options and the fixed fields describe."""
+    names = {item.name for item in fields(Config)}
+    given = {name: value for name, value in vars(options).items() if name in names}
+    return Config(**(given | fixed))

@@ -1,0 +1,89 @@
+"""The crops that a network trains on, from cases held in memory."""
+
+import numpy as np
+import torch
+from torch.utils.data import DataLoader, Dataset
+
+from .cases import Case
+from .config import Config
+from .labels import training_label
+from .model import MULTIPLE
+
+
+class Crops(Dataset[tuple[torch.Tensor, torch.Tensor]]):
+    """Training crops and labels, each decided by the seed, the epoch and the case's number alone.
+
+    No random state is carried from one crop to the next. So neither the number of loading
+    processes nor a restart between two epochs changes what the network sees.
+    """
+
+    def __init__(self, cases: list[Case], config: Config) -> None:
+        require_fit(cases, config.crop)
+        self.cases = cases
+        self.config = config
+        self.epoch = 0
+        fixed = config.labels != "random"
+        rng = np.random.default_rng()  # of no influence: only "random" draws
+        self.labels = [training_label(c.raters, config, rng) if fixed else None for c in cases]
+
+    def __len__(self) -> int:
+        """Return the number of cases."""
+        return len(self.cases)
+
+    def __getitem__(self, index: int) -> tuple[torch.Tensor, torch.Tensor]:
+        """Return an image (C, h, w) and its label (1, h, w)."""
+        config, case = self.config, self.cases[index]
+        rng = np.random.default_rng([config.seed, self.epoch, index])
+        shift = rng.integers(-config.jitter, config.jitter + 1, size=2)
+        place = window(case.image.shape[1:], config.crop, shift)
+        image = case.image[(slice(None), *place)]
+        label = self.labels[index]
+        if label is None:
+            label = training_label(case.raters, config, rng)
+        label = label[None, *place]
+        if config.flip:
+            axes = tuple(1 + np.flatnonzero(rng.random(2) < 0.5))
+            image, label = np.flip(image, axes), np.flip(label, axes)
+        return torch.tensor(np.array(image)), torch.tensor(np.array(label))
+
+
+def epoch_loader(crops: Crops, epoch: int, *, workers: int = 0) -> DataLoader:
+    """Return the batches of one epoch, in an order that the seed and the epoch decide."""
+    crops.epoch = epoch
+    order = np.random.default_rng([crops.config.seed, epoch]).permutation(len(crops))
+    return DataLoader(
+        crops,
+        batch_size=crops.config.batch_size,
+        sampler=order.tolist(),
+        num_workers=workers,
+        pin_memory=torch.cuda.is_available(),
+    )
+
+
+def require_fit(cases: list[Case], crop: int) -> None:
+    """Raise ValueError unless the network can see every case, and all in one size."""
+    first = cases[0]
+    for case in cases:
+        channels, *shape = case.image.shape
+        if crop > min(shape):
+            raise ValueError(f"crop must be at most {min(shape)}, the size of {case.name}")
+        if channels != first.image.shape[0] or not (crop or case.image.shape == first.image.shape):
+            raise ValueError(
+                f"the images must have one shape: {first.name} has {first.image.shape}, "
+                f"{case.name} has {case.image.shape}; see --crop"
+            )
+        side = [crop] if crop else shape
+        if any(n % MULTIPLE for n in side):
+            raise ValueError(f"the network needs sides that {MULTIPLE} divides, got {side}")
+
+
+def window(
+    shape: tuple[int, ...], crop: int, shift: np.ndarray | tuple[int, int] = (0, 0)
+) -> tuple[slice, ...]:
+    """Return the place of a square of side ``crop`` near the centre, kept inside the image."""
+    if not crop:
+        return tuple(slice(0, n) for n in shape)
+    starts = [
+        min(max((n - crop) // 2 + int(s), 0), n - crop) for n, s in zip(shape, shift, strict=True)
+    ]
+    return tuple(slice(start, start + crop) for start in starts)

@@ -1,0 +1,21 @@
+"""The networks, by name."""
+
+from monai.networks.nets import UNet
+from torch import nn
+
+MULTIPLE = 4  # what the sides of an image must be a multiple of: each level halves them
+
+
+def build_model(name: str, in_channels: int) -> nn.Module:
+    """Return a 2-D network from (B, in_channels, H, W) to the logits (B, 1, H, W) of foreground."""
+    if name == "unet":
+        return UNet(
+            spatial_dims=2,
+            in_channels=in_channels,
+            out_channels=1,
+            channels=(16, 32, 64),
+            strides=(2, 2),
+            num_res_units=2,
+            norm="batch",
+        )
+    raise ValueError(f"model must be 'unet', got {name!r}")
