@@ -5,32 +5,48 @@ first, and returns arrays of the same library on the same device.
 """
 
 from ._checks import value_checks
+from .bins import CalibrationBins, calibration_bins
 from .boundary import label_boundary, smooth_boundary
+from .calibration import expected_calibration_error, reliability_curve
 from .formulas import overlap_loss
 from .fusion import dice_weighted_average, majority_vote, random_rater, uniform_average
+from .kernel import kernel_regression
+from .kernel_calibrator import KernelCalibrator
+from .kernel_error import kernel_calibration_error, select_bandwidth
+from .keys import sample_keys
 from .labels import one_hot, smooth_labels
 from .losses import cftl, ctl, dml1, dml2, jml1, jml2, sdl, sjl, stl
 from .overlap import Overlap, overlap, region_overlap
 from .region import region_loss
 from .scores import binarized_dice, dice_score, jaccard_score, region_score
 from .staple import staple
+from .teacher import calibrate_teacher
+from .temperature import TemperatureScaling
 from .thresholds import ThresholdCounts, threshold_counts
 
 __version__ = "0.1.0"
 
 __all__ = [
+    "CalibrationBins",
+    "KernelCalibrator",
     "Overlap",
+    "TemperatureScaling",
     "ThresholdCounts",
     "binarized_dice",
+    "calibrate_teacher",
+    "calibration_bins",
     "cftl",
     "ctl",
     "dice_score",
     "dice_weighted_average",
     "dml1",
     "dml2",
+    "expected_calibration_error",
     "jaccard_score",
     "jml1",
     "jml2",
+    "kernel_calibration_error",
+    "kernel_regression",
     "label_boundary",
     "majority_vote",
     "one_hot",
@@ -40,7 +56,10 @@ __all__ = [
     "region_loss",
     "region_overlap",
     "region_score",
+    "reliability_curve",
+    "sample_keys",
     "sdl",
+    "select_bandwidth",
     "sjl",
     "smooth_boundary",
     "smooth_labels",

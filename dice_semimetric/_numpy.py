@@ -11,10 +11,13 @@ import numpy as np
 
 from ._blocks import Place, rows
 from ._checks import require_unit_interval
+from ._numpy_bins import bin_sums
 from ._pairs import both
 from ._special import activate
 from ._typing import Activation, Array
 from .thresholds import cast_thresholds
+
+__all__ = ["bin_sums", "overlap_sums", "threshold_sums"]
 
 
 def overlap_sums(

@@ -1,5 +1,7 @@
 """Slow, obvious float64 references, straight from the paper's equations."""
 
+from importlib import import_module
+
 import numpy as np
 
 Float = np.ndarray
@@ -100,3 +102,63 @@ def threshold_counts(x: Float, y: Float, mask: Float, thresholds: tuple, axis: o
         a, b = (x >= x.dtype.type(t)) & mask, (y >= y.dtype.type(t)) & mask
         counts.append([np.sum(v.astype(int), axis=axis) for v in (a, b, a & b)])
     return [np.stack(field) for field in zip(*counts, strict=True)]
+
+
+def dirichlet(f: Float, keys: Float, bandwidth: float) -> list[list]:
+    """Return ln k(f_j, f_i) in 50 digits, None for k = 0: Eq. (23), and Eq. (22) for one column."""
+    mpmath = import_module("mpmath")
+    mpmath.mp.dps = 50
+
+    def exact(row: Float) -> list:
+        values = [mpmath.mpf(float(v)) for v in row]
+        return values if len(values) > 1 else [1 - values[0], values[0]]
+
+    def log_kernel(pixel: list, key: list, constant: object) -> object:
+        if any(p == 0 and a > 0 for p, a in zip(pixel, key, strict=True)):
+            return None
+        terms = (a * mpmath.log(p) for p, a in zip(pixel, key, strict=True) if p > 0)
+        return sum(terms, constant)
+
+    alphas = [[v / mpmath.mpf(bandwidth) for v in exact(row)] for row in keys]
+    constants = [
+        mpmath.loggamma(sum(a) + len(a)) - sum(mpmath.loggamma(v + 1) for v in a) for a in alphas
+    ]
+    pixels = [exact(row) for row in f]
+    return [[log_kernel(p, a, c) for a, c in zip(alphas, constants, strict=True)] for p in pixels]
+
+
+def kernel_mean(log_kernels: list[list], labels: Float, skip_self: bool = False) -> Float:
+    """Return Eq. (21) for each pixel, labels (m, C)."""
+    mpmath = import_module("mpmath")
+    result = np.empty((len(log_kernels), labels.shape[1]))
+    for j, row in enumerate(log_kernels):
+        kept = [i for i, v in enumerate(row) if v is not None and not (skip_self and i == j)]
+        peak = max(row[i] for i in kept)
+        weight = {i: mpmath.exp(row[i] - peak) for i in kept}
+        for c in range(labels.shape[1]):
+            total = sum(w * mpmath.mpf(float(labels[i, c])) for i, w in weight.items())
+            result[j, c] = float(total / sum(weight.values()))
+    return result
+
+
+def kernel_error(f: Float, labels: Float, bandwidth: float, p: int) -> float:
+    """Return the mean over rows of the sum of ``|E[y | f] - f| ** p``, leave-one-out."""
+    mean = kernel_mean(dirichlet(f, f, bandwidth), labels, skip_self=True)
+    return float(np.mean(np.sum(np.abs(mean - f.astype(float)) ** p, axis=1)))
+
+
+def calibration_bins(prob: Float, label: Float, kept: Float, edges: Float) -> Float:
+    """Put one pixel after the other into its bin: count, confidence, correctness; (3, n_bins)."""
+    sums = np.zeros((3, len(edges) - 1))
+    for p, y, keep in zip(np.ravel(prob), np.ravel(label), np.ravel(kept), strict=True):
+        if keep:
+            inside = [k for k in range(len(edges) - 1) if edges[k] <= p < edges[k + 1]]
+            place = inside[0] if inside else (0 if p < edges[0] else len(edges) - 2)
+            sums[:, place] += [1, float(p), float(y)]
+    return sums
+
+
+def top_label(prob: Float, label: Float) -> tuple[Float, Float]:
+    """Return largest probability and label's mass there, from two (B, C, *spatial)."""
+    best = np.expand_dims(np.argmax(prob, axis=1), 1)
+    return tuple(np.take_along_axis(a, best, 1)[:, 0] for a in (prob, label))

@@ -1,0 +1,417 @@
+"""The CalibrationBins statistic: how many pixels fall in each bin of confidence, and how right."""
+
+import math
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any, ClassVar, Literal, Self
+
+import array_api_compat as compat
+
+from ._additive import Additive
+from ._checks import checks_apply, require_labels, require_unit_interval
+from ._kernels import accelerated
+from ._namespace import (
+    constant,
+    is_boolean,
+    is_floating,
+    is_integer,
+    namespace,
+    require_choice,
+    require_floating,
+    require_mask,
+    sum_dtype,
+)
+from ._pairs import both, is_label_map
+from ._quantiles import quantiles, uniform_edges
+from ._special import divide, widen
+from ._typing import Array, DType, Namespace
+
+Kind = Literal["top_label", "classwise", "binary"]
+Strategy = Literal["uniform", "quantile"]
+Norm = Literal["l1", "l2", "max"]
+
+
+@dataclass(frozen=True)
+class CalibrationBins(Additive):
+    """Sums over the pixels in each bin of confidence; a leading class axis for "classwise".
+
+    They add up over blocks, images, cases and machines, if their edges are the same: ``a + b``
+    and ``sum(bins)``.
+
+    Attributes
+    ----------
+    count : Array
+        Integers of shape (n_bins,) or (C, n_bins): the number of pixels.
+    confidence : Array
+        The sum of their confidences.
+    correct : Array
+        The sum of what was right: of hits for hard labels, of the label's mass for soft ones.
+    edges : Array
+        Shape (n_bins + 1,) or (C, n_bins + 1). A bin holds its lower edge and not its upper one,
+        but the outermost bins hold all that lies beyond, so that confidence 1 is in the last.
+
+    See Also
+    --------
+    calibration_bins : Computes them.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from dice_semimetric import calibration_bins
+    >>> prob, label = np.array([0.2, 0.3, 1.0]), np.array([0, 1, 1])
+    >>> bins = calibration_bins(prob, label, n_bins=2, kind="binary")
+    >>> (bins + bins).frequency()
+    array([0.5, 1. ])
+    """
+
+    _sums: ClassVar = ("count", "confidence", "correct")
+
+    count: Array
+    confidence: Array
+    correct: Array
+    edges: Array
+
+    def _require_same(self, other: Self) -> None:
+        xp = namespace(edges=self.edges, other=other.edges)
+        same = tuple(self.edges.shape) == tuple(other.edges.shape)
+        if same and checks_apply(self.edges, other.edges):
+            same = bool(xp.all(self.edges == other.edges))
+        if not same:
+            raise ValueError(
+                "calibration bins to be added must have the same edges; "
+                "give those of the first as edges="
+            )
+
+    def mean_confidence(self) -> Array:
+        """Return the mean confidence of each bin, NaN where it is empty.
+
+        Returns
+        -------
+        Array
+            The shape of ``count``.
+        """
+        xp, count = self._floating()
+        return divide(xp, self.confidence, count, empty=math.nan)
+
+    def frequency(self) -> Array:
+        """Return how often each bin is right, NaN where it is empty.
+
+        Returns
+        -------
+        Array
+            The shape of ``count``.
+        """
+        xp, count = self._floating()
+        return divide(xp, self.correct, count, empty=math.nan)
+
+    def error(self, norm: Norm = "l1") -> Array:
+        """Return the calibration error: the gaps between frequency and confidence, joined.
+
+        Parameters
+        ----------
+        norm : {"l1", "l2", "max"}, optional
+            "l1", the expected calibration error, is the mean gap, bins weighted by their count;
+            "l2" the root of the mean square; "max" the largest.
+
+        Returns
+        -------
+        Array
+            One number, the mean over the classes for "classwise"; NaN without any pixel.
+        """
+        require_choice("norm", norm, ("l1", "l2", "max"))
+        xp, count = self._floating()
+        total = xp.sum(count, axis=-1, keepdims=True)
+        share = divide(xp, count, total)
+        gap = xp.abs(divide(xp, self.correct - self.confidence, count))
+        if norm == "max":
+            value = xp.max(gap, axis=-1)
+        elif norm == "l2":
+            value = xp.sqrt(xp.sum(share * gap * gap, axis=-1))
+        else:
+            value = xp.sum(share * gap, axis=-1)
+        return xp.mean(xp.where(total[..., 0] > 0, value, xp.full_like(value, math.nan)))
+
+    def _floating(self) -> tuple[Namespace, Array]:
+        xp = namespace(bins=self.confidence)
+        return xp, xp.astype(self.count, self.confidence.dtype)
+
+
+def calibration_bins(
+    prob: Array,
+    label: Array,
+    *,
+    n_bins: int = 10,
+    strategy: Strategy = "uniform",
+    kind: Kind = "top_label",
+    mask: Array | None = None,
+    ignore_index: int | None = None,
+    edges: Array | Sequence[float] | None = None,
+) -> CalibrationBins:
+    """Return how many pixels fall in each bin of confidence, with their confidence and hits.
+
+    Parameters
+    ----------
+    prob : Array
+        Probabilities in a floating dtype: (B, C, *spatial), where one class alone stands for the
+        foreground and implies a background of 1 - p; for "binary", of the foreground, in any
+        shape.
+    label : Array
+        Integer labels (B, *spatial) from 0 to C - 1, or soft labels of the shape of ``prob`` in a
+        floating dtype. For "binary", of the shape of ``prob``: boolean or integer 0 and 1, or
+        soft in a floating dtype.
+    n_bins : int, optional
+        The number of bins.
+    strategy : {"uniform", "quantile"}, optional
+        "uniform" cuts [0, 1] into bins of equal width, with edges k / n_bins in the dtype of
+        ``prob``; "quantile" into bins of equally many of the pixels at hand.
+    kind : {"top_label", "classwise", "binary"}, optional
+        "top_label" bins the largest probability, of ties the lowest class, which is right by the
+        label's mass there; "classwise" bins each class against the rest; "binary" bins ``prob``.
+    mask : Array, optional
+        Boolean, broadcast to (B, *spatial), or to ``prob`` for "binary": the pixels that count.
+    ignore_index : int, optional
+        The integer label of pixels that do not count.
+    edges : Array or sequence of float, optional
+        Edges to use in place of ``n_bins`` and ``strategy``, in ascending order: of shape
+        (n_bins + 1,), or (C, n_bins + 1) for "classwise".
+
+    Returns
+    -------
+    CalibrationBins
+        In the library and on the device of ``prob``, its sums in the widest floating dtype given
+        but at least float32.
+
+    Raises
+    ------
+    TypeError
+        If an argument is no array or of a wrong dtype, or arrays are of two libraries.
+    ValueError
+        If shapes or devices do not fit, an option is unknown or out of its range, a checked value
+        is (see `value_checks`), or quantiles are asked for of a Dask array, which cannot be
+        sorted.
+
+    See Also
+    --------
+    expected_calibration_error : The error in one call.
+
+    References
+    ----------
+    .. [1] Guo et al., "On Calibration of Modern Neural Networks", ICML 2017, Eqs. (2)-(5).
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from dice_semimetric import calibration_bins
+    >>> prob = np.array([[[0.75, 0.5, 0.25], [0.25, 0.5, 0.75]]])
+    >>> bins = calibration_bins(prob, np.array([[0, 1, 1]]), n_bins=4)
+    >>> bins.count, bins.correct
+    (array([0, 0, 1, 2]), array([0., 0., 0., 2.]))
+    """
+    require_choice("kind", kind, ("top_label", "classwise", "binary"))
+    require_choice("strategy", strategy, ("uniform", "quantile"))
+    if not isinstance(n_bins, int) or n_bins < 1:
+        raise ValueError(f"n_bins must be an integer of at least 1, got {n_bins!r}")
+    xp = namespace(prob=prob, label=label, mask=mask)
+    require_floating(xp, prob=prob)
+    hard = _is_hard(xp, prob, label, kind, ignore_index)
+    mask = _pixel_mask(xp, prob, mask, kind)
+    checked = checks_apply(prob, label, mask)
+    if hard and not is_boolean(xp, label):
+        num_classes = 2 if kind == "binary" else max(prob.shape[1], 2)
+        label = widen(xp, label, num_classes - 1, ignore_index)
+        if checked:
+            require_labels(xp, label, num_classes, ignore_index, "label")
+    dtype = sum_dtype(xp, prob, label)
+    if edges is not None:
+        edges = _given_edges(xp, edges, prob, kind, dtype)
+    elif strategy == "quantile":
+        edges = _quantile_edges(xp, prob, label, mask, n_bins, kind, dtype, ignore_index)
+    else:
+        edges = uniform_edges(xp, n_bins, prob, dtype)
+    sums = bin_sums(
+        prob,
+        label,
+        mask,
+        edges=edges,
+        kind=kind,
+        dtype=dtype,
+        checked=checked,
+        ignore_index=ignore_index,
+    )
+    return CalibrationBins(*sums, edges)
+
+
+def _is_hard(
+    xp: Namespace, prob: Array, label: Array, kind: Kind, ignore_index: int | None
+) -> bool:
+    """Tell hard labels (True) from soft ones (False) by dtype and shape; raise on any other."""
+    same = tuple(label.shape) == tuple(prob.shape)
+    hard = is_integer(xp, label) or is_boolean(xp, label)
+    if kind != "binary":
+        if same and hard:
+            raise ValueError(
+                f"label has the shape {tuple(label.shape)} of prob and dtype {label.dtype}: "
+                f"that is for kind='binary', got kind={kind!r}"
+            )
+        hard = is_label_map(xp, prob, label, ignore_index, ("prob", "label"))
+        if prob.shape[1] == 0:
+            raise ValueError(f"prob must have a class at least, got shape {tuple(prob.shape)}")
+        return hard
+    if not same:
+        raise ValueError(
+            "label must have the shape of prob for kind='binary', "
+            f"got {tuple(label.shape)} and {tuple(prob.shape)}"
+        )
+    if not (hard or is_floating(xp, label)):
+        raise TypeError(f"label must be of a real dtype, got {label.dtype}")
+    if ignore_index is not None and not is_integer(xp, label):
+        raise ValueError("ignore_index is for integer labels; use mask with soft ones")
+    return hard
+
+
+def _pixel_mask(xp: Namespace, prob: Array, mask: Array | None, kind: Kind) -> Array | None:
+    """Return the mask of the pixels, broadcast to their shape."""
+    if mask is None:
+        return None
+    shape = tuple(prob.shape)
+    if kind != "binary":
+        shape = (shape[0], *shape[2:])
+        if mask.ndim == prob.ndim and mask.shape[1] == 1:
+            mask = mask[:, 0, ...]
+    require_mask(xp, mask, shape)
+    return xp.broadcast_to(mask, shape)
+
+
+def _given_edges(xp: Namespace, edges: Any, prob: Array, kind: Kind, dtype: DType) -> Array:
+    """Return edges as an array, or raise ValueError for a wrong shape or order."""
+    if isinstance(edges, list | tuple):
+        edges = constant(xp, edges, dtype, prob)
+    namespace(prob=prob, edges=edges)
+    shape = tuple(edges.shape)
+    num_classes = 1 if kind == "binary" else max(prob.shape[1], 2)
+    leads = ((), (num_classes,)) if kind == "classwise" else ((),)
+    if not shape or shape[:-1] not in leads or shape[-1] < 2:
+        expected = " or ".join(str((*lead, "n_bins + 1")).replace("'", "") for lead in leads)
+        raise ValueError(f"edges must have shape {expected}, got {shape}")
+    if checks_apply(edges) and not bool(xp.all(edges[..., 1:] >= edges[..., :-1])):
+        raise ValueError("edges must be in ascending order")
+    return xp.astype(edges, dtype, copy=False)
+
+
+def _quantile_edges(
+    xp: Namespace,
+    prob: Array,
+    label: Array,
+    mask: Array | None,
+    n_bins: int,
+    kind: Kind,
+    dtype: DType,
+    ignore_index: int | None,
+) -> Array:
+    """Return edges between which equally many of the pixels lie, for each class if classwise."""
+    if compat.is_dask_array(prob):
+        raise ValueError(
+            "strategy='quantile' sorts, which Dask arrays cannot; "
+            "take the edges from a NumPy sample and give them as edges="
+        )
+    kept = both(mask, None if ignore_index is None else label != ignore_index)
+    prob = xp.astype(prob, dtype, copy=False)
+    found = [
+        quantiles(xp, confidence, kept, n_bins)
+        for confidence, _ in confidences(xp, prob, label, kind)
+    ]
+    return xp.stack(found) if kind == "classwise" else found[0]
+
+
+def confidences(
+    xp: Namespace, prob: Array, label: Array, kind: Kind
+) -> Iterator[tuple[Array, Array]]:
+    """Yield confidence and correctness of all pixels, as often as there are rows of bins.
+
+    Correctness is boolean for hard labels. Nothing of the size of one-hot labels is made.
+    """
+    if kind == "binary":
+        yield prob, label == 1 if is_integer(xp, label) else label
+        return
+    pairs = _class_pairs(prob, label)
+    if kind == "classwise":
+        yield from pairs
+        return
+    confidence, correct = next(pairs)
+    for p, y in pairs:
+        higher = p > confidence
+        confidence = xp.where(higher, p, confidence)
+        correct = xp.where(higher, y, correct)
+    yield confidence, correct
+
+
+def _class_pairs(prob: Array, label: Array) -> Iterator[tuple[Array, Array]]:
+    """Yield each class's probability and truth, the implied background first."""
+    hard = label.ndim < prob.ndim
+    if prob.shape[1] == 1:
+        yield 1 - prob[:, 0, ...], label == 0 if hard else 1 - label[:, 0, ...]
+        yield prob[:, 0, ...], label == 1 if hard else label[:, 0, ...]
+        return
+    for c in range(prob.shape[1]):
+        yield prob[:, c, ...], label == c if hard else label[:, c, ...]
+
+
+@accelerated
+def bin_sums(
+    prob: Array,
+    label: Array,
+    mask: Array | None,
+    *,
+    edges: Array,
+    kind: Kind,
+    dtype: DType,
+    checked: bool,
+    ignore_index: int | None,
+) -> tuple[Array, Array, Array]:
+    """Return count, confidence and correctness of each bin: the reduction an adapter replaces.
+
+    ``mask`` has the shape of the pixels. A label with one axis fewer than ``prob`` holds integer
+    labels along the class axis 1. Bins are told by comparison with the inner edges.
+    """
+    xp = namespace(prob=prob)
+    kept = both(mask, None if ignore_index is None else label != ignore_index)
+    prob = xp.astype(prob, dtype, copy=False)
+    soft = is_floating(xp, label)
+    if soft:
+        label = xp.astype(label, dtype, copy=False)
+    if kept is not None:
+        every = kept if kind == "binary" else xp.expand_dims(kept, axis=1)
+        prob = xp.where(every, prob, xp.zeros_like(prob))
+        label = xp.where(every, label, xp.zeros_like(label)) if soft else label
+    if checked:
+        require_unit_interval(xp, prob, "prob")
+        if soft:
+            require_unit_interval(xp, label, "label")
+    found = [
+        _sums_between(xp, confidence, xp.astype(correct, dtype, copy=False), kept, edges, row)
+        for row, (confidence, correct) in enumerate(confidences(xp, prob, label, kind))
+    ]
+    if kind != "classwise":
+        return found[0]
+    first, second, third = (xp.stack(list(field)) for field in zip(*found, strict=True))
+    return first, second, third
+
+
+def _sums_between(
+    xp: Namespace, confidence: Array, correct: Array, kept: Array | None, edges: Array, row: int
+) -> tuple[Array, Array, Array]:
+    """Return the three sums of one row of bins."""
+    edges = edges if edges.ndim == 1 else edges[row, :]
+    n_bins = edges.shape[0] - 1
+    zero = xp.zeros_like(confidence)
+    above = xp.ones_like(confidence, dtype=xp.bool) if kept is None else kept
+    counts, sums, hits = [], [], []
+    for k in range(n_bins):
+        inside = above
+        if k + 1 < n_bins:
+            higher = above & (confidence >= edges[k + 1])
+            inside, above = above & ~higher, higher
+        counts.append(xp.count_nonzero(inside))
+        sums.append(xp.sum(xp.where(inside, confidence, zero)))
+        hits.append(xp.sum(xp.where(inside, correct, zero)))
+    return xp.stack(counts), xp.stack(sums), xp.stack(hits)

@@ -1,0 +1,151 @@
+"""Calibration: do predictions of 0.8 come true in 8 cases of 10?"""
+
+from ._typing import Array
+from .bins import Kind, Norm, Strategy, calibration_bins
+
+
+def expected_calibration_error(
+    prob: Array,
+    label: Array,
+    *,
+    n_bins: int = 10,
+    strategy: Strategy = "uniform",
+    kind: Kind = "top_label",
+    norm: Norm = "l1",
+    mask: Array | None = None,
+    ignore_index: int | None = None,
+) -> Array:
+    """Return the calibration error: the gaps between confidence and frequency over bins, joined.
+
+    Parameters
+    ----------
+    prob : Array
+        Probabilities in a floating dtype: (B, C, *spatial), where one class alone stands for the
+        foreground and implies a background of 1 - p; for "binary", of the foreground, in any
+        shape.
+    label : Array
+        Integer labels (B, *spatial) from 0 to C - 1, or soft labels of the shape of ``prob`` in a
+        floating dtype. For "binary", of the shape of ``prob``: boolean or integer 0 and 1, or
+        soft in a floating dtype.
+    n_bins : int, optional
+        The number of bins.
+    strategy : {"uniform", "quantile"}, optional
+        Bins of equal width or of equally many pixels.
+    kind : {"top_label", "classwise", "binary"}, optional
+        "top_label" looks at the largest probability; "classwise" takes the mean over the classes,
+        each against the rest; "binary" looks at ``prob`` itself.
+    norm : {"l1", "l2", "max"}, optional
+        "l1", the expected calibration error, is the mean gap, bins weighted by their count; "l2"
+        the root of the mean square; "max" the largest.
+    mask : Array, optional
+        Boolean, broadcast to (B, *spatial), or to ``prob`` for "binary": the pixels that count.
+    ignore_index : int, optional
+        The integer label of pixels that do not count.
+
+    Returns
+    -------
+    Array
+        One number, in the widest floating dtype given but at least float32. NaN without pixels.
+
+    Raises
+    ------
+    TypeError
+        If an argument is no array or of a wrong dtype, or arrays are of two libraries.
+    ValueError
+        If shapes or devices do not fit, an option is unknown or out of its range, a checked value
+        is (see `value_checks`), or quantiles are asked for of a Dask array.
+
+    See Also
+    --------
+    calibration_bins : The statistic behind it, which adds up over cases.
+
+    References
+    ----------
+    .. [1] Guo et al., "On Calibration of Modern Neural Networks", ICML 2017, Eqs. (3), (5).
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from dice_semimetric import expected_calibration_error
+    >>> prob, label = np.array([0.75, 0.75, 0.75, 0.25]), np.array([1, 1, 0, 0])
+    >>> round(float(expected_calibration_error(prob, label, kind="binary")), 3)
+    0.125
+    """
+    bins = calibration_bins(
+        prob,
+        label,
+        n_bins=n_bins,
+        strategy=strategy,
+        kind=kind,
+        mask=mask,
+        ignore_index=ignore_index,
+    )
+    return bins.error(norm)
+
+
+def reliability_curve(
+    prob: Array,
+    label: Array,
+    *,
+    n_bins: int = 10,
+    strategy: Strategy = "uniform",
+    kind: Kind = "top_label",
+    mask: Array | None = None,
+    ignore_index: int | None = None,
+) -> tuple[Array, Array, Array]:
+    """Return mean confidence, frequency and count of each bin: the reliability diagram.
+
+    Parameters
+    ----------
+    prob : Array
+        Probabilities, as in `expected_calibration_error`.
+    label : Array
+        Labels, as in `expected_calibration_error`.
+    n_bins : int, optional
+        The number of bins.
+    strategy : {"uniform", "quantile"}, optional
+        Bins of equal width or of equally many pixels.
+    kind : {"top_label", "classwise", "binary"}, optional
+        What is binned, as in `expected_calibration_error`.
+    mask : Array, optional
+        Boolean, broadcast to (B, *spatial), or to ``prob`` for "binary": the pixels that count.
+    ignore_index : int, optional
+        The integer label of pixels that do not count.
+
+    Returns
+    -------
+    tuple of Array
+        Mean confidence and frequency, NaN in empty bins, and count: each of shape (n_bins,), or
+        (C, n_bins) for "classwise".
+
+    Raises
+    ------
+    TypeError
+        If an argument is no array or of a wrong dtype, or arrays are of two libraries.
+    ValueError
+        If shapes or devices do not fit, an option is unknown or out of its range, a checked value
+        is (see `value_checks`), or quantiles are asked for of a Dask array.
+
+    See Also
+    --------
+    calibration_bins : The statistic behind it, which adds up over cases.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from dice_semimetric import reliability_curve
+    >>> prob, label = np.array([0.75, 0.75, 0.75, 0.25]), np.array([1, 1, 0, 0])
+    >>> confidence, frequency, count = reliability_curve(prob, label, n_bins=2, kind="binary")
+    >>> frequency.round(3), count
+    (array([0.   , 0.667]), array([1, 3]))
+    """
+    bins = calibration_bins(
+        prob,
+        label,
+        n_bins=n_bins,
+        strategy=strategy,
+        kind=kind,
+        mask=mask,
+        ignore_index=ignore_index,
+    )
+    return bins.mean_confidence(), bins.frequency(), bins.count
