@@ -99,7 +99,7 @@ def plot_reliability(scores: Sequence[CaseScore]) -> Figure:
     bins = sum((s.bins for s in scores[1:]), scores[0].bins)
     soft = sum((s.soft_bins for s in scores[1:]), scores[0].soft_bins)
     ece, ece_soft = mean_of_known(s.ece for s in scores), mean_of_known(s.ece_soft for s in scores)
-    _reliability(
+    draw_reliability(
         panels[:, 0],
         bins,
         f"More likely label, all pixels\nECE {ece:.4f} by case, {bins.error():.4f} pooled",
@@ -107,7 +107,7 @@ def plot_reliability(scores: Sequence[CaseScore]) -> Figure:
         "share that agrees with the hard reference",
         start=0.5,
     )
-    _reliability(
+    draw_reliability(
         panels[:, 1],
         soft,
         f"Foreground, pixels in doubt\nsoft ECE {ece_soft:.4f} by case, {soft.error():.4f} pooled",
@@ -118,7 +118,7 @@ def plot_reliability(scores: Sequence[CaseScore]) -> Figure:
     return figure
 
 
-def _reliability(
+def draw_reliability(
     panels: Any, bins: CalibrationBins, title: str, x: str, y: str, *, start: float
 ) -> None:
     """Draw observed against said above, and the counts of pixels below."""

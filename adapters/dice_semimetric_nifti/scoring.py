@@ -14,17 +14,13 @@ from dice_semimetric import (
     calibration_bins,
     dice_score,
     jaccard_score,
-    majority_vote,
     overlap,
     threshold_counts,
-    uniform_average,
 )
 from dice_semimetric.thresholds import THRESHOLDS
 
-from .cases import read_masks, require_fits_image, to_mask
-from .faults import CaseError
 from .pairing import Pair
-from .volumes import Volume, read_volume, require_same_geometry
+from .reading import read_pair
 
 #: Soft calibration leaves out pixels that everybody agrees are background.
 _CERTAIN = 0.01
@@ -123,22 +119,14 @@ def score_pair(pair: Pair, options: Options) -> CaseScore:
     CaseError
         If a file is faulty or the two sides do not fit.
     """
-    reference, prediction = pair.reference, pair.prediction
-    if reference.fault or prediction.fault:
-        raise CaseError(reference.fault or prediction.fault)
-    if prediction.label is None:
-        raise CaseError("the prediction is a set of raters' masks, not one map")
-    soft, hard, like = _read_reference(pair, options)
-    volume = read_volume(prediction.label)
-    names = f"the reference and the prediction {prediction.label.name}"
-    require_same_geometry(like.geometry, volume.geometry, names, options.tolerance)
+    pred, soft, hard, _ = read_pair(pair, label=options.label, tolerance=options.tolerance)
     return score_case(
-        _probability(volume.data, prediction.label.name, options.label),
+        pred,
         soft,
         hard,
-        case=reference.case,
-        task=reference.task,
-        raters=max(1, len(reference.masks)),
+        case=pair.case,
+        task=pair.task,
+        raters=max(1, len(pair.reference.masks)),
         options=options,
     )
 
@@ -222,28 +210,3 @@ def _widened(bins: CalibrationBins) -> CalibrationBins:
         confidence=bins.confidence.astype(np.float64),
         correct=bins.correct.astype(np.float64),
     )
-
-
-def _read_reference(pair: Pair, options: Options) -> tuple[NDArray[Any], NDArray[np.bool_], Volume]:
-    """Return the soft and the hard reference: the raters' mean and majority, or a single map."""
-    files = pair.reference
-    if files.masks:
-        masks, like = read_masks(files, label=options.label, tolerance=options.tolerance)
-        return uniform_average(masks), majority_vote(masks), like
-    if files.label is None:
-        raise CaseError("there is no reference")
-    like = read_volume(files.label)
-    require_fits_image(files, like, options.tolerance)
-    soft = _probability(like.data, files.label.name, options.label)
-    return soft, soft > 0.5, like  # strict, as the majority is
-
-
-def _probability(data: NDArray[Any], name: str, label: int | None) -> NDArray[Any]:
-    """Return a probability map as float32; a hard mask is one of 0 and 1."""
-    if data.dtype.kind != "f":
-        return to_mask(data, name, label).astype(np.float32)
-    if not np.all((data >= 0) & (data <= 1)):
-        low, high = np.min(data), np.max(data)
-        got = "NaN" if np.isnan(low) else f"values from {low:g} to {high:g}"
-        raise CaseError(f"{name} must hold probabilities from 0 to 1, got {got}")
-    return data.astype(np.float32, copy=False)
