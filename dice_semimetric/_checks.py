@@ -6,7 +6,8 @@ from contextlib import contextmanager
 from contextvars import ContextVar
 from typing import Literal
 
-from ._namespace import is_eager, is_floating, on_host, require_choice, size
+from ._kernels import accelerated
+from ._namespace import is_eager, is_floating, namespace, on_host, require_choice, size
 from ._typing import Array, Namespace
 
 Mode = Literal["host", "always", "never"]
@@ -54,17 +55,26 @@ def value_checks(mode: Mode) -> Iterator[None]:
 
 def checks_apply(*arrays: Array | None) -> bool:
     """Tell whether the values of these arrays are to be checked."""
+    if not is_eager(*arrays):  # asked first: torch.compile cannot trace a context variable
+        return False
     mode = _mode.get()
-    if mode == "never" or not is_eager(*arrays):
+    if mode == "never":
         return False
     return mode == "always" or all(a is None or on_host(a) for a in arrays)
+
+
+@accelerated
+def value_range(array: Array) -> tuple[Array, Array]:
+    """Return the smallest and the largest value."""
+    xp = namespace(array=array)
+    return xp.min(array), xp.max(array)
 
 
 def require_unit_interval(xp: Namespace, array: Array, name: str) -> None:
     """Raise ValueError if a value is NaN or outside [0, 1] by more than rounding."""
     if size(array) == 0 or xp.isdtype(array.dtype, "bool"):
         return
-    low, high = float(xp.min(array)), float(xp.max(array))
+    low, high = (float(end) for end in value_range(array))
     slack = 4 * float(xp.finfo(array.dtype).eps) if is_floating(xp, array) else 0.0
     if not (low >= -slack and high <= 1 + slack):
         raise ValueError(f"{name} must lie in [0, 1], got {_range_text(low, high)}")
@@ -76,12 +86,12 @@ def require_labels(
     """Raise ValueError if a label is neither in 0..C-1 nor ``ignore_index``."""
     if size(label) == 0:
         return
-    low, high = int(xp.min(label)), int(xp.max(label))
+    low, high = (int(end) for end in value_range(label))
     if low >= 0 and high < num_classes:
         return
     if ignore_index is not None:
         label = xp.where(label == ignore_index, xp.zeros_like(label), label)
-        low, high = int(xp.min(label)), int(xp.max(label))
+        low, high = (int(end) for end in value_range(label))
         if low >= 0 and high < num_classes:
             return
     besides = "" if ignore_index is None else f" or be ignore_index={ignore_index}"

@@ -26,15 +26,23 @@ R = TypeVar("R")
 
 GROUP = "dice_semimetric.kernels"
 
+# A plain dictionary, since torch.compile looks into one but calls a cached function anew.
+_loaded: dict[str, ModuleType | None] = {}
+
 
 def library(xp: ModuleType) -> str:
     """Return the top-level package of a namespace: "numpy", "torch", "jax", ..."""
     return xp.__name__.removeprefix("array_api_compat.").split(".")[0]
 
 
-@functools.cache
 def kernels(name: str) -> ModuleType | None:
     """Return the module of fast reductions for a library, or None."""
+    if name not in _loaded:
+        _loaded[name] = _load(name)
+    return _loaded[name]
+
+
+def _load(name: str) -> ModuleType | None:
     if name == "numpy":
         return import_module("dice_semimetric._numpy")
     for entry in entry_points(group=GROUP, name=name):

@@ -69,8 +69,9 @@ def _is_eager(array: Array) -> bool:
         return False
     if compat.is_torch_array(array):
         torch = sys.modules["torch"]
-        wrapped = torch._C._functorch.is_functorch_wrapped_tensor(array)
-        return not (wrapped or array.is_meta or torch.compiler.is_compiling())
+        if torch.compiler.is_compiling():
+            return False
+        return not (torch._C._functorch.is_functorch_wrapped_tensor(array) or array.is_meta)
     return True
 
 

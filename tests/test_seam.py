@@ -34,11 +34,11 @@ def adapter(monkeypatch: pytest.MonkeyPatch):
 
     def announce(module: object) -> object:
         monkeypatch.setattr(_kernels, "entry_points", lambda **_: [_Entry(module)])
-        _kernels.kernels.cache_clear()
+        _kernels._loaded.clear()
         return strict.asarray(np.array([0.25, 0.5]))
 
     yield announce
-    _kernels.kernels.cache_clear()
+    _kernels._loaded.clear()
 
 
 def test_an_adapter_replaces_a_reduction(adapter) -> None:
