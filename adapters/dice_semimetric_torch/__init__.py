@@ -4,6 +4,9 @@ Importing `dice_semimetric` is enough for its functions to run on tensors throug
 this package.
 """
 
+from dice_semimetric._kernels import kernels
+
+from .accumulation import AccumulatedLoss
 from .compound import DiceSemimetricCELoss, DistillationLoss
 from .losses import (
     CompatibleFocalTverskyLoss,
@@ -14,7 +17,10 @@ from .losses import (
     SoftJaccardLoss,
 )
 
+kernels("torch")  # looked up now, since torch.compile cannot trace the search for entry points
+
 __all__ = [
+    "AccumulatedLoss",
     "CompatibleFocalTverskyLoss",
     "CompatibleTverskyLoss",
     "DiceSemimetricCELoss",

@@ -8,47 +8,89 @@ from torch import Tensor
 
 from dice_semimetric._blocks import Place, block_slices
 
-#: Elements in a block: three buffers of float32 fit the L2 cache of two cores. An accelerator
-#: wants fewer, larger blocks, since each operation costs a launch.
-HOST_BLOCK = 1 << 17
+#: Elements in a block. On a host its three or four buffers, 1 MiB each in float32, fit the L2
+#: caches of two cores; an accelerator wants larger blocks, since each operation costs a launch.
+HOST_BLOCK = 1 << 18
 DEVICE_BLOCK = 1 << 22
 
 
 class Blocks:
-    """The blocks of a tensor and of what lies beside it.
+    """The blocks of tensors that broadcast to the first of them.
 
     With ``regional`` the kept axes are images and classes, and a block holds all classes of its
-    pixels. Otherwise the kept axes are joined and stand in for the classes of one image.
+    pixels. Otherwise the kept axes are joined and stand in for the classes of one image. The
+    summed axes are walked in memory order, as one axis where all strides allow it.
     """
 
-    def __init__(self, lead: Tensor, axis: Sequence[int], *, regional: bool) -> None:
-        kept = [a for a in range(lead.ndim) if a not in axis]
+    def __init__(
+        self, tensors: Sequence[Tensor | None], axis: Sequence[int], *, regional: bool
+    ) -> None:
+        lead = tensors[0]
+        assert lead is not None
         strides = lead.stride()
-        summed = sorted(axis, key=strides.__getitem__, reverse=True)  # walk in memory order
-        self._order = (*kept, *summed)
+        kept = [a for a in range(lead.ndim) if a not in axis]
+        self._order = (*kept, *sorted(axis, key=strides.__getitem__, reverse=True))
         self._shape = tuple(lead.shape[a] for a in self._order)
         self._regional = regional
-        self._size = HOST_BLOCK if lead.device.type == "cpu" else DEVICE_BLOCK
         self.kept = len(kept)
         self.kept_shape = self._shape[: self.kept]
+        views = [None if t is None else self.view(t) for t in tensors]
+        flat = [None if v is None else self._flat(v) for v in views]
+        self._merged = all(
+            f is not None for f, t in zip(flat, tensors, strict=True) if t is not None
+        )
+        self.views = flat if self._merged else views
 
     def __iter__(self) -> Iterator[Place]:
-        """Yield the place of each block among the permuted axes."""
-        return block_slices(self._shape, whole=(1,) if self._regional else (), size=self._size)
+        """Yield the place of each block among the axes of the views."""
+        shape = self._shape
+        if self._merged:
+            shape = (*self.kept_shape, math.prod(shape[self.kept :]))
+        lead = self.views[0]
+        host = lead is not None and lead.device.type == "cpu"
+        size = HOST_BLOCK if host else DEVICE_BLOCK
+        return block_slices(shape, whole=(1,) if self._regional else (), size=size)
 
     def view(self, tensor: Tensor) -> Tensor:
-        """Return the tensor with kept axes first, broadcast but for images and classes."""
+        """Return a tensor with kept axes first, broadcast but for images and classes."""
         full = tensor[(None,) * (len(self._order) - tensor.ndim)].permute(self._order)
         single = self.kept if self._regional else 0
         return full.expand(*full.shape[:single], *self._shape[single:])
 
-    def block(self, view: Tensor, place: Place) -> Tensor:
+    def empty_like(self, tensor: Tensor) -> tuple[Tensor, Tensor]:
+        """Return memory of the shape of a tensor, in its order if possible, and the view of it."""
+        result = torch.empty_like(tensor)
+        view = self.view(result)
+        if not self._merged:
+            return result, view
+        flat = self._flat(view)
+        if flat is None:
+            view = torch.empty(self._shape, dtype=tensor.dtype, device=tensor.device)
+            flat = view.flatten(self.kept)
+            result = view.permute([self._order.index(a) for a in range(tensor.ndim)])
+        return result, flat
+
+    def _flat(self, view: Tensor) -> Tensor | None:
+        """Return the view with its summed axes as one, or None where that took a copy."""
+        shape = (*view.shape[: self.kept], math.prod(view.shape[self.kept :]))
+        try:
+            return view.view(shape)
+        except RuntimeError:
+            return None
+
+    @staticmethod
+    def block(view: Tensor, place: Place) -> Tensor:
         """Return a block in its own shape; an axis of one entry serves all blocks."""
-        return view[tuple(slice(None) if view.shape[a] == 1 else s for a, s in enumerate(place))]
+        for axis, (part, length) in enumerate(zip(place, view.shape, strict=True)):
+            if length != 1 and part.stop - part.start != length:
+                view = view.narrow(axis, part.start, part.stop - part.start)
+        return view
 
     def matrix(self, view: Tensor, place: Place) -> Tensor:
         """Return a block as images x classes x pixels: a view where the strides allow it."""
         block = self.block(view, place)
+        if self._regional and block.ndim == 3:
+            return block
         kept, summed = block.shape[: self.kept], block.shape[self.kept :]
         rows = kept if self._regional else (1, math.prod(kept))
         return block.reshape(*rows, math.prod(summed))
@@ -58,17 +100,19 @@ class Scratch:
     """Memory that the blocks share."""
 
     def __init__(self, dtype: torch.dtype, device: torch.device) -> None:
-        self.dtype, self._device = dtype, device
-        self._held: dict[str, Tensor] = {}
+        self._dtype, self._device = dtype, device
+        self._held: dict[tuple[str, torch.Size | tuple[int, ...]], Tensor] = {}
+        self._largest: dict[str, Tensor] = {}
 
     def empty(self, name: str, shape: Sequence[int]) -> Tensor:
         """Return memory of that shape, as the last block left it."""
-        count = math.prod(shape)
-        held = self._held.get(name)
-        if held is None or held.numel() < count:
-            held = torch.empty(count, dtype=self.dtype, device=self._device)
-            self._held[name] = held
-        return held[:count].view(shape)
+        key = (name, tuple(shape))
+        if key not in self._held:
+            count = math.prod(shape)
+            if name not in self._largest or self._largest[name].numel() < count:
+                self._largest[name] = torch.empty(count, dtype=self._dtype, device=self._device)
+            self._held[key] = self._largest[name][:count].view(key[1])
+        return self._held[key]
 
     def copy(self, name: str, block: Tensor) -> Tensor:
         """Return a copy in this memory's dtype."""

@@ -1,8 +1,8 @@
-"""The sums as operators of PyTorch: autograd, vmap, torch.func and torch.compile know them.
+"""The sums as a function that autograd, torch.func, vmap and torch.compile know.
 
-An operator is opaque to a compiler, so that a compiled model keeps one graph and still runs the
-blocks. Its gradient is an operator too; that one's gradient, for double backward, is taken by plain
-autograd through the core's generic reduction.
+To a compiler they are opaque operators, so that a compiled model keeps one graph and its loss
+still runs in blocks. The gradient is a function too; its own gradient, for double backward, comes
+from the core's generic reduction, which takes memory of several times the input.
 """
 
 from collections.abc import Callable, Sequence
@@ -11,17 +11,124 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from dice_semimetric.overlap import overlap_sums as generic
+from dice_semimetric.overlap import overlap_sums as accelerated_sums
 
 from . import _sums
 from ._reader import Options
+from ._vmap import fold
 
-Maybe = Tensor | None
-_generic: Callable[..., tuple[Tensor, ...]] = generic.__wrapped__  # type: ignore[attr-defined]
+_generic: Callable[..., tuple[Tensor, ...]] = accelerated_sums.__wrapped__  # type: ignore[attr-defined]
+
+
+def overlap_sums(
+    pred: Tensor, target: Tensor, mask: Tensor | None, options: Options
+) -> tuple[Tensor, ...]:
+    """Return the four sums, differentiable in pred and target."""
+    table: Tensor = _Sums.apply(pred, target, mask, options)  # type: ignore[no-untyped-call]
+    return table.unbind()
+
+
+class _Sums(torch.autograd.Function):
+    """The sums as one tensor (4, *kept axes); only the inputs are saved."""
+
+    @staticmethod
+    def forward(pred: Tensor, target: Tensor, mask: Tensor | None, options: Options) -> Tensor:
+        if torch.compiler.is_compiling():
+            table: Tensor = _forward_operator(pred, target, mask, *options)
+            return table
+        return _forward(pred, target, mask, options)
+
+    @staticmethod
+    def setup_context(ctx: Any, inputs: tuple[Any, ...], output: Tensor) -> None:
+        ctx.save_for_backward(*inputs[:3])
+        ctx.options = inputs[3]
+
+    @staticmethod
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, ...]:
+        needs = tuple(ctx.needs_input_grad[:2])
+        grads = _Gradients.apply(gradient, *ctx.saved_tensors, ctx.options, needs)  # type: ignore[no-untyped-call]
+        some = (g if need else None for g, need in zip(grads, needs, strict=True))
+        return (*some, None, None)
+
+    @staticmethod
+    def vmap(info: Any, in_dims: Any, *args: Any) -> tuple[Tensor, int]:
+        pred, target, mask, options = args
+        folded = fold(info.batch_size, in_dims, pred, target, mask, options)
+        table: Tensor = _Sums.apply(*folded.arrays, folded.options)  # type: ignore[no-untyped-call]
+        return folded.open(table, 1), 1
+
+
+class _Gradients(torch.autograd.Function):
+    """The gradients of pred and target; one that is not needed is empty."""
+
+    @staticmethod
+    def forward(
+        gradient: Tensor,
+        pred: Tensor,
+        target: Tensor,
+        mask: Tensor | None,
+        options: Options,
+        needs: tuple[bool, bool],
+    ) -> tuple[Tensor, Tensor]:
+        if torch.compiler.is_compiling():
+            arguments = (gradient, pred, target, mask, *options, *needs)
+            grads: tuple[Tensor, Tensor] = _backward_operator(*arguments)
+            return grads
+        return _backward(gradient, pred, target, mask, options, needs)
+
+    @staticmethod
+    def setup_context(ctx: Any, inputs: tuple[Any, ...], output: tuple[Tensor, Tensor]) -> None:
+        ctx.save_for_backward(*inputs[:4])
+        ctx.options, ctx.needs = inputs[4:]
+
+    @staticmethod
+    def backward(ctx: Any, *outer: Tensor) -> tuple[Tensor | None, ...]:
+        gradient, pred, target, mask = ctx.saved_tensors
+        options, soft = ctx.options._asdict() | {"checked": False}, target.is_floating_point()
+
+        def sums(*inputs: Tensor) -> Tensor:
+            return torch.stack(_generic(*(inputs if soft else (*inputs, target)), mask, **options))
+
+        def first(gradient: Tensor, *inputs: Tensor) -> tuple[Tensor, ...]:
+            grads = torch.func.vjp(sums, *inputs)[1](gradient)
+            return tuple(g for g, need in zip(grads, ctx.needs, strict=False) if need)
+
+        inputs = (pred, target) if soft else (pred,)
+        pull = torch.func.vjp(first, gradient, *inputs)[1]
+        grads = pull(tuple(o for o, need in zip(outer, ctx.needs, strict=True) if need))
+        return (*grads, *(None,) * (6 - len(grads)))
+
+    @staticmethod
+    def vmap(info: Any, in_dims: Any, *args: Any) -> tuple[tuple[Tensor, Tensor], Any]:
+        gradient, pred, target, mask, options, needs = args
+        folded = fold(info.batch_size, in_dims[1:], pred, target, mask, options)
+        gradient = folded.close(gradient, in_dims[0], 1)
+        grads = _Gradients.apply(gradient, *folded.arrays, folded.options, needs)  # type: ignore[no-untyped-call]
+        opened = (folded.open(g, 0) if need else g for g, need in zip(grads, needs, strict=True))
+        return tuple(opened), tuple(0 if need else None for need in needs)  # type: ignore[return-value]
+
+
+def _forward(pred: Tensor, target: Tensor, mask: Tensor | None, options: Options) -> Tensor:
+    with torch.autocast(pred.device.type, enabled=False), torch._C.DisableTorchFunctionSubclass():
+        return _sums.forward(pred, target, mask, options)
+
+
+def _backward(
+    gradient: Tensor,
+    pred: Tensor,
+    target: Tensor,
+    mask: Tensor | None,
+    options: Options,
+    needs: tuple[bool, bool],
+) -> tuple[Tensor, Tensor]:
+    with torch.autocast(pred.device.type, enabled=False), torch._C.DisableTorchFunctionSubclass():
+        grads = _sums.backward(gradient, pred, target, mask, options, needs)
+        one, other = (pred.new_empty((0,)) if g is None else g for g in grads)
+    return one, other
 
 
 @torch.library.custom_op("dice_semimetric::overlap_sums", mutates_args=())
-def overlap_sums(
+def _forward_operator(
     pred: Tensor,
     target: Tensor,
     mask: Tensor | None,
@@ -31,14 +138,18 @@ def overlap_sums(
     ignore_index: int | None,
     checked: bool,
 ) -> Tensor:
-    """Return the four sums as one tensor (4, *kept axes)."""
-    options = _options(axis, dtype, activation, ignore_index, checked)
-    with torch.autocast(pred.device.type, enabled=False):
-        return _sums.forward(pred, target, mask, options)
+    options: Any = (tuple(axis), dtype, activation, ignore_index, checked)
+    return _forward(pred, target, mask, Options(*options))
 
 
-@torch.library.custom_op("dice_semimetric::overlap_sums_gradient", mutates_args=())
-def overlap_sums_gradient(
+@_forward_operator.register_fake
+def _(pred: Tensor, target: Tensor, mask: Any, axis: Any, dtype: Any, *_: Any) -> Tensor:
+    kept = [n for a, n in enumerate(pred.shape) if a not in axis]
+    return pred.new_empty((4, *kept), dtype=dtype)
+
+
+@torch.library.custom_op("dice_semimetric::overlap_sums_gradients", mutates_args=())
+def _backward_operator(
     gradient: Tensor,
     pred: Tensor,
     target: Tensor,
@@ -47,90 +158,19 @@ def overlap_sums_gradient(
     dtype: torch.dtype,
     activation: str | None,
     ignore_index: int | None,
+    checked: bool,
     needs_pred: bool,
     needs_target: bool,
 ) -> tuple[Tensor, Tensor]:
-    """Return the gradients of pred and target; one that is not needed is empty."""
-    options = _options(axis, dtype, activation, ignore_index)
-    with torch.autocast(pred.device.type, enabled=False):
-        grads = _sums.backward(gradient, pred, target, mask, options, (needs_pred, needs_target))
-    return tuple(pred.new_empty(0) if g is None else g for g in grads)  # type: ignore[return-value]
+    options: Any = (tuple(axis), dtype, activation, ignore_index, checked)
+    needs = (needs_pred, needs_target)
+    return _backward(gradient, pred, target, mask, Options(*options), needs)
 
 
-def _options(
-    axis: Sequence[int],
-    dtype: torch.dtype,
-    activation: Any,
-    ignore_index: int | None,
-    checked: bool = False,
-) -> Options:
-    return Options(tuple(axis), dtype, activation, ignore_index, checked)
-
-
-@overlap_sums.register_fake
-def _(pred: Tensor, target: Tensor, mask: Maybe, axis: Any, dtype: Any, *_: Any) -> Tensor:
-    kept = [n for a, n in enumerate(pred.shape) if a not in axis]
-    return pred.new_empty((4, *kept), dtype=dtype)
-
-
-@overlap_sums_gradient.register_fake
+@_backward_operator.register_fake
 def _(gradient: Tensor, pred: Tensor, target: Tensor, *rest: Any) -> tuple[Tensor, Tensor]:
     needs_pred, needs_target = rest[-2:]
     return (
-        torch.empty_like(pred) if needs_pred else pred.new_empty(0),
-        torch.empty_like(target) if needs_target else pred.new_empty(0),
+        torch.empty_like(pred) if needs_pred else pred.new_empty((0,)),
+        torch.empty_like(target) if needs_target else pred.new_empty((0,)),
     )
-
-
-def _save(ctx: Any, inputs: tuple[Any, ...], output: Tensor) -> None:
-    pred, target, mask, *options, _checked = inputs
-    ctx.save_for_backward(pred, target, mask)
-    ctx.options = options
-
-
-def _backward(ctx: Any, gradient: Tensor) -> tuple[Maybe, ...]:
-    pred, target, mask = ctx.saved_tensors
-    needs = ctx.needs_input_grad[:2]
-    grads = overlap_sums_gradient(gradient, pred, target, mask, *ctx.options, *needs)
-    some = (g if need else None for g, need in zip(grads, needs, strict=True))
-    return (*some, None, None, None, None, None, None)
-
-
-overlap_sums.register_autograd(_backward, setup_context=_save)
-
-
-def _save_second(ctx: Any, inputs: tuple[Any, ...], output: tuple[Tensor, Tensor]) -> None:
-    gradient, pred, target, mask, *options = inputs
-    ctx.save_for_backward(gradient, pred, target, mask)
-    ctx.options = options
-
-
-def _backward_second(ctx: Any, *outer: Tensor) -> tuple[Maybe, ...]:
-    """Differentiate the gradient by plain operations: memory of several times the input."""
-    gradient, pred, target, mask = ctx.saved_tensors
-    axis, dtype, activation, ignore_index, *needs = ctx.options
-    with torch.enable_grad():
-        leaves = [
-            t.detach().requires_grad_() if t.is_floating_point() else t
-            for t in (gradient, pred, target)
-        ]
-        sums = _generic(
-            leaves[1],
-            leaves[2],
-            mask,
-            axis=tuple(axis),
-            dtype=dtype,
-            checked=False,
-            activation=activation,
-            ignore_index=ignore_index,
-        )
-        chosen = [t for t, need in zip(leaves[1:], needs, strict=True) if need]
-        inner = torch.autograd.grad(torch.stack(sums), chosen, leaves[0], create_graph=True)
-        towards = [o for o, need in zip(outer, needs, strict=True) if need]
-        free = [t for t in leaves if t.requires_grad]
-        found = iter(torch.autograd.grad(inner, free, towards, allow_unused=True))
-    grads = [next(found) if t.requires_grad else None for t in leaves]
-    return (*grads, None, None, None, None, None, None, None)
-
-
-overlap_sums_gradient.register_autograd(_backward_second, setup_context=_save_second)

@@ -1,6 +1,6 @@
 """Blocks of a prediction and its target, as probabilities beside what they are compared with."""
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import array_api_compat.torch as xp
 import torch
@@ -14,6 +14,9 @@ from ._blocks import Blocks, Scratch
 
 #: Up to so many classes it is faster to reduce over them one by one than along a strided axis.
 FEW_CLASSES = 8
+
+#: Sums of exponentials from here to its inverse keep full precision in float32.
+SAFE = 1e-18
 
 
 class Options(NamedTuple):
@@ -33,15 +36,16 @@ class Reader:
         self.labels = target.ndim < pred.ndim
         self.options = options
         regional = self.labels or options.activation == "softmax"
-        self.blocks = Blocks(pred, options.axis, regional=regional)
+        tensors = (pred, target[:, None] if self.labels else target, mask)
+        self.blocks = Blocks(tensors, options.axis, regional=regional)
         self.scratch = Scratch(options.dtype, pred.device)
-        self._pred = self.blocks.view(pred)
-        self._target = self.blocks.view(target[:, None] if self.labels else target)
-        self._mask = None if mask is None else self.blocks.view(mask)
+        views: list[Any] = self.blocks.views
+        self._pred, self._target, self._mask = views
         if self.labels:  # one class alone is the foreground, label 1
             first = 1 if pred.shape[1] == 1 else 0
             stop = first + pred.shape[1]
-            self._numbers = torch.arange(first, stop, dtype=options.dtype, device=pred.device)
+            numbers = torch.arange(first, stop, dtype=options.dtype, device=pred.device)
+            self._numbers = numbers[:, None]
 
     def read(self, place: Place) -> tuple[Tensor, Tensor, Tensor | None]:
         """Return the probabilities and the target of a block, and which of them count."""
@@ -54,7 +58,7 @@ class Reader:
         if self.labels:
             label = self.scratch.copy("label", target)
             out = self.scratch.empty("target", x.shape)
-            return x, torch.eq(label, self._numbers[:, None], out=out), keep
+            return x, torch.eq(label, self._numbers, out=out), keep
         if target.dtype != self.options.dtype or keep is not None:
             target = self.scratch.copy("target", target)
         return x, target, keep
@@ -67,26 +71,41 @@ class Reader:
         out = self.scratch.empty("pred", block.shape)
         if self.options.activation == "sigmoid":
             return torch.sigmoid(x, out=out)
-        row = self.scratch.empty("row", (x.shape[0], 1, x.shape[2]))
-        torch.sub(x, max_over_classes(x, row), out=out).exp_()
-        return out.mul_(sum_over_classes(out, row).reciprocal_())
+        return self._softmax(x, out)
+
+    def _softmax(self, x: Tensor, out: Tensor) -> Tensor:
+        """Return exp(x) over its sum, shifted by the largest entry only where that is needed.
+
+        As long as no sum is near the ends of the dtype's range nothing was lost without the shift,
+        which costs as much as the rest. To look at the sums would synchronise with a GPU.
+        """
+        total = self.scratch.empty("row", (x.shape[0], x.shape[2]))
+        if x.device.type == "cpu":
+            sum_over_classes(torch.exp(x, out=out), total)
+            low, high = torch.aminmax(total)
+            if low > SAFE and high < 1 / SAFE:
+                return out.div_(total[:, None])
+        torch.sub(x, max_over_classes(x, total)[:, None], out=out).exp_()
+        return out.div_(sum_over_classes(out, total)[:, None])
 
 
 def max_over_classes(x: Tensor, out: Tensor) -> Tensor:
-    """Return the largest entry along axis 1, kept as an axis of one."""
+    """Return the largest entry along axis 1."""
     if not 1 < x.shape[1] <= FEW_CLASSES:
-        return torch.amax(x, 1, keepdim=True, out=out)
-    torch.maximum(x[:, :1], x[:, 1:2], out=out)
-    for c in range(2, x.shape[1]):
-        torch.maximum(out, x[:, c : c + 1], out=out)
+        return torch.amax(x, 1, out=out)
+    first, second, *others = x.unbind(1)
+    torch.maximum(first, second, out=out)
+    for other in others:
+        torch.maximum(out, other, out=out)
     return out
 
 
 def sum_over_classes(x: Tensor, out: Tensor) -> Tensor:
-    """Return the sum along axis 1, kept as an axis of one."""
+    """Return the sum along axis 1."""
     if not 1 < x.shape[1] <= FEW_CLASSES:
-        return torch.sum(x, 1, keepdim=True, out=out)
-    torch.add(x[:, :1], x[:, 1:2], out=out)
-    for c in range(2, x.shape[1]):
-        out.add_(x[:, c : c + 1])
+        return torch.sum(x, 1, out=out)
+    first, second, *others = x.unbind(1)
+    torch.add(first, second, out=out)
+    for other in others:
+        out.add_(other)
     return out

@@ -37,7 +37,7 @@ def forward(pred: Tensor, target: Tensor, mask: Tensor | None, options: Options)
         part = total[(slice(None), *place[: blocks.kept])]
         part += torch.stack(_pair_sums(x, y, reader)).reshape(part.shape)
     if options.checked:  # softmax and sigmoid leave [0, 1] only by NaN, which no sum hides
-        _require_unit_interval(total[0] * 0, "pred")
+        require_unit_interval(xp, total[0] * 0, "pred")
     return total.to(options.dtype)
 
 
@@ -55,14 +55,9 @@ def _pair_sums(x: Tensor, y: Tensor, reader: Reader) -> list[Tensor]:
 
 def _check(x: Tensor, y: Tensor, reader: Reader) -> None:
     if reader.options.activation is None:
-        _require_unit_interval(x, "pred")
+        require_unit_interval(xp, x, "pred")
     if not reader.labels:
-        _require_unit_interval(y, "target")
-
-
-def _require_unit_interval(array: Tensor, name: str) -> None:
-    """Apply the core's check to both ends of the range, found in one pass."""
-    require_unit_interval(xp, torch.stack(torch.aminmax(array)), name)
+        require_unit_interval(xp, y, "target")
 
 
 def backward(
@@ -117,7 +112,7 @@ def _slope(
 ) -> Tensor:
     """Return the gradient of ``one``, whose own sum has the gradient ``own``."""
     slope = torch.sub(one, other, out=reader.scratch.empty("slope", one.shape)).sign_()
-    torch.addcmul(own, slope, g.difference, out=slope)
+    slope.mul_(g.difference).add_(own)  # addcmul broadcasts slowly
     if g.product is not None:
         slope.addcmul_(other, g.product)
     return slope if hidden is None else slope.masked_fill_(hidden, 0)
@@ -130,7 +125,7 @@ def _label_slope(y: Tensor, g: _Gradient, hidden: Tensor | None, reader: Reader)
     """
     step = -2 * g.difference if g.product is None else g.product - 2 * g.difference
     slope = reader.scratch.empty("slope", y.shape)
-    torch.addcmul(g.pred + g.difference, y, step, out=slope)
+    torch.mul(y, step, out=slope).add_(g.pred + g.difference)  # addcmul broadcasts slowly
     return slope if hidden is None else slope.masked_fill_(hidden, 0)
 
 
@@ -138,8 +133,7 @@ class _Result:
     """The gradient of an input, written block by block in the input's memory order."""
 
     def __init__(self, like: Tensor, reader: Reader) -> None:
-        self.tensor = torch.empty_like(like)
-        self._view = reader.blocks.view(self.tensor)
+        self.tensor, self._view = reader.blocks.empty_like(like)
         self._reader = reader
 
     def write(self, place: Place, values: Tensor) -> None:
@@ -154,7 +148,7 @@ class _Result:
             self.write(place, slope)
             return
         out = reader.blocks.matrix(self._view, place)
-        direct = out.dtype == x.dtype and out._is_view() and out.data_ptr() == self._at(place)
+        direct = out.dtype == x.dtype and out.data_ptr() == self._at(place)
         work = reader.scratch.empty("work", x.shape)
         if not direct:
             out = reader.scratch.empty("slope", x.shape)
@@ -162,8 +156,8 @@ class _Result:
             torch.mul(torch.addcmul(x, x, x, value=-1, out=work), slope, out=out)
         else:
             torch.mul(x, slope, out=work)
-            row = sum_over_classes(work, reader.scratch.empty("row", (x.shape[0], 1, x.shape[2])))
-            torch.addcmul(work, x, row, value=-1, out=out)
+            row = sum_over_classes(work, reader.scratch.empty("row", (x.shape[0], x.shape[2])))
+            torch.addcmul(work, x, row[:, None], value=-1, out=out)
         if not direct:
             self.write(place, out)
 

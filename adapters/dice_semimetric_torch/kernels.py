@@ -11,6 +11,7 @@ from torch import Tensor
 from dice_semimetric._typing import Activation
 
 from . import _operator
+from ._reader import Options
 from .kernel_attention import kernel_sums
 
 __all__ = ["kernel_sums", "overlap_sums", "value_range"]
@@ -30,10 +31,8 @@ def overlap_sums(
     """Return the sums of `dice_semimetric.overlap.overlap_sums`, differentiable."""
     if torch.compiler.is_compiling() and pred.device.type != "cpu":
         return NotImplemented  # the compiler's own fusion of the generic form is one kernel
-    sums = _operator.overlap_sums(
-        pred, target, mask, axis, dtype, activation, ignore_index, checked
-    )
-    return sums.unbind()
+    options = Options(axis, dtype, activation, ignore_index, checked)
+    return _operator.overlap_sums(pred, target, mask, options)
 
 
 def value_range(array: Tensor) -> tuple[Tensor, Tensor]:
