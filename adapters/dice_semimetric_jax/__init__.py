@@ -1,1 +1,11 @@
-"""JAX: derivatives in closed form, losses in optax's style, sums over devices."""
+"""JAX: derivatives in closed form, losses in optax's style, batches spread over devices.
+
+The core's functions take JAX arrays as they are and find the kernels of this package by
+themselves; what is here is what JAX users have besides.
+"""
+
+from . import kernels
+from .losses import dice_semimetric_loss, jaccard_metric_loss
+from .parallel import region_loss
+
+__all__ = ["dice_semimetric_loss", "jaccard_metric_loss", "kernels", "region_loss"]

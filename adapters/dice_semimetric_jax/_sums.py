@@ -17,7 +17,6 @@ import functools
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
-import array_api_compat
 import jax
 import jax.numpy as jnp
 from jax import Array
@@ -31,7 +30,7 @@ from ._softmax import probabilities, softmax_tangent
 
 Sums = tuple[Array, ...]
 
-xp = array_api_compat.array_namespace(jnp.zeros(()))
+xp = jnp  # JAX is its own array API namespace
 
 
 class Options(NamedTuple):
@@ -59,6 +58,7 @@ def read(pred: Array, target: Array, mask: Array | None, options: Options) -> Pa
         target, counted = expand_labels(xp, target, pred.shape[1], options.ignore_index)
         kept = both(counted, mask)
     y = target.astype(options.dtype)
+    x, y = x + jnp.zeros_like(y), y + jnp.zeros_like(x)  # both vary over the same device axes
     if kept is None:
         return Pair(x, y, None)
     # The derivative of a softmax needs the classes that do not count beside those that do.
@@ -86,7 +86,7 @@ def _tangents(options: Options, primals: Any, tangents: Any) -> tuple[Sums, Sums
     dy = 0.0 if _is_zero(tangents[1]) else tangents[1].astype(options.dtype)
 
     def total(term: Any) -> Array:
-        term = jnp.broadcast_to(jnp.asarray(term, options.dtype), x.shape)
+        term = term + jnp.zeros_like(x)  # shape, dtype and, inside jax.shard_map, device axes
         return jnp.sum(term if kept is None else jnp.where(kept, term, 0), axis=options.axis)
 
     slope = jnp.sign(x - y)
