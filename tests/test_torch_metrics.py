@@ -13,12 +13,16 @@ import reference
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dice_semimetric import region_score
+from dice_semimetric import expected_calibration_error, region_score
 
 torch = pytest.importorskip("torch")
 
 SCORES = {"DiceSemimetricScore": "dice", "JaccardMetricScore": "jaccard", "BinarizedDice": "bdice"}
-HOLDERS = ("dice_semimetric_torch._region_metric", "dice_semimetric_torch.metrics")
+HOLDERS = (
+    "dice_semimetric_torch._region_metric",
+    "dice_semimetric_torch.calibration_metric",
+    "dice_semimetric_torch.metrics",
+)
 
 
 def load(base: str, monkeypatch: pytest.MonkeyPatch) -> ModuleType:
@@ -199,7 +203,86 @@ def test_metric_collection(rng) -> None:
         assert float(value) == pytest.approx(float(expected), rel=1e-12)
 
 
+def calibrated(rng: np.random.Generator, classes: int, soft: bool) -> tuple:
+    """Return logits and labels drawn from sharper probabilities, and a mask."""
+    logits = rng.normal(size=(6, classes, 5, 4)) * 2
+    label = rng.integers(0, max(classes, 2), size=(6, 5, 4))
+    if soft:
+        label = reference.softmax(logits * 0.5) if classes > 1 else rng.random(logits.shape)
+    return torch.tensor(logits), torch.tensor(label), torch.tensor(rng.random((6, 5, 4)) < 0.8)
+
+
+KINDS = [("top_label", 3), ("top_label", 1), ("classwise", 3), ("classwise", 1), ("binary", 1)]
+
+
+@pytest.mark.parametrize(("kind", "classes"), KINDS)
+@pytest.mark.parametrize("soft", [False, True])
+@pytest.mark.parametrize("norm", ["l1", "l2", "max"])
+def test_ece_of_batches_equals_the_core_on_the_whole(metrics, rng, kind, classes, soft, norm):
+    logits, label, mask = calibrated(rng, classes, soft)
+    activation = "softmax" if classes > 1 else "sigmoid"
+    options = {"kind": kind, "norm": norm, "n_bins": 7}
+    metric = metrics.ExpectedCalibrationError(classes, activation=activation, **options)
+    add(metric, logits, label, mask=mask)
+    prob = torch.softmax(logits, 1) if classes > 1 else torch.sigmoid(logits)
+    if kind == "binary":
+        label, mask = label.reshape(prob.shape), mask[:, None]
+    expected = expected_calibration_error(prob, label, mask=mask, **options)
+    assert float(metric.compute()) == pytest.approx(float(expected), rel=1e-12)
+    assert metric.bins.numel() == 3 * 7 * (max(classes, 2) if kind == "classwise" else 1)
+
+
+def test_ece_pixel_by_pixel(metrics, rng) -> None:
+    prob, label = rng.random((4, 1, 30)), np.round(rng.random((4, 1, 30)) * 4) / 4
+    prob[0, 0, :3] = 0, 1, 0.3  # an edge belongs to the bin above it, 1 to the last bin
+    metric = metrics.ExpectedCalibrationError(1, kind="binary")
+    add(metric, torch.tensor(prob), torch.tensor(label))
+    gaps = np.zeros(10)
+    for p, y in zip(prob.ravel(), label.ravel(), strict=True):
+        inside = [k for k in range(10) if k / 10 <= p]
+        gaps[inside[-1]] += p - y
+    assert float(metric.compute()) == pytest.approx(np.abs(gaps).sum() / 120, rel=1e-9)
+
+
+@pytest.mark.parametrize("norm", ["l1", "l2", "max"])
+def test_ece_agrees_with_torchmetrics_on_hard_labels(rng, norm: str) -> None:
+    classification = pytest.importorskip("torchmetrics.classification")
+    metrics = importlib.import_module(HOLDERS[-1])
+    logits, label, _ = calibrated(rng, 3, soft=False)
+    label[:, 0] = 255
+    peer = classification.MulticlassCalibrationError(3, n_bins=10, norm=norm, ignore_index=255)
+    ours = metrics.ExpectedCalibrationError(3, activation="softmax", norm=norm, ignore_index=255)
+    for part in (slice(0, 1), slice(1, 6)):
+        peer.update(torch.softmax(logits[part], 1), label[part])
+        ours.update(logits[part], label[part])
+    assert float(ours.compute()) == pytest.approx(float(peer.compute()), rel=1e-5)
+
+
+def test_ece_merges_and_forgets(metrics, rng) -> None:
+    logits, label, _ = calibrated(rng, 3, soft=True)
+    whole, first, second = (
+        metrics.ExpectedCalibrationError(3, activation="softmax", kind="classwise")
+        for _ in range(3)
+    )
+    whole.update(logits, label)
+    first.update(logits[:1], label[:1])
+    first.reset()
+    assert math.isnan(first.bins.sum() / first.bins.sum())
+    first.update(logits[:2].half(), label[:2].half())
+    first.reset()
+    first.update(logits[:2], label[:2])
+    second.update(logits[2:], label[2:])
+    first.merge_state(second)
+    assert float(first.compute()) == pytest.approx(float(whole.compute()), rel=1e-12)
+
+
 def test_bad_input(metrics) -> None:
+    with pytest.raises(ValueError, match="kind='binary' is for one channel, got num_classes=2"):
+        metrics.ExpectedCalibrationError(2, kind="binary")
+    with pytest.raises(ValueError, match="n_bins must be at least 1, got 0"):
+        metrics.ExpectedCalibrationError(2, n_bins=0)
+    with pytest.raises(TypeError, match="pred must be of a floating dtype"):
+        metrics.ExpectedCalibrationError(2).update(torch.ones(1, 2, 3, dtype=torch.int64), None)
     with pytest.raises(ValueError, match=r"\(B, 3, \*spatial\), got \(1, 2, 4\)"):
         metrics.BinarizedDice(3).update(torch.zeros(1, 2, 4), torch.zeros(1, 2, 4))
     with pytest.raises(ValueError, match="per must be one of 'image', 'class', 'dataset'"):
@@ -230,7 +313,9 @@ def in_process(rank: int, base: str, folder: str) -> None:
             values.append(metric.compute())
             metric.update(x[:0], y[:0])  # a process may run out of images first
             values.append(metric.compute())  # and what was synchronised is not added again
-    torch.save(torch.stack(values), f"{folder}/{rank}.pt")
+    ece = metrics.ExpectedCalibrationError(2, kind="classwise")
+    ece.update(x[rank::2], y[rank::2])
+    torch.save(torch.stack([*values, ece.compute()]), f"{folder}/{rank}.pt")
     torch.distributed.destroy_process_group()
 
 
@@ -246,6 +331,7 @@ def test_two_processes_give_the_score_of_all_images(base: str, tmp_path) -> None
         for per in ("image", "class", "batch")
         for _ in range(2)
     ]
+    expected.append(float(expected_calibration_error(x, y, kind="classwise")))
     for rank in range(2):
         got = torch.load(tmp_path / f"{rank}.pt")
         np.testing.assert_allclose(got, expected, rtol=1e-12)

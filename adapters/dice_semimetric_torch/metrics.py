@@ -18,6 +18,14 @@ from dice_semimetric.scores import overlap_score
 from dice_semimetric.thresholds import region_threshold_counts, require_thresholds
 
 from ._region_metric import RegionMetric
+from .calibration_metric import ExpectedCalibrationError
+
+__all__ = [
+    "BinarizedDice",
+    "DiceSemimetricScore",
+    "ExpectedCalibrationError",
+    "JaccardMetricScore",
+]
 
 M = TypeVar("M", bound=type)
 

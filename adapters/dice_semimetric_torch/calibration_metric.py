@@ -1,0 +1,133 @@
+"""The calibration error over a whole data set, batch by batch, with a state of a few bins."""
+
+from typing import TYPE_CHECKING, Any
+
+import torch
+from torch import Tensor
+
+from dice_semimetric import CalibrationBins, calibration_bins
+from dice_semimetric._namespace import namespace, require_choice, require_floating, sum_dtype
+from dice_semimetric._special import activate
+from dice_semimetric._typing import Activation
+from dice_semimetric.bins import Kind, Norm
+
+from ._region_metric import require_batch
+
+if TYPE_CHECKING:
+    from ._summed import Summed as Metric
+else:
+    from ._region_metric import Metric
+
+
+class ExpectedCalibrationError(Metric):
+    """The gap between confidence and frequency over equally wide bins: ECE, classwise ECE, MCE.
+
+    All pixels of all images are pooled, so how they were grouped into batches never matters, and
+    the state holds three numbers a bin however many pixels there are.
+
+    Parameters
+    ----------
+    num_classes : int
+        The number C of channels of the predictions; one stands for the foreground.
+    activation : {None, "softmax", "sigmoid"}, optional
+        What makes probabilities of the predictions.
+    n_bins : int, optional
+        The number of bins.
+    kind : {"top_label", "classwise", "binary"}, optional
+        "top_label" looks at the largest probability; "classwise" takes the mean over the classes,
+        each against the rest; "binary", for one channel, looks at the probability of foreground.
+    norm : {"l1", "l2", "max"}, optional
+        "l1" is the expected calibration error, "max" the maximum one.
+    ignore_index : int, optional
+        The integer label of pixels that do not count.
+    dtype : torch.dtype, optional
+        Of the sums; for a device without float64, float32.
+    **options : Any
+        For `torchmetrics.Metric`, such as ``process_group``.
+
+    Raises
+    ------
+    ValueError
+        If an option is unknown, or a batch does not fit; see `dice_semimetric.calibration_bins`.
+
+    See Also
+    --------
+    dice_semimetric.expected_calibration_error : The same for one batch, with quantiles too.
+
+    Notes
+    -----
+    ``update(pred, label, mask=None)`` takes ``pred`` (B, C, *spatial), integer labels (B, *spatial)
+    or soft ones of the shape of ``pred``, and a boolean mask (B, *spatial).
+
+    Examples
+    --------
+    >>> import torch
+    >>> from dice_semimetric_torch.metrics import ExpectedCalibrationError
+    >>> metric = ExpectedCalibrationError(1, kind="binary")
+    >>> metric.update(torch.tensor([[[0.75, 0.75, 0.75, 0.25]]]), torch.tensor([[1, 1, 0, 0]]))
+    >>> round(float(metric.compute()), 3)
+    0.125
+    """
+
+    is_differentiable = False
+    higher_is_better = False
+    full_state_update = False
+
+    bins: Tensor
+
+    def __init__(
+        self,
+        num_classes: int,
+        *,
+        activation: Activation = None,
+        n_bins: int = 10,
+        kind: Kind = "top_label",
+        norm: Norm = "l1",
+        ignore_index: int | None = None,
+        dtype: torch.dtype = torch.float64,
+        **options: Any,
+    ) -> None:
+        super().__init__(**options)
+        require_choice("activation", activation, (None, "softmax", "sigmoid"))
+        require_choice("kind", kind, ("top_label", "classwise", "binary"))
+        require_choice("norm", norm, ("l1", "l2", "max"))
+        if kind == "binary" and num_classes != 1:
+            raise ValueError(f"kind='binary' is for one channel, got num_classes={num_classes}")
+        if n_bins < 1:
+            raise ValueError(f"n_bins must be at least 1, got {n_bins}")
+        self.num_classes = num_classes
+        self.activation = activation
+        self.n_bins = n_bins
+        self.kind = kind
+        self.norm: Norm = norm
+        self.ignore_index = ignore_index
+        classes = max(num_classes, 2)  # one class alone implies a background
+        shape = (3, classes, n_bins) if kind == "classwise" else (3, n_bins)
+        self.add_state("bins", torch.zeros(shape, dtype=dtype), dist_reduce_fx="sum")
+
+    def update(self, pred: Tensor, label: Tensor, mask: Tensor | None = None) -> None:
+        """Add a batch."""
+        require_batch(pred, self.num_classes, self.bins)
+        xp = namespace(pred=pred, label=label, mask=mask)
+        require_floating(xp, pred=pred)
+        prob = activate(xp, pred.detach().to(sum_dtype(xp, pred)), self.activation)
+        if self.kind == "binary":
+            label = label[:, None] if label.ndim < prob.ndim else label
+            mask = mask[:, None] if mask is not None and mask.ndim < prob.ndim else mask
+        found = calibration_bins(
+            prob,
+            label,
+            n_bins=self.n_bins,
+            kind=self.kind,
+            mask=mask,
+            ignore_index=self.ignore_index,
+        )
+        self.bins += torch.stack([found.count, found.confidence, found.correct])
+
+    def compute(self) -> Tensor:
+        """Return the error of all that was added; NaN without any pixel."""
+        edges = torch.linspace(0, 1, self.n_bins + 1, dtype=self.bins.dtype)
+        count, confidence, correct = self.bins
+        bins = CalibrationBins(count, confidence, correct, edges.to(self.bins.device))
+        value: Tensor = bins.error(self.norm)
+        return value
