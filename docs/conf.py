@@ -24,3 +24,14 @@ autodoc_typehints = "none"
 numpydoc_show_class_members = False
 default_role = "code"
 nitpicky = False
+
+
+def setup(app: object) -> None:
+    """Take the star of (B, C, *spatial) as a star and not as the start of emphasis."""
+
+    def escape(
+        app: object, what: str, name: str, obj: object, options: object, lines: list
+    ) -> None:
+        lines[:] = [line.replace(", *spatial", r", \*spatial") for line in lines]
+
+    app.connect("autodoc-process-docstring", escape)
