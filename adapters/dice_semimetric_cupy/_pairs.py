@@ -1,0 +1,169 @@
+"""The launch of a kernel over pairs of a prediction and a target."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+
+from dice_semimetric._typing import Activation, Array, DType
+
+from ._device import C_TYPES, DIMS, Device, Kernel
+from ._layout import Axes, axes_type, parts_of, split_axes, vector
+
+#: Loads that a thread has under way at once, as in pairs.cuh.
+_UNROLL = 4
+#: Blocks to a multiprocessor: more than fit at once, so that the last ones to finish matter less.
+_BLOCKS = 32
+#: A row of fewer pairs keeps no block busy; many such rows are left to the core.
+_SHORT, _MANY = 128, 1024
+_ACTIVATIONS = {None: "IDENTITY", "sigmoid": "SIGMOID", "softmax": "SOFTMAX"}
+
+PAIRS = np.dtype(
+    [
+        *((name, "u8") for name in ("pred", "target", "mask", "scale", "out")),
+        *((name, "i8") for name in ("rows", "columns", "parts", "chunk", "classes", "ignored")),
+        ("kept", axes_type(4)),
+        ("summed", axes_type(4)),
+    ]
+)
+
+
+@dataclass(frozen=True)
+class Pairs:
+    """Arrays to be compared, and how: the arguments of the core's reductions.
+
+    Attributes
+    ----------
+    pred, target, mask : Array
+        As in `dice_semimetric.overlap.overlap_sums`.
+    scale : Array or None
+        (B, 1, *spatial), the logarithm of the sum of exponentials, for a softmax.
+    axis : tuple of int
+        The axes that are summed over.
+    dtype : DType
+        The type that is computed in.
+    activation, ignore_index
+        As in `dice_semimetric.overlap.overlap_sums`.
+    """
+
+    pred: Array
+    target: Array
+    mask: Array | None
+    scale: Array | None
+    axis: tuple[int, ...]
+    dtype: DType
+    activation: Activation
+    ignore_index: int | None
+
+    @property
+    def labels(self) -> bool:
+        """Whether the target holds integer labels."""
+        return bool(self.target.ndim < self.pred.ndim)
+
+    @property
+    def kept_shape(self) -> tuple[int, ...]:
+        """The shape of the sums."""
+        return tuple(n for a, n in enumerate(self.pred.shape) if a not in self.axis)
+
+    def axes(self) -> tuple[Axes, Axes]:
+        """Return the kept and the summed axes of the four arrays."""
+        target = self.target[:, None] if self.labels else self.target
+        arrays = (self.pred, target, self.mask, self.scale)
+        return split_axes(arrays, self.axis, self.pred.shape)
+
+    def images(self, some: slice) -> "Pairs":
+        """Return some of the images of a batch."""
+        mask = self.mask
+        if mask is not None and mask.ndim == self.pred.ndim and mask.shape[0] > 1:
+            mask = mask[some]
+        return replace(self, pred=self.pred[some], target=self.target[some], mask=mask)
+
+    def eligible(self) -> bool:
+        """Tell whether the kernels are made for these arrays."""
+        types = {self.pred.dtype.name, self.target.dtype.name}
+        if self.pred.size == 0 or not types <= C_TYPES.keys():
+            return False
+        if self.labels and (self.target.dtype.name == "uint64" or not _fits(self.ignore_index)):
+            return False
+        kept, summed = self.axes()
+        if max(len(kept.shape), len(summed.shape)) > DIMS:
+            return False
+        return summed.size >= _SHORT or kept.size <= _MANY
+
+
+def _fits(number: int | None) -> bool:
+    return number is None or -(2**63) <= number < 2**63
+
+
+def pair_sums(
+    device: Device,
+    pairs: Pairs,
+    entry: str,
+    source: str,
+    quantities: tuple[int, ...],
+    *,
+    out: str,
+    threads: int = 256,
+    most: int = 1 << 40,
+    macros: Iterable[tuple[str, str]] = (),
+    more: Sequence[tuple[str, Any]] = (),
+) -> Array:
+    """Return the sums that a kernel takes of all pairs, of shape (*quantities, *kept axes).
+
+    ``more`` are arrays that follow the pairs in the kernel's arguments. A kernel leaves a sum for
+    each block; they are added up here, always in the same order.
+    """
+    kept, summed = pairs.axes()
+    arrays = (pairs.pred, pairs.target, pairs.mask, pairs.scale)
+    addresses = [0 if a is None else device.address(a) for a in arrays]
+    count = vector(arrays, addresses, kept, summed)
+    if pairs.activation == "softmax":
+        count = min(count, 1)
+    parts, chunk = parts_of(
+        kept.size,
+        summed.size,
+        threads * max(count, 1) * _UNROLL,
+        _BLOCKS * device.processors,
+        most * threads,
+    )
+    partial = device.empty((*quantities, *pairs.kept_shape, parts), out)
+    arguments = np.zeros(
+        (), np.dtype([("pairs", PAIRS), *((n, v.dtype, v.shape) for n, v in more)])
+    )
+    arguments["pairs"] = (
+        *addresses,
+        device.address(partial),
+        kept.size,
+        summed.size,
+        parts,
+        chunk,
+        pairs.pred.shape[1] if pairs.labels else 0,
+        pairs.ignore_index or 0,
+        kept.structure(),
+        summed.structure(),
+    )
+    for name, values in more:
+        arguments[name] = values
+    kernel = Kernel(
+        entry,
+        ("common.cuh", "pairs.cuh", source),
+        threads,
+        (*pair_macros(pairs, count), *macros),
+    )
+    device.launch(kernel, kept.size * parts, arguments)
+    return partial.sum(axis=-1)
+
+
+def pair_macros(pairs: Pairs, count: int) -> tuple[tuple[str, str], ...]:
+    """Return what pairs.cuh leaves open."""
+    return (
+        ("PRED", C_TYPES[pairs.pred.dtype.name]),
+        ("TARGET", C_TYPES[pairs.target.dtype.name]),
+        ("ACC", C_TYPES[np.dtype(pairs.dtype).name]),
+        ("MASKED", str(int(pairs.mask is not None))),
+        ("LABELS", str(int(pairs.labels))),
+        ("IGNORED", str(int(pairs.labels and pairs.ignore_index is not None))),
+        ("ACTIVATION", _ACTIVATIONS[pairs.activation]),
+        ("VECTOR", str(count)),
+    )

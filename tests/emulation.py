@@ -1,0 +1,71 @@
+"""A processor in the place of a GPU: the CUDA sources, compiled by g++, on NumPy arrays."""
+
+import ctypes
+import functools
+import hashlib
+import shutil
+import subprocess
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from dice_semimetric_cupy._device import Device, Kernel
+
+_SHIM = Path(__file__).with_name("emulated.h")
+_FLAGS = ("-std=c++17", "-O1", "-shared", "-fPIC", "-w")
+_CHECKS = (
+    "-fsanitize=alignment,bounds,shift,signed-integer-overflow",
+    "-fsanitize-undefined-trap-on-error",
+)
+
+
+class Emulated(Device):
+    """NumPy's arrays, and threads that take turns."""
+
+    def __init__(self, *, reverse: bool = False, processors: int = 1) -> None:
+        if shutil.which("g++") is None:
+            pytest.skip("g++ is not installed")
+        self.xp = np
+        self.launches: list[tuple[Kernel, int]] = []
+        self._reverse = reverse
+        self._processors = processors
+
+    @property
+    def processors(self) -> int:
+        return self._processors
+
+    def address(self, array: Any) -> int:
+        return int(array.ctypes.data)
+
+    def empty(self, shape: tuple[int, ...], dtype: Any) -> Any:
+        """Return memory whose use without writing shows."""
+        found = np.empty(shape, dtype)
+        found.fill(np.nan if found.dtype.kind == "f" else np.iinfo(found.dtype).min)
+        return found
+
+    def launch(self, kernel: Kernel, blocks: int, arguments: np.ndarray) -> None:
+        assert blocks > 0
+        self.launches.append((kernel, blocks))
+        stuck = _compiled(kernel)(blocks, arguments.ctypes.data, self._reverse)
+        assert not stuck, f"threads of {kernel.entry} wait for one another in vain"
+
+
+@functools.cache
+def _folder() -> Any:
+    return tempfile.TemporaryDirectory(prefix="emulated")
+
+
+@functools.cache
+def _compiled(kernel: Kernel) -> Callable[..., int]:
+    text = f'#include "{_SHIM}"\n{kernel.text()}\nEMULATE({kernel.entry})\n'
+    stem = Path(_folder().name) / hashlib.sha256(text.encode()).hexdigest()[:16]
+    stem.with_suffix(".cpp").write_text(text)
+    command = ["g++", *_FLAGS, *_CHECKS, "-o", f"{stem}.so", f"{stem}.cpp"]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    run: Callable[..., int] = ctypes.CDLL(f"{stem}.so").run
+    run.argtypes = [ctypes.c_uint, ctypes.c_void_p, ctypes.c_int]  # type: ignore[attr-defined]
+    return run
