@@ -19,7 +19,7 @@ from dataclasses import dataclass
 import array_api_compat as compat
 
 from ._kernels import accelerated
-from ._namespace import device, is_eager, namespace, on_host, size
+from ._namespace import device, is_eager, namespace, on_host
 from ._native import double_precision, gammaln, matmul, recomputed, widest_float, without_gradient
 from ._typing import Array, DType, Namespace
 
@@ -104,6 +104,8 @@ def regress(
     none of them is a key of its own.
     """
     xp = namespace(prob=prob)
+    if prob.shape[1] == 0:
+        return value[:, :0], value[0, :0]
     tiny = float(xp.finfo(prob.dtype).smallest_normal)
     with double_precision(xp):
         wide = widest_float(xp, prob)
@@ -170,14 +172,12 @@ def kernel_sums(
     def sums(block: Array, columns: slice) -> tuple[Array, Array]:
         tiles = _log_kernels(xp, block, columns, key, bias, skip_self)
         parts = (
-            _reduce(xp, tile, value[:, start : start + KEYS])
+            _reduce(xp, tile, value[:, start : start + tile.shape[0]])
             for start, tile in zip(starts, tiles, strict=True)
         )
         whole = functools.reduce(operator.add, parts)
         return whole.mean, whole.log_total
 
-    if size(query) == 0:
-        return xp.zeros_like(value[:, :1]) + xp.astype(query[:1, :], value.dtype), query[0, :]
     found = [
         recomputed(xp, functools.partial(sums, columns=columns))(block)
         for block, columns in _blocks(xp, query, key.shape[0])
