@@ -1,0 +1,238 @@
+"""Calibrate a folder of probability maps by what is known of other cases."""
+
+from dataclasses import dataclass, field
+from functools import partial
+from pathlib import Path
+from typing import Any, Literal
+
+from .atomic import prepare_folder, require_apart
+from .calibrating_report import Scored, write_report
+from .calibrators import MOST_PIXELS, MapCalibrator, Method, Sample, case_generator, draw
+from .cases import each_case, report
+from .faults import CaseError, Fault, UsageError
+from .layout import CaseFiles, Raters, find_cases
+from .pairing import Pair, pair_up
+from .reading import read_pair, read_prediction
+from .scoring import Options, score_case
+from .volumes import write_volume
+
+Target = Literal["mean", "majority"]
+
+
+@dataclass(frozen=True)
+class Fitting:
+    """What is fitted, and how.
+
+    Attributes
+    ----------
+    method : {"kernel", "temperature"}
+        The calibrator.
+    target : {"mean", "majority"}
+        What a calibrated probability should be the mean of. The raters' mean is the share of
+        raters who mark a pixel of this prediction; a majority throws their disagreement away, and
+        its calibrated maps are as overconfident as it is.
+    bandwidth : float, optional
+        Of the kernel; None chooses it by the likelihood of the keys.
+    keys : int
+        How many pixels serve as keys of the kernel.
+    seed : int
+        Which pixels are drawn depends on it and on the cases' names alone.
+    """
+
+    method: Method
+    target: Target = "mean"
+    bandwidth: float | None = None
+    keys: int = 1000
+    seed: int = 0
+
+
+@dataclass(frozen=True)
+class _Work:
+    """A prediction, with the reference it is scored against where there is one."""
+
+    files: CaseFiles
+    pair: Pair | None = field(default=None)
+
+    @property
+    def case(self) -> str:
+        return self.files.case
+
+    @property
+    def task(self) -> str:
+        return self.files.task
+
+
+def calibrate(
+    fit_pred: Path,
+    fit_ref: Path,
+    pred: Path,
+    out: Path,
+    *,
+    fitting: Fitting,
+    ref: Path | None = None,
+    options: Options | None = None,
+    pattern: str | None = None,
+    pred_pattern: str | None = None,
+    raters: Raters = "all",
+) -> dict[str, Any]:
+    """Fit a calibrator for each task, make every map of a folder anew, and show what it changed.
+
+    Parameters
+    ----------
+    fit_pred, fit_ref : Path
+        Predictions of held-out cases and their references; see `find_cases`.
+    pred : Path
+        The predictions to calibrate.
+    out : Path
+        Gets ``CASE/taskTT.nii.gz`` in float32, or ``CASE_taskTT.nii.gz`` for flat folders, each as
+        soon as it is ready; and ``calibration.json``, ``calibration.csv``, ``reliability-fit.png``
+        and, with ``ref``, ``reliability-pred.png``.
+    fitting : Fitting
+        The method and its options.
+    ref : Path, optional
+        References of ``pred``, to score its maps before and after.
+    options : Options, optional
+        How maps are read and scored.
+    pattern, pred_pattern : str, optional
+        Of the references and of the predictions.
+    raters : {"all", "any"}, optional
+        Whether a case that lacks a rater is faulty.
+
+    Returns
+    -------
+    dict
+        What ``calibration.json`` holds, with the faulty cases in it.
+
+    Raises
+    ------
+    UsageError
+        If a folder cannot be read or written, or there is nothing to fit to.
+    """
+    options = options or Options()
+    for source in filter(None, (fit_pred, fit_ref, pred, ref)):
+        require_apart(out, source)
+    fit_pairs, fit_faults = _pairs(
+        find_cases(fit_ref, pattern=pattern, raters=raters),
+        find_cases(fit_pred, pattern=pred_pattern, raters="any"),
+    )
+    predictions = find_cases(pred, pattern=pred_pattern, raters="any")
+    works, faults = [_Work(files) for files in predictions], list[Fault]()
+    if ref is not None:
+        pairs, faults = _pairs(find_cases(ref, pattern=pattern, raters=raters), predictions)
+        partner = {(p.prediction.case, p.prediction.task): p for p in pairs}
+        found = [(f, partner.get((f.case, f.task))) for f in predictions]
+        works = [_Work(f, pair) for f, pair in found if pair or not f.fault]  # else told already
+    prepare_folder(out)
+    report(fit_faults + faults)
+    calibrators, unread = _fit(fit_pairs, fitting, options)
+    fit_faults += unread
+    fit_scored: list[Scored] = []
+    again = [p for p in fit_pairs if p.task in calibrators and not _among(p, unread)]
+    fit_faults += each_case(
+        partial(_score, calibrators=calibrators, options=options),
+        again,
+        results=fit_scored,
+        action="score the fit",
+    )
+    scored: list[Scored | None] = []
+    faults += each_case(
+        partial(_make_anew, calibrators=calibrators, options=options, out=out),
+        works,
+        results=scored,
+        action=f"calibrate ({fitting.method})",
+    )
+    return write_report(
+        out,
+        fitting=fitting,
+        parameters={task: c.parameters for task, c in calibrators.items()},
+        options=options,
+        fit=(fit_scored, fit_faults),
+        pred=([s for s in scored if s is not None], faults) if ref else None,
+        written=len(scored),
+        faults=fit_faults + faults,
+    )
+
+
+def _pairs(
+    references: list[CaseFiles], predictions: list[CaseFiles]
+) -> tuple[list[Pair], list[Fault]]:
+    """Return the pairs, and the predictions that have no reference; the other way is no fault."""
+    pairs, faults = pair_up(references, predictions)
+    known = {(c.case, c.task) for c in predictions}
+    return pairs, [f for f in faults if (f.case, f.task) in known]
+
+
+def _fit(
+    pairs: list[Pair], fitting: Fitting, options: Options
+) -> tuple[dict[str, MapCalibrator], list[Fault]]:
+    """Return one calibrator a task: tasks are different structures."""
+    drawn: list[tuple[str, Sample]] = []
+    faults = each_case(
+        partial(_draw, fitting=fitting, options=options), pairs, results=drawn, action="fit"
+    )
+    if not drawn:
+        raise UsageError("there is no case to fit to")
+    samples: dict[str, Sample] = {}
+    for task, sample in drawn:
+        samples[task] = samples[task] + sample if task in samples else sample
+    calibrators = {}
+    for task, sample in sorted(samples.items()):
+        few = 2 if fitting.method == "kernel" and fitting.bandwidth is None else 1
+        if sample.prob.size < few:
+            raise UsageError(
+                f"{task} cannot be fitted: {sample.prob.size} pixels of its fit cases have a "
+                f"probability above the floor, at least {few} are needed"
+            )
+        calibrators[task] = MapCalibrator(fitting.method, bandwidth=fitting.bandwidth).fit(sample)
+    return calibrators, faults
+
+
+def _draw(pair: Pair, *, fitting: Fitting, options: Options) -> tuple[str, Sample]:
+    prob, soft, hard, _ = read_pair(pair, label=options.label, tolerance=options.tolerance)
+    size = fitting.keys if fitting.method == "kernel" else MOST_PIXELS
+    target = soft if fitting.target == "mean" else hard
+    rng = case_generator(fitting.seed, pair.case, pair.task)
+    return pair.task, draw(prob, target, size=size, rng=rng)
+
+
+def _among(pair: Pair, faults: list[Fault]) -> bool:
+    return any((f.case, f.task) == (pair.case, pair.task) for f in faults)
+
+
+def _calibrator(calibrators: dict[str, MapCalibrator], task: str) -> MapCalibrator:
+    if task not in calibrators:
+        raise CaseError(f"no case to fit to has {task}, only {', '.join(calibrators)}")
+    return calibrators[task]
+
+
+def _make_anew(
+    work: _Work, *, calibrators: dict[str, MapCalibrator], options: Options, out: Path
+) -> Scored | None:
+    """Write one calibrated map, and score it if there is a reference."""
+    calibrator = _calibrator(calibrators, work.task)
+    path = out / work.files.label_name
+    if work.pair is not None and not work.pair.reference.fault:
+        return _score(work.pair, calibrators=calibrators, options=options, path=path)
+    prob, volume = read_prediction(work.files, label=options.label)
+    write_volume(path, calibrator.predict(prob), volume)
+    if work.pair is not None:
+        raise CaseError(f"calibrated, but not scored: {work.pair.reference.fault}")
+    return None
+
+
+def _score(
+    pair: Pair,
+    *,
+    calibrators: dict[str, MapCalibrator],
+    options: Options,
+    path: Path | None = None,
+) -> Scored:
+    """Return the scores of one map before and after; write the latter where there is a path."""
+    prob, soft, hard, volume = read_pair(pair, label=options.label, tolerance=options.tolerance)
+    new = _calibrator(calibrators, pair.task).predict(prob)
+    if path is not None:
+        write_volume(path, new, volume)
+    names: dict[str, Any] = {"case": pair.case, "task": pair.task, "options": options}
+    names["raters"] = max(1, len(pair.reference.masks))
+    before, after = (score_case(p, soft, hard, **names) for p in (prob, new))
+    return Scored(before, after)
