@@ -1,0 +1,112 @@
+"""Dask's own reductions, found by the core through its entry point.
+
+The core runs on each chunk, with whatever is fast for the chunk's library, and the chunks' sums are
+added in a tree. Nothing is computed here, chunks are never merged, and the graph has a few tasks a
+chunk.
+"""
+
+import functools
+from collections.abc import Callable
+from typing import Any
+
+import dask.array as da
+from dask.array.utils import meta_from_array
+
+from dice_semimetric._namespace import namespace
+from dice_semimetric._typing import Activation, Array
+from dice_semimetric.overlap import overlap_sums as sums_of_chunk
+from dice_semimetric.thresholds import threshold_sums as counts_of_chunk
+
+Chunked = Any
+
+
+def overlap_sums(
+    pred: Chunked,
+    target: Chunked,
+    mask: Chunked | None,
+    *,
+    axis: tuple[int, ...],
+    dtype: Any,
+    checked: bool,
+    activation: Activation = None,
+    ignore_index: int | None = None,
+) -> Any:
+    """Return the sums of `dice_semimetric.overlap.overlap_sums`, lazily."""
+    if not _fits(pred, target, mask, activation):
+        return NotImplemented
+    options = {"dtype": dtype, "activation": activation, "ignore_index": ignore_index}
+    sums = functools.partial(sums_of_chunk, axis=axis, checked=False, **options)
+    return _add(sums, (4,), pred, target, mask, axis, dtype)
+
+
+def threshold_sums(
+    pred: Chunked,
+    target: Chunked,
+    mask: Chunked | None,
+    *,
+    thresholds: tuple[float, ...],
+    axis: tuple[int, ...],
+    dtype: Any,
+    checked: bool,
+    activation: Activation = None,
+    ignore_index: int | None = None,
+) -> Any:
+    """Return the counts of `dice_semimetric.thresholds.threshold_sums`, lazily."""
+    if not _fits(pred, target, mask, activation):
+        return NotImplemented
+    options = {"dtype": dtype, "activation": activation, "ignore_index": ignore_index}
+    sums = functools.partial(
+        counts_of_chunk, thresholds=thresholds, axis=axis, checked=False, **options
+    )
+    return _add(sums, (3, len(thresholds)), pred, target, mask, axis, "int64")
+
+
+def _fits(pred: Chunked, target: Chunked, mask: Chunked | None, activation: Activation) -> bool:
+    """Tell whether each chunk can be summed for itself: it may need all classes of its pixels."""
+    known = all(a is None or a.size == a.size for a in (pred, target, mask))  # not NaN
+    whole = target.ndim < pred.ndim or activation == "softmax"
+    return known and not (whole and pred.numblocks[1] > 1)
+
+
+def _add(
+    sums: Callable[..., tuple[Array, ...]],
+    lead: tuple[int, ...],
+    pred: Chunked,
+    target: Chunked,
+    mask: Chunked | None,
+    axis: tuple[int, ...],
+    dtype: Any,
+) -> tuple[Chunked, ...]:
+    """Return the sums over all chunks, which have the axes ``lead`` in front."""
+    ndim = pred.ndim
+    images = tuple(range(ndim))
+    labels = (0, *range(2, ndim)) if target.ndim < ndim else images
+    arrays = [pred, images, target, labels]
+    if mask is not None:
+        arrays += [mask, images[ndim - mask.ndim :]]
+    front = tuple(range(ndim, ndim + len(lead)))
+    parts = da.blockwise(  # type: ignore[no-untyped-call]
+        functools.partial(_chunk, sums, axis, lead),
+        (*front, *images),
+        *arrays,
+        new_axes=dict(zip(front, lead, strict=True)),
+        adjust_chunks=dict.fromkeys(axis, 1),
+        meta=meta_from_array(pred, len(front) + ndim, dtype),  # type: ignore[no-untyped-call]
+    )
+    total = da.sum(parts, axis=tuple(a + len(lead) for a in axis), dtype=dtype)
+    return tuple(total[k] for k in range(lead[0]))
+
+
+def _chunk(
+    sums: Callable[..., tuple[Array, ...]],
+    axis: tuple[int, ...],
+    lead: tuple[int, ...],
+    pred: Array,
+    target: Array,
+    mask: Array | None = None,
+) -> Array:
+    """Return the sums over one chunk, the axes summed over kept as axes of one."""
+    xp = namespace(pred=pred)
+    found = xp.stack(sums(pred, target, mask), axis=0)
+    kept = tuple(1 if a in axis else n for a, n in enumerate(pred.shape))
+    return xp.reshape(found, (*lead, *kept))
