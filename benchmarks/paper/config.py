@@ -29,7 +29,7 @@ class Config:
     loss: str = option("dml1", "the regional loss", LOSSES)
     ce_weight: float = option(0.25, "weight of cross-entropy; the regional loss has the rest")
     per: str = option("batch", "pool the loss's pixels over", ("batch", "image"))
-    model: str = option("unet", "the network", ("unet",))
+    model: str = option("unet", "the network", ("unet", "unet-wide"))
     crop: int = option(0, "side of the central square that the network sees; 0: all of it")
     jitter: int = option(0, "largest shift of that square in training, in pixels")
     flip: bool = option(True, "mirror at random in training")
