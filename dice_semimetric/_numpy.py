@@ -10,8 +10,9 @@ import array_api_compat.numpy as xp
 import numpy as np
 
 from ._blocks import Place, rows
-from ._checks import require_unit_interval
 from ._numpy_bins import bin_sums
+from ._numpy_checks import require_probabilities
+from ._numpy_levels import MANY, LevelCounts, level_corrections
 from ._pairs import both
 from ._special import activate
 from ._typing import Activation, Array
@@ -58,22 +59,42 @@ def threshold_sums(
     """Return the counts of `dice_semimetric.thresholds.threshold_sums`, block by block."""
     kept = (n for a, n in enumerate(pred.shape) if a not in axis)
     total = np.zeros((3, len(thresholds), *kept), np.intp)
-    x_levels = cast_thresholds(xp, thresholds, pred, dtype, activation)
-    y_levels = cast_thresholds(xp, thresholds, target, dtype, None)
+    levels = (
+        cast_thresholds(xp, thresholds, pred, dtype, activation),
+        cast_thresholds(xp, thresholds, target, dtype, None),
+    )
+    number = np.arange(total[0, 0].size).reshape(total.shape[2:])
+    counters = []
+    if pred.size >= MANY * max(1, number.size):
+        first, second = (level_corrections(values) for values in levels)
+        if first is not None and second is not None:
+            corrections = first, second
+            counters = [LevelCounts(len(thresholds) + 1, dtype, corrections) for _ in number.flat]
     scratch, flags = _Scratch(dtype), _Scratch(bool)
     blocks = _pair_blocks(
         pred, target, mask, axis, checked, activation, ignore_index, scratch=scratch
     )
     for place, x, y in blocks:
-        block = total[(slice(None), slice(None), *place)]
-        counts = np.empty((3, len(thresholds), x.shape[0]), np.intp)
-        above_x, above_y = flags.empty("pred", x.shape), flags.empty("target", y.shape)
-        for k in range(len(thresholds)):
-            counts[0, k] = _count(np.greater_equal(x, x_levels[k], out=above_x))
-            counts[1, k] = _count(np.greater_equal(y, y_levels[k], out=above_y))
-            counts[2, k] = _count(np.logical_and(above_x, above_y, out=above_x))
-        block += counts.reshape(block.shape)
+        if counters:
+            for n, row_x, row_y in zip(number[place].ravel(), x, y, strict=True):
+                counters[n].add(row_x, row_y, inside=checked)
+        else:
+            block = total[(slice(None), slice(None), *place)]
+            block += _counts_above(x, y, levels, flags).reshape(block.shape)
+    for n, counter in enumerate(counters):
+        total.reshape(*total.shape[:2], -1)[..., n] = counter.counts()
     return tuple(total)
+
+
+def _counts_above(x: Array, y: Array, levels: tuple[Array, Array], flags: "_Scratch") -> Array:
+    """Return how many of each row reach each threshold, (3, T, rows), one after the other."""
+    counts = np.empty((3, levels[0].size, x.shape[0]), np.intp)
+    above_x, above_y = flags.empty("pred", x.shape), flags.empty("target", y.shape)
+    for k, (x_level, y_level) in enumerate(zip(*levels, strict=True)):
+        counts[0, k] = _count(np.greater_equal(x, x_level, out=above_x))
+        counts[1, k] = _count(np.greater_equal(y, y_level, out=above_y))
+        counts[2, k] = _count(np.logical_and(above_x, above_y, out=above_x))
+    return counts
 
 
 def _pair_blocks(
@@ -112,8 +133,8 @@ def _pair_blocks(
             if m is not None:
                 x, y = np.where(m, x, 0), np.where(m, y, 0)  # noqa: PLW2901
             if checked:
-                require_unit_interval(xp, x, "pred")
-                require_unit_interval(xp, y, "target")
+                require_probabilities(x, "pred")
+                require_probabilities(y, "target")
             yield (*image, *place[len(image) :]), x, y
 
 

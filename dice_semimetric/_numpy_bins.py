@@ -7,7 +7,7 @@ import array_api_compat.numpy as xp
 import numpy as np
 
 from ._blocks import rows
-from ._checks import require_unit_interval
+from ._numpy_checks import require_probabilities
 from ._pairs import both
 from ._typing import Array
 
@@ -33,9 +33,9 @@ def bin_sums(
     total = np.zeros((3, num_rows, n_bins))
     for x, y in _pixel_blocks(prob, label, mask, kind, dtype, ignore_index):
         if checked:
-            require_unit_interval(xp, x, "prob")
+            require_probabilities(x, "prob")
             if y.dtype.kind == "f":
-                require_unit_interval(xp, y, "label")
+                require_probabilities(y, "label")
         for row, (confidence, correct) in enumerate(_pairs(x, y, kind)):
             total[:, row] += _sums(confidence, correct, inner[row])
     count, confidence, correct = total if kind == "classwise" else total[:, 0]

@@ -85,21 +85,52 @@ def test_thresholds_are_rounded_to_each_array(backend: Backend, pair_of) -> None
     assert float(backend.run(ds.binarized_dice, x, y)) == 1
 
 
-@pytest.mark.parametrize("thresholds", [None, (0.5,), (0.25, 0.5, 0.75), (0.9, 0.15, 1.0)])
-@pytest.mark.parametrize("half", [False, True])
-def test_large_volumes_in_any_memory_order(rng, thresholds, half) -> None:
-    dtype = "float16" if half else "float32"
+LADDERS = [None, (0.5,), (0.9, 0.15, 1.0), *(np.arange(1, n) / n for n in (3, 11, 12, 15, 16))]
+
+
+@pytest.mark.parametrize("thresholds", LADDERS)
+@pytest.mark.parametrize("dtype", ["float16", "float32", "float64"])
+def test_large_volumes_in_any_memory_order(rng, thresholds, dtype) -> None:
     levels = np.array(THRESHOLDS if thresholds is None else thresholds).astype(dtype)
-    around = np.concatenate(  # values on the thresholds and right beside them
-        [levels, np.nextafter(levels, levels.dtype.type(0)), np.array([0, 1], dtype)]
-    )
-    x, y = rng.choice(around, (2, 70, 60, 50))
-    for a, b in ((x, y), (np.asfortranarray(x), y), (x[::-1, :, ::-1], y.transpose(0, 1, 2)[::-1])):
-        got = ds.threshold_counts(a, b, thresholds=thresholds)
-        for k, t in enumerate(levels):
-            assert got.pred[k] == np.count_nonzero(a >= t)
-            assert got.target[k] == np.count_nonzero(b >= t)
-            assert got.both[k] == np.count_nonzero((a >= t) & (b >= t))
+    zero, one = levels.dtype.type(0), levels.dtype.type(1)
+    around = [levels, np.nextafter(levels, zero), np.nextafter(levels, one), [zero, one]]
+    x, y = rng.choice(np.concatenate(around), (2, 2, 110, 100, 51))
+    mask = rng.random((110, 100, 51)) < 0.9
+    for a, b, m in ((x, y, None), (np.asfortranarray(x), y, None), (x[:, ::-1], y[:, ::-1], mask)):
+        for axis in (None, (1, 2, 3)):
+            got = ds.threshold_counts(a, b, thresholds=thresholds, axis=axis, mask=m)
+            kept = np.ones(a.shape, bool) if m is None else np.broadcast_to(m, a.shape)
+            for k, t in enumerate(levels):
+                for field, flags in (
+                    ("pred", (a >= t) & kept),
+                    ("target", (b >= t) & kept),
+                    ("both", (a >= t) & (b >= t) & kept),
+                ):
+                    count = np.count_nonzero(flags, axis=axis)
+                    np.testing.assert_array_equal(getattr(got, field)[k], count)
+
+
+def test_unchecked_values_are_compared_as_they_are() -> None:
+    x = np.tile(np.array([np.nan, -np.inf, -3, 0.5, 26.0, np.inf], np.float32), 200_000)
+    with ds.value_checks("never"):
+        counts = ds.threshold_counts(x, x)
+    np.testing.assert_array_equal(counts.both, [600_000] * 5 + [400_000] * 4)
+
+
+@pytest.mark.parametrize("dtype", ["float16", "float32", "float64"])
+@pytest.mark.parametrize("value", [np.nan, -0.01, 1.01, np.inf, -np.inf])
+def test_one_bad_value_among_many_is_found(rng, dtype, value) -> None:
+    x = rng.random(70_000).astype(dtype)
+    y = x.copy()
+    x[66_000] = value
+    for call in (ds.dice_score, ds.binarized_dice):
+        with pytest.raises(ValueError, match="pred must lie in"):
+            call(x, y)
+        with pytest.raises(ValueError, match="target must lie in"):
+            call(y, x)
+    y[5] = -0.0
+    y[6] = 1 + np.finfo("float32" if dtype == "float16" else dtype).eps  # rounding is forgiven
+    assert ds.dice_score(y, y) == 1
 
 
 def test_half_precision_counts_beyond_its_range(backend: Backend) -> None:

@@ -1,0 +1,22 @@
+"""The check that values lie in [0, 1], in one pass."""
+
+import array_api_compat.numpy as xp
+import numpy as np
+
+from ._checks import require_unit_interval
+from ._typing import Array
+
+#: The bits of 1.0 as an unsigned integer.
+ONE = {np.dtype(f"f{n}"): np.ones((), f"f{n}").view(f"u{n}")[()] for n in (2, 4, 8)}
+
+
+def require_probabilities(array: Array, name: str) -> None:
+    """Raise ValueError if a value is NaN or outside [0, 1] by more than rounding.
+
+    Read as unsigned integers, floats from 0 to 1 keep their order and all others are larger, NaN
+    and negative ones too: one maximum clears the usual array. The rest takes the slow way.
+    """
+    one = ONE.get(array.dtype)
+    if one is not None and array.size > 0 and array.view(one.dtype).max() <= one:
+        return
+    require_unit_interval(xp, array, name)
