@@ -1,14 +1,15 @@
 """Do something with case after case: one in memory at a time, a faulty one stops no other."""
 
 import sys
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Protocol, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 from tqdm import tqdm
 
-from .faults import CaseError, Fault
+from .cluster import Workers, outcomes
+from .faults import CaseError, Failure, Fault, attempt
 from .layout import CaseFiles
 from .volumes import (
     Volume,
@@ -17,6 +18,8 @@ from .volumes import (
     require_same_affine,
     require_same_geometry,
 )
+
+HERE = Workers()
 
 
 class Named(Protocol):
@@ -36,24 +39,57 @@ Result = TypeVar("Result")
 
 
 def each_case(
-    work: Callable[[Item], Result], items: Iterable[Item], *, results: list[Result], action: str
+    work: Callable[[Item], Result],
+    items: Iterable[Item],
+    *,
+    results: list[Result],
+    action: str,
+    faults: list[Fault] | None = None,
+    workers: Workers = HERE,
+    keep: Callable[[Item, Result], None] | None = None,
 ) -> list[Fault]:
     """Append the results of the good cases to a list and return the faults of the others.
 
     A progress bar is shown where stderr is a terminal. Each fault is said there as it is met. What
-    was appended stays when the user stops the run.
+    is done stays when the user stops the run: the results, and the faults if a list for them is
+    given. Both come in the order of the items, whoever did the work. ``keep`` is called in this
+    process with each result as soon as it is there.
     """
-    faults: list[Fault] = []
-    # disable=None is how tqdm is told to look for a terminal.
-    for item in tqdm(list(items), desc=action, unit="case", disable=None, leave=False):
-        try:
-            results.append(work(item))
-        except Exception as error:  # whatever it is, it is about this case only
-            told = isinstance(error, CaseError | OSError | ValueError | TypeError)
-            reason = str(error) if told else f"{type(error).__name__}: {error}"
-            faults.append(Fault(item.case, item.task, reason))
-            report(faults[-1:])
+    items = list(items)
+    done: dict[int, Result] = {}
+    failed: dict[int, Fault] = {}
+    try:
+        # disable=None is how tqdm is told to look for a terminal.
+        with tqdm(total=len(items), desc=action, unit="case", disable=None, leave=False) as bar:
+            for i, outcome in _outcomes(work, items, workers):
+                if isinstance(outcome, Failure):
+                    failed[i] = Fault(items[i].case, items[i].task, outcome.reason)
+                    report([failed[i]])
+                else:
+                    done[i] = outcome
+                    if keep is not None:
+                        keep(items[i], outcome)
+                bar.update()
+    finally:
+        results += [done[i] for i in sorted(done)]
+        faults = [] if faults is None else faults
+        faults += [failed[i] for i in sorted(failed)]
     return faults
+
+
+def _outcomes(
+    work: Callable[[Item], Result], items: Sequence[Item], workers: Workers
+) -> Iterator[tuple[int, Result | Failure]]:
+    if workers.here or not items:
+        return ((i, attempt(work, item)) for i, item in enumerate(items))
+    return outcomes(work, items, workers)
+
+
+def stopped(done: int, total: int) -> Fault:
+    """Say on stderr that the user stopped the run, and return it as what is wrong with it."""
+    fault = Fault("run", "", f"stopped by the user after {done} of {total} cases")
+    report([fault])
+    return fault
 
 
 def report(faults: Iterable[Fault]) -> None:

@@ -1,15 +1,16 @@
 """Score a folder of predictions against a folder of references."""
 
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from .atomic import prepare_folder, write_text
-from .cases import each_case, report
+from .cases import HERE, each_case, report, stopped
+from .cluster import Workers
 from .faults import Fault
 from .layout import Raters, find_cases
 from .pairing import pair_up
-from .plots import plot_reliability, plot_thresholds, save
 from .scoring import CaseScore, Options, score_pair
 from .summary import case_table, summarize, write_json
 
@@ -24,6 +25,7 @@ def evaluate(
     pred_pattern: str | None = None,
     raters: Raters = "all",
     pictures: bool = True,
+    workers: Workers = HERE,
 ) -> dict[str, Any]:
     """Score every case and write ``cases.csv``, ``summary.json`` and two pictures.
 
@@ -41,6 +43,8 @@ def evaluate(
         Whether a case that lacks a rater is faulty.
     pictures : bool, optional
         Whether to draw ``bdice.png`` and ``reliability.png``.
+    workers : Workers, optional
+        Who does the work.
 
     Returns
     -------
@@ -53,6 +57,7 @@ def evaluate(
         If a folder cannot be read or written.
     """
     options = options or Options()
+    pred, ref = pred.absolute(), ref.absolute()  # workers may have another current folder
     references = find_cases(ref, pattern=pattern, raters=raters)
     predictions = find_cases(pred, pattern=pred_pattern, raters="any")
     prepare_folder(out)
@@ -60,14 +65,16 @@ def evaluate(
     report(faults)
     scores: list[CaseScore] = []
     try:
-        found = each_case(
-            lambda p: score_pair(p, options), pairs, results=scores, action="evaluate"
+        each_case(
+            partial(score_pair, options=options),
+            pairs,
+            results=scores,
+            faults=faults,
+            action="evaluate",
+            workers=workers,
         )
-        faults += found
     except KeyboardInterrupt:
-        done = len(scores)
-        faults.append(Fault("run", "", f"stopped by the user after {done} of {len(pairs)} cases"))
-        report(faults[-1:])
+        faults.append(stopped(len(scores), len(pairs)))
     return _write(out, scores, faults, options, pictures)
 
 
@@ -82,6 +89,8 @@ def _write(
     summary = summarize(scores, faults, options)
     write_json(out / "summary.json", summary)
     if scores and pictures:
+        from .plots import plot_reliability, plot_thresholds, save  # slow to import in each worker
+
         save(plot_thresholds(scores, options), out / "bdice.png")
         save(plot_reliability(scores), out / "reliability.png")
     return summary

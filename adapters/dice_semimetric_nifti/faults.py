@@ -1,6 +1,11 @@
 """What can go wrong, in two kinds: one case is faulty, or the whole run cannot start."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
+from typing import TypeVar
+
+Item = TypeVar("Item")
+Result = TypeVar("Result")
 
 
 class CaseError(Exception):
@@ -34,3 +39,25 @@ class Fault:
         name = f"{self.case} {self.task}".strip()
         line = f"{name}: {self.reason}"
         return "".join(c if c.isprintable() else repr(c)[1:-1] for c in line)
+
+
+@dataclass(frozen=True)
+class Failure:
+    """What stands for the result of a case that could not be done.
+
+    Attributes
+    ----------
+    reason : str
+        What is wrong, for a person to read.
+    """
+
+    reason: str
+
+
+def attempt(work: Callable[[Item], Result], item: Item) -> Result | Failure:
+    """Return the result, or what went wrong: whatever it is, it is about this case only."""
+    try:
+        return work(item)
+    except Exception as error:
+        told = isinstance(error, CaseError | OSError | ValueError | TypeError)
+        return Failure(str(error) if told else f"{type(error).__name__}: {error}")

@@ -3,6 +3,7 @@
 import zlib
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any, Literal
 
@@ -18,7 +19,8 @@ from dice_semimetric import (
 )
 
 from .atomic import prepare_folder, require_apart, write_text
-from .cases import each_case, read_masks
+from .cases import HERE, each_case, read_masks, stopped
+from .cluster import Workers
 from .faults import CaseError, Fault
 from .layout import CaseFiles, Raters, find_cases
 from .tables import csv_text, digits
@@ -102,6 +104,7 @@ def fuse(
     raters: Raters = "all",
     label: int | None = None,
     tolerance: float = 1e-3,
+    workers: Workers = HERE,
 ) -> tuple[int, list[Fault]]:
     """Fuse the masks of every case and write one label a case, in the layout of the masks.
 
@@ -124,6 +127,8 @@ def fuse(
         The value that is the foreground; None for masks of 0 and 1.
     tolerance : float, optional
         The largest difference of two affines, in millimetres.
+    workers : Workers, optional
+        Who does the work.
 
     Returns
     -------
@@ -136,23 +141,40 @@ def fuse(
         If a folder cannot be read or written, or one lies in the other.
     """
     require_apart(out, folder)
+    folder, out = folder.absolute(), out.absolute()  # workers may have another current folder
     cases = find_cases(folder, pattern=pattern, raters=raters)
     prepare_folder(out)
 
-    def work(files: CaseFiles) -> list[dict[str, Any]]:
-        if files.fault:
-            raise CaseError(files.fault)
-        masks, like = read_masks(files, label=label, tolerance=tolerance)
-        fused = fuse_masks(masks, method, rng=_generator(seed, files))
-        write_volume(out / files.label_name, fused.label, like)
-        return _rater_rows(files, fused)
-
+    work = partial(_fuse_case, out=out, method=method, seed=seed, label=label, tolerance=tolerance)
     rows: list[list[dict[str, Any]]] = []
-    faults = each_case(work, cases, results=rows, action=f"fuse ({method})")
+    faults: list[Fault] = []
+    try:
+        each_case(
+            work,
+            cases,
+            results=rows,
+            faults=faults,
+            action=f"fuse ({method})",
+            workers=workers,
+        )
+    except KeyboardInterrupt:
+        faults.append(stopped(len(rows), len(cases)))
     lines = [line for lines in rows for line in lines]
     if lines:
         write_text(out / "raters.csv", csv_text(list(lines[0]), lines))
     return len(rows), faults
+
+
+def _fuse_case(
+    files: CaseFiles, *, out: Path, method: Method, seed: int, label: int | None, tolerance: float
+) -> list[dict[str, Any]]:
+    """Write the label of one case and return what the method says about its raters."""
+    if files.fault:
+        raise CaseError(files.fault)
+    masks, like = read_masks(files, label=label, tolerance=tolerance)
+    fused = fuse_masks(masks, method, rng=_generator(seed, files))
+    write_volume(out / files.label_name, fused.label, like)
+    return _rater_rows(files, fused)
 
 
 def _generator(seed: int, files: CaseFiles) -> np.random.Generator:
