@@ -37,7 +37,7 @@ class Axes:
         return math.prod(self.shape)
 
     def joined(self) -> "Axes":
-        """Return the axes without those of length 1, neighbours joined where all arrays allow it."""
+        """Return the axes without those of length 1, neighbours joined where all allow it."""
         shape: list[int] = []
         strides: list[list[int]] = [[] for _ in self.strides]
         for a, length in enumerate(self.shape):

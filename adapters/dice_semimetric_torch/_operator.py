@@ -13,9 +13,9 @@ from torch import Tensor
 
 from dice_semimetric.overlap import overlap_sums as accelerated_sums
 
-from . import _sums
 from ._reader import Options
 from ._vmap import fold
+from .cuda_path import sums_module
 
 _generic: Callable[..., tuple[Tensor, ...]] = accelerated_sums.__wrapped__  # type: ignore[attr-defined]
 
@@ -110,7 +110,9 @@ class _Gradients(torch.autograd.Function):
 
 def _forward(pred: Tensor, target: Tensor, mask: Tensor | None, options: Options) -> Tensor:
     with torch.autocast(pred.device.type, enabled=False), torch._C.DisableTorchFunctionSubclass():
-        return _sums.forward(pred, target, mask, options)
+        module = sums_module(pred, target, mask, options)
+        table: Tensor = module.forward(pred, target, mask, options)
+        return table
 
 
 def _backward(
@@ -122,7 +124,8 @@ def _backward(
     needs: tuple[bool, bool],
 ) -> tuple[Tensor, Tensor]:
     with torch.autocast(pred.device.type, enabled=False), torch._C.DisableTorchFunctionSubclass():
-        grads = _sums.backward(gradient, pred, target, mask, options, needs)
+        module = sums_module(pred, target, mask, options)
+        grads = module.backward(gradient, pred, target, mask, options, needs)
         one, other = (pred.new_empty((0,)) if g is None else g for g in grads)
     return one, other
 

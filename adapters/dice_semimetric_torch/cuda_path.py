@@ -1,0 +1,31 @@
+"""Which module takes the sums: Triton's kernels for tensors on a GPU, else the blocks."""
+
+import functools
+from importlib import import_module
+from types import ModuleType
+
+import torch
+from torch import Tensor
+
+from . import _sums
+from ._reader import Options
+
+
+def sums_module(pred: Tensor, target: Tensor, mask: Tensor | None, options: Options) -> ModuleType:
+    """Return the module whose `forward` and `backward` are to be used."""
+    if pred.device.type == "cuda":
+        fast = _triton(pred.device)
+        if fast is not None and fast.eligible(pred, target, mask, options):
+            return fast
+    return _sums
+
+
+@functools.cache
+def _triton(device: torch.device) -> ModuleType | None:
+    """Return the module of kernels if Triton is installed and supports the GPU."""
+    if torch.version.hip is None and torch.cuda.get_device_capability(device) < (7, 0):
+        return None
+    try:
+        return import_module(".triton_sums", __package__)
+    except ImportError:
+        return None

@@ -1,0 +1,136 @@
+"""The four sums of `Overlap` and their gradient on a GPU, each in one pass, by Triton."""
+
+from typing import Any
+
+import torch
+import triton
+import triton.language as tl
+from torch import Tensor
+
+from . import triton_kernels
+from ._reader import Options
+
+#: Entries of a tile, and the warps of a program: 16 entries to a thread, so that the registers of a
+#: Hopper multiprocessor hold three programs and 24 KiB of loads are under way on each.
+_TILE, _WARPS = 2048, 4
+_MOST_CLASSES = 256
+#: Programs to a multiprocessor in the forward pass: several rounds of those that fit at once.
+_PROGRAMS = 16
+_TYPES = {torch.float32: tl.float32, torch.float64: tl.float64}
+
+
+def eligible(pred: Tensor, target: Tensor, mask: Tensor | None, options: Options) -> bool:
+    """Tell whether the kernels are made for these tensors: a contiguous (B, C, *spatial) batch."""
+    whole = options.axis == tuple(range(2, pred.ndim)) and pred.ndim > 2
+    if not whole or options.checked or options.dtype not in _TYPES or pred.numel() == 0:
+        return False
+    if pred.shape[1] > _MOST_CLASSES or pred.shape[0] >= 1 << 16:
+        return False
+    if not pred.is_contiguous() or not target.is_contiguous():
+        return False
+    hard = target.ndim < pred.ndim
+    if hard and (target.is_floating_point() or target.dtype == torch.uint64):
+        return False
+    return mask is None or mask.expand(_mask_shape(pred, mask)).shape[1] in (1, pred.shape[1])
+
+
+def forward(pred: Tensor, target: Tensor, mask: Tensor | None, options: Options) -> Tensor:
+    """Return the sums, of shape (4, B, C)."""
+    images, classes = pred.shape[:2]
+    pixels = pred[0, 0].numel()
+    tile = _tile_shape(classes)
+    rows = -(-pixels // tile["BLOCK_N"])
+    programs = min(rows, max(1, -(-_PROGRAMS * _processors(pred.device) // images)))
+    partial = torch.empty((images, programs, 4, classes), dtype=torch.float64, device=pred.device)
+    with _on(pred.device):
+        triton_kernels.overlap_forward[(programs, images)](
+            pred,
+            target,
+            *_mask(pred, mask),
+            partial,
+            pixels,
+            options.ignore_index or 0,
+            **_switches(pred, target, mask, options),
+            **tile,
+            num_warps=_WARPS,
+        )
+    return partial.sum(1).permute(1, 0, 2).to(options.dtype)
+
+
+def backward(
+    gradient: Tensor,
+    pred: Tensor,
+    target: Tensor,
+    mask: Tensor | None,
+    options: Options,
+    needs: tuple[bool, bool],
+) -> tuple[Tensor | None, Tensor | None]:
+    """Return the gradients of pred and target from that of the sums; None where not needed."""
+    images, classes = pred.shape[:2]
+    pixels = pred[0, 0].numel()
+    tile = _tile_shape(classes)
+    of_pred, of_target = (
+        torch.empty_like(tensor) if need else None
+        for tensor, need in zip((pred, target), needs, strict=True)
+    )
+    with _on(pred.device):
+        triton_kernels.overlap_backward[(-(-pixels // tile["BLOCK_N"]), images)](
+            pred,
+            target,
+            *_mask(pred, mask),
+            gradient.contiguous(),
+            pred if of_pred is None else of_pred,
+            pred if of_target is None else of_target,
+            pixels,
+            options.ignore_index or 0,
+            images,
+            **_switches(pred, target, mask, options),
+            NEEDS_PRED=needs[0],
+            NEEDS_TARGET=needs[1],
+            **tile,
+            num_warps=_WARPS,
+        )
+    return of_pred, of_target
+
+
+def _switches(
+    pred: Tensor, target: Tensor, mask: Tensor | None, options: Options
+) -> dict[str, Any]:
+    labels = target.ndim < pred.ndim
+    return {
+        "CLASSES": pred.shape[1],
+        "ACTIVATION": options.activation or "none",
+        "LABELS": labels,
+        "IGNORED": labels and options.ignore_index is not None,
+        "MASK_CLASSES": 0 if mask is None else _mask_shape(pred, mask)[1],
+        "DTYPE": _TYPES[options.dtype],
+    }
+
+
+def _tile_shape(classes: int) -> dict[str, int]:
+    block = triton.next_power_of_2(classes)
+    return {"BLOCK_C": block, "BLOCK_N": max(16, _TILE // block)}
+
+
+def _mask_shape(pred: Tensor, mask: Tensor) -> tuple[int, ...]:
+    """Return the shape that the kernels read a mask in: one entry a pixel, or one a class too."""
+    classes = mask.shape[1 - pred.ndim] if mask.ndim >= pred.ndim - 1 else 1
+    return (pred.shape[0], classes, *pred.shape[2:])
+
+
+def _mask(pred: Tensor, mask: Tensor | None) -> tuple[Tensor]:
+    """Return a mask as the kernels read it; of none, some tensor that they do not read."""
+    if mask is None:
+        return (pred,)
+    return (mask.expand(_mask_shape(pred, mask)).contiguous().view(torch.uint8),)
+
+
+def _processors(device: torch.device) -> int:
+    if device.type != "cuda":
+        return 1
+    return torch.cuda.get_device_properties(device).multi_processor_count
+
+
+def _on(device: torch.device) -> Any:
+    """Return the context in which Triton launches on that GPU."""
+    return torch.cuda.device(device if device.type == "cuda" else -1)
