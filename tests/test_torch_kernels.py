@@ -1,6 +1,7 @@
 """The tensors' own reduction: the generic one's values and gradients, and PyTorch's transforms."""
 
 import gc
+import os
 
 import pytest
 
@@ -257,6 +258,41 @@ def test_an_ignored_label_need_not_fit_the_dtype(value, dtype) -> None:
         expected = region_overlap(torch.zeros(2, 3, 26), label[:, 4:])
     found = region_overlap(torch.zeros(2, 3, 30), label, ignore_index=value)
     np.testing.assert_array_equal(found.pred, expected.pred)
+
+
+def many_blocks(results) -> None:
+    torch.manual_seed(1)
+    torch.set_num_threads(2)
+    logits, label = torch.randn(4, 3, 500, requires_grad=True), torch.randint(0, 3, (4, 500))
+    value = region_loss(logits, label, activation="softmax")
+    value.backward()
+    results.put((value.item(), logits.grad[0, 0, :9].tolist()))  # little, for a pipe
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="the system has no fork")
+def test_threads_survive_a_fork(monkeypatch) -> None:
+    monkeypatch.setattr(blocks, "HOST_BLOCK", 64)
+    threads = torch.get_num_threads()
+    results = torch.multiprocessing.get_context("fork").SimpleQueue()
+    many_blocks(results)
+    process = torch.multiprocessing.get_context("fork").Process(
+        target=many_blocks, args=(results,), daemon=True
+    )
+    process.start()
+    process.join(60)
+    torch.set_num_threads(threads)
+    assert process.exitcode == 0
+    assert results.get() == results.get()
+
+
+def test_threads_leave_the_callers_settings() -> None:
+    threads = torch.get_num_threads()
+    x = torch.rand(3_000_000, requires_grad=True)
+    dml1(x, x.detach().flip(0)).backward()
+    assert torch.get_num_threads() == threads
+    assert torch.is_grad_enabled()
+    with pytest.raises(ValueError, match="pred must lie in"):  # also from another thread
+        dml1(x.detach() + 1, x.detach())
 
 
 def test_accumulated_micro_batches_are_exact() -> None:

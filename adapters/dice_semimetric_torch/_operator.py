@@ -148,7 +148,7 @@ def _forward_operator(
 @_forward_operator.register_fake
 def _(pred: Tensor, target: Tensor, mask: Any, axis: Any, dtype: Any, *_: Any) -> Tensor:
     kept = [n for a, n in enumerate(pred.shape) if a not in axis]
-    return pred.new_empty((4, *kept), dtype=dtype)
+    return torch.empty((4, *kept), dtype=dtype, device=pred.device)
 
 
 @torch.library.custom_op("dice_semimetric::overlap_sums_gradients", mutates_args=())

@@ -1,5 +1,6 @@
 """Blocks of a prediction and its target, as probabilities beside what they are compared with."""
 
+import copy
 from typing import Any, NamedTuple
 
 import array_api_compat.torch as xp
@@ -46,6 +47,12 @@ class Reader:
             stop = first + pred.shape[1]
             numbers = torch.arange(first, stop, dtype=options.dtype, device=pred.device)
             self._numbers = numbers[:, None]
+
+    def fork(self) -> "Reader":
+        """Return a reader of the same tensors with memory of its own, for another thread."""
+        other = copy.copy(self)
+        other.scratch = Scratch(self.options.dtype, self._pred.device)
+        return other
 
     def read(self, place: Place) -> tuple[Tensor, Tensor, Tensor | None]:
         """Return the probabilities and the target of a block, and which of them count."""

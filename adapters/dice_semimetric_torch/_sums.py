@@ -9,6 +9,8 @@ and that of z is G itself, x (1 - x) G for a sigmoid, and x (G - sum over classe
 softmax. Only the inputs are kept from the forward pass; x is computed again.
 """
 
+from collections.abc import Callable
+from functools import partial
 from typing import NamedTuple
 
 import array_api_compat.torch as xp
@@ -19,6 +21,7 @@ from dice_semimetric._blocks import Place
 from dice_semimetric._checks import require_unit_interval
 
 from ._reader import Options, Reader, sum_over_classes
+from ._threads import map_blocks
 
 
 def forward(pred: Tensor, target: Tensor, mask: Tensor | None, options: Options) -> Tensor:
@@ -27,18 +30,25 @@ def forward(pred: Tensor, target: Tensor, mask: Tensor | None, options: Options)
     blocks = reader.blocks
     wide = options.dtype if pred.device.type == "mps" else torch.float64
     total = torch.zeros((4, *blocks.kept_shape), dtype=wide, device=pred.device)
-    for place in blocks:
-        x, y, keep = reader.read(place)
-        if keep is not None:
-            x.masked_fill_(~keep, 0)
-            y.masked_fill_(~keep, 0)
-        if options.checked:
-            _check(x, y, reader)
+    places = list(blocks)
+    sums = map_blocks(lambda: partial(_block_sums, reader.fork()), places, host=_on_host(pred))
+    for place, block in zip(places, sums, strict=True):
         part = total[(slice(None), *place[: blocks.kept])]
-        part += torch.stack(_pair_sums(x, y, reader)).reshape(part.shape)
+        part += block.reshape(part.shape)
     if options.checked:  # softmax and sigmoid leave [0, 1] only by NaN, which no sum hides
         require_unit_interval(xp, total[0] * 0, "pred")
     return total.to(options.dtype)
+
+
+def _block_sums(reader: Reader, place: Place) -> Tensor:
+    """Return the sums over the pixels of a block."""
+    x, y, keep = reader.read(place)
+    if keep is not None:
+        x.masked_fill_(~keep, 0)
+        y.masked_fill_(~keep, 0)
+    if reader.options.checked:
+        _check(x, y, reader)
+    return torch.stack(_pair_sums(x, y, reader))
 
 
 def _pair_sums(x: Tensor, y: Tensor, reader: Reader) -> list[Tensor]:
@@ -71,31 +81,49 @@ def backward(
     """Return the gradients of pred and target from that of the sums; None where not needed."""
     reader = Reader(pred, target, mask, options)
     blocks = reader.blocks
-    of_pred, of_target = (
+    results = [
         _Result(tensor, reader) if need else None
         for tensor, need in zip((pred, target), needs, strict=True)
-    )
+    ]
     gradient = gradient.to(options.dtype)
-    with_product = pred.device.type != "cpu" or bool(gradient[3].any())
-    for place in blocks:
-        x, y, keep = reader.read(place)
-        part = gradient[(slice(None), *place[: blocks.kept])].reshape(4, *x.shape[:2], 1)
-        g = _Gradient(part[0], part[1], part[2], part[3] if with_product else None)
-        hidden = None if keep is None else ~keep
-        if hidden is not None:  # a softmax needs the classes that do not count beside those that do
-            every = options.activation == "softmax" and hidden.shape[1] > 1
-            x.masked_fill_(hidden.all(1, keepdim=True) if every else hidden, 0)
-        if of_target is not None:
-            slope = _slope(y, x, g.target, g, hidden, reader)
-            of_target.write(place, slope)
-        if of_pred is not None:
-            if reader.labels and options.activation is not None:
-                slope = _label_slope(y, g, hidden, reader)
-            else:
-                slope = _slope(x, y, g.pred, g, hidden, reader)
-            of_pred.write_through(place, x, slope)
-    results = [None if r is None else r.tensor for r in (of_pred, of_target)]
-    return results[0], results[1]
+    with_product = not _on_host(pred) or bool(gradient[3].any())
+
+    def start() -> Callable[[Place], None]:
+        return partial(_block_gradients, reader.fork(), results, gradient, with_product)
+
+    map_blocks(start, blocks, host=_on_host(pred))
+    tensors = [None if result is None else result.tensor for result in results]
+    return tensors[0], tensors[1]
+
+
+def _block_gradients(
+    reader: Reader,
+    results: list["_Result | None"],
+    gradient: Tensor,
+    with_product: bool,
+    place: Place,
+) -> None:
+    """Write the gradients of a block."""
+    x, y, keep = reader.read(place)
+    part = gradient[(slice(None), *place[: reader.blocks.kept])].reshape(4, *x.shape[:2], 1)
+    g = _Gradient(part[0], part[1], part[2], part[3] if with_product else None)
+    hidden = None if keep is None else ~keep
+    if hidden is not None:  # a softmax needs the classes that do not count beside those that do
+        every = reader.options.activation == "softmax" and hidden.shape[1] > 1
+        x.masked_fill_(hidden.all(1, keepdim=True) if every else hidden, 0)
+    of_pred, of_target = results
+    if of_target is not None:
+        of_target.write(reader, place, _slope(y, x, g.target, g, hidden, reader))
+    if of_pred is not None:
+        if reader.labels and reader.options.activation is not None:
+            slope = _label_slope(y, g, hidden, reader)
+        else:
+            slope = _slope(x, y, g.pred, g, hidden, reader)
+        of_pred.write_through(reader, place, x, slope)
+
+
+def _on_host(tensor: Tensor) -> bool:
+    return tensor.device.type == "cpu"
 
 
 class _Gradient(NamedTuple):
@@ -134,21 +162,20 @@ class _Result:
 
     def __init__(self, like: Tensor, reader: Reader) -> None:
         self.tensor, self._view = reader.blocks.empty_like(like)
-        self._reader = reader
 
-    def write(self, place: Place, values: Tensor) -> None:
+    def write(self, reader: Reader, place: Place, values: Tensor) -> None:
         """Store the gradient of a block."""
-        block = self._reader.blocks.block(self._view, place)
+        block = reader.blocks.block(self._view, place)
         block.copy_(values.view(block.shape))
 
-    def write_through(self, place: Place, x: Tensor, slope: Tensor) -> None:
+    def write_through(self, reader: Reader, place: Place, x: Tensor, slope: Tensor) -> None:
         """Store the gradient of a block of logits from that of their probabilities x."""
-        reader = self._reader
         if reader.options.activation is None:
-            self.write(place, slope)
+            self.write(reader, place, slope)
             return
         out = reader.blocks.matrix(self._view, place)
-        direct = out.dtype == x.dtype and out.data_ptr() == self._at(place)
+        block = reader.blocks.block(self._view, place)
+        direct = out.dtype == x.dtype and out.data_ptr() == block.data_ptr()
         work = reader.scratch.empty("work", x.shape)
         if not direct:
             out = reader.scratch.empty("slope", x.shape)
@@ -159,7 +186,4 @@ class _Result:
             row = sum_over_classes(work, reader.scratch.empty("row", (x.shape[0], x.shape[2])))
             torch.addcmul(work, x, row[:, None], value=-1, out=out)
         if not direct:
-            self.write(place, out)
-
-    def _at(self, place: Place) -> int:
-        return self._reader.blocks.block(self._view, place).data_ptr()
+            self.write(reader, place, out)
