@@ -16,6 +16,8 @@ import pytest
 # (function, backend) -> why it does not run there. The README's table is made from this.
 UNSUPPORTED: dict[tuple[str, str], str] = {
     ('calibration_bins(strategy="quantile")', "dask"): "Dask has no sort; give edges= instead",
+    ("sample_keys", "jax.jit"): "the draw depends on the labels' values; draw beforehand",
+    ("sample_keys", "dask"): "the draw depends on the labels' values; draw beforehand",
 }
 
 
@@ -157,17 +159,19 @@ def _map_arrays(value: Any, function: Callable[[Any], Any]) -> Any:
 def _jitted(function: Callable[..., Any], args: tuple[Any, ...], options: dict[str, Any]) -> Any:
     """Call a function under jax.jit with its arrays traced and all else static."""
     jax = import_module("jax")
-    traced = {k: v for k, v in options.items() if isinstance(v, jax.Array)}
-    static = {k: v for k, v in options.items() if k not in traced}
+    named = dict(enumerate(args)) | options  # positions are whole numbers, options names
+    traced = {k: v for k, v in named.items() if isinstance(v, jax.Array)}
     structure: list[Any] = []
 
-    def flat(arrays: Any, named: Any) -> list[Any]:
+    def flat(arrays: dict[Any, Any]) -> list[Any]:
         found: list[Any] = []
-        result = function(*arrays, **named, **static)
+        given = named | arrays
+        positional = [given.pop(i) for i in range(len(args))]
+        result = function(*positional, **given)
         structure.append(_map_arrays(result, lambda a: _Slot(found.append(a), len(found) - 1)))
         return found
 
-    leaves = jax.jit(flat)(args, traced)
+    leaves = jax.jit(lambda *arrays: flat(dict(zip(traced, arrays, strict=True))))(*traced.values())
     return _map_arrays(structure[0], lambda slot: leaves[slot.index])
 
 
