@@ -57,7 +57,7 @@ def weights(model: torch.nn.Module) -> list[np.ndarray]:
 def train(config: Config, data: Path, out: Path, **options) -> torch.nn.Module:
     out.mkdir(exist_ok=True)
     cases = read_split(data, config.train_split, config.task)
-    return trainer.train(config, cases, out, device=torch.device("cpu"), **options)
+    return trainer.train(config, cases, out, device=torch.device("cpu"), **options)[0]
 
 
 def rows(path: Path) -> list[dict[str, str]]:

@@ -109,7 +109,7 @@ VARIED = ("loss", "labels", "seed")
 
 def summary(results: list[dict[str, Any]]) -> dict[str, Any]:
     """Return every seed's scores, their mean and their sample standard deviation."""
-    table: dict[str, Any] = {"seconds": [r["seconds"] for r in results]}
+    table: dict[str, Any] = {"training_seconds": [r["training_seconds"] for r in results]}
     for key in results[0]["scores"]:
         values = [r["scores"][key] for r in results]
         spread = float(np.std(values, ddof=1)) if len(values) > 1 else None

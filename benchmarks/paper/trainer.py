@@ -34,8 +34,8 @@ def train(
     device: torch.device,
     workers: int = 0,
     restart: bool = False,
-) -> nn.Module:
-    """Train, or go on from the checkpoint in ``out``, and return the network."""
+) -> tuple[nn.Module, list[dict[str, Any]]]:
+    """Train, or go on from the checkpoint in ``out``; return the network and the log's lines."""
     path, log = out / "checkpoint.pt", out / "log.csv"
     crops = Crops(cases, config)
     seed_everything(config.seed)
@@ -55,7 +55,7 @@ def train(
         state = {"model": model.state_dict(), "optimizer": optimizer.state_dict()}
         checkpoint.save(path, config, state | {"history": history})
         write_csv(log, history)
-    return model
+    return model, history
 
 
 def train_epoch(
