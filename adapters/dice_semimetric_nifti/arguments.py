@@ -6,7 +6,10 @@ from pathlib import Path
 
 from dice_semimetric import __version__
 
+from .calibrators import FLOOR
+from .calibrators import METHODS as CALIBRATORS
 from .fusing import METHODS
+from .running import add_habits, add_running
 from .scoring import Options
 
 _DESCRIPTION = "Fuse the masks of several raters and score probability maps, for NIfTI files."
@@ -36,6 +39,24 @@ majority. A single reference, hard or soft, is its own mean, and above 0.5 its o
 {_LAYOUT}
 
 {_EXIT}"""
+_CALIBRATE = f"""examples:
+  dice-semimetric calibrate --fit-pred val-pred --fit-ref study/Validation \\
+      --pred test-pred --ref study/Testing --out calibrated --method kernel
+  dice-semimetric calibrate --fit-pred val-pred --fit-ref study/Validation \\
+      --pred test-pred --out calibrated --method temperature
+
+The fit takes pixels with probabilities above {FLOOR:g}, and only those are changed. It is to the
+raters' mean, so that of 100 pixels at 0.3 the raters mark 30 on average; --target majority fits to
+the strict majority instead. Fit to cases that the network was not trained on.
+
+{_LAYOUT}
+
+{_EXIT}"""
+_PHANTOMS = f"""examples:
+  dice-semimetric phantoms --out study
+  dice-semimetric phantoms --out study --cases 100 --shape 96 96 24 --raters 3 --seed 7
+
+{_EXIT}"""
 _DEMO = f"""examples:
   dice-semimetric demo --out demo
   dice-semimetric demo --data study/Testing --pred predictions --out demo
@@ -61,8 +82,9 @@ def make_parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(required=True, metavar="COMMAND", dest="command")
     _add_fuse(_command(commands, "fuse", "make one label of the masks of several raters", _FUSE))
     _add_evaluate(_command(commands, "evaluate", "score predictions against references", _EVALUATE))
+    _add_calibrate(_command(commands, "calibrate", "make probabilities trustworthy", _CALIBRATE))
     _add_demo(_command(commands, "demo", "show it all on generated or real cases", _DEMO))
-    _add_phantoms(_command(commands, "phantoms", "generate a study with a known truth", _EXIT))
+    _add_phantoms(_command(commands, "phantoms", "generate a study with a known truth", _PHANTOMS))
     return parser
 
 
@@ -86,6 +108,8 @@ def _add_fuse(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--method", required=True, choices=METHODS)
     parser.add_argument("--seed", type=_at_least(0), default=0, help="for random (default: 0)")
     _add_common(parser)
+    add_running(parser)
+    add_habits(parser)
 
 
 def _add_evaluate(parser: argparse.ArgumentParser) -> None:
@@ -113,8 +137,43 @@ def _add_evaluate(parser: argparse.ArgumentParser) -> None:
         default="1",
         help="score of an empty prediction of an empty reference (default: 1)",
     )
+    parser.add_argument(
+        "--json",
+        metavar="FILE",
+        help="write the summary there too; - is stdout, which then has nothing else",
+    )
     parser.add_argument("--no-pictures", action="store_true", help="write the tables only")
     _add_common(parser)
+    add_running(parser)
+    add_habits(parser)
+
+
+def _add_calibrate(parser: argparse.ArgumentParser) -> None:
+    for flag, text in (
+        ("--fit-pred", "predictions of held-out cases"),
+        ("--fit-ref", "their references"),
+        ("--pred", "predictions to calibrate"),
+    ):
+        parser.add_argument(flag, type=Path, required=True, metavar="DIR", help=text)
+    parser.add_argument("--ref", type=Path, metavar="DIR", help="their references, to score them")
+    parser.add_argument("--pred-pattern", metavar="PATTERN", help="file names of the predictions")
+    parser.add_argument("--method", required=True, choices=CALIBRATORS)
+    parser.add_argument(
+        "--target", choices=("mean", "majority"), default="mean", help="of the raters (mean)"
+    )
+    parser.add_argument(
+        "--bandwidth",
+        type=_bandwidth,
+        metavar="H",
+        help="of the kernel, or auto: by the likelihood of the keys (default: auto)",
+    )
+    parser.add_argument(
+        "--keys", type=_at_least(2), default=1000, metavar="N", help="of the kernel (default: 1000)"
+    )
+    parser.add_argument("--seed", type=_at_least(0), default=0, help="draws keys (default: 0)")
+    parser.add_argument("--bins", type=_at_least(1), default=10, metavar="N", help="default: 10")
+    _add_common(parser)
+    add_running(parser)
 
 
 def _add_common(parser: argparse.ArgumentParser) -> None:
@@ -176,6 +235,15 @@ def _at_least(low: int) -> Callable[[str], int]:
         return value
 
     return integer
+
+
+def _bandwidth(text: str) -> float | None:
+    if text == "auto":
+        return None
+    value = float(text)
+    if not 0 < value < float("inf"):
+        raise argparse.ArgumentTypeError(f"must be auto, or finite and above 0, got {text}")
+    return value
 
 
 def _probability(text: str) -> float:

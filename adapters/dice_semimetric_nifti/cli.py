@@ -3,15 +3,21 @@
 import argparse
 import sys
 from collections.abc import Sequence
+from pathlib import Path
 
 from .arguments import make_parser
+from .calibrating import Fitting, calibrate
+from .calibrating_report import change_table
 from .demo import demo
 from .evaluating import evaluate
 from .faults import UsageError
 from .fusing import fuse
+from .listing import list_cases, list_pairs
+from .logs import say
 from .phantoms import write_phantoms
+from .running import workers_of
 from .scoring import Options
-from .summary import score_table
+from .summary import json_text, score_table, write_json
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -32,6 +38,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         args = parser.parse_args(argv)
     except SystemExit as stop:  # argparse: 0 after --help, 2 after a wrong option
         return int(stop.code or 0)
+    say(quiet=getattr(args, "quiet", False), verbose=getattr(args, "verbose", False))
     try:
         return _COMMANDS[args.command](args)
     except UsageError as error:
@@ -46,6 +53,10 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _fuse(args: argparse.Namespace) -> int:
+    if args.dry_run:
+        text, faults = list_cases(args.folder, pattern=args.pattern, raters=args.raters)
+        print(text)
+        return 1 if faults else 0
     count, faults = fuse(
         args.folder,
         args.out,
@@ -55,12 +66,25 @@ def _fuse(args: argparse.Namespace) -> int:
         raters=args.raters,
         label=args.label,
         tolerance=args.affine_tolerance,
+        workers=workers_of(args),
+        resume=args.resume,
     )
-    print(f"{count} labels written to {args.out}, {len(faults)} cases faulty")
+    if not args.quiet:
+        print(f"{count} labels written to {args.out}, {len(faults)} cases faulty")
     return 1 if faults else 0
 
 
 def _evaluate(args: argparse.Namespace) -> int:
+    if args.dry_run:
+        text, faults = list_pairs(
+            args.pred,
+            args.ref,
+            pattern=args.pattern,
+            pred_pattern=args.pred_pattern,
+            raters=args.raters,
+        )
+        print(text)
+        return 1 if faults else 0
     options = Options(
         thresholds=tuple(sorted(set(args.thresholds))),
         n_bins=args.bins,
@@ -77,9 +101,35 @@ def _evaluate(args: argparse.Namespace) -> int:
         pred_pattern=args.pred_pattern,
         raters=args.raters,
         pictures=not args.no_pictures,
+        workers=workers_of(args),
+        resume=args.resume,
     )
-    print(score_table(summary))
-    print(f"results in {args.out}")
+    if args.json == "-":
+        print(json_text(summary), end="")
+    elif args.json is not None:
+        write_json(Path(args.json), summary)
+    if args.json != "-" and not args.quiet:
+        print(score_table(summary))
+        print(f"results in {args.out}")
+    return 1 if summary["faults"] else 0
+
+
+def _calibrate(args: argparse.Namespace) -> int:
+    summary = calibrate(
+        args.fit_pred,
+        args.fit_ref,
+        args.pred,
+        args.out,
+        fitting=Fitting(args.method, args.target, args.bandwidth, args.keys, args.seed),
+        ref=args.ref,
+        options=Options(n_bins=args.bins, label=args.label, tolerance=args.affine_tolerance),
+        pattern=args.pattern,
+        pred_pattern=args.pred_pattern,
+        raters=args.raters,
+        workers=workers_of(args),
+    )
+    print(change_table(summary))
+    print(f"{summary['written']} maps and the report written to {args.out}")
     return 1 if summary["faults"] else 0
 
 
@@ -100,4 +150,10 @@ def _phantoms(args: argparse.Namespace) -> int:
     return 0
 
 
-_COMMANDS = {"fuse": _fuse, "evaluate": _evaluate, "demo": _demo, "phantoms": _phantoms}
+_COMMANDS = {
+    "fuse": _fuse,
+    "evaluate": _evaluate,
+    "calibrate": _calibrate,
+    "demo": _demo,
+    "phantoms": _phantoms,
+}

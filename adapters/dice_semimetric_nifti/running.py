@@ -24,6 +24,21 @@ def add_running(parser: argparse.ArgumentParser) -> None:
     )
 
 
+def add_habits(parser: argparse.ArgumentParser) -> None:
+    """Add the options of what is done and of what is said."""
+    parser.add_argument(
+        "--resume",
+        action="store_true",
+        help="keep what an earlier run finished, where files and options are the same",
+    )
+    parser.add_argument(
+        "--dry-run", action="store_true", help="list the cases and their files, and write nothing"
+    )
+    how = parser.add_mutually_exclusive_group()
+    how.add_argument("-q", "--quiet", action="store_true", help="say faults only")
+    how.add_argument("-v", "--verbose", action="store_true", help="say each case that is done")
+
+
 def workers_of(args: argparse.Namespace) -> Workers:
     """Return who does the work, as the command line says."""
     return Workers(jobs=args.jobs or cores(), scheduler=args.scheduler)
