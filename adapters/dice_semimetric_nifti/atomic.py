@@ -9,25 +9,34 @@ from .faults import UsageError
 _SUFFIX = ".part"
 
 
-def write_bytes(path: Path, content: bytes) -> None:
+def write_bytes(path: Path, content: bytes, *, durable: bool = True) -> None:
     """Write a file so that its name never stands for half of it.
 
     The bytes go to a hidden file in the same folder, reach the disk, and then take the name in one
-    step. What an earlier run that was killed left of the same file is removed.
+    step. What an earlier run that was killed left of the same file is removed. A file that is not
+    ``durable`` is spared both: it is for many small ones that can be made again, and a power cut
+    may leave it empty.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
-    for stale in path.parent.glob(f".{_escape(path.name)}.*{_SUFFIX}"):
+    for stale in path.parent.glob(f".{_escape(path.name)}.*{_SUFFIX}") if durable else ():
         stale.unlink(missing_ok=True)
     part = path.with_name(f".{path.name}.{secrets.token_hex(4)}{_SUFFIX}")
     try:
         with part.open("xb") as file:
             file.write(content)
             file.flush()
-            os.fsync(file.fileno())
+            if durable:
+                os.fsync(file.fileno())
         part.replace(path)
     except BaseException:
         part.unlink(missing_ok=True)
         raise
+
+
+def remove_parts(folder: Path) -> None:
+    """Remove what killed runs left in a folder, if it is there."""
+    for stale in folder.glob(f".*{_SUFFIX}"):
+        stale.unlink(missing_ok=True)
 
 
 def write_text(path: Path, text: str) -> None:

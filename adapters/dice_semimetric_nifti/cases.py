@@ -11,6 +11,7 @@ from tqdm import tqdm
 from .cluster import Workers, outcomes
 from .faults import CaseError, Failure, Fault, attempt
 from .layout import CaseFiles
+from .logs import is_quiet, log
 from .volumes import (
     Volume,
     read_geometry,
@@ -60,13 +61,15 @@ def each_case(
     failed: dict[int, Fault] = {}
     try:
         # disable=None is how tqdm is told to look for a terminal.
-        with tqdm(total=len(items), desc=action, unit="case", disable=None, leave=False) as bar:
+        hidden = True if is_quiet() else None
+        with tqdm(total=len(items), desc=action, unit="case", disable=hidden, leave=False) as bar:
             for i, outcome in _outcomes(work, items, workers):
                 if isinstance(outcome, Failure):
                     failed[i] = Fault(items[i].case, items[i].task, outcome.reason)
                     report([failed[i]])
                 else:
                     done[i] = outcome
+                    log.debug("done: %s %s", items[i].case, items[i].task)
                     if keep is not None:
                         keep(items[i], outcome)
                 bar.update()

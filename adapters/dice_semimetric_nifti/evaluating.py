@@ -1,18 +1,23 @@
 """Score a folder of predictions against a folder of references."""
 
 from collections.abc import Sequence
+from dataclasses import asdict
 from functools import partial
+from operator import attrgetter
 from pathlib import Path
 from typing import Any
 
 from .atomic import prepare_folder, write_text
-from .cases import HERE, each_case, report, stopped
+from .cases import HERE, report
 from .cluster import Workers
 from .faults import Fault
 from .layout import Raters, find_cases
-from .pairing import pair_up
+from .pairing import Pair, pair_up
+from .records import Records
+from .score_json import from_json, to_json
 from .scoring import CaseScore, Options, score_pair
-from .summary import case_table, summarize, write_json
+from .studies import Recorded, each_recorded, write_run
+from .summary import case_table, jsonable, summarize, write_json
 
 
 def evaluate(
@@ -26,8 +31,12 @@ def evaluate(
     raters: Raters = "all",
     pictures: bool = True,
     workers: Workers = HERE,
+    resume: bool = False,
 ) -> dict[str, Any]:
     """Score every case and write ``cases.csv``, ``summary.json`` and two pictures.
+
+    Beside them are a record of each case, for ``resume``, and ``run.json`` with the versions, the
+    options and the digests of all files.
 
     Parameters
     ----------
@@ -45,6 +54,8 @@ def evaluate(
         Whether to draw ``bdice.png`` and ``reliability.png``.
     workers : Workers, optional
         Who does the work.
+    resume : bool, optional
+        Whether the scores stay that an earlier run made of the same files with the same options.
 
     Returns
     -------
@@ -63,19 +74,34 @@ def evaluate(
     prepare_folder(out)
     pairs, faults = pair_up(references, predictions)
     report(faults)
-    scores: list[CaseScore] = []
-    try:
-        each_case(
-            partial(score_pair, options=options),
-            pairs,
-            results=scores,
-            faults=faults,
-            action="evaluate",
-            workers=workers,
-        )
-    except KeyboardInterrupt:
-        faults.append(stopped(len(scores), len(pairs)))
-    return _write(out, scores, faults, options, pictures)
+    settings = {"evaluate": jsonable(asdict(options))}
+    done = each_recorded(
+        Recorded(
+            work=partial(score_pair, options=options),
+            files=attrgetter("paths"),
+            encode=to_json,
+            decode=_decode,
+        ),
+        pairs,
+        records=Records(out, settings),
+        faults=faults,
+        action="evaluate",
+        workers=workers,
+        resume=resume,
+    )
+    summary = _write(out, [d.value for _, d in done], faults, options, pictures)
+    if done:
+        where: dict[str, Any] = {"pred": str(pred), "ref": str(ref), "raters": raters}
+        where |= {"pattern": pattern, "pred_pattern": pred_pattern}
+        write_run(out, "evaluate", where | settings["evaluate"], done)
+    return summary
+
+
+def _decode(_: Pair, found: Any) -> CaseScore:
+    score = from_json(found)
+    if not isinstance(score, CaseScore):
+        raise ValueError(f"a score was expected, got {type(score).__name__}")
+    return score
 
 
 def _write(

@@ -2,8 +2,9 @@
 
 import zlib
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from functools import partial
+from operator import attrgetter
 from pathlib import Path
 from typing import Any, Literal
 
@@ -19,10 +20,13 @@ from dice_semimetric import (
 )
 
 from .atomic import prepare_folder, require_apart, write_text
-from .cases import HERE, each_case, read_masks, stopped
+from .cases import HERE, read_masks
 from .cluster import Workers
 from .faults import CaseError, Fault
 from .layout import CaseFiles, Raters, find_cases
+from .records import Records
+from .studies import Recorded, each_recorded, write_run
+from .summary import jsonable
 from .tables import csv_text, digits
 from .volumes import write_volume
 
@@ -105,6 +109,7 @@ def fuse(
     label: int | None = None,
     tolerance: float = 1e-3,
     workers: Workers = HERE,
+    resume: bool = False,
 ) -> tuple[int, list[Fault]]:
     """Fuse the masks of every case and write one label a case, in the layout of the masks.
 
@@ -114,7 +119,8 @@ def fuse(
         With the masks; see `find_cases`.
     out : Path
         Gets ``CASE/taskTT.nii.gz``, or ``CASE_taskTT.nii.gz`` for flat folders, each as soon as it
-        is ready; for "weighted" and "staple" also ``raters.csv``.
+        is ready; for "weighted" and "staple" also ``raters.csv``; a record of each case for
+        ``resume``, and ``run.json``: versions, options and the digests of all files.
     method : {"majority", "random", "uniform", "weighted", "staple"}
         How masks become a label.
     seed : int, optional
@@ -129,6 +135,8 @@ def fuse(
         The largest difference of two affines, in millimetres.
     workers : Workers, optional
         Who does the work.
+    resume : bool, optional
+        Whether labels stay that an earlier run made of the same files with the same options.
 
     Returns
     -------
@@ -144,37 +152,70 @@ def fuse(
     folder, out = folder.absolute(), out.absolute()  # workers may have another current folder
     cases = find_cases(folder, pattern=pattern, raters=raters)
     prepare_folder(out)
-
-    work = partial(_fuse_case, out=out, method=method, seed=seed, label=label, tolerance=tolerance)
-    rows: list[list[dict[str, Any]]] = []
+    options: dict[str, Any] = {"method": method, "seed": seed, "label": label}
+    options |= {"tolerance": tolerance}
+    settings = {"fuse": jsonable(options)}
     faults: list[Fault] = []
-    try:
-        each_case(
-            work,
-            cases,
-            results=rows,
-            faults=faults,
-            action=f"fuse ({method})",
-            workers=workers,
-        )
-    except KeyboardInterrupt:
-        faults.append(stopped(len(rows), len(cases)))
-    lines = [line for lines in rows for line in lines]
+    done = each_recorded(
+        Recorded(
+            work=partial(_fuse_case, out=out, **options),
+            files=attrgetter("paths"),
+            encode=asdict,
+            decode=partial(_still_there, out=out),
+        ),
+        cases,
+        records=Records(out, settings),
+        faults=faults,
+        action=f"fuse ({method})",
+        workers=workers,
+        resume=resume,
+    )
+    lines = [line for _, d in done for line in d.value.rows]
     if lines:
         write_text(out / "raters.csv", csv_text(list(lines[0]), lines))
-    return len(rows), faults
+    if done:
+        where = {"folder": str(folder), "pattern": pattern, "raters": raters}
+        write_run(out, "fuse", where | settings["fuse"], done)
+    return len(done), faults
+
+
+@dataclass(frozen=True)
+class Written:
+    """What is known of a label once it is written.
+
+    Attributes
+    ----------
+    rows : list of dict
+        What the method says about each rater.
+    size, mtime_ns : int
+        Of the file.
+    """
+
+    rows: list[dict[str, Any]]
+    size: int
+    mtime_ns: int
 
 
 def _fuse_case(
     files: CaseFiles, *, out: Path, method: Method, seed: int, label: int | None, tolerance: float
-) -> list[dict[str, Any]]:
+) -> Written:
     """Write the label of one case and return what the method says about its raters."""
     if files.fault:
         raise CaseError(files.fault)
     masks, like = read_masks(files, label=label, tolerance=tolerance)
     fused = fuse_masks(masks, method, rng=_generator(seed, files))
-    write_volume(out / files.label_name, fused.label, like)
-    return _rater_rows(files, fused)
+    path = out / files.label_name
+    write_volume(path, fused.label, like)
+    status = path.stat()
+    return Written(_rater_rows(files, fused), status.st_size, status.st_mtime_ns)
+
+
+def _still_there(files: CaseFiles, found: dict[str, Any], *, out: Path) -> Written:
+    """Return what a record says of a label, or raise if another file is there."""
+    written, status = Written(**found), (out / files.label_name).stat()
+    if (written.size, written.mtime_ns) != (status.st_size, status.st_mtime_ns):
+        raise ValueError(f"{files.label_name} was changed")
+    return written
 
 
 def _generator(seed: int, files: CaseFiles) -> np.random.Generator:

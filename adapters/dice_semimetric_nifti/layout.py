@@ -67,6 +67,12 @@ class CaseFiles:
         """The path of a label of this case and task, in the layout that the masks have."""
         return f"{self.case}{'_' if self.flat else '/'}{self.task}.nii.gz"
 
+    @property
+    def paths(self) -> tuple[Path, ...]:
+        """All files of the case."""
+        single = (p for p in (self.label, self.image) if p is not None)
+        return (*self.masks.values(), *single)
+
 
 def find_cases(
     root: Path, *, pattern: str | None = None, raters: Raters = "all"

@@ -3,6 +3,7 @@
 from collections import defaultdict
 from collections.abc import Iterable
 from dataclasses import dataclass
+from pathlib import Path
 
 from .faults import Fault
 from .layout import CaseFiles
@@ -34,6 +35,11 @@ class Pair:
     def task(self) -> str:
         """The name of the task."""
         return self.reference.task
+
+    @property
+    def paths(self) -> tuple[Path, ...]:
+        """All files of both sides."""
+        return self.reference.paths + self.prediction.paths
 
 
 def pair_up(

@@ -56,7 +56,7 @@ def summarize(
         },
         "aggregation": _AGGREGATION,
         "faults": [asdict(f) for f in faults],
-        "options": {k: _jsonable(v) for k, v in asdict(options).items()},
+        "options": jsonable(asdict(options)),
         "version": __version__,
     }
 
@@ -65,12 +65,12 @@ def _means(
     scores: Sequence[CaseScore], faults: Sequence[Fault], options: Options
 ) -> dict[str, Any]:
     result: dict[str, Any] = {
-        name: _jsonable(mean_of_known(getattr(s, name) for s in scores)) for name in NUMBERS
+        name: jsonable(mean_of_known(getattr(s, name) for s in scores)) for name in NUMBERS
     }
     result["cases"] = {"scored": len(scores), "faulty": len(faults)}
     if scores:
         result["dice_at_threshold"] = [
-            _jsonable(mean_of_known(column))
+            jsonable(mean_of_known(column))
             for column in zip(*(s.curve for s in scores), strict=True)
         ]
         result["pooled"] = _pooled(scores, options)
@@ -90,7 +90,7 @@ def _pooled(scores: Sequence[CaseScore], options: Options) -> dict[str, Any]:
         "ece": bins.error(norm="l1"),
         "ece_soft": soft_bins.error(norm="l1"),
     }
-    return {name: _jsonable(float(value)) for name, value in values.items()}
+    return {name: jsonable(float(value)) for name, value in values.items()}
 
 
 def mean_of_known(values: Iterable[float]) -> float:
@@ -99,10 +99,12 @@ def mean_of_known(values: Iterable[float]) -> float:
     return float(np.mean(known)) if known else math.nan
 
 
-def _jsonable(value: Any) -> Any:
+def jsonable(value: Any) -> Any:
     """Return None for what JSON has no number for, and lists for sequences."""
+    if isinstance(value, dict):
+        return {k: jsonable(v) for k, v in value.items()}
     if isinstance(value, list | tuple | np.ndarray):
-        return [_jsonable(v) for v in value]
+        return [jsonable(v) for v in value]
     if isinstance(value, float) and not math.isfinite(value):
         return None if math.isnan(value) else "inf"
     return value
@@ -127,7 +129,12 @@ def case_table(scores: Sequence[CaseScore], options: Options) -> str:
 
 def write_json(path: Path, value: dict[str, Any]) -> None:
     """Write a dictionary for people and machines to read."""
-    write_text(path, json.dumps(value, indent=2, allow_nan=False) + "\n")
+    write_text(path, json_text(value))
+
+
+def json_text(value: dict[str, Any]) -> str:
+    """Return a dictionary as JSON, indented."""
+    return json.dumps(value, indent=2, allow_nan=False) + "\n"
 
 
 def score_table(summary: dict[str, Any]) -> str:

@@ -1,0 +1,55 @@
+"""What a run would do, without doing it."""
+
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+
+from .cases import report
+from .faults import Fault
+from .layout import CaseFiles, Raters, find_cases
+from .pairing import pair_up
+from .tables import table
+
+
+def list_cases(folder: Path, *, pattern: str | None, raters: Raters) -> tuple[str, list[Fault]]:
+    """Return the cases of a folder with their raters, as a table, and the faults that show."""
+    cases = find_cases(folder, pattern=pattern, raters=raters)
+    faults = _faults(cases)
+    rows = [[f"{c.case} {c.task}", _names(folder, c.masks.values())] for c in cases if not c.fault]
+    return _printable(["case", "masks"], rows), faults
+
+
+def list_pairs(
+    pred: Path, ref: Path, *, pattern: str | None, pred_pattern: str | None, raters: Raters
+) -> tuple[str, list[Fault]]:
+    """Return the pairs of two folders as a table, and the faults that show without reading."""
+    references = find_cases(ref, pattern=pattern, raters=raters)
+    predictions = find_cases(pred, pattern=pred_pattern, raters="any")
+    pairs, faults = pair_up(references, predictions)
+    report(faults)
+    faults += _faults([p.reference if p.reference.fault else p.prediction for p in pairs])
+    rows = [
+        [f"{p.case} {p.task}", _side(pred, p.prediction), _side(ref, p.reference)]
+        for p in pairs
+        if not (p.reference.fault or p.prediction.fault)
+    ]
+    return _printable(["case", "prediction", "reference"], rows), faults
+
+
+def _faults(cases: Sequence[CaseFiles]) -> list[Fault]:
+    faults = [Fault(c.case, c.task, c.fault) for c in cases if c.fault]
+    report(faults)
+    return faults
+
+
+def _side(folder: Path, files: CaseFiles) -> str:
+    return _names(folder, files.masks.values() or [p for p in (files.label,) if p])
+
+
+def _names(folder: Path, paths: Iterable[Path]) -> str:
+    return ", ".join(p.relative_to(folder).as_posix() for p in paths)
+
+
+def _printable(names: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    """Return a table with one line a row, whatever characters the file names hold."""
+    safe = [["".join(c if c.isprintable() else repr(c)[1:-1] for c in t) for t in r] for r in rows]
+    return table(names, safe)

@@ -1,0 +1,29 @@
+"""What a run says about itself, on stderr; results go to stdout."""
+
+import logging
+import sys
+
+from tqdm import tqdm
+
+log = logging.getLogger("dice_semimetric_nifti")
+
+
+class _BesideTheBar(logging.Handler):
+    """Write lines to stderr without tearing a progress bar."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        text = self.format(record)
+        tqdm.write("".join(c if c.isprintable() else repr(c)[1:-1] for c in text), file=sys.stderr)
+
+
+def say(*, quiet: bool = False, verbose: bool = False) -> None:
+    """Choose how much is said: faults only, the usual, or every case."""
+    log.setLevel(logging.ERROR if quiet else logging.DEBUG if verbose else logging.INFO)
+    if not any(isinstance(h, _BesideTheBar) for h in log.handlers):
+        log.addHandler(_BesideTheBar())
+    log.propagate = False
+
+
+def is_quiet() -> bool:
+    """Return whether nothing but faults is to be said."""
+    return log.level > logging.WARNING
