@@ -91,6 +91,12 @@ static unsigned int __float_as_uint(float x) {
     return bits;
 }
 
+static double __longlong_as_double(long long bits) {
+    double x;
+    std::memcpy(&x, &bits, sizeof(x));
+    return x;
+}
+
 static float __saturatef(float x) { return std::fmin(std::fmax(x, 0.0f), 1.0f); }
 
 template <class Argument>

@@ -22,9 +22,11 @@ PAIRS: dict[str, Any] = {
     "ACTIVATION": "IDENTITY",
     "VECTOR": 4,
 }
-STATISTICS: dict[str, tuple[str, dict[str, Any]]] = {
-    "overlap_sums": ("overlap.cu", {}),
-    "threshold_sums": ("thresholds.cu", {"LEVELS": 9, "CELLS": 16}),
+BINS: dict[str, Any] = {"BINS": 10, "CELLS": 64}
+STATISTICS: dict[str, tuple[tuple[str, ...], dict[str, Any]]] = {
+    "overlap_sums": (("overlap.cu",), {}),
+    "threshold_sums": (("thresholds.cu",), {"LEVELS": 9, "CELLS": 16}),
+    "bin_sums": (("bin_counts.cuh", "bins.cu"), {**BINS, "HARD": 0}),
 }
 
 
@@ -34,8 +36,8 @@ def make(entry: str, sources: tuple[str, ...], threads: int = 128, **macros: Any
 
 def every_kernel() -> Iterator[Kernel]:
     """Yield each source in each dtype and with each of its switches."""
-    for entry, (source, more) in STATISTICS.items():
-        sources = ("common.cuh", "pairs.cuh", source)
+    for entry, (files, more) in STATISTICS.items():
+        sources = ("common.cuh", "pairs.cuh", *files)
         base = {**PAIRS, **more}
         for name, c_type in C_TYPES.items():
             wide = "double" if name == "float64" else "float"
@@ -50,6 +52,14 @@ def every_kernel() -> Iterator[Kernel]:
                 yield make(entry, sources, **{**base, **chosen})
     for c_type, wide in (("Half", "float"), ("Bfloat16", "float"), ("double", "double")):
         yield make("softmax_scale", ("common.cuh", "softmax.cu"), PRED=c_type, ACC=wide)
+        some = {**PAIRS, **BINS, "PRED": c_type, "TARGET": c_type, "ACC": wide, "MASKED": 1}
+        sources = ("common.cuh", "bin_counts.cuh", "top_bins.cu")
+        yield make("top_bin_sums", sources, **some)
+        yield make("top_bin_sums", sources, **{**some, "TARGET": "int", "LABELS": 1, "IGNORED": 1})
+    for wide in ("float", "double"):
+        for skip in (0, 1):
+            macros = {"ACC": wide, "SIZE": 8, "VALUES": 8, "SKIP_SELF": skip}
+            yield make("kernel_sums", ("common.cuh", "regression.cu"), **macros)
 
 
 def unit(kernels: list[Kernel]) -> str:

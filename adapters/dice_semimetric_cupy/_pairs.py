@@ -100,7 +100,7 @@ def pair_sums(
     device: Device,
     pairs: Pairs,
     entry: str,
-    source: str,
+    sources: str | tuple[str, ...],
     quantities: tuple[int, ...],
     *,
     out: str,
@@ -147,7 +147,7 @@ def pair_sums(
         arguments[name] = values
     kernel = Kernel(
         entry,
-        ("common.cuh", "pairs.cuh", source),
+        ("common.cuh", "pairs.cuh", *([sources] if isinstance(sources, str) else sources)),
         threads,
         (*pair_macros(pairs, count), *macros),
     )
@@ -163,7 +163,7 @@ def pair_macros(pairs: Pairs, count: int) -> tuple[tuple[str, str], ...]:
         ("ACC", C_TYPES[np.dtype(pairs.dtype).name]),
         ("MASKED", str(int(pairs.mask is not None))),
         ("LABELS", str(int(pairs.labels))),
-        ("IGNORED", str(int(pairs.labels and pairs.ignore_index is not None))),
+        ("IGNORED", str(int(pairs.ignore_index is not None))),
         ("ACTIVATION", _ACTIVATIONS[pairs.activation]),
         ("VECTOR", str(count)),
     )

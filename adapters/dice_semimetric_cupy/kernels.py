@@ -11,8 +11,10 @@ from typing import Any
 
 from dice_semimetric._typing import Activation, Array, DType
 
+from ._bins import pair_bins, threads_for, top_bins
 from ._device import device
 from ._pairs import Pairs, pair_sums
+from ._regression import regression
 from ._softmax import with_scale
 from ._thresholds import level_counts
 
@@ -60,6 +62,42 @@ def threshold_sums(
         return level_counts(device(), some, thresholds)
 
     return tuple(with_scale(device(), pairs, sums))
+
+
+def bin_sums(
+    prob: Array,
+    label: Array,
+    mask: Array | None,
+    *,
+    edges: Array,
+    kind: str,
+    dtype: DType,
+    checked: bool,
+    ignore_index: int | None,
+) -> Any:
+    """Return the sums of `dice_semimetric.bins.bin_sums`."""
+    threads = threads_for(edges.shape[-1] - 1, dtype)
+    binary = kind == "binary"
+    if threads is None or not (binary or prob.shape[1] > 1):
+        return NotImplemented
+    if mask is not None and not binary:
+        mask = mask[:, None]
+    axis = tuple(a for a in range(prob.ndim) if binary or a != 1)
+    pairs = _pairs(prob, label, mask, axis, dtype, checked, None, ignore_index)
+    if pairs is None:
+        return NotImplemented
+    edges = device().xp.ascontiguousarray(edges.astype(dtype, copy=False))
+    take = top_bins if kind == "top_label" else pair_bins
+    sums = take(device(), pairs, edges, threads)
+    if sums is None:
+        return NotImplemented
+    count, confidence, correct = (s.T if kind == "classwise" else s for s in sums)
+    return count.astype("int64"), confidence.astype(dtype), correct.astype(dtype)
+
+
+def kernel_sums(query: Array, key: Array, bias: Array, value: Array, *, skip_self: bool) -> Any:
+    """Return the sums of `dice_semimetric._density.kernel_sums`."""
+    return regression(device(), query, key, bias, value, skip_self=skip_self)
 
 
 def _pairs(

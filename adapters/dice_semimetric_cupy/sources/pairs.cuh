@@ -59,9 +59,11 @@ __device__ inline void visit(const Pairs& p, const Row& row, PRED pred, TARGET t
     ACC x = activated(ACC(number(pred)), scale);
 #if LABELS
     ACC y = (i64)target == row.label;
-    if (IGNORED && (i64)target == p.ignored) counts = false;
 #else
     ACC y = ACC(number(target));
+#endif
+#if IGNORED
+    if ((i64)target == p.ignored) counts = false;
 #endif
     if (!MASKED && !IGNORED) {
         visitor.add(x, y);
