@@ -8,7 +8,8 @@ from typing import Any, Literal
 from .atomic import prepare_folder, require_apart
 from .calibrating_report import Scored, write_report
 from .calibrators import MOST_PIXELS, MapCalibrator, Method, Sample, case_generator, draw
-from .cases import each_case, report
+from .cases import HERE, each_case, report
+from .cluster import Workers
 from .faults import CaseError, Fault, UsageError
 from .layout import CaseFiles, Raters, find_cases
 from .pairing import Pair, pair_up
@@ -74,6 +75,7 @@ def calibrate(
     pattern: str | None = None,
     pred_pattern: str | None = None,
     raters: Raters = "all",
+    workers: Workers = HERE,
 ) -> dict[str, Any]:
     """Fit a calibrator for each task, make every map of a folder anew, and show what it changed.
 
@@ -97,6 +99,8 @@ def calibrate(
         Of the references and of the predictions.
     raters : {"all", "any"}, optional
         Whether a case that lacks a rater is faulty.
+    workers : Workers, optional
+        Who does the work; the result is the same.
 
     Returns
     -------
@@ -109,7 +113,9 @@ def calibrate(
         If a folder cannot be read or written, or there is nothing to fit to.
     """
     options = options or Options()
-    for source in filter(None, (fit_pred, fit_ref, pred, ref)):
+    # Workers may have another current folder.
+    fit_pred, fit_ref, pred, out = (f.absolute() for f in (fit_pred, fit_ref, pred, out))
+    for source in (fit_pred, fit_ref, pred, *([ref] if ref else [])):
         require_apart(out, source)
     fit_pairs, fit_faults = _pairs(
         find_cases(fit_ref, pattern=pattern, raters=raters),
@@ -118,13 +124,15 @@ def calibrate(
     predictions = find_cases(pred, pattern=pred_pattern, raters="any")
     works, faults = [_Work(files) for files in predictions], list[Fault]()
     if ref is not None:
-        pairs, faults = _pairs(find_cases(ref, pattern=pattern, raters=raters), predictions)
+        pairs, faults = _pairs(
+            find_cases(ref.absolute(), pattern=pattern, raters=raters), predictions
+        )
         partner = {(p.prediction.case, p.prediction.task): p for p in pairs}
         found = [(f, partner.get((f.case, f.task))) for f in predictions]
         works = [_Work(f, pair) for f, pair in found if pair or not f.fault]  # else told already
     prepare_folder(out)
     report(fit_faults + faults)
-    calibrators, unread = _fit(fit_pairs, fitting, options)
+    calibrators, unread = _fit(fit_pairs, fitting, options, workers)
     fit_faults += unread
     fit_scored: list[Scored] = []
     again = [p for p in fit_pairs if p.task in calibrators and not _among(p, unread)]
@@ -133,6 +141,7 @@ def calibrate(
         again,
         results=fit_scored,
         action="score the fit",
+        workers=workers,
     )
     scored: list[Scored | None] = []
     faults += each_case(
@@ -140,6 +149,7 @@ def calibrate(
         works,
         results=scored,
         action=f"calibrate ({fitting.method})",
+        workers=workers,
     )
     return write_report(
         out,
@@ -163,12 +173,16 @@ def _pairs(
 
 
 def _fit(
-    pairs: list[Pair], fitting: Fitting, options: Options
+    pairs: list[Pair], fitting: Fitting, options: Options, workers: Workers
 ) -> tuple[dict[str, MapCalibrator], list[Fault]]:
     """Return one calibrator a task: tasks are different structures."""
     drawn: list[tuple[str, Sample]] = []
     faults = each_case(
-        partial(_draw, fitting=fitting, options=options), pairs, results=drawn, action="fit"
+        partial(_draw, fitting=fitting, options=options),
+        pairs,
+        results=drawn,
+        action="fit",
+        workers=workers,
     )
     if not drawn:
         raise UsageError("there is no case to fit to")
