@@ -51,3 +51,16 @@ support: .venv/.dev  ## Write the README's support table from the test suite's o
 
 clean:           ## Remove the environment and what the demo wrote.
 	rm -rf .venv demo-out
+
+# Its environment may be one that is there already: make gpu GPU_PYTHON=python3
+GPU_PYTHON ?= $(BIN)/python
+NAME ?= gpu
+.PHONY: gpu
+gpu:             ## On a machine with a GPU: suite and benchmarks; writes results/gpu-NAME.json.
+	@command -v nvidia-smi >/dev/null || { echo "gpu: nothing was run: there is no nvidia-smi" >&2; exit 3; }
+	@[ "$(GPU_PYTHON)" != "$(BIN)/python" ] || $(MAKE) .venv/.gpu
+	PYTHONPATH=.:adapters $(GPU_PYTHON) -m benchmarks.speed.gpu --name $(NAME)
+
+.venv/.gpu: .venv/.dev
+	$(BIN)/python -m pip install --quiet -c constraints.txt -e '.[dev,cupy]'
+	@touch $@
