@@ -8,6 +8,7 @@ import array_api_compat as compat
 
 from ._blocks import BLOCK
 from ._checks import checks_apply
+from ._kernels import accelerated
 from ._namespace import default_float, is_boolean, is_integer, namespace, normalize_axis, size
 from ._special import widen
 from ._typing import Array, DType, Namespace
@@ -85,8 +86,10 @@ def fold(terms: Iterable[Array]) -> Array:
     return functools.reduce(operator.add, terms)
 
 
-def look_up(xp: Namespace, table: Array, index: Array) -> Array:
+@accelerated
+def look_up(index: Array, table: Array) -> Array:
     """Return the entries of a 1-D table at the indices, in the shape of these."""
+    xp = namespace(index=index)
     if size(index) == 0:
         return xp.astype(index, table.dtype)
     flat = xp.reshape(index, (size(index),))

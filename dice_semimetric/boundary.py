@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 
+from ._kernels import accelerated
 from ._namespace import is_integer, namespace, normalize_axis
 from ._special import widen
 from ._typing import Array, DType, Namespace
@@ -52,6 +53,13 @@ def label_boundary(
     if not 0 <= batch_axes <= label.ndim:
         raise ValueError(f"batch_axes must be from 0 to {label.ndim}, got {batch_axes}")
     label = widen(xp, label, ignore_index)
+    return window_differs(label, reach=width // 2, ignore_index=ignore_index, batch_axes=batch_axes)
+
+
+@accelerated
+def window_differs(label: Array, *, reach: int, ignore_index: int | None, batch_axes: int) -> Array:
+    """Return where a window that reaches so far to either side holds another label."""
+    xp = namespace(label=label)
     low = high = label
     kept = None if ignore_index is None else label != ignore_index
     if kept is not None:  # an ignored pixel is neither the largest nor the smallest of a window
@@ -59,8 +67,8 @@ def label_boundary(
         low = xp.where(kept, label, xp.full_like(label, info.max))
         high = xp.where(kept, label, xp.full_like(label, info.min))
     for axis in range(batch_axes, label.ndim):
-        low = _window(xp, xp.minimum, low, axis, width // 2)
-        high = _window(xp, xp.maximum, high, axis, width // 2)
+        low = _window(xp, xp.minimum, low, axis, reach)
+        high = _window(xp, xp.maximum, high, axis, reach)
     return low != high if kept is None else kept & (low != high)
 
 

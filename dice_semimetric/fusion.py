@@ -178,7 +178,7 @@ def uniform_average(
     # Some compilers divide by a constant as they multiply by its rounded inverse; a table is exact.
     shares = constant(xp, [k / number for k in range(number + 1)], out, raters)
     classes = class_numbers(num_classes)
-    parts = [look_up(xp, shares, count_raters(xp, raters, c)) for c in classes]
+    parts = [look_up(count_raters(xp, raters, c), shares) for c in classes]
     return join_classes(xp, parts, num_classes, axis)
 
 

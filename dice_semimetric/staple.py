@@ -107,7 +107,7 @@ def staple(
     )
     packed = xp.astype(packed, out, copy=False)
     soft = packed[:patterns]
-    soft = xp.reshape(soft, shape) if codes is None else look_up(xp, soft, codes)
+    soft = xp.reshape(soft, shape) if codes is None else look_up(codes, soft)
     if not return_performance:
         return soft
     return soft, packed[patterns : patterns + number], packed[patterns + number :]

@@ -13,7 +13,9 @@ import dask.array as da
 from dask.array.utils import meta_from_array
 
 from dice_semimetric._namespace import namespace
+from dice_semimetric._raters import look_up as look_up_of_chunk
 from dice_semimetric._typing import Activation, Array
+from dice_semimetric.boundary import window_differs as differs_in_chunk
 from dice_semimetric.overlap import overlap_sums as sums_of_chunk
 from dice_semimetric.thresholds import threshold_sums as counts_of_chunk
 
@@ -110,3 +112,37 @@ def _chunk(
     found = xp.stack(sums(pred, target, mask), axis=0)
     kept = tuple(1 if a in axis else n for a, n in enumerate(pred.shape))
     return xp.reshape(found, (*lead, *kept))
+
+
+def look_up(index: Chunked, table: Chunked) -> Chunked:
+    """Return the entries of a table at the indices, chunk by chunk: flattening would merge them."""
+    axes = tuple(range(index.ndim))
+    return da.blockwise(  # type: ignore[no-untyped-call]
+        look_up_of_chunk,
+        axes,
+        index,
+        axes,
+        table,
+        (index.ndim,),
+        concatenate=True,
+        meta=meta_from_array(index, index.ndim, table.dtype),  # type: ignore[no-untyped-call]
+    )
+
+
+def window_differs(
+    label: Chunked, *, reach: int, ignore_index: int | None, batch_axes: int
+) -> Chunked:
+    """Return where a window holds another label, from chunks with a halo of their neighbours."""
+    if reach == 0 or label.size == 0:
+        return NotImplemented
+    # A halo may not be wider than the array; no window needs more than all of it.
+    depth = {a: min(reach, n - 1) if a >= batch_axes else 0 for a, n in enumerate(label.shape)}
+    return da.map_overlap(  # type: ignore[no-untyped-call]
+        functools.partial(
+            differs_in_chunk, reach=reach, ignore_index=ignore_index, batch_axes=batch_axes
+        ),
+        label,
+        depth=depth,
+        boundary="none",
+        meta=meta_from_array(label, label.ndim, "bool"),  # type: ignore[no-untyped-call]
+    )
