@@ -18,6 +18,9 @@ from ._special import activate
 from ._typing import Activation, Array
 from .thresholds import cast_thresholds
 
+#: Elements that are summed in the dtype of the sums, by one call of BLAS.
+RUN = 4096
+
 __all__ = ["bin_sums", "overlap_sums", "threshold_sums"]
 
 
@@ -40,7 +43,7 @@ def overlap_sums(
     )
     for place, x, y in blocks:
         block = total[(slice(None), *place)]
-        block += np.stack(list(_pair_sums(x, y, scratch))).reshape(block.shape)
+        block += _pair_sums(x, y, scratch).reshape(block.shape)
     return tuple(total.astype(dtype))
 
 
@@ -138,25 +141,29 @@ def _pair_blocks(
             yield (*image, *place[len(image) :]), x, y
 
 
-def _pair_sums(x: Array, y: Array, scratch: "_Scratch") -> Iterator[Array]:
-    """Yield the four sums over the columns of two matrices."""
-    ones = scratch.ones(x.shape[1])
-    yield _dot(x, ones)
-    yield _dot(y, ones)
-    difference = np.subtract(x, y, out=scratch.empty("difference", x.shape))
-    yield _dot(np.abs(difference, out=difference), ones)
-    yield _dot(x, y)
+def _pair_sums(x: Array, y: Array, scratch: "_Scratch") -> Array:
+    """Return the four sums over the columns of two matrices, (4, rows), by BLAS.
 
-
-def _dot(a: Array, b: Array, run: int = 4096) -> Array:
-    """Return the dot products of rows, by BLAS over short runs whose sums are added in float64.
-
-    One run over a whole block would lose a digit: BLAS adds up each of its few lanes in turn.
+    BLAS adds up short runs, and their sums are added in float64. One run over a whole block would
+    lose a digit: each of its few lanes is added up in turn.
     """
-    whole = a.shape[-1] // run * run
-    head_a, head_b = (v[..., :whole].reshape(*v.shape[:-1], -1, run) for v in (a, b))
-    head = np.vecdot(head_a, head_b).sum(axis=-1, dtype=np.float64)
-    return head + np.vecdot(a[..., whole:], b[..., whole:])
+    runs, rest = divmod(x.shape[1], RUN)
+    difference = np.subtract(x, y, out=scratch.empty("difference", x.shape))
+    np.abs(difference, out=difference)
+    ones = scratch.ones(RUN)
+    parts = np.zeros((4, len(x), runs + 1))
+    for part, a, b in zip(parts, (x, y, difference, x), (ones, ones, ones, y), strict=True):
+        head, tail = _split(a, runs)
+        other, other_tail = (b, b[:rest]) if b is ones else _split(b, runs)
+        np.vecdot(head, other, out=part[:, :runs])
+        if rest:
+            np.vecdot(tail, other_tail, out=part[:, runs])
+    return parts.sum(axis=-1)
+
+
+def _split(x: Array, runs: int) -> tuple[Array, Array]:
+    """Cut rows into runs, (rows, runs, RUN), and the rest, (rows, rest)."""
+    return x[:, : runs * RUN].reshape(len(x), runs, RUN), x[:, runs * RUN :]
 
 
 def _count(flags: Array) -> Array:
