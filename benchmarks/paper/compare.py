@@ -128,6 +128,12 @@ def machine() -> str:
     return f"{platform.system()}, {name}, {os.cpu_count()} CPUs"
 
 
+def command(arguments: list[str]) -> str:
+    """Return the command line without the folders of the machine that it ran on."""
+    names = [Path(a).name if "/" in a else a for a in arguments]
+    return " ".join(["python -m benchmarks.paper.compare", *names])
+
+
 def main(arguments: list[str] | None = None) -> None:
     """Run the command line."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.paper.compare", description=__doc__)
@@ -147,6 +153,7 @@ def main(arguments: list[str] | None = None) -> None:
         report = compare(from_options(options), options)
     except (UsageError, ValueError, OSError, FloatingPointError) as error:
         sys.exit(f"error: {error}")
+    report["command"] = command(sys.argv[1:] if arguments is None else arguments)
     text = markdown(report)
     if options.report is not None:
         write_text(options.report.with_suffix(".json"), json.dumps(report, indent=2) + "\n")

@@ -44,6 +44,8 @@ def markdown(report: dict[str, Any]) -> str:
         f"Settings: {settings}; {report['parameters']:,} parameters, "
         f"{report['cases']['train']} training cases. {versions}. {report['machine']}.",
         "",
+        f"    {report['command']}",
+        "",
     ]
     return "\n".join(lines)
 
