@@ -3,6 +3,7 @@
 import math
 import sys
 from collections.abc import Iterable
+from numbers import Real
 from typing import Any
 
 import array_api_compat as compat
@@ -142,7 +143,7 @@ def normalize_axis(axis: Axis, ndim: int) -> tuple[int, ...]:
     """Return the axes as a sorted tuple of non-negative numbers; None means all of them."""
     if axis is None:
         return tuple(range(ndim))
-    axes = (axis,) if isinstance(axis, int) else tuple(axis)
+    axes = tuple(axis) if isinstance(axis, tuple | list) else (axis,)
     for a in axes:
         if not isinstance(a, int) or not -ndim <= a < ndim:
             raise ValueError(f"axis must be integers from {-ndim} to {ndim - 1}, got {axis}")
@@ -150,6 +151,13 @@ def normalize_axis(axis: Axis, ndim: int) -> tuple[int, ...]:
     if len(set(result)) != len(result):
         raise ValueError(f"axis must not name an axis twice, got {axis}")
     return result
+
+
+def require_given(**arrays: Array | None) -> None:
+    """Raise TypeError for an array that is None."""
+    for name, array in arrays.items():
+        if array is None:
+            raise TypeError(f"{name} must be an array, got None")
 
 
 def require_floating(xp: Namespace, **arrays: Array) -> None:
@@ -170,6 +178,14 @@ def require_mask(xp: Namespace, mask: Array | None, shape: tuple[int, ...]) -> N
     )
     if not fits:
         raise ValueError(f"mask must broadcast to shape {tuple(shape)}, got {tuple(mask.shape)}")
+
+
+def require_number(name: str, value: object) -> None:
+    """Raise TypeError unless the value is a number now: one that is traced or lazy is not."""
+    if not isinstance(value, Real):
+        raise TypeError(
+            f"{name} must be a Python number that is known while tracing, got {_type_name(value)}"
+        )
 
 
 def require_choice(name: str, value: object, choices: Iterable[object]) -> None:

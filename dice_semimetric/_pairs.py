@@ -9,6 +9,7 @@ from ._namespace import (
     namespace,
     require_choice,
     require_floating,
+    require_given,
     require_mask,
 )
 from ._special import activate, widen
@@ -17,6 +18,7 @@ from ._typing import Activation, Array, DType, Namespace
 
 def require_pair(pred: Array, target: Array, mask: Array | None) -> Namespace:
     """Return the namespace of two arrays of one shape, or raise TypeError or ValueError."""
+    require_given(pred=pred, target=target)
     xp = namespace(pred=pred, target=target, mask=mask)
     if tuple(pred.shape) != tuple(target.shape):
         raise ValueError(
@@ -44,6 +46,7 @@ def require_region(
 
     Raises TypeError or ValueError for what `dice_semimetric.region_overlap` does not take.
     """
+    require_given(pred=pred, target=target)
     xp = namespace(pred=pred, target=target, mask=mask)
     require_choice("activation", activation, (None, "softmax", "sigmoid"))
     require_floating(xp, pred=pred)

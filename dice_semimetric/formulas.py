@@ -18,7 +18,7 @@ there. Written this way a loss at x = y is exactly 0 in floating point.
 from collections.abc import Callable
 from typing import NamedTuple
 
-from ._namespace import namespace, require_choice
+from ._namespace import namespace, require_choice, require_number
 from ._special import divide, positive_part, power
 from ._typing import Array, Smooth
 from .overlap import Overlap
@@ -147,6 +147,9 @@ def _check_options(
     require_choice("form", form, FORMS)
     require_choice("focal_exponent", focal_exponent, ("paper", "code"))
     pair = smooth if isinstance(smooth, tuple) else (smooth, smooth)
+    given = {"alpha": alpha, "beta": beta, "gamma": gamma}
+    for name, value in (*given.items(), *(("smooth", term) for term in pair)):
+        require_number(name, value)
     named = {"alpha": alpha, "beta": beta, "smooth": min(pair)}
     for name, value in named.items():
         if not value >= 0:

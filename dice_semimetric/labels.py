@@ -10,6 +10,7 @@ from ._namespace import (
     is_integer,
     namespace,
     normalize_axis,
+    require_number,
 )
 from ._special import widen
 from ._typing import Array, DType, Namespace
@@ -172,6 +173,7 @@ def _require_soft(
 
 
 def require_fraction(name: str, value: float) -> None:
+    require_number(name, value)
     if not 0 <= value <= 1:
         raise ValueError(f"{name} must lie in [0, 1], got {value}")
 

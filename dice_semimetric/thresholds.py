@@ -15,6 +15,7 @@ from ._namespace import (
     is_floating,
     namespace,
     normalize_axis,
+    require_number,
     sum_dtype,
 )
 from ._pairs import probabilities, require_pair, require_region
@@ -287,7 +288,10 @@ def region_threshold_counts(
 
 def require_thresholds(thresholds: Sequence[float] | None) -> tuple[float, ...]:
     """Return the thresholds as a tuple, or raise ValueError for one outside (0, 1]."""
-    levels = THRESHOLDS if thresholds is None else tuple(float(t) for t in thresholds)
+    levels = THRESHOLDS if thresholds is None else tuple(thresholds)
+    for t in levels:
+        require_number("thresholds", t)
+    levels = tuple(float(t) for t in levels)
     if not levels or not all(0 < t <= 1 for t in levels):
         raise ValueError(f"thresholds must be numbers above 0 and at most 1, got {thresholds}")
     return levels
