@@ -45,9 +45,9 @@ _CALIBRATE = f"""examples:
   dice-semimetric calibrate --fit-pred val-pred --fit-ref study/Validation \\
       --pred test-pred --out calibrated --method temperature
 
-The fit takes pixels with probabilities above {FLOOR:g}, and only those are changed. It is to the
-raters' mean, so that of 100 pixels at 0.3 the raters mark 30 on average; --target majority fits to
-the strict majority instead. Fit to cases that the network was not trained on.
+The kernel is fitted to pixels above {FLOOR["kernel"]:g} and changes only those, the temperature to
+all. Both are fitted to the raters' mean, so that of 100 pixels at 0.3 the raters mark 30 on
+average; --target majority fits to the strict majority. Fit to cases unknown to the network.
 
 {_LAYOUT}
 

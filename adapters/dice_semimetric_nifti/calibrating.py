@@ -7,14 +7,14 @@ from typing import Any, Literal
 
 from .atomic import prepare_folder, require_apart
 from .calibrating_report import Scored, write_report
-from .calibrators import MOST_PIXELS, MapCalibrator, Method, Sample, case_generator, draw
+from .calibrators import FLOOR, MOST_PIXELS, MapCalibrator, Method, Sample, case_generator, draw
 from .cases import HERE, each_case, report
 from .cluster import Workers
 from .faults import CaseError, Fault, UsageError
 from .layout import CaseFiles, Raters, find_cases
 from .pairing import Pair, pair_up
 from .reading import read_pair, read_prediction
-from .scoring import Options, score_case
+from .scoring import Options, in_doubt, score_case
 from .volumes import write_volume
 
 Target = Literal["mean", "majority"]
@@ -178,7 +178,7 @@ def _fit(
     """Return one calibrator a task: tasks are different structures."""
     drawn: list[tuple[str, Sample]] = []
     faults = each_case(
-        partial(_draw, fitting=fitting, options=options),
+        partial(_draw, fitting=fitting, options=options, count=len(pairs)),
         pairs,
         results=drawn,
         action="fit",
@@ -201,12 +201,15 @@ def _fit(
     return calibrators, faults
 
 
-def _draw(pair: Pair, *, fitting: Fitting, options: Options) -> tuple[str, Sample]:
+def _draw(pair: Pair, *, fitting: Fitting, options: Options, count: int) -> tuple[str, Sample]:
     prob, soft, hard, _ = read_pair(pair, label=options.label, tolerance=options.tolerance)
     size = fitting.keys if fitting.method == "kernel" else MOST_PIXELS
+    of_one = max(fitting.keys, 4 * size // count)  # bounds the memory that all samples take
     target = soft if fitting.target == "mean" else hard
     rng = case_generator(fitting.seed, pair.case, pair.task)
-    return pair.task, draw(prob, target, size=size, rng=rng)
+    return pair.task, draw(
+        prob, target, above=FLOOR[fitting.method], size=size, rng=rng, of_one=of_one
+    )
 
 
 def _among(pair: Pair, faults: list[Fault]) -> bool:
@@ -248,5 +251,6 @@ def _score(
         write_volume(path, new, volume)
     names: dict[str, Any] = {"case": pair.case, "task": pair.task, "options": options}
     names["raters"] = max(1, len(pair.reference.masks))
+    names["doubt"] = in_doubt(prob, soft)  # the same pixels before and after
     before, after = (score_case(p, soft, hard, **names) for p in (prob, new))
     return Scored(before, after)

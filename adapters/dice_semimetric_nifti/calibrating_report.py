@@ -24,6 +24,10 @@ _SETS = {
     "fit": "the cases that were fitted to: scored in sample, and so too well",
     "pred": "the cases that were calibrated",
 }
+_PIXELS = (
+    "both times over the pixels that were in doubt before; of the calibrated maps alone, evaluate "
+    "may count other pixels"
+)
 
 
 @dataclass(frozen=True)
@@ -51,7 +55,7 @@ def write_report(
     """Write the tables and pictures, and return the summary."""
     parts = {"fit": fit} | ({"pred": pred} if pred is not None else {})
     summary: dict[str, Any] = {
-        "fitting": asdict(fitting) | {"floor": FLOOR},
+        "fitting": asdict(fitting) | {"floor": FLOOR[fitting.method]},
         "tasks": parameters,
         "written": written,
     }
@@ -68,6 +72,7 @@ def write_report(
         if scored:
             save(plot_change(scored), out / f"reliability-{name}.png")
         summary |= {key: before[key] for key in ("aggregation", "options")}
+        summary["ece_soft"] = _PIXELS
     summary |= {"faults": [asdict(f) for f in faults], "version": __version__}
     write_text(out / "calibration.csv", _case_table(parts))
     write_json(out / "calibration.json", summary)

@@ -1,7 +1,9 @@
 """Calibrators of foreground maps: what is drawn of held-out cases, the fit, and a map made anew.
 
-Only pixels above `FLOOR` are drawn and changed. The choice looks at the prediction alone, so it
-leaves E[y | p] what it is, and the background, far below it, could not be estimated from a sample.
+The kernel is fitted to pixels above a floor, and changes only those: the choice looks at the
+prediction alone, so it leaves E[y | p] what it is, and a few keys in the background could not tell
+how rare its marks are. The temperature is fitted to all pixels and changes them all: one number
+cannot suit a part of them without being wrong for it, since what it suits is their likelihood.
 """
 
 import zlib
@@ -16,10 +18,10 @@ from dice_semimetric import KernelCalibrator, TemperatureScaling, value_checks
 Method = Literal["kernel", "temperature"]
 METHODS: tuple[Method, ...] = ("kernel", "temperature")
 
-#: Probabilities up to here stay as they are.
-FLOOR = 0.01
-#: A temperature is one number: more pixels do not change it.
-MOST_PIXELS = 100_000
+#: Probabilities up to here stay as they are; 0 itself always does.
+FLOOR: dict[Method, float] = {"kernel": 0.01, "temperature": 0.0}
+#: A temperature is one number: more pixels hardly change it.
+MOST_PIXELS = 1_000_000
 #: float32 has 1.0 for every probability nearer to 1.
 _TOP = 1 - 2.0**-24
 
@@ -61,19 +63,28 @@ class Sample:
 
 
 def draw(
-    prob: NDArray[Any], target: NDArray[Any], *, size: int, rng: np.random.Generator
+    prob: NDArray[Any],
+    target: NDArray[Any],
+    *,
+    above: float,
+    size: int,
+    rng: np.random.Generator,
+    of_one: int | None = None,
 ) -> Sample:
-    """Return a sample of the pixels of a case with probabilities above the floor."""
-    doubtful = np.flatnonzero(prob.ravel() > FLOOR)
-    rank = rng.random(doubtful.size)
-    kept = np.argsort(rank, kind="stable")[:size]
-    chosen = doubtful[kept]
+    """Return a sample of the pixels of a case with probabilities above the floor.
+
+    ``of_one`` limits what is kept of this case alone, well above its share of ``size``.
+    """
+    open_ = np.flatnonzero(prob.ravel() > above)
+    rank = rng.random(open_.size)
+    kept = np.argsort(rank, kind="stable")[: min(size, of_one or size)]
+    chosen = open_[kept]
     return Sample(
         rank[kept],
         prob.ravel()[chosen],
         target.ravel()[chosen].astype(np.float32),
         size,
-        doubtful.size,
+        open_.size,
     )
 
 
@@ -102,7 +113,7 @@ class MapCalibrator:
     >>> import numpy as np
     >>> from dice_semimetric_nifti.calibrators import MapCalibrator, draw
     >>> prob, target = np.full(10, 0.9), np.array([1.0] * 6 + [0.0] * 4)
-    >>> sample = draw(prob, target, size=10, rng=np.random.default_rng(0))
+    >>> sample = draw(prob, target, above=0.01, size=10, rng=np.random.default_rng(0))
     >>> calibrator = MapCalibrator("kernel", bandwidth=0.01).fit(sample)
     >>> calibrator.predict(np.array([0.9, 0.001], np.float32)).round(3)
     array([0.6  , 0.001], dtype=float32)
@@ -130,13 +141,13 @@ class MapCalibrator:
     def predict(self, prob: NDArray[Any]) -> NDArray[np.float32]:
         """Return the map with every probability above the floor made anew, in float32."""
         new = prob.astype(np.float32)
-        doubtful = new > FLOOR
-        given = new[doubtful][:, None]
+        changed = new > FLOOR[self.method]
+        given = new[changed][:, None]
         with value_checks("never"):  # the reader has checked the map
             made = self._fitted.predict_proba(
                 _logit(given) if self.method == "temperature" else given
             )
-        new[doubtful] = np.clip(made[:, 0], 0, 1)
+        new[changed] = np.clip(made[:, 0], 0, 1)
         return new
 
 

@@ -140,6 +140,7 @@ def score_case(
     task: str = "",
     raters: int = 1,
     options: Options | None = None,
+    doubt: NDArray[np.bool_] | None = None,
 ) -> CaseScore:
     """Score a prediction against a soft and a hard reference.
 
@@ -157,6 +158,8 @@ def score_case(
         How many stand behind the reference.
     options : Options, optional
         Thresholds, bins and the score of nothing.
+    doubt : NDArray, optional
+        The pixels of ``ece_soft``; by default those of `in_doubt`.
 
     Returns
     -------
@@ -183,7 +186,7 @@ def score_case(
     # One image of one class: the background is what the foreground leaves.
     image, label = pred[None, None], hard[None].astype(np.uint8)
     bins = calibration_bins(image, label, n_bins=options.n_bins, kind="top_label")
-    unsure = (pred > _CERTAIN) | (soft > 0)
+    unsure = in_doubt(pred, soft) if doubt is None else doubt
     soft_bins = calibration_bins(pred, soft, n_bins=options.n_bins, kind="binary", mask=unsure)
     return CaseScore(
         case=case,
@@ -201,6 +204,11 @@ def score_case(
         bins=_widened(bins),
         soft_bins=_widened(soft_bins),
     )
+
+
+def in_doubt(pred: NDArray[Any], soft: NDArray[Any]) -> NDArray[np.bool_]:
+    """Return the pixels that are more than plain background."""
+    return np.asarray((pred > _CERTAIN) | (soft > 0))
 
 
 def _widened(bins: CalibrationBins) -> CalibrationBins:
