@@ -8,9 +8,9 @@ from torch import Tensor
 
 from dice_semimetric._blocks import Place, block_slices
 
-#: Elements in a block. On a host its three or four buffers, 1 MiB each in float32, fit the L2
-#: caches of two cores; an accelerator wants larger blocks, since each operation costs a launch.
-HOST_BLOCK = 1 << 18
+#: Elements in a block. On a host its four buffers, 512 KiB each in float32, fit the L2 cache of
+#: a core; an accelerator wants larger blocks, since each operation costs a launch.
+HOST_BLOCK = 1 << 17
 DEVICE_BLOCK = 1 << 22
 
 

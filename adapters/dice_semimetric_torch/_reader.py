@@ -66,7 +66,8 @@ class Reader:
             label = self.scratch.copy("label", target)
             out = self.scratch.empty("target", x.shape)
             return x, torch.eq(label, self._numbers, out=out), keep
-        if target.dtype != self.options.dtype or keep is not None:
+        scattered = self.options.checked and not target.is_contiguous()  # aminmax would copy it
+        if target.dtype != self.options.dtype or keep is not None or scattered:
             target = self.scratch.copy("target", target)
         return x, target, keep
 

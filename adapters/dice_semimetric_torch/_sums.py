@@ -79,6 +79,7 @@ def backward(
     needs: tuple[bool, bool],
 ) -> tuple[Tensor | None, Tensor | None]:
     """Return the gradients of pred and target from that of the sums; None where not needed."""
+    options = options._replace(checked=False)  # the forward pass has checked
     reader = Reader(pred, target, mask, options)
     blocks = reader.blocks
     results = [
@@ -176,7 +177,8 @@ class _Result:
         out = reader.blocks.matrix(self._view, place)
         block = reader.blocks.block(self._view, place)
         direct = out.dtype == x.dtype and out.data_ptr() == block.data_ptr()
-        work = reader.scratch.empty("work", x.shape)
+        # one-hot labels have had their use: their memory serves once more
+        work = reader.scratch.empty("target" if reader.labels else "work", x.shape)
         if not direct:
             out = reader.scratch.empty("slope", x.shape)
         if reader.options.activation == "sigmoid":
