@@ -343,17 +343,17 @@ def test_former_results_stay_if_new_ones_cannot_be_written(tmp_path: Path, monke
 
 
 def test_stopped_by_the_user(tmp_path: Path, monkeypatch, capsys) -> None:
-    from dice_semimetric_nifti import evaluating
+    from dice_semimetric_nifti import devices
 
     ref, pred = study(tmp_path)
-    score = evaluating.score_pair
+    score = devices.score_files
 
     def stop(pair: Any, options: Any) -> Any:
         if pair.case == "case03":
             raise KeyboardInterrupt
         return score(pair, options)
 
-    monkeypatch.setattr(evaluating, "score_pair", stop)
+    monkeypatch.setattr(devices, "score_files", stop)
     assert evaluate(pred, ref, tmp_path / "out") == 1
     assert "stopped by the user after 2 of 3 cases" in capsys.readouterr().err
     assert [r["case"] for r in results(tmp_path / "out")[0]] == ["case01", "case02"]

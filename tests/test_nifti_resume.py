@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from dice_semimetric_nifti import evaluating, fusing
+from dice_semimetric_nifti import devices, fusing
 from dice_semimetric_nifti.cli import main
 from dice_semimetric_nifti.layout import CaseFiles
 from dice_semimetric_nifti.records import Done, Input, Records
@@ -50,7 +50,7 @@ def run(kind: str, root: Path, out: Path, *options: str) -> int:
     return main(["evaluate", *files, "--out", str(out), *options])
 
 
-WORK = {"fuse": (fusing, "_fuse_case"), "evaluate": (evaluating, "score_pair")}
+WORK = {"fuse": (fusing, "_fuse_case"), "evaluate": (devices, "score_files")}
 
 
 @pytest.mark.parametrize("kind", ["fuse", "evaluate"])
@@ -79,7 +79,7 @@ def test_a_stopped_run_goes_on(tmp_path: Path, monkeypatch, kind: str, capsys) -
 def test_what_has_changed_is_done_again(tmp_path: Path, monkeypatch) -> None:
     ref, pred = study(tmp_path)
     out = tmp_path / "out"
-    called = count_calls(monkeypatch, evaluating, "score_pair")
+    called = count_calls(monkeypatch, devices, "score_files")
 
     def again(*options: str) -> list[str]:
         called.clear()

@@ -8,8 +8,9 @@ from dice_semimetric import __version__
 
 from .calibrators import FLOOR
 from .calibrators import METHODS as CALIBRATORS
+from .devices import DEVICES
 from .fusing import METHODS
-from .running import add_habits, add_running
+from .running import add_habits, add_running, add_structures
 from .scoring import Options
 
 _DESCRIPTION = "Fuse the masks of several raters and score probability maps, for NIfTI files."
@@ -32,6 +33,9 @@ _FUSE = f"""examples:
 _EVALUATE = f"""examples:
   dice-semimetric evaluate --pred predictions --ref study/Testing --out scores
   dice-semimetric evaluate --pred labels --ref labelsTr --out liver --label 5
+  dice-semimetric evaluate --pred maps --ref labelsTr --out organs --regions organs.toml --jobs 4
+  dice-semimetric evaluate --pred maps --pred-pattern "{{case}}/{{class}}.nii.gz" --ref labelsTr \\
+      --out organs --regions organs.toml --resume --json - | jq .overall.dice
 
 Several raters give BDice against their mean, and Dice, Jaccard and ECE against their strict
 majority. A single reference, hard or soft, is its own mean, and above 0.5 its own majority.
@@ -108,6 +112,7 @@ def _add_fuse(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--method", required=True, choices=METHODS)
     parser.add_argument("--seed", type=_at_least(0), default=0, help="for random (default: 0)")
     _add_common(parser)
+    _add_label(parser)
     add_running(parser)
     add_habits(parser)
 
@@ -142,8 +147,15 @@ def _add_evaluate(parser: argparse.ArgumentParser) -> None:
         metavar="FILE",
         help="write the summary there too; - is stdout, which then has nothing else",
     )
+    parser.add_argument(
+        "--device",
+        choices=DEVICES,
+        default="cpu",
+        help="where scores are computed; cuda needs CuPy and a GPU (default: cpu)",
+    )
     parser.add_argument("--no-pictures", action="store_true", help="write the tables only")
     _add_common(parser)
+    add_structures(parser)
     add_running(parser)
     add_habits(parser)
 
@@ -173,6 +185,7 @@ def _add_calibrate(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--seed", type=_at_least(0), default=0, help="draws keys (default: 0)")
     parser.add_argument("--bins", type=_at_least(1), default=10, metavar="N", help="default: 10")
     _add_common(parser)
+    _add_label(parser)
     add_running(parser)
 
 
@@ -186,17 +199,20 @@ def _add_common(parser: argparse.ArgumentParser) -> None:
         help="all: a case is faulty that lacks a rater of its task (default)",
     )
     parser.add_argument(
-        "--label",
-        type=int,
-        metavar="N",
-        help="value of the foreground (default: masks hold 0 and 1 only)",
-    )
-    parser.add_argument(
         "--affine-tolerance",
         type=_tolerance,
         default=1e-3,
         metavar="MM",
         help="largest difference of affines in a case; inf: any (default: 0.001)",
+    )
+
+
+def _add_label(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--label",
+        type=int,
+        metavar="N",
+        help="value of the foreground (default: masks hold 0 and 1 only)",
     )
 
 

@@ -13,6 +13,7 @@ from .faults import CaseError, Failure, Fault, attempt
 from .layout import CaseFiles
 from .logs import is_quiet, log
 from .volumes import (
+    Geometry,
     Volume,
     read_geometry,
     read_volume,
@@ -142,11 +143,16 @@ def to_mask(data: NDArray[np.generic], name: str, label: int | None) -> NDArray[
 
 def require_fits_image(files: CaseFiles, volume: Volume, tolerance: float) -> None:
     """Raise CaseError if the image of the case lies elsewhere; it may have an axis of channels."""
+    require_fits_geometry(files, volume.geometry, tolerance)
+
+
+def require_fits_geometry(files: CaseFiles, geometry: Geometry, tolerance: float) -> None:
+    """Raise CaseError if the image of the case does not lie where the masks lie."""
     if files.image is None:
         return
     image = read_geometry(files.image)
-    shape, names = volume.geometry.shape, f"{files.image.name} and the masks"
+    shape, names = geometry.shape, f"{files.image.name} and the masks"
     without_one = [image.shape[:a] + image.shape[a + 1 :] for a in range(len(image.shape))]
     if shape not in without_one:
-        require_same_geometry(image, volume.geometry, names, tolerance)
-    require_same_affine(image, volume.geometry, names, tolerance)
+        require_same_geometry(image, geometry, names, tolerance)
+    require_same_affine(image, geometry, names, tolerance)

@@ -4,17 +4,19 @@ import argparse
 import sys
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 from .arguments import make_parser
 from .calibrating import Fitting, calibrate
 from .calibrating_report import change_table
 from .demo import demo
-from .evaluating import evaluate
+from .evaluating import Sides, evaluate
 from .faults import UsageError
 from .fusing import fuse
 from .listing import list_cases, list_pairs
 from .logs import say
 from .phantoms import write_phantoms
+from .regions import read_regions
 from .running import workers_of
 from .scoring import Options
 from .summary import json_text, score_table, write_json
@@ -54,7 +56,12 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def _fuse(args: argparse.Namespace) -> int:
     if args.dry_run:
-        text, faults = list_cases(args.folder, pattern=args.pattern, raters=args.raters)
+        text, faults = list_cases(
+            args.folder,
+            pattern=args.pattern,
+            raters=args.raters,
+            follow_links=args.follow_links,
+        )
         print(text)
         return 1 if faults else 0
     count, faults = fuse(
@@ -66,6 +73,7 @@ def _fuse(args: argparse.Namespace) -> int:
         raters=args.raters,
         label=args.label,
         tolerance=args.affine_tolerance,
+        follow_links=args.follow_links,
         workers=workers_of(args),
         resume=args.resume,
     )
@@ -75,14 +83,16 @@ def _fuse(args: argparse.Namespace) -> int:
 
 
 def _evaluate(args: argparse.Namespace) -> int:
+    sides: dict[str, Any] = {
+        "pattern": args.pattern,
+        "pred_pattern": args.pred_pattern,
+        "raters": args.raters,
+        "mask": args.mask,
+        "mask_pattern": args.mask_pattern,
+        "follow_links": args.follow_links,
+    }
     if args.dry_run:
-        text, faults = list_pairs(
-            args.pred,
-            args.ref,
-            pattern=args.pattern,
-            pred_pattern=args.pred_pattern,
-            raters=args.raters,
-        )
+        text, faults = list_pairs(Sides(args.pred, args.ref, **sides))
         print(text)
         return 1 if faults else 0
     options = Options(
@@ -91,18 +101,21 @@ def _evaluate(args: argparse.Namespace) -> int:
         empty="skip" if args.empty == "skip" else float(args.empty),
         label=args.label,
         tolerance=args.affine_tolerance,
+        regions=read_regions(args.regions) if args.regions else None,
+        ignore=tuple(args.ignore),
+        reorient=args.allow_reorient,
+        slab=args.slab,
     )
     summary = evaluate(
         args.pred,
         args.ref,
         args.out,
         options=options,
-        pattern=args.pattern,
-        pred_pattern=args.pred_pattern,
-        raters=args.raters,
         pictures=not args.no_pictures,
         workers=workers_of(args),
         resume=args.resume,
+        device=args.device,
+        **sides,
     )
     if args.json == "-":
         print(json_text(summary), end="")

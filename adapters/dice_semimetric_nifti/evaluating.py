@@ -1,8 +1,7 @@
 """Score a folder of predictions against a folder of references."""
 
 from collections.abc import Sequence
-from dataclasses import asdict
-from functools import partial
+from dataclasses import asdict, dataclass
 from operator import attrgetter
 from pathlib import Path
 from typing import Any
@@ -10,14 +9,66 @@ from typing import Any
 from .atomic import prepare_folder, write_text
 from .cases import HERE, report
 from .cluster import Workers
+from .devices import scorer
 from .faults import Fault
 from .layout import Raters, find_cases
-from .pairing import Pair, pair_up
+from .pairing import Pair, add_masks, pair_up
 from .records import Records
 from .score_json import from_json, to_json
-from .scoring import CaseScore, Options, score_pair
+from .scoring import CaseScore, Options
 from .studies import Recorded, each_recorded, write_run
 from .summary import case_table, jsonable, summarize, write_json
+
+
+@dataclass(frozen=True)
+class Sides:
+    """Where a study lies.
+
+    Attributes
+    ----------
+    pred, ref : Path
+        The folders of predictions and references; see `find_cases`.
+    pattern, pred_pattern : str, optional
+        Of the references and of the predictions.
+    raters : {"all", "any"}
+        Whether a case that lacks a rater is faulty.
+    mask, mask_pattern : Path and str, optional
+        The folder of maps that are nonzero where voxels count, one a case or one a task of a case.
+    follow_links : bool
+        Whether to read what symbolic links lead to; see `find_cases`.
+    """
+
+    pred: Path
+    ref: Path
+    pattern: str | None = None
+    pred_pattern: str | None = None
+    raters: Raters = "all"
+    mask: Path | None = None
+    mask_pattern: str | None = None
+    follow_links: bool = False
+
+    def pairs(self) -> tuple[list[Pair], list[Fault]]:
+        """Return the pairs, with absolute names, and what is alone."""
+        # Workers may have another current folder.
+        links = self.follow_links
+        references = find_cases(
+            self.ref.absolute(), pattern=self.pattern, raters=self.raters, follow_links=links
+        )
+        predictions = find_cases(
+            self.pred.absolute(), pattern=self.pred_pattern, raters="any", follow_links=links
+        )
+        pairs, faults = pair_up(references, predictions)
+        if self.mask is not None:
+            masks = find_cases(
+                self.mask.absolute(), pattern=self.mask_pattern, raters="any", follow_links=links
+            )
+            pairs, alone = add_masks(pairs, masks)
+            faults += alone
+        return pairs, faults
+
+    def settings(self) -> dict[str, Any]:
+        """Return what can be written down."""
+        return {k: str(v.absolute()) if isinstance(v, Path) else v for k, v in asdict(self).items()}
 
 
 def evaluate(
@@ -29,9 +80,13 @@ def evaluate(
     pattern: str | None = None,
     pred_pattern: str | None = None,
     raters: Raters = "all",
+    mask: Path | None = None,
+    mask_pattern: str | None = None,
+    follow_links: bool = False,
     pictures: bool = True,
     workers: Workers = HERE,
     resume: bool = False,
+    device: str = "cpu",
 ) -> dict[str, Any]:
     """Score every case and write ``cases.csv``, ``summary.json`` and two pictures.
 
@@ -50,12 +105,18 @@ def evaluate(
         Of the references and of the predictions.
     raters : {"all", "any"}, optional
         Whether a case that lacks a rater is faulty.
+    mask, mask_pattern : Path and str, optional
+        The folder of maps that are nonzero where voxels count, one a case or one a task of a case.
+    follow_links : bool, optional
+        Whether to read what symbolic links lead to; see `find_cases`.
     pictures : bool, optional
         Whether to draw ``bdice.png`` and ``reliability.png``.
     workers : Workers, optional
         Who does the work.
     resume : bool, optional
         Whether the scores stay that an earlier run made of the same files with the same options.
+    device : {"cpu", "cuda"}, optional
+        Where the scores are computed; "cuda" needs CuPy and a GPU, and this process alone.
 
     Returns
     -------
@@ -68,40 +129,38 @@ def evaluate(
         If a folder cannot be read or written.
     """
     options = options or Options()
-    pred, ref = pred.absolute(), ref.absolute()  # workers may have another current folder
-    references = find_cases(ref, pattern=pattern, raters=raters)
-    predictions = find_cases(pred, pattern=pred_pattern, raters="any")
+    sides = Sides(pred, ref, pattern, pred_pattern, raters, mask, mask_pattern, follow_links)
+    pairs, faults = sides.pairs()
     prepare_folder(out)
-    pairs, faults = pair_up(references, predictions)
     report(faults)
     settings = {"evaluate": jsonable(asdict(options))}
-    done = each_recorded(
-        Recorded(
-            work=partial(score_pair, options=options),
-            files=attrgetter("paths"),
-            encode=to_json,
-            decode=_decode,
-        ),
-        pairs,
-        records=Records(out, settings),
-        faults=faults,
-        action="evaluate",
-        workers=workers,
-        resume=resume,
-    )
-    summary = _write(out, [d.value for _, d in done], faults, options, pictures)
+    with scorer(pairs, options, device=device, workers=workers) as work:
+        done = each_recorded(
+            Recorded(
+                work=work,
+                files=attrgetter("paths"),
+                encode=to_json,
+                decode=_decode,
+            ),
+            pairs,
+            records=Records(out, settings),
+            faults=faults,
+            action="evaluate",
+            workers=workers,
+            resume=resume,
+        )
+        scores = [score for _, d in done for score in d.value]
+    summary = _write(out, scores, faults, options, pictures)
     if done:
-        where: dict[str, Any] = {"pred": str(pred), "ref": str(ref), "raters": raters}
-        where |= {"pattern": pattern, "pred_pattern": pred_pattern}
-        write_run(out, "evaluate", where | settings["evaluate"], done)
+        write_run(out, "evaluate", sides.settings() | settings["evaluate"], done)
     return summary
 
 
-def _decode(_: Pair, found: Any) -> CaseScore:
-    score = from_json(found)
-    if not isinstance(score, CaseScore):
-        raise ValueError(f"a score was expected, got {type(score).__name__}")
-    return score
+def _decode(_: Pair, found: Any) -> tuple[CaseScore, ...]:
+    scores = from_json(found)
+    if not isinstance(scores, tuple) or not all(isinstance(s, CaseScore) for s in scores):
+        raise ValueError("scores were expected")
+    return scores
 
 
 def _write(

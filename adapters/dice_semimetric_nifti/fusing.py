@@ -108,6 +108,7 @@ def fuse(
     raters: Raters = "all",
     label: int | None = None,
     tolerance: float = 1e-3,
+    follow_links: bool = False,
     workers: Workers = HERE,
     resume: bool = False,
 ) -> tuple[int, list[Fault]]:
@@ -133,6 +134,8 @@ def fuse(
         The value that is the foreground; None for masks of 0 and 1.
     tolerance : float, optional
         The largest difference of two affines, in millimetres.
+    follow_links : bool, optional
+        Whether to read what symbolic links lead to; see `find_cases`.
     workers : Workers, optional
         Who does the work.
     resume : bool, optional
@@ -150,7 +153,7 @@ def fuse(
     """
     require_apart(out, folder)
     folder, out = folder.absolute(), out.absolute()  # workers may have another current folder
-    cases = find_cases(folder, pattern=pattern, raters=raters)
+    cases = find_cases(folder, pattern=pattern, raters=raters, follow_links=follow_links)
     prepare_folder(out)
     options: dict[str, Any] = {"method": method, "seed": seed, "label": label}
     options |= {"tolerance": tolerance}

@@ -75,7 +75,7 @@ class CaseFiles:
 
 
 def find_cases(
-    root: Path, *, pattern: str | None = None, raters: Raters = "all"
+    root: Path, *, pattern: str | None = None, raters: Raters = "all", follow_links: bool = False
 ) -> list[CaseFiles]:
     """Return the cases below a folder, sorted by name.
 
@@ -85,10 +85,14 @@ def find_cases(
         The folder.
     pattern : str, optional
         The relative path of a file with the fields ``{case}``, ``{task}`` and ``{rater}``, of which
-        only the first is needed; ``*`` and ``**`` stand for anything within and across folders. By
+        only the first is needed; ``{class}`` in place of ``{rater}`` is for predictions that have a
+        file for each class; ``*`` and ``**`` stand for anything within and across folders. By
         default QUBIQ's layout or flat folders are recognised.
     raters : {"all", "any"}, optional
         "all" makes a case faulty that lacks a rater whom another case of the task has.
+    follow_links : bool, optional
+        Whether to read what symbolic links to folders, and to files elsewhere, lead to; otherwise
+        they are faults.
 
     Returns
     -------
@@ -103,7 +107,7 @@ def find_cases(
     if not root.is_dir():
         raise UsageError(f"{root} is not a folder")
     unreadable: list[OSError] = []
-    names = sorted(_nifti_files(root, unreadable))
+    names = sorted(_nifti_files(root, unreadable, follow_links))
     if pattern is not None:
         cases = _group(root, names, (compile_pattern(pattern),), (), ())
     else:
@@ -112,6 +116,8 @@ def find_cases(
             cases = _group(root, names, (), _compile(_BARE), _compile(_IMAGE))
     if raters == "all":
         cases = _require_raters(cases)
+    if not follow_links:
+        cases = [_require_inside(root, c) for c in cases]
     cases += [
         CaseFiles(str(e.filename), "", fault=f"cannot be read: {e.strerror}") for e in unreadable
     ]
@@ -130,6 +136,7 @@ def compile_pattern(pattern: str) -> re.Pattern[str]:
         If the pattern has no ``{case}`` or an unknown field.
     """
     inside = {"case": ".+", "task": "[^/]+?", "rater": "[^/]+?"}
+    pattern = pattern.replace("{class}", "{rater}")
     seen: set[str] = set()
     parts = []
     for token in re.split(r"(\{[^{}]*\}|\*\*|\*)", pattern):
@@ -153,12 +160,31 @@ def _compile(patterns: Iterable[str]) -> tuple[re.Pattern[str], ...]:
     return tuple(re.compile(p + _END, re.DOTALL) for p in patterns)
 
 
-def _nifti_files(root: Path, errors: list[OSError]) -> Iterator[str]:
-    for folder, folders, files in os.walk(root, onerror=errors.append):
+def _nifti_files(root: Path, errors: list[OSError], follow: bool) -> Iterator[str]:
+    seen = {os.path.realpath(root)}
+    for folder, folders, files in os.walk(root, onerror=errors.append, followlinks=follow):
         folders[:] = sorted(f for f in folders if not f.startswith("."))
+        links = [f for f in folders if os.path.islink(os.path.join(folder, f))]
+        for link in links:
+            path = Path(folder) / link
+            if not follow:
+                name = path.relative_to(root).as_posix()
+                errors.append(OSError(0, "a link to a folder (see --follow-links)", name))
+            elif os.path.realpath(path) in seen:  # a link in a circle
+                folders.remove(link)
+            seen.add(os.path.realpath(path))
         for name in files:
             if name.endswith((".nii", ".nii.gz")) and not name.startswith("."):
                 yield (Path(folder) / name).relative_to(root).as_posix()
+
+
+def _require_inside(root: Path, files: CaseFiles) -> CaseFiles:
+    """Mark a case of which a file is a link that leads out of the folder."""
+    for path in files.paths:
+        if path.is_symlink() and not path.resolve().is_relative_to(root.resolve()):
+            fault = f"{path.name} is a link that leads out of the folder (see --follow-links)"
+            return replace(files, fault=files.fault or fault)
+    return files
 
 
 def _match(patterns: Iterable[re.Pattern[str]], name: str) -> dict[str, str | None] | None:

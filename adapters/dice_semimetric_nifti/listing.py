@@ -4,29 +4,28 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from .cases import report
+from .evaluating import Sides
 from .faults import Fault
 from .layout import CaseFiles, Raters, find_cases
-from .pairing import pair_up
 from .tables import table
 
 
-def list_cases(folder: Path, *, pattern: str | None, raters: Raters) -> tuple[str, list[Fault]]:
+def list_cases(
+    folder: Path, *, pattern: str | None, raters: Raters, follow_links: bool
+) -> tuple[str, list[Fault]]:
     """Return the cases of a folder with their raters, as a table, and the faults that show."""
-    cases = find_cases(folder, pattern=pattern, raters=raters)
+    cases = find_cases(folder, pattern=pattern, raters=raters, follow_links=follow_links)
     faults = _faults(cases)
     rows = [[f"{c.case} {c.task}", _names(folder, c.masks.values())] for c in cases if not c.fault]
     return _printable(["case", "masks"], rows), faults
 
 
-def list_pairs(
-    pred: Path, ref: Path, *, pattern: str | None, pred_pattern: str | None, raters: Raters
-) -> tuple[str, list[Fault]]:
+def list_pairs(sides: Sides) -> tuple[str, list[Fault]]:
     """Return the pairs of two folders as a table, and the faults that show without reading."""
-    references = find_cases(ref, pattern=pattern, raters=raters)
-    predictions = find_cases(pred, pattern=pred_pattern, raters="any")
-    pairs, faults = pair_up(references, predictions)
+    pairs, faults = sides.pairs()
     report(faults)
     faults += _faults([p.reference if p.reference.fault else p.prediction for p in pairs])
+    pred, ref = sides.pred.absolute(), sides.ref.absolute()
     rows = [
         [f"{p.case} {p.task}", _side(pred, p.prediction), _side(ref, p.reference)]
         for p in pairs

@@ -2,11 +2,11 @@
 
 from collections import defaultdict
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from .faults import Fault
-from .layout import CaseFiles
+from .layout import TASK, CaseFiles
 
 Key = tuple[str, str]
 
@@ -20,11 +20,14 @@ class Pair:
     reference : CaseFiles
         The raters' masks or one label map.
     prediction : CaseFiles
-        The label map that was predicted.
+        The label map that was predicted, or a probability map of each class.
+    mask : Path, optional
+        A map that is nonzero where voxels count.
     """
 
     reference: CaseFiles
     prediction: CaseFiles
+    mask: Path | None = None
 
     @property
     def case(self) -> str:
@@ -39,7 +42,7 @@ class Pair:
     @property
     def paths(self) -> tuple[Path, ...]:
         """All files of both sides."""
-        return self.reference.paths + self.prediction.paths
+        return self.reference.paths + self.prediction.paths + ((self.mask,) if self.mask else ())
 
 
 def pair_up(
@@ -75,6 +78,43 @@ def pair_up(
         for key in sorted(set(preds) - set(matched))
     ]
     return pairs, faults
+
+
+def add_masks(pairs: Iterable[Pair], masks: Iterable[CaseFiles]) -> tuple[list[Pair], list[Fault]]:
+    """Give every pair its mask: that of its task, or the one that its case has for all tasks.
+
+    Parameters
+    ----------
+    pairs : iterable of Pair
+        As `pair_up` returns them.
+    masks : iterable of CaseFiles
+        As `find_cases` returns them; those that fit no pair are left out.
+
+    Returns
+    -------
+    tuple of list of Pair and list of Fault
+        The pairs with a mask, and what is said of the others.
+    """
+    pairs, masks = list(pairs), list(masks)
+    by_task = {
+        (p.case, p.task): p.prediction for p in pair_up((p.reference for p in pairs), masks)[0]
+    }
+    of_all = {
+        p.case: p.prediction
+        for p in pair_up(
+            (replace(r, task=TASK) for r in {p.case: p.reference for p in pairs}.values()),
+            (m for m in masks if m.task == TASK),
+        )[0]
+    }
+    found, faults = [], []
+    for pair in pairs:
+        files = by_task.get((pair.case, pair.task)) or of_all.get(pair.case)
+        if files is None or files.fault or files.label is None:
+            reason = files.fault if files else ""
+            faults.append(Fault(pair.case, pair.task, reason or "there is no mask"))
+        else:
+            found.append(replace(pair, mask=files.label))
+    return found, faults
 
 
 def _match_by_ending(refs: set[Key], preds: set[Key]) -> dict[Key, Key]:

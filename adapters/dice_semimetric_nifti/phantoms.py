@@ -33,7 +33,8 @@ from scipy.ndimage import gaussian_filter
 from scipy.special import ndtr
 
 from .atomic import prepare_folder
-from .volumes import Geometry, Volume, nib, write_volume
+from .files import nib
+from .volumes import Geometry, Volume, write_volume
 
 Field = NDArray[np.float64]
 

@@ -40,7 +40,7 @@ def read_prediction(files: CaseFiles, *, label: int | None) -> tuple[NDArray[Any
     """Return the foreground's probability as float32, and the volume it was read from."""
     path = _require_map(files)
     volume = read_volume(path)
-    return _probability(volume.data, path.name, label), volume
+    return probability(volume.data, path.name, label), volume
 
 
 def read_reference(
@@ -54,7 +54,7 @@ def read_reference(
         raise CaseError("there is no reference")
     like = read_volume(files.label)
     require_fits_image(files, like, tolerance)
-    soft = _probability(like.data, files.label.name, label)
+    soft = probability(like.data, files.label.name, label)
     return soft, soft > 0.5, like  # strict, as the majority is
 
 
@@ -66,7 +66,7 @@ def _require_map(files: CaseFiles) -> Path:
     return files.label
 
 
-def _probability(data: NDArray[Any], name: str, label: int | None) -> NDArray[Any]:
+def probability(data: NDArray[Any], name: str, label: int | None) -> NDArray[Any]:
     """Return a probability map as float32; a hard mask is one of 0 and 1."""
     if data.dtype.kind != "f":
         return to_mask(data, name, label).astype(np.float32)

@@ -2,8 +2,10 @@
 
 import argparse
 import os
+from pathlib import Path
 
 from .cluster import Workers
+from .scoring import WHOLE
 
 
 def add_running(parser: argparse.ArgumentParser) -> None:
@@ -24,6 +26,53 @@ def add_running(parser: argparse.ArgumentParser) -> None:
     )
 
 
+def add_structures(parser: argparse.ArgumentParser) -> None:
+    """Add the options of what counts in label maps and of how volumes are read."""
+    group = parser.add_argument_group("what counts")
+    what = group.add_mutually_exclusive_group()
+    what.add_argument(
+        "--label",
+        type=int,
+        metavar="N",
+        help="value of the foreground (default: masks hold 0 and 1 only)",
+    )
+    what.add_argument(
+        "--regions",
+        type=Path,
+        metavar="TOML",
+        help="named sets of labels, each scored: [regions] liver = [5] kidneys = [2, 3]",
+    )
+    group.add_argument(
+        "--ignore",
+        type=int,
+        nargs="+",
+        default=[],
+        metavar="N",
+        help="labels of voxels that do not count where any rater has them",
+    )
+    group.add_argument("--mask", type=Path, metavar="DIR", help="maps, nonzero where voxels count")
+    group.add_argument("--mask-pattern", metavar="PATTERN", help="file names of the masks' maps")
+    group.add_argument(
+        "--allow-reorient",
+        action="store_true",
+        help="permute and flip axes where that alone makes the geometries of a case one",
+    )
+    group.add_argument(
+        "--slab",
+        type=_voxels,
+        default=WHOLE,
+        metavar="N",
+        help="read volumes of more voxels in slabs of about so many (default: 2^26)",
+    )
+
+
+def _voxels(text: str) -> int:
+    value = int(text)
+    if value < 1:
+        raise argparse.ArgumentTypeError(f"must be at least 1, got {value}")
+    return value
+
+
 def add_habits(parser: argparse.ArgumentParser) -> None:
     """Add the options of what is done and of what is said."""
     parser.add_argument(
@@ -33,6 +82,11 @@ def add_habits(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument(
         "--dry-run", action="store_true", help="list the cases and their files, and write nothing"
+    )
+    parser.add_argument(
+        "--follow-links",
+        action="store_true",
+        help="read what links to folders, and to files elsewhere, lead to (default: a fault)",
     )
     how = parser.add_mutually_exclusive_group()
     how.add_argument("-q", "--quiet", action="store_true", help="say faults only")

@@ -1,29 +1,28 @@
 """The score of one case: a pure function of its arrays, with a small result that adds up."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
-from dice_semimetric import (
-    CalibrationBins,
-    Overlap,
-    ThresholdCounts,
-    calibration_bins,
-    dice_score,
-    jaccard_score,
-    overlap,
-    threshold_counts,
-)
+from dice_semimetric import CalibrationBins, Overlap, ThresholdCounts
+from dice_semimetric.scores import overlap_score
 from dice_semimetric.thresholds import THRESHOLDS
 
+from .blocks import read_blocks
+from .faults import CaseError
+from .foreground import Voxels
+from .layout import TASK
 from .pairing import Pair
-from .reading import read_pair
+from .regions import Regions
+from .sums import Sums, in_doubt, sums_of, sums_of_marks
 
-#: Soft calibration leaves out pixels that everybody agrees are background.
-_CERTAIN = 0.01
+__all__ = ["CaseScore", "Options", "in_doubt", "score_case", "score_files", "score_pair"]
+
+#: Voxels of a volume that is read as a whole: 256 MiB of float32 in each file.
+WHOLE = 1 << 26
 
 
 @dataclass(frozen=True)
@@ -43,6 +42,14 @@ class Options:
         The value that is the foreground in label maps; None for masks of 0 and 1.
     tolerance : float
         The largest difference of two affines, in millimetres.
+    regions : Regions, optional
+        The structures of label maps, each of which is scored.
+    ignore : tuple of int
+        The labels of voxels that do not count where any rater has them.
+    reorient : bool
+        Whether axes may be permuted and flipped to make the geometries of a case one.
+    slab : int
+        Larger volumes are read slab by slab, in at most about so many voxels of each file.
     """
 
     thresholds: Sequence[float] = THRESHOLDS
@@ -50,6 +57,10 @@ class Options:
     empty: float | Literal["skip"] = 1.0
     label: int | None = None
     tolerance: float = 1e-3
+    regions: Regions | None = None
+    ignore: tuple[int, ...] = ()
+    reorient: bool = False
+    slab: int = WHOLE
 
 
 @dataclass(frozen=True)
@@ -99,8 +110,8 @@ class CaseScore:
     soft_bins: CalibrationBins
 
 
-def score_pair(pair: Pair, options: Options) -> CaseScore:
-    """Read one case and score it.
+def score_files(pair: Pair, options: Options) -> tuple[CaseScore, ...]:
+    """Read one case and score it: one score, or one for each region.
 
     Parameters
     ----------
@@ -111,6 +122,57 @@ def score_pair(pair: Pair, options: Options) -> CaseScore:
 
     Returns
     -------
+    tuple of CaseScore
+        Numbers and statistics, no images. The task of a region's score is the region, behind the
+        name of the task if the files have one.
+
+    Raises
+    ------
+    CaseError
+        If a file is faulty or the two sides do not fit.
+    """
+    fault = pair.reference.fault or pair.prediction.fault
+    if fault:
+        raise CaseError(fault)
+    regions = options.regions
+    names = list(regions.labels) if regions else [""]
+    total: dict[str, Sums] = {}
+    blocks = read_blocks(
+        pair,
+        regions=regions,
+        tolerance=options.tolerance,
+        reorient=options.reorient,
+        slab=options.slab,
+    )
+    for block in blocks:
+        voxels = Voxels(pair, block, regions, options.label, options.ignore)
+        for name in names:
+            sums = sums_of_marks(*voxels.foreground(name), voxels.kept, options)
+            total[name] = total[name] + sums if name in total else sums
+    raters = max(1, len(pair.reference.masks))
+    return tuple(
+        _score(total[name], pair.case, _task(pair.task, name), raters, options) for name in names
+    )
+
+
+def _task(task: str, region: str) -> str:
+    if not region:
+        return task
+    return region if task == TASK else f"{task}/{region}"
+
+
+def score_pair(pair: Pair, options: Options) -> CaseScore:
+    """Read one case and score its foreground.
+
+    Parameters
+    ----------
+    pair : Pair
+        The files.
+    options : Options
+        How to score, without regions.
+
+    Returns
+    -------
     CaseScore
         Numbers and statistics, no images.
 
@@ -118,17 +180,11 @@ def score_pair(pair: Pair, options: Options) -> CaseScore:
     ------
     CaseError
         If a file is faulty or the two sides do not fit.
+    ValueError
+        If there are several regions; see `score_files`.
     """
-    pred, soft, hard, _ = read_pair(pair, label=options.label, tolerance=options.tolerance)
-    return score_case(
-        pred,
-        soft,
-        hard,
-        case=pair.case,
-        task=pair.task,
-        raters=max(1, len(pair.reference.masks)),
-        options=options,
-    )
+    (score,) = score_files(pair, options)
+    return score
 
 
 def score_case(
@@ -179,42 +235,26 @@ def score_case(
     1.0
     """
     options = options or Options()
-    # In one dtype both sides meet the same thresholds, and the bins of all cases the same edges.
-    pred, soft = pred.astype(np.float32, copy=False), soft.astype(np.float32, copy=False)
-    mask = pred >= 0.5
-    counts = threshold_counts(pred, soft, thresholds=options.thresholds)
-    # One image of one class: the background is what the foreground leaves.
-    image, label = pred[None, None], hard[None].astype(np.uint8)
-    bins = calibration_bins(image, label, n_bins=options.n_bins, kind="top_label")
-    unsure = in_doubt(pred, soft) if doubt is None else doubt
-    soft_bins = calibration_bins(pred, soft, n_bins=options.n_bins, kind="binary", mask=unsure)
+    sums = sums_of(pred, soft, hard, options, doubt=doubt)
+    return _score(sums, case, task, raters, options)
+
+
+def _score(sums: Sums, case: str, task: str, raters: int, options: Options) -> CaseScore:
+    """Return the numbers of statistics."""
+    counts, hard, empty = sums.counts, sums.hard, options.empty
     return CaseScore(
         case=case,
         task=task,
         raters=raters,
-        voxels=pred.size,
-        bdice=float(counts.binarized_dice(empty=options.empty)),
-        dice=float(dice_score(mask, hard, empty=options.empty)),
-        jaccard=float(jaccard_score(mask, hard, empty=options.empty)),
-        ece=float(bins.error(norm="l1")),
-        ece_soft=float(soft_bins.error(norm="l1")),
-        curve=counts.dice(empty=options.empty),
+        voxels=sums.voxels,
+        bdice=float(counts.binarized_dice(empty=empty)),
+        dice=float(overlap_score(hard, "dice", empty)[0]),
+        jaccard=float(overlap_score(hard, "jaccard", empty)[0]),
+        ece=float(sums.bins.error(norm="l1")),
+        ece_soft=float(sums.soft_bins.error(norm="l1")),
+        curve=counts.dice(empty=empty),
         counts=counts,
-        hard=overlap(mask, hard),
-        bins=_widened(bins),
-        soft_bins=_widened(soft_bins),
-    )
-
-
-def in_doubt(pred: NDArray[Any], soft: NDArray[Any]) -> NDArray[np.bool_]:
-    """Return the pixels that are more than plain background."""
-    return np.asarray((pred > _CERTAIN) | (soft > 0))
-
-
-def _widened(bins: CalibrationBins) -> CalibrationBins:
-    """Return sums in float64, so that thousands of cases add up without loss."""
-    return replace(
-        bins,
-        confidence=bins.confidence.astype(np.float64),
-        correct=bins.correct.astype(np.float64),
+        hard=hard,
+        bins=sums.bins,
+        soft_bins=sums.soft_bins,
     )

@@ -1,30 +1,21 @@
 """Read and write single NIfTI files.
 
 Every file is read by nibabel in the order that the file has, so that the two sides of a pair are
-never turned against each other. A file is believed only as far as its size allows: what the header
-claims is compared with what the bytes can hold before any memory is taken.
+never turned against each other unless the user asks for it.
 """
 
 import gzip
 import math
-import zlib
 from dataclasses import dataclass
-from io import BytesIO
 from pathlib import Path
-from typing import IO, Any, cast
+from typing import Any
 
-import nibabel
 import numpy as np
 from numpy.typing import NDArray
 
 from .atomic import write_bytes
 from .faults import CaseError
-
-#: Deflate never makes data more than 1032 times smaller.
-_MOST_COMPRESSION = 1032
-#: nibabel is only partly typed.
-nib: Any = nibabel
-_LONGEST_HEADER = 540  # bytes, of NIfTI-2
+from .files import READ_ERRORS, check_size, claimed_bytes, nib, open_file, read_header, reason
 
 
 @dataclass(frozen=True)
@@ -82,16 +73,16 @@ def read_volume(path: Path) -> Volume:
         real numbers.
     """
     try:
-        with _open(path) as file:
-            kind, header = _read_header(path, file.read(_LONGEST_HEADER))
-            claimed = _claimed_bytes(path, header)
-            _check_size(path, claimed)
+        with open_file(path) as file:
+            kind, header = read_header(path, file)
+            claimed = claimed_bytes(path, header)
+            check_size(path, claimed)
             file.seek(0)
             content = file.read(claimed)
             while file.read(1 << 20):  # gzip compares its checksum at the end only
                 pass
-    except (OSError, EOFError, zlib.error) as error:
-        raise CaseError(f"{path.name} {_reason(error)}") from error
+    except READ_ERRORS as error:
+        raise CaseError(f"{path.name} {reason(error)}") from error
     if len(content) < claimed:
         raise CaseError(f"{path.name} is truncated: {len(content)} of {claimed} bytes are there")
     image = kind.from_bytes(content)
@@ -113,10 +104,10 @@ def read_geometry(path: Path) -> Geometry:
         If the file is absent, empty or no NIfTI file.
     """
     try:
-        with _open(path) as file:
-            _, header = _read_header(path, file.read(_LONGEST_HEADER))
-    except (OSError, EOFError, zlib.error) as error:
-        raise CaseError(f"{path.name} {_reason(error)}") from error
+        with open_file(path) as file:
+            _, header = read_header(path, file)
+    except READ_ERRORS as error:
+        raise CaseError(f"{path.name} {reason(error)}") from error
     return _geometry(path, header)
 
 
@@ -176,50 +167,6 @@ def require_same_affine(one: Geometry, other: Geometry, names: str, tolerance: f
         )
 
 
-def _open(path: Path) -> IO[bytes]:
-    if not path.is_file():
-        raise CaseError(f"{path.name} is not there")
-    if path.stat().st_size == 0:
-        raise CaseError(f"{path.name} is empty")
-    if path.suffix == ".gz":
-        return cast(IO[bytes], gzip.open(path, "rb"))
-    return path.open("rb")
-
-
-def _read_header(path: Path, head: bytes) -> tuple[Any, Any]:
-    """Return nibabel's image class and the header of the first bytes of a file."""
-    for kind in (nib.Nifti1Image, nib.Nifti2Image):
-        size = kind.header_class.sizeof_hdr
-        if len(head) >= size and kind.header_class.may_contain_header(head[:size]):
-            try:
-                return kind, kind.header_class.from_fileobj(BytesIO(head[:size]))
-            except Exception as error:
-                raise CaseError(f"{path.name} has a broken header: {error}") from error
-    raise CaseError(f"{path.name} is not a NIfTI file, or its header is truncated")
-
-
-def _claimed_bytes(path: Path, header: Any) -> int:
-    shape = header.get_data_shape()
-    if not shape or any(n < 1 for n in shape):
-        raise CaseError(f"{path.name} has no voxels: its header claims shape {shape}")
-    try:
-        offset = int(header.get_data_offset())
-    except (ValueError, OverflowError) as error:
-        raise CaseError(f"{path.name} has a broken header: {error}") from error
-    return offset + math.prod(int(n) for n in shape) * int(header.get_data_dtype().itemsize)
-
-
-def _check_size(path: Path, claimed: int) -> None:
-    """Raise CaseError if the file cannot hold what its header claims."""
-    size = path.stat().st_size
-    most = size * _MOST_COMPRESSION if path.suffix == ".gz" else size
-    if claimed > most:
-        raise CaseError(
-            f"{path.name} is truncated or has a broken header: it claims {claimed} bytes of data, "
-            f"and a file of {size} bytes cannot hold them"
-        )
-
-
 def _geometry(path: Path, header: Any) -> Geometry:
     shape = tuple(int(n) for n in header.get_data_shape())
     affine = np.asarray(header.get_best_affine())
@@ -228,11 +175,3 @@ def _geometry(path: Path, header: Any) -> Geometry:
     while len(shape) > 1 and shape[-1] == 1:
         shape = shape[:-1]
     return Geometry(shape, affine)
-
-
-def _reason(error: Exception) -> str:
-    if isinstance(error, EOFError):
-        return "is truncated: the compressed data end too early"
-    if isinstance(error, gzip.BadGzipFile | zlib.error):
-        return f"is corrupt: {error}"
-    return f"cannot be read: {getattr(error, 'strerror', None) or error}"

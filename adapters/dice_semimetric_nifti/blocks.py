@@ -1,0 +1,165 @@
+"""The voxels of a case side by side: all at once, or slab by slab where they do not fit."""
+
+import math
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from numpy.typing import NDArray
+
+from .cases import require_fits_geometry
+from .faults import CaseError
+from .orientation import turned
+from .pairing import Pair
+from .regions import Class, Regions
+from .slabs import read_slabs
+from .volumes import Geometry, read_geometry, read_volume, require_same_geometry
+
+Vector = NDArray[Any]
+
+
+@dataclass(frozen=True)
+class Block:
+    """Voxels of one case in the order of the file, as vectors of one length.
+
+    Attributes
+    ----------
+    reference : list of NDArray
+        Of each rater, or of the single reference.
+    prediction : NDArray or dict
+        One map, or one for each class.
+    mask : NDArray, optional
+        Nonzero where voxels count.
+    """
+
+    reference: list[Vector]
+    prediction: Vector | dict[Class, Vector]
+    mask: Vector | None
+
+
+@dataclass(frozen=True)
+class _Source:
+    """One volume: a file, or one of its channels; ``names`` are for what is wrong with it."""
+
+    path: Path
+    names: str
+    channel: int = 0
+    channels: int = 1
+
+
+def read_blocks(
+    pair: Pair,
+    *,
+    regions: Regions | None,
+    tolerance: float,
+    reorient: bool,
+    slab: int,
+) -> Iterator[Block]:
+    """Yield the voxels of a case in blocks of at most about ``slab`` voxels of each file.
+
+    Geometry is checked before anything is yielded.
+
+    Raises
+    ------
+    CaseError
+        If a file is faulty or the sides do not fit.
+    """
+    reference, prediction = pair.reference, pair.prediction
+    raters = list(reference.masks.values()) or [p for p in (reference.label,) if p]
+    if not raters:
+        raise CaseError("there is no reference")
+    like = read_geometry(raters[0])
+    require_fits_geometry(reference, like, tolerance)
+    classes = _classes(pair, regions, like, reorient)
+    sources = [_Source(p, f"{raters[0].name} and {p.name}") for p in raters]
+    sources += classes.values()
+    if pair.mask is not None:
+        sources.append(_Source(pair.mask, f"the reference and the mask {pair.mask.name}"))
+    if math.prod(like.shape) <= slab:
+        vectors = iter([_whole(sources, like, tolerance, reorient)])
+    else:
+        vectors = _slabs(sources, like, tolerance, slab)
+    single = prediction.label is not None and list(classes) == [""]
+    for found in vectors:
+        pred = found[len(raters) : len(raters) + len(classes)]
+        yield Block(
+            found[: len(raters)],
+            pred[0] if single else dict(zip(classes, pred, strict=True)),
+            None if pair.mask is None else found[-1],
+        )
+
+
+def _classes(
+    pair: Pair, regions: Regions | None, like: Geometry, turn: bool
+) -> dict[Class, _Source]:
+    """Return where the prediction of each class lies; a single map has the class ""."""
+    files = pair.prediction
+    if files.label is None:
+        if regions is None:
+            raise CaseError("the prediction is a set of raters' masks, not one map")
+        return {regions.class_of(n): _Source(p, _told(p)) for n, p in files.masks.items()}
+    shape = read_geometry(files.label).shape
+    spatial, rest = shape[: len(like.shape)], shape[len(like.shape) :]
+    fits = sorted(spatial) == sorted(like.shape) if turn else spatial == like.shape
+    if regions is None or not fits or not rest or math.prod(rest) != rest[-1]:
+        return {"": _Source(files.label, _told(files.label))}
+    count = rest[-1]
+    channels = regions.channels or tuple(range(count))
+    if len(channels) != count:
+        raise CaseError(
+            f"{files.label.name} has {count} channels, and {len(channels)} are named in the regions"
+        )
+    names = _told(files.label)
+    return {c: _Source(files.label, names, i, count) for i, c in enumerate(channels)}
+
+
+def _told(path: Path) -> str:
+    return f"the reference and the prediction {path.name}"
+
+
+def _whole(
+    sources: Sequence[_Source], like: Geometry, tolerance: float, turn: bool
+) -> list[Vector]:
+    """Return all voxels of each source, each file read once."""
+    found: list[Vector] = []
+    path: Path | None = None
+    for source in sources:
+        if source.path != path:
+            volume = read_volume(source.path)
+            data, geometry, path = volume.data, volume.geometry, source.path
+            if turn:
+                data, geometry = turned(data, geometry, like)
+            require_same_geometry(like, _spatial(source, geometry), source.names, tolerance)
+            volumes = data.reshape((math.prod(like.shape), -1), order="F")
+        found.append(volumes[:, source.channel])
+    return found
+
+
+def _slabs(
+    sources: Sequence[_Source], like: Geometry, tolerance: float, slab: int
+) -> Iterator[list[Vector]]:
+    """Yield some planes of each source, all of them read side by side in one pass."""
+    for source in sources:
+        geometry = _spatial(source, read_geometry(source.path))
+        try:
+            require_same_geometry(like, geometry, source.names, tolerance)
+        except CaseError as error:
+            raise CaseError(f"{error}; a case that is read in slabs is not reoriented") from None
+    axes = len(like.shape)
+    planes = max(1, slab // math.prod(like.shape[:-1]))
+    streams = [
+        read_slabs(s.path, axes, planes, channel=s.channel, last=s.channel == s.channels - 1)
+        for s in sources
+    ]
+    yield from (list(found) for found in zip(*streams, strict=True))
+
+
+def _spatial(source: _Source, geometry: Geometry) -> Geometry:
+    """Return the geometry without the axis of channels, behind which there may be axes of one."""
+    if source.channels == 1:
+        return geometry
+    shape = geometry.shape[:-1]
+    while len(shape) > 1 and shape[-1] == 1:
+        shape = shape[:-1]
+    return Geometry(shape, geometry.affine)

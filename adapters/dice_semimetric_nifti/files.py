@@ -1,0 +1,88 @@
+"""Open NIfTI files and believe them only as far as their size allows.
+
+What a header claims is compared with what the bytes can hold before any memory is taken. Files are
+decompressed by ISA-L where the package isal is there, some two to three times faster than by zlib.
+"""
+
+import gzip
+import math
+import zlib
+from importlib import import_module
+from importlib.util import find_spec
+from io import BytesIO
+from pathlib import Path
+from typing import IO, Any, cast
+
+import nibabel
+
+from .faults import CaseError
+
+_open_gzip: Any = gzip.open
+_corrupt: tuple[type[Exception], ...] = (gzip.BadGzipFile, zlib.error)
+if find_spec("isal"):
+    _open_gzip = import_module("isal.igzip").open
+    _corrupt += (import_module("isal.isal_zlib").error,)
+
+#: What reading may raise; `reason` has words for it.
+READ_ERRORS: tuple[type[Exception], ...] = (OSError, EOFError, *_corrupt)
+#: Deflate never makes data more than 1032 times smaller.
+_MOST_COMPRESSION = 1032
+_LONGEST_HEADER = 540  # bytes, of NIfTI-2
+#: nibabel is only partly typed.
+nib: Any = nibabel
+
+
+def open_file(path: Path) -> IO[bytes]:
+    """Open a file of which there are some bytes, decompressing as its name says."""
+    if not path.is_file():
+        raise CaseError(f"{path.name} is not there")
+    if path.stat().st_size == 0:
+        raise CaseError(f"{path.name} is empty")
+    if path.suffix == ".gz":
+        return cast(IO[bytes], _open_gzip(path, "rb"))
+    return path.open("rb")
+
+
+def read_header(path: Path, file: IO[bytes]) -> tuple[Any, Any]:
+    """Return nibabel's image class and the header that a file starts with."""
+    head = file.read(_LONGEST_HEADER)
+    for kind in (nib.Nifti1Image, nib.Nifti2Image):
+        size = kind.header_class.sizeof_hdr
+        if len(head) >= size and kind.header_class.may_contain_header(head[:size]):
+            try:
+                return kind, kind.header_class.from_fileobj(BytesIO(head[:size]))
+            except Exception as error:
+                raise CaseError(f"{path.name} has a broken header: {error}") from error
+    raise CaseError(f"{path.name} is not a NIfTI file, or its header is truncated")
+
+
+def claimed_bytes(path: Path, header: Any) -> int:
+    """Return how long the header says that the file is, decompressed."""
+    shape = header.get_data_shape()
+    if not shape or any(n < 1 for n in shape):
+        raise CaseError(f"{path.name} has no voxels: its header claims shape {shape}")
+    try:
+        offset = int(header.get_data_offset())
+    except (ValueError, OverflowError) as error:
+        raise CaseError(f"{path.name} has a broken header: {error}") from error
+    return offset + math.prod(int(n) for n in shape) * int(header.get_data_dtype().itemsize)
+
+
+def check_size(path: Path, claimed: int) -> None:
+    """Raise CaseError if the file cannot hold what its header claims."""
+    size = path.stat().st_size
+    most = size * _MOST_COMPRESSION if path.suffix == ".gz" else size
+    if claimed > most:
+        raise CaseError(
+            f"{path.name} is truncated or has a broken header: it claims {claimed} bytes of data, "
+            f"and a file of {size} bytes cannot hold them"
+        )
+
+
+def reason(error: Exception) -> str:
+    """Return what a failure to read means for the file."""
+    if isinstance(error, EOFError):
+        return "is truncated: the compressed data end too early"
+    if isinstance(error, _corrupt):
+        return f"is corrupt: {error}"
+    return f"cannot be read: {getattr(error, 'strerror', None) or error}"

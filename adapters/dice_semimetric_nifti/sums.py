@@ -1,0 +1,143 @@
+"""The statistics of one foreground in one case: they add up, over slabs too."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Any, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from dice_semimetric import (
+    CalibrationBins,
+    Overlap,
+    ThresholdCounts,
+    calibration_bins,
+    majority_vote,
+    overlap,
+    threshold_counts,
+    uniform_average,
+)
+
+#: Soft calibration leaves out pixels that everybody agrees are background.
+CERTAIN = 0.01
+
+Marks = list[NDArray[np.bool_]]
+
+
+class Levels(Protocol):
+    """The thresholds and the number of bins of `Options`."""
+
+    @property
+    def thresholds(self) -> Sequence[float]:
+        """Levels of BDice."""
+
+    @property
+    def n_bins(self) -> int:
+        """Bins of confidence."""
+
+
+@dataclass(frozen=True)
+class Sums:
+    """All that a score is made of; see `CaseScore`."""
+
+    voxels: int
+    counts: ThresholdCounts
+    hard: Overlap
+    bins: CalibrationBins
+    soft_bins: CalibrationBins
+
+    def __add__(self, other: "Sums") -> "Sums":
+        """Return the statistics of both sets of pixels."""
+        return Sums(
+            self.voxels + other.voxels,
+            self.counts + other.counts,
+            self.hard + other.hard,
+            self.bins + other.bins,
+            self.soft_bins + other.soft_bins,
+        )
+
+
+def in_doubt(pred: NDArray[Any], soft: NDArray[Any]) -> NDArray[np.bool_]:
+    """Return the pixels that soft calibration looks at: said to be possible, or marked by some."""
+    return np.asarray((pred > CERTAIN) | (soft > 0))
+
+
+def sums_of(
+    pred: NDArray[Any],
+    soft: NDArray[Any],
+    hard: NDArray[np.bool_],
+    levels: Levels,
+    *,
+    doubt: NDArray[np.bool_] | None = None,
+) -> Sums:
+    """Return the statistics of a prediction against a soft and a hard reference."""
+    # In one dtype both sides meet the same thresholds, and the bins of all cases the same edges.
+    pred, soft = pred.astype(np.float32, copy=False), soft.astype(np.float32, copy=False)
+    # One image of one class: the background is what the foreground leaves.
+    image, label = pred[None, None], hard[None].astype(np.uint8)
+    bins = calibration_bins(image, label, n_bins=levels.n_bins, kind="top_label")
+    doubt = in_doubt(pred, soft) if doubt is None else doubt
+    soft_bins = calibration_bins(pred, soft, n_bins=levels.n_bins, kind="binary", mask=doubt)
+    return Sums(
+        pred.size,
+        threshold_counts(pred, soft, thresholds=levels.thresholds),
+        overlap(pred >= 0.5, hard),
+        _widened(bins),
+        _widened(soft_bins),
+    )
+
+
+def sums_of_marks(
+    pred: NDArray[np.float32],
+    reference: Marks | NDArray[np.float32],
+    kept: NDArray[np.bool_] | None,
+    levels: Levels,
+) -> Sums:
+    """Return the statistics against raters' marks, or a soft label, over the pixels that are kept.
+
+    All arrays have one axis. Most of a volume is background that nobody marks and the prediction
+    is sure of. It reaches no threshold and lies in the last bin, so that its number and the sum of
+    its probabilities are all that is needed.
+    """
+    if min(levels.thresholds) <= CERTAIN or levels.n_bins * CERTAIN >= 1:
+        some = np.ones(pred.shape, bool) if kept is None else kept
+    else:
+        some = pred > CERTAIN
+        for side in reference if isinstance(reference, list) else [reference > 0]:
+            some |= side
+        if kept is not None:
+            some &= kept
+    near = np.flatnonzero(some)
+    if isinstance(reference, list):
+        marks = np.stack([m[near] for m in reference])
+        soft, hard = uniform_average(marks), majority_vote(marks)
+    else:
+        soft = reference[near]
+        hard = soft > 0.5  # strict, as the majority is
+    found = sums_of(pred[near], soft, hard, levels)
+    number, mass = pred.size, float(np.sum(pred, dtype=np.float64))
+    if kept is not None:
+        number = int(np.count_nonzero(kept))
+        mass = float(np.sum(pred, dtype=np.float64, where=kept))
+    number -= near.size
+    if number == 0:
+        return found
+    mass -= float(np.sum(pred[near], dtype=np.float64))
+    last = np.zeros(levels.n_bins)
+    last[-1] = 1
+    bins = replace(
+        found.bins,
+        count=found.bins.count + (number * last).astype(found.bins.count.dtype),
+        confidence=found.bins.confidence + (number - mass) * last,
+        correct=found.bins.correct + number * last,
+    )
+    return replace(found, voxels=found.voxels + number, bins=bins)
+
+
+def _widened(bins: CalibrationBins) -> CalibrationBins:
+    """Return sums in float64, so that thousands of cases add up without loss."""
+    return replace(
+        bins,
+        confidence=bins.confidence.astype(np.float64),
+        correct=bins.correct.astype(np.float64),
+    )
