@@ -7,7 +7,8 @@ from typing import Literal
 
 import numpy as np
 
-from ._namespace import constant, require_choice
+from ._kernels import accelerated
+from ._namespace import constant, namespace, require_choice
 from ._raters import (
     class_numbers,
     count_raters,
@@ -65,6 +66,13 @@ def majority_vote(raters: Array, *, num_classes: int | None = None) -> Array:
     number = raters.shape[0]
     if num_classes is None:
         return xp.astype(count_raters(xp, raters) > number // 2, raters.dtype)
+    return most_frequent(raters, num_classes)
+
+
+@accelerated
+def most_frequent(raters: Array, num_classes: int) -> Array:
+    """Return the label that most raters gave: the reduction that an adapter replaces."""
+    xp = namespace(raters=raters)
     best = count_raters(xp, raters, 0)
     label = xp.zeros_like(best, dtype=xp.int32)
     for c in range(1, num_classes if num_classes > 1 else 2):

@@ -13,6 +13,7 @@ from dice_semimetric._typing import Activation, Array, DType
 
 from ._bins import pair_bins, threads_for, top_bins
 from ._device import device
+from ._fusion import join_raters
 from ._pairs import Pairs, pair_sums
 from ._regression import regression
 from ._softmax import with_scale
@@ -98,6 +99,21 @@ def bin_sums(
 def kernel_sums(query: Array, key: Array, bias: Array, value: Array, *, skip_self: bool) -> Any:
     """Return the sums of `dice_semimetric._density.kernel_sums`."""
     return regression(device(), query, key, bias, value, skip_self=skip_self)
+
+
+def rater_counts(raters: Array, c: int | None = None) -> Any:
+    """Return the counts of `dice_semimetric._raters.rater_counts`."""
+    small = raters.shape[0] < 256
+    wanted = -1 if c is None else c
+    counts = join_raters(device(), "rater_counts", raters, wanted, "uint8" if small else "int32")
+    return NotImplemented if counts is None else counts
+
+
+def most_frequent(raters: Array, num_classes: int) -> Any:
+    """Return the labels of `dice_semimetric.fusion.most_frequent`."""
+    wanted = max(num_classes, 2)
+    label = join_raters(device(), "most_frequent", raters, wanted, raters.dtype)
+    return NotImplemented if label is None else label
 
 
 def _pairs(
