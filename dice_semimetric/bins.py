@@ -1,28 +1,24 @@
 """The CalibrationBins statistic: how many pixels fall in each bin of confidence, and how right."""
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, ClassVar, Literal, Self
-
-import array_api_compat as compat
+from typing import ClassVar, Literal, Self
 
 from ._additive import Additive
+from ._bin_inputs import confidences, given_edges, is_hard, pixel_mask, quantile_edges
 from ._checks import checks_apply, require_labels, require_unit_interval
 from ._kernels import accelerated
 from ._namespace import (
-    constant,
     is_boolean,
     is_floating,
-    is_integer,
     namespace,
     require_choice,
     require_floating,
-    require_mask,
     sum_dtype,
 )
-from ._pairs import both, is_label_map
-from ._quantiles import quantiles, uniform_edges
+from ._pairs import both
+from ._quantiles import uniform_edges
 from ._special import divide, widen
 from ._typing import Array, DType, Namespace
 
@@ -213,8 +209,8 @@ def calibration_bins(
         raise ValueError(f"n_bins must be an integer of at least 1, got {n_bins!r}")
     xp = namespace(prob=prob, label=label, mask=mask)
     require_floating(xp, prob=prob)
-    hard = _is_hard(xp, prob, label, kind, ignore_index)
-    mask = _pixel_mask(xp, prob, mask, kind)
+    hard = is_hard(xp, prob, label, kind, ignore_index)
+    mask = pixel_mask(xp, prob, mask, kind)
     checked = checks_apply(prob, label, mask)
     if hard and not is_boolean(xp, label):
         num_classes = 2 if kind == "binary" else max(prob.shape[1], 2)
@@ -223,9 +219,9 @@ def calibration_bins(
             require_labels(xp, label, num_classes, ignore_index, "label")
     dtype = sum_dtype(xp, prob, label)
     if edges is not None:
-        edges = _given_edges(xp, edges, prob, kind, dtype)
+        edges = given_edges(xp, edges, prob, kind, dtype)
     elif strategy == "quantile":
-        edges = _quantile_edges(xp, prob, label, mask, n_bins, kind, dtype, ignore_index)
+        edges = quantile_edges(xp, prob, label, mask, n_bins, kind, dtype, ignore_index)
     else:
         edges = uniform_edges(xp, n_bins, prob, dtype)
     sums = bin_sums(
@@ -239,121 +235,6 @@ def calibration_bins(
         ignore_index=ignore_index,
     )
     return CalibrationBins(*sums, edges)
-
-
-def _is_hard(
-    xp: Namespace, prob: Array, label: Array, kind: Kind, ignore_index: int | None
-) -> bool:
-    """Tell hard labels (True) from soft ones (False) by dtype and shape; raise on any other."""
-    same = tuple(label.shape) == tuple(prob.shape)
-    hard = is_integer(xp, label) or is_boolean(xp, label)
-    if kind != "binary":
-        if same and hard:
-            raise ValueError(
-                f"label has the shape {tuple(label.shape)} of prob and dtype {label.dtype}: "
-                f"that is for kind='binary', got kind={kind!r}"
-            )
-        hard = is_label_map(xp, prob, label, ignore_index, ("prob", "label"))
-        if prob.shape[1] == 0:
-            raise ValueError(f"prob must have a class at least, got shape {tuple(prob.shape)}")
-        return hard
-    if not same:
-        raise ValueError(
-            "label must have the shape of prob for kind='binary', "
-            f"got {tuple(label.shape)} and {tuple(prob.shape)}"
-        )
-    if not (hard or is_floating(xp, label)):
-        raise TypeError(f"label must be of a real dtype, got {label.dtype}")
-    if ignore_index is not None and not is_integer(xp, label):
-        raise ValueError("ignore_index is for integer labels; use mask with soft ones")
-    return hard
-
-
-def _pixel_mask(xp: Namespace, prob: Array, mask: Array | None, kind: Kind) -> Array | None:
-    """Return the mask of the pixels, broadcast to their shape."""
-    if mask is None:
-        return None
-    shape = tuple(prob.shape)
-    if kind != "binary":
-        shape = (shape[0], *shape[2:])
-        if mask.ndim == prob.ndim and mask.shape[1] == 1:
-            mask = mask[:, 0, ...]
-    require_mask(xp, mask, shape)
-    return xp.broadcast_to(mask, shape)
-
-
-def _given_edges(xp: Namespace, edges: Any, prob: Array, kind: Kind, dtype: DType) -> Array:
-    """Return edges as an array, or raise ValueError for a wrong shape or order."""
-    if isinstance(edges, list | tuple):
-        edges = constant(xp, edges, dtype, prob)
-    namespace(prob=prob, edges=edges)
-    shape = tuple(edges.shape)
-    num_classes = 1 if kind == "binary" else max(prob.shape[1], 2)
-    leads = ((), (num_classes,)) if kind == "classwise" else ((),)
-    if not shape or shape[:-1] not in leads or shape[-1] < 2:
-        expected = " or ".join(str((*lead, "n_bins + 1")).replace("'", "") for lead in leads)
-        raise ValueError(f"edges must have shape {expected}, got {shape}")
-    if checks_apply(edges) and not bool(xp.all(edges[..., 1:] >= edges[..., :-1])):
-        raise ValueError("edges must be in ascending order")
-    return xp.astype(edges, dtype, copy=False)
-
-
-def _quantile_edges(
-    xp: Namespace,
-    prob: Array,
-    label: Array,
-    mask: Array | None,
-    n_bins: int,
-    kind: Kind,
-    dtype: DType,
-    ignore_index: int | None,
-) -> Array:
-    """Return edges between which equally many of the pixels lie, for each class if classwise."""
-    if compat.is_dask_array(prob):
-        raise ValueError(
-            "strategy='quantile' sorts, which Dask arrays cannot; "
-            "take the edges from a NumPy sample and give them as edges="
-        )
-    kept = both(mask, None if ignore_index is None else label != ignore_index)
-    prob = xp.astype(prob, dtype, copy=False)
-    found = [
-        quantiles(xp, confidence, kept, n_bins)
-        for confidence, _ in confidences(xp, prob, label, kind)
-    ]
-    return xp.stack(found) if kind == "classwise" else found[0]
-
-
-def confidences(
-    xp: Namespace, prob: Array, label: Array, kind: Kind
-) -> Iterator[tuple[Array, Array]]:
-    """Yield confidence and correctness of all pixels, as often as there are rows of bins.
-
-    Correctness is boolean for hard labels. Nothing of the size of one-hot labels is made.
-    """
-    if kind == "binary":
-        yield prob, label == 1 if is_integer(xp, label) else label
-        return
-    pairs = _class_pairs(prob, label)
-    if kind == "classwise":
-        yield from pairs
-        return
-    confidence, correct = next(pairs)
-    for p, y in pairs:
-        higher = p > confidence
-        confidence = xp.where(higher, p, confidence)
-        correct = xp.where(higher, y, correct)
-    yield confidence, correct
-
-
-def _class_pairs(prob: Array, label: Array) -> Iterator[tuple[Array, Array]]:
-    """Yield each class's probability and truth, the implied background first."""
-    hard = label.ndim < prob.ndim
-    if prob.shape[1] == 1:
-        yield 1 - prob[:, 0, ...], label == 0 if hard else 1 - label[:, 0, ...]
-        yield prob[:, 0, ...], label == 1 if hard else label[:, 0, ...]
-        return
-    for c in range(prob.shape[1]):
-        yield prob[:, c, ...], label == c if hard else label[:, c, ...]
 
 
 @accelerated
