@@ -94,6 +94,14 @@ def test_images(device: Emulated, rng: Any, kind: str, soft: bool, order: str) -
         check(prob, label, edges=np.stack([edges, edges**2, edges**3]), kind=kind)
 
 
+@pytest.mark.parametrize("soft", [True, False])
+def test_the_background_that_one_class_leaves(device: Emulated, rng: Any, soft: bool) -> None:
+    prob = draw(rng, (2, 1, 13, 22))
+    label: Any = draw(rng, prob.shape) if soft else rng.integers(0, 2, (2, 13, 22))
+    mask = rng.random((2, 13, 22)) < 0.8
+    check(prob, label, mask, edges=EDGES["uniform"], kind="top_label")
+
+
 def test_what_lies_outside_goes_into_the_outermost_bins(device: Emulated) -> None:
     prob = np.float32([-1, 0, 1, 2, 1e30, -1e30] * 30)
     check(prob, np.ones_like(prob), edges=[0.2, 0.4, 0.6, 0.8], kind="binary")

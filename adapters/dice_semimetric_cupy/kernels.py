@@ -79,7 +79,7 @@ def bin_sums(
     """Return the sums of `dice_semimetric.bins.bin_sums`."""
     threads = threads_for(edges.shape[-1] - 1, dtype)
     binary = kind == "binary"
-    if threads is None or not (binary or prob.shape[1] > 1):
+    if threads is None or (kind == "classwise" and prob.shape[1] == 1):
         return NotImplemented
     if mask is not None and not binary:
         mask = mask[:, None]

@@ -24,6 +24,10 @@ extern "C" __global__ void __launch_bounds__(THREADS) top_bin_sums(const TopBins
         const TARGET* target = b.target + at[OF_TARGET];
         ACC most = ACC(number(pred[0]));
         i64 best = 0;
+        if (b.classes == 1) {  // the foreground alone: the background is what it leaves
+            best = most > 1 - most;
+            most = best ? most : 1 - most;
+        }
 #pragma unroll 4
         for (i64 c = 1; c < b.classes; ++c) {  // the first of equal classes stays
             ACC x = ACC(number(pred[c * b.pred_step]));
@@ -36,7 +40,8 @@ extern "C" __global__ void __launch_bounds__(THREADS) top_bin_sums(const TopBins
         if (IGNORED && (i64)target[0] == b.ignored) continue;
         bins.add(most, (i64)target[0] == best);
 #else
-        bins.add(most, ACC(number(target[best * b.target_step])));
+        ACC mass = ACC(number(target[b.classes == 1 ? 0 : best * b.target_step]));
+        bins.add(most, b.classes == 1 && best == 0 ? 1 - mass : mass);
 #endif
     }
     bins.finish(b.out, 0, 1, part, b.parts);
