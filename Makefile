@@ -5,7 +5,7 @@ DATA ?=
 PRED ?=
 OUT ?= demo-out
 
-.PHONY: help demo test test-slow lint format bench docs support clean
+.PHONY: help demo test test-slow lint format bench consistency docs support clean
 
 help:            ## Show the targets.
 	@grep -E '^[a-z-]+:.*##' Makefile | sed 's/:.*## /\t/' | expand -t 14
@@ -41,6 +41,10 @@ format: .venv/.dev ## Put the code into the project's format.
 
 bench: .venv/.dev  ## Ours against the peers, in one run; writes benchmarks/results/.
 	$(BIN)/python -m benchmarks.speed
+
+consistency: .venv/.dev  ## Every function on every array library: the largest deviation from NumPy.
+	PYTHONPATH=tests $(BIN)/python -m benchmarks.consistency \
+		--json benchmarks/results/consistency.json --markdown benchmarks/results/consistency.md
 
 docs: .venv/.dev   ## The documentation as pages, in docs/_build/html.
 	$(BIN)/python -m pip install --quiet -c constraints.txt -e '.[docs]'
