@@ -18,7 +18,14 @@ from typing import Any
 import numpy as np
 import torch
 from dice_semimetric_nifti.atomic import prepare_folder, write_text
-from dice_semimetric_nifti.calibrators import FLOOR, MapCalibrator, case_generator, draw
+from dice_semimetric_nifti.calibrators import (
+    FLOOR,
+    MOST_PIXELS,
+    MapCalibrator,
+    Method,
+    case_generator,
+    draw,
+)
 from dice_semimetric_nifti.faults import UsageError
 from torch import nn
 
@@ -26,18 +33,20 @@ from dice_semimetric import uniform_average
 
 from . import checkpoint
 from .cases import Case, read_split
-from .compare import case_scores, finished, groups_of, machine
+from .compare import finished, groups_of, machine
 from .config import Config, add_options, from_options
 from .data import require_fit
-from .distill_report import figure, markdown, tests_of
+from .distill_report import figure, markdown, paired_tests
+from .distill_scores import read_scores, score
 from .distill_training import (
     DistillConfig,
     StudentLoss,
+    reach,
     teacher_probs,
     train_student,
     with_teacher,
 )
-from .evaluate import predict, score_cases
+from .evaluate import predict
 from .model import build_model
 from .train import add_machine_options, run_cases, use_determinism
 from .trainer import write_csv
@@ -74,14 +83,20 @@ def train_teacher(
 
 def fit_calibrators(probs: list[np.ndarray], cases: list[Case]) -> dict[str, MapCalibrator]:
     """Fit both post-hoc calibrators to the raters' means of held-out cases."""
-    fitted = {}
-    for method, size in (("temperature", 10**6), ("kernel", KEYS)):
+    fitted: dict[str, MapCalibrator] = {}
+    sizes: dict[Method, int] = {"temperature": MOST_PIXELS, "kernel": KEYS}
+    for method, size in sizes.items():
         drawn = [
-            draw(p, uniform_average(c.raters), size=size, rng=case_generator(0, c.name, ""))
-            for p, c in zip(probs, cases, strict=True)
+            draw(
+                prob,
+                uniform_average(case.raters),
+                above=FLOOR[method],
+                size=size,
+                rng=case_generator(0, case.name, ""),
+            )
+            for prob, case in zip(probs, cases, strict=True)
         ]
-        sample = sum(drawn[1:], drawn[0])
-        fitted[method] = MapCalibrator(method).fit(sample)  # type: ignore[arg-type]
+        fitted[method] = MapCalibrator(method).fit(sum(drawn[1:], drawn[0]))
     return fitted
 
 
@@ -100,7 +115,7 @@ def judge_teacher(
     maps = {"raw": test} | {name: [c.predict(p) for p in test] for name, c in fitted.items()}
     table, rows = {}, {}
     for name, probs in maps.items():
-        each, table[name] = score_cases(probs, cases["test"])
+        each, table[name] = score(probs, cases["test"])
         rows[name] = {key: np.array([r[key] for r in each]) for key in each[0] if key != "case"}
     return (
         table | {"fits": {n: c.parameters for n, c in fitted.items()}},
@@ -124,7 +139,7 @@ def judge_signals(
             label = torch.tensor(mean > 0.5).to(torch.float32)
             signal = loss.signal(label, torch.tensor(teacher), torch.tensor(mean))
             heard.append(signal[0, 0].numpy())
-        found[name] = score_cases(heard, cases)[1]
+        found[name] = score(heard, cases)[1]
     return found
 
 
@@ -145,7 +160,7 @@ def run_student(
     place = torch.device(device)
     model, log = train_student(config, train_cases, out, device=place, restart=restart)
     probs = [predict(model, case, config.crop) for case in test_cases]
-    rows, scores = score_cases(probs, test_cases)
+    rows, scores = score(probs, test_cases)
     write_csv(out / "scores.csv", rows)
     result = {
         "config": asdict(config),
@@ -185,6 +200,7 @@ def distill(base: DistillConfig, teacher_config: Config, options: argparse.Names
         for name, split in splits.items()
     }
     require_fit(cases["train"] + cases["held"] + cases["test"], base.crop)
+    reach(cases["train"], base)
     groups = groups_of(options.groups, options.test_split, cases["test"])
     teacher = train_teacher(teacher_config, cases, options.out / "teacher", options.device)
     judged, judged_rows, scaling = judge_teacher(teacher, cases, base.crop)
@@ -204,14 +220,13 @@ def distill(base: DistillConfig, teacher_config: Config, options: argparse.Names
             run_student(config, train_cases, cases["test"], out, options.device, options.restart)
             print(out.name, finished(config, out)["scores"], flush=True)  # type: ignore[index]
     report = collect(rows, options)
-    report["tests"] = tests_of(report.pop("cases"), judged_rows, groups)
+    report["tests"] = paired_tests(report.pop("cases"), judged_rows, groups)
     report["teacher"] = judged
     report["signals"] = judge_signals(probs, cases["train"], base)
     report["config"] = asdict(base)
     report["teacher_config"] = asdict(teacher_config)
     report["counts"] = {name: len(found) for name, found in cases.items()}
     report["counts"]["patients"] = int(groups.max()) + 1
-    report["floor"] = FLOOR
     report["versions"] = {"python": platform.python_version(), "torch": torch.__version__}
     report["machine"] = machine()
     text = markdown(report)
@@ -239,7 +254,7 @@ def collect(rows: dict[str, list[DistillConfig]], options: argparse.Namespace) -
                 key: [r["scores"][key] for _, r, _ in results] for key in results[0][1]["scores"]
             },
         }
-        report["cases"][name] = {c.seed: case_scores(out) for c, _, out in results}
+        report["cases"][name] = {c.seed: read_scores(out / "scores.csv") for c, _, out in results}
     return report
 
 

@@ -8,8 +8,15 @@ from dice_semimetric_nifti.plots import BLUE, DARK, GREY, ORANGE, new_figure, sa
 
 from .statistics import paired_test
 
-HEAD = {"dice": "Dice", "bdice": "BDice", "ece": "ECE (per case)", "ece_pooled": "ECE (pooled)"}
-TESTED = ("dice", "bdice", "ece")
+HEAD = {
+    "dice": "Dice",
+    "bdice": "BDice",
+    "ece": "ECE (per case)",
+    "ece_pooled": "ECE (pooled)",
+    "ece_near": "ECE near (per case)",
+    "ece_near_pooled": "ECE near (pooled)",
+}
+TESTED = ("dice", "bdice", "ece", "ece_near")
 PAIRS = (
     ("+ce", "hard"),
     ("+dml", "hard"),
@@ -24,7 +31,7 @@ PAIRS = (
 Scores = dict[str, np.ndarray]
 
 
-def tests_of(
+def paired_tests(
     cases: dict[str, dict[int, Scores]], teacher: dict[str, Scores], groups: np.ndarray
 ) -> dict[str, Any]:
     """Compare rows over the seeds that both have, and the teacher with itself calibrated."""
@@ -54,7 +61,7 @@ def markdown(report: dict[str, Any]) -> str:
         "# Distillation from a calibrated teacher",
         "",
         f"The teacher on {counts['test']} test cases; calibrators fitted to the raters' means of "
-        f"{counts['held']} other unseen cases, pixels above {report['floor']:g} "
+        f"{counts['held']} other unseen cases "
         f"(temperature {teacher['fits']['temperature']['temperature']:.3f}, "
         f"bandwidth {teacher['fits']['kernel']['bandwidth']:g}):",
         "",
@@ -127,7 +134,7 @@ def figure(report: dict[str, Any], path: Path) -> None:
     sweep = {
         r["bandwidth"]: r for n, r in report["runs"].items() if n == "+kde" or n.startswith("h = ")
     }
-    for row, (key, name) in enumerate((("dice", "Dice"), ("ece", "ECE, by case"))):
+    for row, (key, name) in enumerate((("dice", "Dice"), ("ece_near", "ECE near"))):
         for x, run in enumerate(ladder.values()):
             _dots(panels[row, 0], x, run["scores"][key], BLUE)
         for h in sorted(sweep):

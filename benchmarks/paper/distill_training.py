@@ -37,17 +37,23 @@ class DistillConfig(Config):
     teacher_epochs: int = option(150, "passes that the teacher made")
 
 
+def reach(cases: list[Case], config: Config) -> int:
+    """Return the side of the central square that training crops can lie in."""
+    side = config.crop + 2 * config.jitter
+    side += -side % MULTIPLE
+    smallest = min(min(case.image.shape[1:]) for case in cases)
+    if not config.crop or side > smallest:
+        raise ValueError(f"crop must be above 0 and crop + 2 jitter at most {smallest}")
+    return side
+
+
 def teacher_probs(teacher: nn.Module, cases: list[Case], config: Config) -> list[np.ndarray]:
     """Return the teacher's probabilities (H, W) wherever a training crop can lie, 0 elsewhere.
 
     They are computed once: the student sees them in the crop of the image, mirrored as it is.
     """
-    reach = config.crop + 2 * config.jitter
-    reach += -reach % MULTIPLE
-    small = next((c for c in cases if reach > min(c.image.shape[1:])), None)
-    if small is not None:
-        raise ValueError(f"crop + 2 jitter must be at most {min(small.image.shape[1:])}")
-    return [predict(teacher, case, reach) for case in cases]
+    side = reach(cases, config)
+    return [predict(teacher, case, side) for case in cases]
 
 
 def with_teacher(cases: list[Case], probs: list[np.ndarray]) -> list[Case]:
