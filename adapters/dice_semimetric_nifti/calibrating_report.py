@@ -5,19 +5,18 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from matplotlib.figure import Figure
-
 from dice_semimetric import __version__
 
 from .atomic import write_text
 from .calibrators import FLOOR
 from .faults import Fault
-from .plots import draw_reliability, new_figure, save
 from .scoring import CaseScore, Options
 from .summary import NUMBERS, mean_of_known, summarize, write_json
 from .tables import csv_text, digits, table
 
 if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
     from .calibrating import Fitting
 
 _SETS = {
@@ -70,6 +69,8 @@ def write_report(
             "after": {"overall": after["overall"], "tasks": after["tasks"]},
         }
         if scored:
+            from .plots import save  # slow to import in each worker
+
             save(plot_change(scored), out / f"reliability-{name}.png")
         summary |= {key: before[key] for key in ("aggregation", "options")}
         summary["ece_soft"] = _PIXELS
@@ -94,8 +95,10 @@ def _case_table(parts: dict[str, Part]) -> str:
     return csv_text(["set", "case", "task", *columns], rows)
 
 
-def plot_change(scored: Sequence[Scored]) -> Figure:
+def plot_change(scored: Sequence[Scored]) -> "Figure":
     """Return the reliability diagram of the foreground before and after, with counts below."""
+    from .plots import draw_reliability, new_figure
+
     figure = new_figure(9.6, 5.0)
     panels = figure.subplots(2, 2, height_ratios=(3, 1), sharex="col", sharey="row")
     most = 0.0
