@@ -133,6 +133,8 @@ def to_mask(data: NDArray[np.generic], name: str, label: int | None) -> NDArray[
     """
     if label is not None:
         return np.asarray(data == label)
+    if data.dtype == np.uint8 and data.size and data.max() <= 1:
+        return data.view(np.bool_)  # no copy
     if not np.all((data == 0) | (data == 1)):
         raise CaseError(
             f"{name} must hold 0 and 1 only, got values from {np.min(data)} to {np.max(data)} "

@@ -7,6 +7,7 @@ decompressed by ISA-L where the package isal is there, some two to three times f
 import gzip
 import math
 import zlib
+from functools import lru_cache
 from importlib import import_module
 from importlib.util import find_spec
 from io import BytesIO
@@ -14,6 +15,9 @@ from pathlib import Path
 from typing import IO, Any, cast
 
 import nibabel
+import numpy as np
+from nibabel import volumeutils
+from numpy.typing import NDArray
 
 from .faults import CaseError
 
@@ -27,7 +31,6 @@ if find_spec("isal"):
 READ_ERRORS: tuple[type[Exception], ...] = (OSError, EOFError, *_corrupt)
 #: Deflate never makes data more than 1032 times smaller.
 _MOST_COMPRESSION = 1032
-_LONGEST_HEADER = 540  # bytes, of NIfTI-2
 #: nibabel is only partly typed.
 nib: Any = nibabel
 
@@ -43,17 +46,43 @@ def open_file(path: Path) -> IO[bytes]:
     return path.open("rb")
 
 
-def read_header(path: Path, file: IO[bytes]) -> tuple[Any, Any]:
-    """Return nibabel's image class and the header that a file starts with."""
-    head = file.read(_LONGEST_HEADER)
-    for kind in (nib.Nifti1Image, nib.Nifti2Image):
-        size = kind.header_class.sizeof_hdr
-        if len(head) >= size and kind.header_class.may_contain_header(head[:size]):
+def read_header(path: Path, file: IO[bytes]) -> tuple[Any, bytes]:
+    """Return the header that a file starts with, not to be changed, and its bytes."""
+    head = b""
+    for kind in (nib.Nifti1Header, nib.Nifti2Header):
+        head += file.read(kind.sizeof_hdr - len(head))
+        if len(head) == kind.sizeof_hdr and kind.may_contain_header(head):
             try:
-                return kind, kind.header_class.from_fileobj(BytesIO(head[:size]))
+                return _parsed(kind, head), head
             except Exception as error:
                 raise CaseError(f"{path.name} has a broken header: {error}") from error
     raise CaseError(f"{path.name} is not a NIfTI file, or its header is truncated")
+
+
+@lru_cache(maxsize=64)  # the files of a case, and often of a study, have one and the same
+def _parsed(kind: Any, content: bytes) -> Any:
+    return kind.from_fileobj(BytesIO(content))
+
+
+def with_extensions(path: Path, header: Any, content: bytes) -> Any:
+    """Return a copy of a header, with what lies between it and the voxels."""
+    if len(content) <= header.sizeof_hdr + 4:  # nothing but the flag that there is nothing
+        return header.copy()
+    try:
+        return type(header).from_fileobj(BytesIO(content))
+    except Exception as error:
+        raise CaseError(f"{path.name} has a broken header: {error}") from error
+
+
+def scaled(path: Path, raw: NDArray[Any], header: Any) -> NDArray[Any]:
+    """Return the values that stored numbers stand for, in the machine's byte order."""
+    slope, inter = (None if v is None else np.asanyarray(v) for v in header.get_slope_inter())
+    values: Any = raw
+    if slope is not None:
+        values = volumeutils.apply_read_scaling(raw, slope, inter)
+    if values.dtype.kind not in "biuf":
+        raise CaseError(f"{path.name} must hold real numbers, got {values.dtype}")
+    return np.asarray(values, values.dtype.newbyteorder("="))
 
 
 def claimed_bytes(path: Path, header: Any) -> int:
@@ -65,6 +94,8 @@ def claimed_bytes(path: Path, header: Any) -> int:
         offset = int(header.get_data_offset())
     except (ValueError, OverflowError) as error:
         raise CaseError(f"{path.name} has a broken header: {error}") from error
+    if offset < header.sizeof_hdr:
+        raise CaseError(f"{path.name} has a broken header: its voxels begin inside it")
     return offset + math.prod(int(n) for n in shape) * int(header.get_data_dtype().itemsize)
 
 

@@ -5,12 +5,11 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import IO, Any
 
-import nibabel.volumeutils
 import numpy as np
 from numpy.typing import NDArray
 
 from .faults import CaseError
-from .files import READ_ERRORS, check_size, claimed_bytes, open_file, read_header, reason
+from .files import READ_ERRORS, check_size, claimed_bytes, open_file, read_header, reason, scaled
 
 _CHUNK = 1 << 20
 
@@ -45,7 +44,7 @@ def read_slabs(
     """
     try:
         with open_file(path) as file:
-            _, header = read_header(path, file)
+            header, head = read_header(path, file)
             claimed = claimed_bytes(path, header)
             check_size(path, claimed)
             shape = [int(n) for n in header.get_data_shape()]
@@ -53,11 +52,12 @@ def read_slabs(
             dtype = header.get_data_dtype()
             plane = math.prod(shape[: axes - 1])
             volume = plane * shape[axes - 1]
-            _skip(file, path, int(header.get_data_offset()) + channel * volume * dtype.itemsize)
+            offset = int(header.get_data_offset()) + channel * volume * dtype.itemsize
+            _skip(file, path, offset - len(head))
             for start in range(0, shape[axes - 1], planes):
                 count = plane * min(planes, shape[axes - 1] - start)
                 raw = _read(file, path, count * dtype.itemsize, claimed)
-                yield _scaled(path, np.frombuffer(raw, dtype), header)
+                yield scaled(path, np.frombuffer(raw, dtype), header)
             while last and file.read(_CHUNK):
                 pass
     except READ_ERRORS as error:
@@ -65,7 +65,6 @@ def read_slabs(
 
 
 def _skip(file: IO[bytes], path: Path, count: int) -> None:
-    file.seek(0)
     while count > 0:
         count -= len(_read(file, path, min(count, _CHUNK), count))
 
@@ -75,14 +74,3 @@ def _read(file: IO[bytes], path: Path, count: int, claimed: int) -> bytes:
     if len(content) < count:
         raise CaseError(f"{path.name} is truncated: it claims {claimed} bytes")
     return content
-
-
-def _scaled(path: Path, raw: NDArray[Any], header: Any) -> NDArray[Any]:
-    """Return the values that stored numbers stand for, in the machine's byte order."""
-    slope, inter = (None if v is None else np.asanyarray(v) for v in header.get_slope_inter())
-    values: Any = raw
-    if slope is not None:
-        values = nibabel.volumeutils.apply_read_scaling(raw, slope, inter)
-    if values.dtype.kind not in "biuf":
-        raise CaseError(f"{path.name} must hold real numbers, got {values.dtype}")
-    return np.asarray(values, values.dtype.newbyteorder("="))

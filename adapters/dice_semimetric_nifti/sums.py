@@ -20,6 +20,7 @@ from dice_semimetric import (
 
 #: Soft calibration leaves out pixels that everybody agrees are background.
 CERTAIN = 0.01
+_SHORT = 1024
 
 Marks = list[NDArray[np.bool_]]
 
@@ -115,14 +116,13 @@ def sums_of_marks(
         soft = reference[near]
         hard = soft > 0.5  # strict, as the majority is
     found = sums_of(pred[near], soft, hard, levels)
-    number, mass = pred.size, float(np.sum(pred, dtype=np.float64))
+    number, mass = pred.size, _total(pred)
     if kept is not None:
-        number = int(np.count_nonzero(kept))
-        mass = float(np.sum(pred, dtype=np.float64, where=kept))
+        number, mass = int(np.count_nonzero(kept)), _total(pred[kept])
     number -= near.size
     if number == 0:
         return found
-    mass -= float(np.sum(pred[near], dtype=np.float64))
+    mass -= _total(pred[near])
     last = np.zeros(levels.n_bins)
     last[-1] = 1
     bins = replace(
@@ -132,6 +132,13 @@ def sums_of_marks(
         correct=found.bins.correct + number * last,
     )
     return replace(found, voxels=found.voxels + number, bins=bins)
+
+
+def _total(values: NDArray[np.float32]) -> float:
+    """Return the sum in float64 of short sums in float32, which is faster and as good."""
+    whole = values.size - values.size % _SHORT
+    short = values[:whole].reshape(-1, _SHORT).sum(axis=1)
+    return float(short.sum(dtype=np.float64) + values[whole:].sum(dtype=np.float64))
 
 
 def _widened(bins: CalibrationBins) -> CalibrationBins:

@@ -8,14 +8,24 @@ import gzip
 import math
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import IO, Any, cast
 
 import numpy as np
 from numpy.typing import NDArray
 
 from .atomic import write_bytes
 from .faults import CaseError
-from .files import READ_ERRORS, check_size, claimed_bytes, nib, open_file, read_header, reason
+from .files import (
+    READ_ERRORS,
+    check_size,
+    claimed_bytes,
+    nib,
+    open_file,
+    read_header,
+    reason,
+    scaled,
+    with_extensions,
+)
 
 
 @dataclass(frozen=True)
@@ -74,25 +84,36 @@ def read_volume(path: Path) -> Volume:
     """
     try:
         with open_file(path) as file:
-            kind, header = read_header(path, file)
+            header, content = read_header(path, file)
             claimed = claimed_bytes(path, header)
             check_size(path, claimed)
-            file.seek(0)
-            content = file.read(claimed)
+            offset = int(header.get_data_offset())
+            content += file.read(offset - len(content))
+            voxels = np.empty(claimed - offset, np.uint8)
+            there = _fill(file, voxels)
             while file.read(1 << 20):  # gzip compares its checksum at the end only
                 pass
     except READ_ERRORS as error:
         raise CaseError(f"{path.name} {reason(error)}") from error
-    if len(content) < claimed:
-        raise CaseError(f"{path.name} is truncated: {len(content)} of {claimed} bytes are there")
-    image = kind.from_bytes(content)
-    data = np.asanyarray(image.dataobj)  # not get_fdata, which makes float64 of everything
-    if data.dtype.kind not in "biuf":
-        raise CaseError(f"{path.name} must hold real numbers, got {data.dtype}")
+    if there < voxels.size:
+        there += len(content)
+        raise CaseError(f"{path.name} is truncated: {there} of {claimed} bytes are there")
     geometry = _geometry(path, header)
-    data = np.asarray(data, data.dtype.newbyteorder("="))
-    data = data.reshape(geometry.shape, order="F")
-    return Volume(data, geometry, image.header)
+    data = scaled(path, voxels.view(header.get_data_dtype()), header)
+    return Volume(
+        data.reshape(geometry.shape, order="F"), geometry, with_extensions(path, header, content)
+    )
+
+
+def _fill(file: IO[bytes], place: NDArray[np.uint8]) -> int:
+    """Read into an array, without another copy, and return how many bytes there were."""
+    done = 0
+    while done < place.size:
+        count = cast(Any, file).readinto(cast(Any, place)[done:])
+        if not count:
+            break
+        done += count
+    return done
 
 
 def read_geometry(path: Path) -> Geometry:
@@ -105,7 +126,7 @@ def read_geometry(path: Path) -> Geometry:
     """
     try:
         with open_file(path) as file:
-            _, header = read_header(path, file)
+            header, _ = read_header(path, file)
     except READ_ERRORS as error:
         raise CaseError(f"{path.name} {reason(error)}") from error
     return _geometry(path, header)
