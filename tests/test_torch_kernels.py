@@ -148,9 +148,10 @@ def test_saturated_logits_reach_exactly_zero() -> None:
 
 
 @pytest.mark.parametrize("shift", [-300.0, -60.0, 0.0, 60.0, 300.0])
-def test_softmax_neither_overflows_nor_vanishes(shift) -> None:
+@pytest.mark.parametrize("dtype", [torch.float16, torch.float32])
+def test_softmax_neither_overflows_nor_vanishes(shift, dtype) -> None:
     pred, target = inputs(True, "softmax", dtype=torch.float32)
-    logits = (pred.detach() + shift).requires_grad_()
+    logits = (pred.detach() + shift).to(dtype).requires_grad_()
     value = region_loss(logits, target, activation="softmax")
     expected = region_loss(logits.detach().double().numpy(), target.numpy(), activation="softmax")
     assert value.item() == pytest.approx(float(expected), rel=1e-5)

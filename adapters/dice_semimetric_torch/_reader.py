@@ -55,27 +55,35 @@ class Reader:
         return other
 
     def read(self, place: Place) -> tuple[Tensor, Tensor, Tensor | None]:
-        """Return the probabilities and the target of a block, and which of them count."""
+        """Return the probabilities and the target of a block, and which of them do not count.
+
+        What does not count is finite, though not 0, whatever it was before.
+        """
         target = self.blocks.matrix(self._target, place)
         keep = None if self._mask is None else self.blocks.matrix(self._mask, place)
         if self.labels and self.options.ignore_index is not None:
             counts = widen(xp, target, self.options.ignore_index) != self.options.ignore_index
             keep = counts if keep is None else keep & counts
-        x = self._activated(self.blocks.matrix(self._pred, place), copied=keep is not None)
+        hidden = None if keep is None else ~keep
+        x = self._activated(self.blocks.matrix(self._pred, place), hidden)
         if self.labels:
             label = self.scratch.copy("label", target)
             out = self.scratch.empty("target", x.shape)
-            return x, torch.eq(label, self._numbers, out=out), keep
+            return x, torch.eq(label, self._numbers, out=out), hidden
         scattered = self.options.checked and not target.is_contiguous()  # aminmax would copy it
-        if target.dtype != self.options.dtype or keep is not None or scattered:
+        if target.dtype != self.options.dtype or hidden is not None or scattered:
             target = self.scratch.copy("target", target)
-        return x, target, keep
+        return x, target if hidden is None else target.masked_fill_(hidden, 0), hidden
 
-    def _activated(self, block: Tensor, *, copied: bool) -> Tensor:
-        same = block.dtype == self.options.dtype
+    def _activated(self, block: Tensor, hidden: Tensor | None) -> Tensor:
+        x = block
+        if block.dtype != self.options.dtype or hidden is not None:
+            x = self.scratch.copy("input", block)
+        if hidden is not None:  # a softmax needs the classes that do not count beside those that do
+            every = self.options.activation == "softmax" and hidden.shape[1] > 1
+            x.masked_fill_(hidden.all(1, keepdim=True) if every else hidden, 0)
         if self.options.activation is None:
-            return block if same and not copied else self.scratch.copy("pred", block)
-        x = block if same else self.scratch.copy("pred", block)
+            return x
         out = self.scratch.empty("pred", block.shape)
         if self.options.activation == "sigmoid":
             return torch.sigmoid(x, out=out)

@@ -42,10 +42,10 @@ def forward(pred: Tensor, target: Tensor, mask: Tensor | None, options: Options)
 
 def _block_sums(reader: Reader, place: Place) -> Tensor:
     """Return the sums over the pixels of a block."""
-    x, y, keep = reader.read(place)
-    if keep is not None:
-        x.masked_fill_(~keep, 0)
-        y.masked_fill_(~keep, 0)
+    x, y, hidden = reader.read(place)
+    if hidden is not None:
+        x.masked_fill_(hidden, 0)
+        y.masked_fill_(hidden, 0)
     if reader.options.checked:
         _check(x, y, reader)
     return torch.stack(_pair_sums(x, y, reader))
@@ -105,13 +105,9 @@ def _block_gradients(
     place: Place,
 ) -> None:
     """Write the gradients of a block."""
-    x, y, keep = reader.read(place)
+    x, y, hidden = reader.read(place)
     part = gradient[(slice(None), *place[: reader.blocks.kept])].reshape(4, *x.shape[:2], 1)
     g = _Gradient(part[0], part[1], part[2], part[3] if with_product else None)
-    hidden = None if keep is None else ~keep
-    if hidden is not None:  # a softmax needs the classes that do not count beside those that do
-        every = reader.options.activation == "softmax" and hidden.shape[1] > 1
-        x.masked_fill_(hidden.all(1, keepdim=True) if every else hidden, 0)
     of_pred, of_target = results
     if of_target is not None:
         of_target.write(reader, place, _slope(y, x, g.target, g, hidden, reader))

@@ -11,7 +11,9 @@ from torch import Tensor
 from dice_semimetric._typing import Activation
 
 from . import _operator
+from ._blocks import HOST_BLOCK
 from ._reader import Options
+from ._threads import map_blocks
 from .kernel_attention import kernel_sums
 
 __all__ = ["kernel_sums", "overlap_sums", "value_range"]
@@ -37,5 +39,10 @@ def overlap_sums(
 
 def value_range(array: Tensor) -> tuple[Tensor, Tensor]:
     """Return the smallest and the largest value, in one pass."""
-    ends = torch.aminmax(array.detach())
-    return ends.min, ends.max
+    array = array.detach()
+    if array.device.type != "cpu" or not array.is_contiguous():
+        ends = torch.aminmax(array)
+        return ends.min, ends.max
+    parts = torch.split(array.view(-1), HOST_BLOCK)
+    found = map_blocks(lambda: torch.aminmax, parts, host=True)
+    return torch.stack([f.min for f in found]).amin(), torch.stack([f.max for f in found]).amax()
