@@ -7,6 +7,7 @@ import shutil
 import subprocess
 import tempfile
 from collections.abc import Callable
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -30,8 +31,13 @@ class Emulated(Device):
             pytest.skip("g++ is not installed")
         self.xp = np
         self.launches: list[tuple[Kernel, int]] = []
+        self.arguments: list[np.ndarray] = []
         self._reverse = reverse
         self._processors = processors
+
+    def of(self, array: Any) -> Any:
+        self.used = array
+        return nullcontext()
 
     @property
     def processors(self) -> int:
@@ -49,8 +55,20 @@ class Emulated(Device):
     def launch(self, kernel: Kernel, blocks: int, arguments: np.ndarray) -> None:
         assert blocks > 0
         self.launches.append((kernel, blocks))
+        self.arguments.append(arguments)
         stuck = _compiled(kernel)(blocks, arguments.ctypes.data, self._reverse)
         assert not stuck, f"threads of {kernel.entry} wait for one another in vain"
+
+
+def awkward(rng: np.random.Generator, shape: Any, dtype: Any = "float32") -> np.ndarray:
+    """Draw probabilities with ties, exact zeros, ones and thresholds among them."""
+    if np.dtype(dtype).kind in "bui":
+        return rng.integers(0, 2, shape).astype(dtype)
+    some = rng.random(shape)
+    some = np.where(
+        rng.random(shape) < 0.3, rng.choice([0, 1, *(k / 10 for k in range(1, 10))], shape), some
+    )
+    return some.astype(dtype)
 
 
 @functools.cache

@@ -8,7 +8,6 @@ import pytest
 
 from dice_semimetric import (
     _kernels,
-    _numpy,
     overlap,
     region_overlap,
     threshold_counts,
@@ -20,8 +19,7 @@ from dice_semimetric.thresholds import threshold_sums as generic_thresholds
 pytest.importorskip("dice_semimetric_cupy._device")
 
 from dice_semimetric_cupy import kernels
-from dice_semimetric_cupy._thresholds import groups, table
-from emulation import Emulated
+from emulation import Emulated, awkward
 
 LEVELS = (0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9)
 # A row of one block is 256 threads x 4 loads x the entries of a load.
@@ -41,15 +39,6 @@ def through_the_core(device: Emulated, monkeypatch: pytest.MonkeyPatch) -> Emula
     """Let the core find these kernels for NumPy's arrays."""
     monkeypatch.setattr(_kernels, "kernels", lambda name: kernels)
     return device
-
-
-def awkward(rng: np.random.Generator, shape: Any, dtype: Any = "float32") -> np.ndarray:
-    """Draw probabilities with ties, exact zeros, ones and thresholds among them."""
-    if np.dtype(dtype).kind in "bui":
-        return rng.integers(0, 2, shape).astype(dtype)
-    some = rng.random(shape)
-    some = np.where(rng.random(shape) < 0.3, rng.choice([0, 1, *LEVELS], shape), some)
-    return some.astype(dtype)
 
 
 def sums(x: Any, y: Any, mask: Any = None, **options: Any) -> Any:
@@ -176,59 +165,6 @@ def test_soft_labels_of_logits(device: Emulated, rng: Any, activation: Any) -> N
     sums(wide, awkward(rng, wide.shape, float), axis=(2, 3), activation=activation)
 
 
-def test_thresholds_after_a_softmax(device: Emulated, rng: Any) -> None:
-    pred = rng.normal(0, 2, (2, 3, 8, 20))
-    target = rng.integers(0, 3, (2, 8, 20))
-    options: Any = {"axis": (2, 3), "dtype": pred.dtype, "checked": False, "activation": "softmax"}
-    got = kernels.threshold_sums(pred, target, None, thresholds=LEVELS, **options)
-    want = _numpy.threshold_sums(pred, target, None, thresholds=LEVELS, **options)
-    for one, other in zip(got, want, strict=True):
-        np.testing.assert_array_equal(one, other)
-
-
-@pytest.mark.parametrize(
-    "thresholds",
-    [
-        (0.5,),
-        (0.9, 0.1, 0.5, 0.5),
-        tuple(k / 100 for k in range(1, 101)),
-        (0.001, 0.002, 0.0025, 1.0),
-        (np.nextafter(0.5, 0), 0.5, np.nextafter(0.5, 1)),
-    ],
-    ids=["one", "unsorted, twice", "hundred", "close", "neighbours"],
-)
-@pytest.mark.parametrize("dtype", ["float32", "float64"])
-def test_any_thresholds(device: Emulated, rng: Any, thresholds: Any, dtype: str) -> None:
-    x, y = awkward(rng, (2, 2, 700), dtype)
-    x[0, : len(thresholds)] = thresholds
-    y[0, : len(thresholds)] = np.nextafter(np.asarray(thresholds, dtype), np.asarray(0, dtype))
-    options: Any = {"axis": (1,), "dtype": np.dtype(dtype), "checked": False}
-    got = kernels.threshold_sums(x, y, None, thresholds=thresholds, **options)
-    want = generic_thresholds.__wrapped__(x, y, None, thresholds=thresholds, **options)
-    for one, other in zip(got, want, strict=True):
-        np.testing.assert_array_equal(one, other)
-
-
-def test_a_cell_holds_one_threshold() -> None:
-    levels = [np.sort(np.random.default_rng(1).random(60).astype(np.float32))] * 2
-    seen = []
-    for some, cells in groups(levels):
-        found = table(levels[0][some], cells)
-        assert len(some) <= 12
-        assert np.isfinite(found["threshold"]).sum() == len(some)
-        assert found["before"][-1] + np.isfinite(found["threshold"][-1]) == len(some)
-        seen += some
-    assert seen == list(range(60))
-
-
-def test_counters_do_not_overflow(device: Emulated) -> None:
-    x = np.ones(128 * 65535 + 4096, np.uint8)  # more than 16 bits can count in one block
-    options: Any = {"axis": (0,), "dtype": np.dtype("float32"), "checked": False}
-    got = kernels.threshold_sums(x, x, None, thresholds=(0.5,), **options)
-    assert [int(a[0]) for a in got] == [x.size] * 3
-    assert device.launches[-1][1] > 1
-
-
 def test_more_blocks_give_the_same_sums(rng: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     x, y = awkward(rng, (2, 3, 50_000))
     found = []
@@ -291,6 +227,12 @@ def test_public_functions_reach_the_kernels(through_the_core: Emulated, rng: Any
     ]
 
 
+def test_the_gpu_of_the_arrays_is_used(device: Emulated, rng: Any) -> None:
+    x = awkward(rng, (2, 300))
+    sums(x, x, axis=(1,))
+    assert device.used is x
+
+
 def test_the_gpu_is_asked_through_cupy(monkeypatch: pytest.MonkeyPatch) -> None:
     """What the emulation replaces: CuPy's own calls, with a stand-in that records them."""
     from dice_semimetric_cupy import _device
@@ -316,3 +258,4 @@ def test_the_gpu_is_asked_through_cupy(monkeypatch: pytest.MonkeyPatch) -> None:
     assert device.empty((2,), "f8") == ("empty", (2,), "f8")
     pointer = types.SimpleNamespace(data=types.SimpleNamespace(ptr=1 << 40))
     assert device.address(pointer) == 1 << 40
+    assert device.of(types.SimpleNamespace(device="second GPU")) == "second GPU"

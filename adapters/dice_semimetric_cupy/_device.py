@@ -2,6 +2,7 @@
 
 import functools
 from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from importlib.resources import files
 from typing import Any
@@ -70,6 +71,11 @@ class Device:
         import cupy
 
         self.xp: Namespace = cupy
+
+    def of(self, array: Array) -> AbstractContextManager[Any]:
+        """Return the context in which the array's GPU is the one that is used."""
+        place: AbstractContextManager[Any] = array.device
+        return place
 
     @property
     def processors(self) -> int:

@@ -16,7 +16,7 @@ from ._pairs import Pairs, pair_sums
 #: A thread counts in 16 bits, and the counters of all must fit the shared memory.
 _MOST_PAIRS = (1 << 16) - 1
 _MOST_LEVELS = 12
-#: Cells of both tables must fit a kernel's arguments.
+#: Both tables must fit a kernel's arguments, 4 KiB: so many cells in float32, and half in float64.
 _CELLS = (16, 32, 64, 128)
 _THREADS = 128
 
@@ -73,7 +73,7 @@ def groups(levels: list[NDArray[Any]]) -> Iterator[tuple[list[int], int]]:
 
 def _cells_for(levels: list[NDArray[Any]]) -> int | None:
     """Return the fewest cells that hold one threshold each, or None."""
-    for cells in _CELLS:
+    for cells in _CELLS if levels[0].dtype.itemsize == 4 else _CELLS[:-1]:
         if all(len(np.unique(_cell_of(of, cells))) == len(of) for of in levels):
             return cells
     return None

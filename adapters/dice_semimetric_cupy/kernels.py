@@ -7,7 +7,9 @@ core: values to be checked (which waits for the GPU anyway), arrays without elem
 sums, and dtypes that the sources do not know.
 """
 
-from typing import Any
+import functools
+from collections.abc import Callable
+from typing import Any, TypeVar, cast
 
 from dice_semimetric._typing import Activation, Array, DType
 
@@ -19,7 +21,21 @@ from ._regression import regression
 from ._softmax import with_scale
 from ._thresholds import level_counts
 
+Function = TypeVar("Function", bound=Callable[..., Any])
 
+
+def _where_it_lies(function: Function) -> Function:
+    """Let a function run on the GPU of its first argument, which need not be the current one."""
+
+    @functools.wraps(function)
+    def there(array: Array, *arguments: Any, **options: Any) -> Any:
+        with device().of(array):
+            return function(array, *arguments, **options)
+
+    return cast(Function, there)
+
+
+@_where_it_lies
 def overlap_sums(
     pred: Array,
     target: Array,
@@ -42,6 +58,7 @@ def overlap_sums(
     return tuple(with_scale(device(), pairs, sums).astype(dtype, copy=False))
 
 
+@_where_it_lies
 def threshold_sums(
     pred: Array,
     target: Array,
@@ -65,6 +82,7 @@ def threshold_sums(
     return tuple(with_scale(device(), pairs, sums))
 
 
+@_where_it_lies
 def bin_sums(
     prob: Array,
     label: Array,
@@ -96,11 +114,13 @@ def bin_sums(
     return count.astype("int64"), confidence.astype(dtype), correct.astype(dtype)
 
 
+@_where_it_lies
 def kernel_sums(query: Array, key: Array, bias: Array, value: Array, *, skip_self: bool) -> Any:
     """Return the sums of `dice_semimetric._density.kernel_sums`."""
     return regression(device(), query, key, bias, value, skip_self=skip_self)
 
 
+@_where_it_lies
 def rater_counts(raters: Array, c: int | None = None) -> Any:
     """Return the counts of `dice_semimetric._raters.rater_counts`."""
     small = raters.shape[0] < 256
@@ -109,6 +129,7 @@ def rater_counts(raters: Array, c: int | None = None) -> Any:
     return NotImplemented if counts is None else counts
 
 
+@_where_it_lies
 def most_frequent(raters: Array, num_classes: int) -> Any:
     """Return the labels of `dice_semimetric.fusion.most_frequent`."""
     wanted = max(num_classes, 2)
