@@ -1,6 +1,9 @@
 """What a command line is expected to do: be quiet, pipe, list, and say how it ended."""
 
 import json
+import shutil
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -68,10 +71,49 @@ def test_a_dry_run_lists_and_writes_nothing(tmp_path: Path, capsys) -> None:
     assert sorted(tmp_path.rglob("*")) == before
 
 
-@pytest.mark.parametrize("command", ["fuse", "evaluate", "demo", "phantoms"])
+@pytest.mark.parametrize("command", ["fuse", "evaluate", "demo", "phantoms", "completion"])
 def test_every_command_explains_itself(command: str, capsys) -> None:
     assert main([command, "--help"]) == 0
     text = capsys.readouterr().out
     assert "exit status:" in text
     assert "examples:" in text
     assert f"dice-semimetric {command}" in text.split("examples:")[1]
+
+
+def completed(words: str, folder: Path) -> list[str]:
+    """Return what bash offers for the last of some words."""
+    script = (
+        f'eval "$1"; COMP_WORDS=({words}); COMP_CWORD=$((${{#COMP_WORDS[@]}} - 1))\n'
+        '_dice_semimetric; printf "%s\\n" "${COMPREPLY[@]}"'
+    )
+    source = subprocess.run(
+        [sys.executable, "-m", "dice_semimetric_nifti", "completion", "bash"],
+        capture_output=True,
+        text=True,
+        check=True,
+    ).stdout
+    argv = ["bash", "-c", script, "bash", source]
+    done = subprocess.run(argv, capture_output=True, text=True, check=True, cwd=folder)
+    return done.stdout.split("\n")[:-1]
+
+
+@pytest.mark.skipif(shutil.which("bash") is None, reason="bash is not there")
+def test_bash_completes(tmp_path: Path) -> None:
+    (tmp_path / "a folder").mkdir()
+    assert completed("dice-semimetric e", tmp_path) == ["evaluate"]
+    assert set(completed("dice-semimetric evaluate --re", tmp_path)) == {
+        "--ref",
+        "--regions",
+        "--resume",
+    }
+    assert completed("dice-semimetric fuse x --method s", tmp_path) == ["staple"]
+    assert completed("dice-semimetric evaluate --pred a", tmp_path) == ["a folder"]
+
+
+@pytest.mark.parametrize("shell", ["zsh", "fish"])
+def test_other_shells_get_every_option(shell: str, capsys) -> None:
+    assert main(["completion", shell]) == 0
+    text = capsys.readouterr().out
+    for word in ("evaluate", "fuse", "regions", "method", "staple"):
+        assert word in text
+    assert main(["completion", "csh"]) == 2

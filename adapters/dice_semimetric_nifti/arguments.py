@@ -8,6 +8,7 @@ from dice_semimetric import __version__
 
 from .calibrators import FLOOR
 from .calibrators import METHODS as CALIBRATORS
+from .completion import SHELLS
 from .devices import DEVICES
 from .fusing import METHODS
 from .running import add_habits, add_running, add_structures
@@ -61,6 +62,12 @@ _PHANTOMS = f"""examples:
   dice-semimetric phantoms --out study --cases 100 --shape 96 96 24 --raters 3 --seed 7
 
 {_EXIT}"""
+_COMPLETION = f"""examples:
+  eval "$(dice-semimetric completion bash)"                     # in ~/.bashrc
+  eval "$(dice-semimetric completion zsh)"                      # in ~/.zshrc
+  dice-semimetric completion fish > ~/.config/fish/completions/dice-semimetric.fish
+
+{_EXIT}"""
 _DEMO = f"""examples:
   dice-semimetric demo --out demo
   dice-semimetric demo --data study/Testing --pred predictions --out demo
@@ -89,6 +96,8 @@ def make_parser() -> argparse.ArgumentParser:
     _add_calibrate(_command(commands, "calibrate", "make probabilities trustworthy", _CALIBRATE))
     _add_demo(_command(commands, "demo", "show it all on generated or real cases", _DEMO))
     _add_phantoms(_command(commands, "phantoms", "generate a study with a known truth", _PHANTOMS))
+    shells = _command(commands, "completion", "print a script for a shell", _COMPLETION)
+    shells.add_argument("shell", choices=SHELLS, help="the shell that is to complete options")
     return parser
 
 

@@ -9,6 +9,7 @@ from typing import Any
 from .arguments import make_parser
 from .calibrating import Fitting, calibrate
 from .calibrating_report import change_table
+from .completion import completion
 from .demo import demo
 from .evaluating import Sides, evaluate
 from .faults import UsageError
@@ -163,10 +164,16 @@ def _phantoms(args: argparse.Namespace) -> int:
     return 0
 
 
+def _completion(args: argparse.Namespace) -> int:
+    print(completion(make_parser(), args.shell), end="")
+    return 0
+
+
 _COMMANDS = {
     "fuse": _fuse,
     "evaluate": _evaluate,
     "calibrate": _calibrate,
     "demo": _demo,
     "phantoms": _phantoms,
+    "completion": _completion,
 }
