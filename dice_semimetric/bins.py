@@ -34,7 +34,7 @@ class CalibrationBins(Additive):
     They add up over blocks, images, cases and machines, if their edges are the same: ``a + b``
     and ``sum(bins)``.
 
-    Attributes
+    Parameters
     ----------
     count : Array
         Integers of shape (n_bins,) or (C, n_bins): the number of pixels.

@@ -35,7 +35,7 @@ class ThresholdCounts(Additive):
 
     They add up over blocks, images, cases and machines: ``a + b`` and ``sum(counts)``.
 
-    Attributes
+    Parameters
     ----------
     thresholds : tuple of float
         The T thresholds.
