@@ -4,7 +4,7 @@ import os
 import secrets
 from pathlib import Path
 
-from .faults import UsageError
+from .faults import CaseError, UsageError
 
 _SUFFIX = ".part"
 
@@ -59,6 +59,13 @@ def require_apart(out: Path, source: Path) -> None:
     """Raise UsageError if results would appear among what is read."""
     if out.resolve().is_relative_to(source.resolve()):
         raise UsageError(f"the output {out} must not lie in the folder that is read, {source}")
+
+
+def require_within(folder: Path, out: Path) -> None:
+    """Raise CaseError if a folder of the results is a link to somewhere else."""
+    if not folder.resolve().is_relative_to(out.resolve()):
+        name = folder.relative_to(out)
+        raise CaseError(f"{name} is a link that leads out of the output")
 
 
 def _escape(name: str) -> str:

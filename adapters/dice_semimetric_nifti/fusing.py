@@ -19,7 +19,7 @@ from dice_semimetric import (
     uniform_average,
 )
 
-from .atomic import prepare_folder, require_apart, write_text
+from .atomic import prepare_folder, require_apart, require_within, write_text
 from .cases import HERE, read_masks
 from .cluster import Workers
 from .faults import CaseError, Fault
@@ -208,6 +208,7 @@ def _fuse_case(
     masks, like = read_masks(files, label=label, tolerance=tolerance)
     fused = fuse_masks(masks, method, rng=_generator(seed, files))
     path = out / files.label_name
+    require_within(path.parent, out)
     write_volume(path, fused.label, like)
     status = path.stat()
     return Written(_rater_rows(files, fused), status.st_size, status.st_mtime_ns)

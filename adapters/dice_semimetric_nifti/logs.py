@@ -22,6 +22,8 @@ def say(*, quiet: bool = False, verbose: bool = False) -> None:
     if not any(isinstance(h, _BesideTheBar) for h in log.handlers):
         log.addHandler(_BesideTheBar())
     log.propagate = False
+    # nibabel repairs some headers, and says so without the name of the file.
+    logging.getLogger("nibabel.global").setLevel(logging.INFO if verbose else logging.CRITICAL)
 
 
 def is_quiet() -> bool:
