@@ -4,14 +4,16 @@ The command ``dice-semimetric`` is made of these functions. A case is read, scor
 function of its arrays, and dropped; what is kept of it is a small record of statistics that add up.
 """
 
-from .evaluating import evaluate
+from .cluster import Workers
+from .evaluating import Sides, evaluate
 from .faults import CaseError, Fault, UsageError
 from .fusing import Fused, fuse, fuse_masks
 from .layout import CaseFiles, find_cases
 from .pairing import Pair, pair_up
 from .paradox import Paradox, best_threshold, soft_dice_paradox
 from .phantoms import Phantom, phantom, write_phantoms
-from .scoring import CaseScore, Options, score_case, score_pair
+from .regions import Regions, read_regions
+from .scoring import CaseScore, Options, score_case, score_files, score_pair
 from .summary import summarize
 from .volumes import Geometry, Volume, read_volume, write_volume
 
@@ -26,8 +28,11 @@ __all__ = [
     "Pair",
     "Paradox",
     "Phantom",
+    "Regions",
+    "Sides",
     "UsageError",
     "Volume",
+    "Workers",
     "best_threshold",
     "evaluate",
     "find_cases",
@@ -35,8 +40,10 @@ __all__ = [
     "fuse_masks",
     "pair_up",
     "phantom",
+    "read_regions",
     "read_volume",
     "score_case",
+    "score_files",
     "score_pair",
     "soft_dice_paradox",
     "summarize",

@@ -99,11 +99,14 @@ def _classes(
         if regions is None:
             raise CaseError("the prediction is a set of raters' masks, not one map")
         return {regions.class_of(n): _Source(p, _told(p)) for n, p in files.masks.items()}
+    single: dict[Class, _Source] = {"": _Source(files.label, _told(files.label))}
+    if regions is None:
+        return single
     shape = read_geometry(files.label).shape
     spatial, rest = shape[: len(like.shape)], shape[len(like.shape) :]
     fits = sorted(spatial) == sorted(like.shape) if turn else spatial == like.shape
-    if regions is None or not fits or not rest or math.prod(rest) != rest[-1]:
-        return {"": _Source(files.label, _told(files.label))}
+    if not fits or not rest or math.prod(rest) != rest[-1]:
+        return single
     count = rest[-1]
     channels = regions.channels or tuple(range(count))
     if len(channels) != count:
