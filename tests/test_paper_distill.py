@@ -11,10 +11,10 @@ torch = pytest.importorskip("torch")
 nibabel = pytest.importorskip("nibabel")
 pytest.importorskip("monai")
 
-from benchmarks.paper import distill, distill_training  # noqa: E402
+from benchmarks.paper import distill, distill_teacher, distill_training  # noqa: E402
 from benchmarks.paper.cases import Case, read_split  # noqa: E402
 from benchmarks.paper.data import Crops  # noqa: E402
-from benchmarks.paper.distill_report import paired_tests  # noqa: E402
+from benchmarks.paper.distill_report import paired_tests, sweep  # noqa: E402
 from benchmarks.paper.distill_scores import REACH, score  # noqa: E402
 from benchmarks.paper.distill_training import (  # noqa: E402
     RUNGS,
@@ -204,16 +204,22 @@ def test_the_command_trains_reports_and_is_read_again(
     fits = found["teacher"]["fits"]
     assert 0.01 < fits["temperature"]["temperature"] < 100
     text = report.with_suffix(".md").read_text()
-    for name in (*distill.LADDER, "h = 0.01"):
+    for name in (*distill.LADDER, "0", "0.001", "0.01"):
         assert f"| {name} |" in text
     assert report.with_suffix(".png").stat().st_size > 10_000
-    for name in ("run_student", "run_cases"):  # what is finished is not trained again
-        monkeypatch.setattr(distill, name, None)
+    monkeypatch.setattr(distill, "run_student", None)  # what is finished is not trained again
+    monkeypatch.setattr(distill_teacher, "run_cases", None)
     (tmp_path / "runs" / "dml-seed1" / "result.json").unlink()
     distill.main([*argv, "--report", str(report), "--finished"])
     again = json.loads(report.with_suffix(".json").read_text())
     assert again["runs"]["+dml"]["seeds"] == [0]
     assert again["runs"]["hard"] == found["runs"]["hard"]
+    rows = sweep(found)
+    assert list(rows) == ["0", "0.001", "0.01"]
+    assert [r["seeds"] for r in rows.values()] == [[1]] * 3
+    assert rows["0.001"]["scores"]["dice"] == found["runs"]["+kde"]["scores"]["dice"][1:]
+    assert "--seeds 0 1 --sweep-seeds 1" in text
+    assert str(tmp_path) not in text
     capsys.readouterr()
     with pytest.raises(SystemExit, match="jitter at most 20"):
         distill.main([*argv, "--jitter", "4"])

@@ -11,33 +11,22 @@ import argparse
 import json
 import platform
 import sys
-from dataclasses import asdict, replace
+from dataclasses import asdict, fields, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
 from dice_semimetric_nifti.atomic import prepare_folder, write_text
-from dice_semimetric_nifti.calibrators import (
-    FLOOR,
-    MOST_PIXELS,
-    MapCalibrator,
-    Method,
-    case_generator,
-    draw,
-)
 from dice_semimetric_nifti.faults import UsageError
-from torch import nn
 
-from dice_semimetric import uniform_average
-
-from . import checkpoint
 from .cases import Case, read_split
 from .compare import finished, groups_of, machine
 from .config import Config, add_options, from_options
 from .data import require_fit
 from .distill_report import figure, markdown, paired_tests
 from .distill_scores import read_scores, score
+from .distill_teacher import judge_teacher, train_teacher
 from .distill_training import (
     DistillConfig,
     StudentLoss,
@@ -47,8 +36,7 @@ from .distill_training import (
     with_teacher,
 )
 from .evaluate import predict
-from .model import build_model
-from .train import add_machine_options, run_cases, use_determinism
+from .train import add_machine_options, use_determinism
 from .trainer import write_csv
 
 #: The bandwidths of Table 8; its 0 is the rung without the kernel.
@@ -62,66 +50,6 @@ LADDER: dict[str, dict[str, Any]] = {
     "+kde": {"rung": "kde"},
     "+kde, soft keys": {"rung": "kde", "key_labels": "uniform"},
 }
-KEYS = 1000  # of the teacher's post-hoc kernel calibrator
-
-
-def train_teacher(
-    config: Config, cases: dict[str, list[Case]], out: Path, device: str
-) -> nn.Module:
-    """Train the teacher, or read it, and return it."""
-    prepare_folder(out)
-    if finished(config, out) is None:
-        run_cases(config, cases["train"], cases["test"], out, device=device)
-    place = torch.device(device)
-    state = checkpoint.load(out / "checkpoint.pt", config, place)
-    if state is None:
-        raise ValueError(f"{out} holds no checkpoint")
-    model = build_model(config.model, cases["train"][0].image.shape[0]).to(place)
-    model.load_state_dict(state["model"])
-    return model
-
-
-def fit_calibrators(probs: list[np.ndarray], cases: list[Case]) -> dict[str, MapCalibrator]:
-    """Fit both post-hoc calibrators to the raters' means of held-out cases."""
-    fitted: dict[str, MapCalibrator] = {}
-    sizes: dict[Method, int] = {"temperature": MOST_PIXELS, "kernel": KEYS}
-    for method, size in sizes.items():
-        drawn = [
-            draw(
-                prob,
-                uniform_average(case.raters),
-                above=FLOOR[method],
-                size=size,
-                rng=case_generator(0, case.name, ""),
-            )
-            for prob, case in zip(probs, cases, strict=True)
-        ]
-        fitted[method] = MapCalibrator(method).fit(sum(drawn[1:], drawn[0]))
-    return fitted
-
-
-def judge_teacher(
-    teacher: nn.Module, cases: dict[str, list[Case]], crop: int
-) -> tuple[dict[str, Any], dict[str, dict[str, np.ndarray]], MapCalibrator]:
-    """Return the teacher's scores on unseen cases before and after calibration.
-
-    The calibrators are fitted to "held" and judged on "test". Besides come the scores of each case,
-    and the fitted temperature.
-    """
-    held, test = (
-        [predict(teacher, case, crop) for case in cases[name]] for name in ("held", "test")
-    )
-    fitted = fit_calibrators(held, cases["held"])
-    maps = {"raw": test} | {name: [c.predict(p) for p in test] for name, c in fitted.items()}
-    table, rows = {}, {}
-    for name, probs in maps.items():
-        each, table[name] = score(probs, cases["test"])
-        rows[name] = {key: np.array([r[key] for r in each]) for key in each[0] if key != "case"}
-    return (
-        table | {"fits": {n: c.parameters for n, c in fitted.items()}},
-        rows,
-        fitted["temperature"],
-    )
 
 
 def judge_signals(
@@ -129,12 +57,12 @@ def judge_signals(
 ) -> dict[str, dict[str, float]]:
     """Return the scores, on the training cases, of what the students of each rung hear."""
     found = {}
-    for name, fields in LADDER.items():
-        if fields["rung"] in ("hard", "ce"):
+    for name, what in LADDER.items():
+        if what["rung"] in ("hard", "ce"):
             continue
-        loss = StudentLoss(replace(base, **fields), epoch=0)
+        loss = StudentLoss(replace(base, **what), epoch=0)
         heard = []
-        for case, prob in zip(cases, _of_rung(probs, fields["rung"]), strict=True):
+        for case, prob in zip(cases, _of_rung(probs, what["rung"]), strict=True):
             _, teacher, mean = np.split(with_teacher([case], [prob])[0].image[None], [-2, -1], 1)
             label = torch.tensor(mean > 0.5).to(torch.float32)
             signal = loss.signal(label, torch.tensor(teacher), torch.tensor(mean))
@@ -229,12 +157,25 @@ def distill(base: DistillConfig, teacher_config: Config, options: argparse.Names
     report["counts"]["patients"] = int(groups.max()) + 1
     report["versions"] = {"python": platform.python_version(), "torch": torch.__version__}
     report["machine"] = machine()
+    report["command"] = command(base, options)
     text = markdown(report)
     print(text)
     if options.report is not None:
         write_text(options.report.with_suffix(".json"), json.dumps(report, indent=1) + "\n")
         write_text(options.report.with_suffix(".md"), text)
         figure(report, options.report.with_suffix(".png"))
+
+
+def command(base: DistillConfig, options: argparse.Namespace) -> str:
+    """Return the command that makes this report, without the places of this machine."""
+    seeds, sweep = (" ".join(map(str, s)) for s in (options.seeds, options.sweep_seeds))
+    words = ["python -m benchmarks.paper.distill DATASET --out RUNS"]
+    words += [f"--seeds {seeds} --sweep-seeds {sweep}"]
+    for item in fields(DistillConfig):
+        value = getattr(base, item.name)
+        if value != item.default and item.name != "labels":
+            words.append(f"--{item.name.replace('_', '-')} {value}")
+    return " ".join([*words, *(["--groups INDEX"] if options.groups else [])])
 
 
 def collect(rows: dict[str, list[DistillConfig]], options: argparse.Namespace) -> dict[str, Any]:

@@ -73,7 +73,11 @@ def markdown(report: dict[str, Any]) -> str:
         "",
         "Students on the test cases, mean ± standard deviation over seeds:",
         "",
-        *_table("student", {n: _spread(r) for n, r in report["runs"].items()}, " | seeds"),
+        *_table("student", {n: _spread(r) for n, r in ladder(report).items()}, " | seeds"),
+        "",
+        "Bandwidths of +kde, over the seeds that each of them has (0 is +dml):",
+        "",
+        *_table("h", {n: _spread(r) for n, r in sweep(report).items()}, " | seeds"),
         "",
         "Paired by patient (scores averaged over the seeds that both rows have and over the "
         "patient's cases; interval from a bootstrap of patients, p from Wilcoxon's signed-rank "
@@ -92,6 +96,8 @@ def markdown(report: dict[str, Any]) -> str:
     wide = report["teacher_config"]
     lines += [
         "",
+        f"`{report['command']}`",
+        "",
         f"Settings: {settings}. Teacher: {wide['model']}, labels {wide['labels']}, epochs "
         f"{wide['epochs']}, seed {wide['seed']}. {counts['train']} training cases, "
         f"{counts['patients']} patients in the test. {versions}. {report['machine']}.",
@@ -101,6 +107,29 @@ def markdown(report: dict[str, Any]) -> str:
 
 
 _VARIED = ("rung", "bandwidth", "key_labels", "seed")
+
+
+def ladder(report: dict[str, Any]) -> dict[str, dict[str, Any]]:
+    """Return the rows that are no bandwidths."""
+    return {n: r for n, r in report["runs"].items() if not n.startswith("h = ")}
+
+
+def sweep(report: dict[str, Any]) -> dict[str, dict[str, Any]]:
+    """Return one row a bandwidth, all with the same seeds, and that without the kernel as 0."""
+    runs = report["runs"]
+    named = {
+        f"{r['bandwidth']:g}": r for n, r in runs.items() if n == "+kde" or n.startswith("h = ")
+    }
+    rows = dict(sorted(named.items(), key=lambda item: float(item[0])))
+    rows = ({"0": runs["+dml"]} if "+dml" in runs else {}) | rows
+    shared = set.intersection(*(set(r["seeds"]) for r in rows.values())) if rows else set()
+    return {name: _only(row, shared) for name, row in rows.items()}
+
+
+def _only(row: dict[str, Any], seeds: set[int]) -> dict[str, Any]:
+    kept = [i for i, seed in enumerate(row["seeds"]) if seed in seeds]
+    scores = {key: [values[i] for i in kept] for key, values in row["scores"].items()}
+    return {"seeds": [row["seeds"][i] for i in kept], "scores": scores}
 
 
 def _table(kind: str, rows: dict[str, list[str]], more: str = "") -> list[str]:
@@ -130,26 +159,25 @@ def figure(report: dict[str, Any], path: Path) -> None:
     """Draw the ladder and the bandwidths, a dot for each seed."""
     picture = new_figure(9.6, 6.4)
     panels = picture.subplots(2, 2, width_ratios=(3, 2), sharex="col", sharey="row")
-    ladder = {n: r for n, r in report["runs"].items() if not n.startswith("h = ")}
-    sweep = {
-        r["bandwidth"]: r for n, r in report["runs"].items() if n == "+kde" or n.startswith("h = ")
-    }
+    rungs, bandwidths = ladder(report), sweep(report)
+    without = bandwidths.pop("0", None)
     for row, (key, name) in enumerate((("dice", "Dice"), ("ece_near", "ECE near"))):
-        for x, run in enumerate(ladder.values()):
+        for x, run in enumerate(rungs.values()):
             _dots(panels[row, 0], x, run["scores"][key], BLUE)
-        for h in sorted(sweep):
-            _dots(panels[row, 1], h, sweep[h]["scores"][key], ORANGE)
-        if "+dml" in ladder:
-            level = float(np.mean(ladder["+dml"]["scores"][key]))
+        for h, run in bandwidths.items():
+            _dots(panels[row, 1], float(h), run["scores"][key], ORANGE)
+        if without is not None:
+            level = float(np.mean(without["scores"][key]))
             panels[row, 1].axhline(level, color=GREY, linestyle="--", label="+dml, no kernel")
             panels[row, 1].legend(fontsize=8, frameon=False)
         style(panels[row, 0], f"{name}: what the student hears", "", name)
         style(panels[row, 1], f"{name}: bandwidth of +kde", "" if row == 0 else "h", "")
-    panels[1, 0].set_xticks(range(len(ladder)), list(ladder), rotation=20, ha="right")
+    panels[1, 0].set_xticks(range(len(rungs)), list(rungs), rotation=20, ha="right")
     panels[1, 1].set_xscale("log")
     save(picture, path)
 
 
 def _dots(axes: Any, x: float, values: list[float], color: str) -> None:
     axes.plot([x] * len(values), values, "o", color=color, markersize=4, alpha=0.6)
-    axes.plot([x], [np.mean(values)], "_", color=DARK, markersize=18, markeredgewidth=2)
+    if len(values) > 1:
+        axes.plot([x], [np.mean(values)], "_", color=DARK, markersize=18, markeredgewidth=2)
