@@ -1,0 +1,163 @@
+"""A study of many 3-D cases: what ``evaluate`` takes beside merely reading the same files.
+
+Run ``python -m benchmarks.speed.study [--cases N] [--side N]``. The study is generated once in a
+temporary folder, with the phantoms' model: a few distinct cases, written under many names, so that
+every case is a file of its own on the disk. Each figure is the best of some rounds, and the rounds
+of all competitors take turns, since the machine may be shared.
+"""
+
+import argparse
+import gzip
+import json
+import os
+import platform
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from dice_semimetric_nifti.evaluating import Sides, evaluate
+from dice_semimetric_nifti.files import open_file
+from dice_semimetric_nifti.phantoms import write_phantoms
+
+RESULTS = Path(__file__).parents[1] / "results" / "study-cpu.json"
+DISTINCT = 10
+_PEAK = """
+import sys
+from pathlib import Path
+from dice_semimetric_nifti.evaluating import Sides
+from dice_semimetric_nifti.scoring import Options, score_files
+def most():
+    lines = Path("/proc/self/status").read_text().splitlines()
+    return next(line.split()[1] for line in lines if line.startswith("VmHWM"))
+Path("/proc/self/clear_refs").write_text("5")  # forget the peak of the parent and of the imports
+before = most()
+pairs, _ = Sides(Path(sys.argv[1]) / "prediction", Path(sys.argv[1]) / "raters").pairs()
+for pair in pairs[:30]:
+    score_files(pair, Options(slab=int(sys.argv[2])))
+print(before, most())
+"""
+
+
+def make_study(folder: Path, cases: int, side: int) -> None:
+    """Write the study: real copies, so that each case is read from its own blocks."""
+    seed = folder / "seed"
+    write_phantoms(seed, cases=DISTINCT, shape=(side,) * 3, raters=3)
+    for part in ("raters", "prediction"):
+        sources = sorted((seed / part).iterdir())
+        for number in range(cases):
+            target = folder / part / f"case{number:05d}"
+            shutil.copytree(sources[number % DISTINCT], target)
+            (target / "image.nii.gz").unlink(missing_ok=True)
+    shutil.rmtree(seed)
+
+
+def read_all(folder: Path, opener: Callable[[Path], Any]) -> None:
+    """Read and decompress every file, and do nothing with it."""
+    for path in folder.rglob("*.nii.gz"):
+        with opener(path) as file:
+            file.read()
+
+
+def timed(work: Callable[[], object]) -> tuple[float, float]:
+    """Return seconds on the clock, and of processor time in this process and its children."""
+    start, before = time.perf_counter(), os.times()
+    work()
+    after = os.times()
+    return time.perf_counter() - start, sum(after[:4]) - sum(before[:4])
+
+
+def run_cli(folder: Path, jobs: int, *options: str) -> None:
+    """Run the command as a user does, into a fresh folder."""
+    with tempfile.TemporaryDirectory(dir=folder) as out:
+        argv = [sys.executable, "-m", "dice_semimetric_nifti", "evaluate", "--no-pictures"]
+        argv += ["--pred", str(folder / "prediction"), "--ref", str(folder / "raters")]
+        argv += ["--out", str(Path(out) / "scores"), "--jobs", str(jobs), "--quiet", *options]
+        subprocess.run(argv, check=True)
+
+
+def resumed(folder: Path) -> float:
+    """Return the seconds that a second run takes which finds everything done."""
+    with tempfile.TemporaryDirectory(dir=folder) as out:
+        sides = Sides(folder / "prediction", folder / "raters")
+        for _ in range(2):
+            start = time.perf_counter()
+            evaluate(sides.pred, sides.ref, Path(out), pictures=False, resume=True)
+        return time.perf_counter() - start
+
+
+def peak(folder: Path, slab: int) -> dict[str, float]:
+    """Return the memory in MiB of a worker before its first case and at most."""
+    argv = [sys.executable, "-c", _PEAK, str(folder), str(slab)]
+    done = subprocess.run(argv, check=True, capture_output=True, text=True)
+    before, most = map(int, done.stdout.split())
+    return {"imported": before / 1024, "peak": most / 1024}
+
+
+def measure(folder: Path, cases: int, side: int, rounds: int) -> dict[str, Any]:
+    """Return all figures."""
+    competitors: dict[str, Callable[[], object]] = {
+        "read with gzip": lambda: read_all(folder, gzip.open),
+        "read with the package's reader": lambda: read_all(folder, open_file),
+        "evaluate --jobs 1": lambda: run_cli(folder, 1),
+        "evaluate --jobs 2": lambda: run_cli(folder, 2),
+    }
+    read_all(folder, open_file)  # into the page cache
+    found: dict[str, list[tuple[float, float]]] = {name: [] for name in competitors}
+    for _ in range(rounds):
+        for name, work in competitors.items():
+            found[name].append(timed(work))
+            print(f"{name}: {found[name][-1][0]:.1f} s, processor {found[name][-1][1]:.1f} s")
+    seconds = {name: min(f[0] for f in all_) for name, all_ in found.items()}
+    processor = {name: min(f[1] for f in all_) for name, all_ in found.items()}
+    mere = processor["read with gzip"]
+    own = processor["read with the package's reader"]
+    return {
+        "cases": cases,
+        "shape": [side] * 3,
+        "files": 4 * cases,
+        "compressed_bytes": sum(p.stat().st_size for p in folder.rglob("*.nii.gz")),
+        "rounds": rounds,
+        "seconds": seconds,
+        "processor_seconds": processor,
+        "evaluate_over_gzip": processor["evaluate --jobs 1"] / mere,
+        "evaluate_over_own_reader": processor["evaluate --jobs 1"] / own,
+        "evaluate_over_gzip_by_the_clock": seconds["evaluate --jobs 1"] / seconds["read with gzip"],
+        "speedup_of_two_jobs": seconds["evaluate --jobs 1"] / seconds["evaluate --jobs 2"],
+        "seconds_resumed": resumed(folder),
+        "memory_mib": {"whole": peak(folder, 1 << 26), "slabs": peak(folder, side * side * 8)},
+        "array_mib": {"case": 4 * side**3 / 2**20},
+    }
+
+
+def main() -> None:
+    """Generate, measure and record."""
+    parser = argparse.ArgumentParser(description=main.__doc__)
+    parser.add_argument("--cases", type=int, default=1000)
+    parser.add_argument("--side", type=int, default=96)
+    parser.add_argument("--rounds", type=int, default=1)
+    args = parser.parse_args()
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        make_study(folder, args.cases, args.side)
+        load = os.getloadavg()[0]
+        result = measure(folder, args.cases, args.side, args.rounds)
+    machine = {
+        "cores": len(os.sched_getaffinity(0)),
+        "processor": platform.machine(),
+        "python": platform.python_version(),
+        "numpy": np.__version__,
+        "load_average_before": load,
+    }
+    RESULTS.parent.mkdir(parents=True, exist_ok=True)
+    RESULTS.write_text(json.dumps({"machine": machine, **result}, indent=2) + "\n")
+    print(json.dumps(result, indent=2))
+
+
+if __name__ == "__main__":
+    main()
