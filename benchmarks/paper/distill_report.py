@@ -123,7 +123,7 @@ def sweep(report: dict[str, Any]) -> dict[str, dict[str, Any]]:
     rows = dict(sorted(named.items(), key=lambda item: float(item[0])))
     rows = ({"0": runs["+dml"]} if "+dml" in runs else {}) | rows
     shared = set.intersection(*(set(r["seeds"]) for r in rows.values())) if rows else set()
-    return {name: _only(row, shared) for name, row in rows.items()}
+    return {name: _only(row, shared) for name, row in rows.items()} if shared else {}
 
 
 def _only(row: dict[str, Any], seeds: set[int]) -> dict[str, Any]:
@@ -134,7 +134,7 @@ def _only(row: dict[str, Any], seeds: set[int]) -> dict[str, Any]:
 
 def _table(kind: str, rows: dict[str, list[str]], more: str = "") -> list[str]:
     head = f"| {kind} | " + " | ".join(HEAD.values()) + more + " |"
-    rule = "|" + "---|" * (1 + len(next(iter(rows.values()))))
+    rule = "|" + "---|" * (head.count("|") - 1)
     return [
         head,
         rule,
@@ -173,7 +173,8 @@ def figure(report: dict[str, Any], path: Path) -> None:
         style(panels[row, 0], f"{name}: what the student hears", "", name)
         style(panels[row, 1], f"{name}: bandwidth of +kde", "" if row == 0 else "h", "")
     panels[1, 0].set_xticks(range(len(rungs)), list(rungs), rotation=20, ha="right")
-    panels[1, 1].set_xscale("log")
+    if bandwidths:
+        panels[1, 1].set_xscale("log")
     save(picture, path)
 
 
