@@ -21,14 +21,14 @@ COMMAND = [sys.executable, "-m", "dice_semimetric_nifti"]
 
 
 def tree(folder: Path) -> dict[str, bytes]:
-    return {
-        p.relative_to(folder).as_posix(): p.read_bytes() for p in folder.rglob("*") if p.is_file()
-    }
+    """Return all files but the records of labels, which hold the time of their writing."""
+    files = {p.relative_to(folder).as_posix(): p for p in folder.rglob("*") if p.is_file()}
+    return {n: p.read_bytes() for n, p in files.items() if not n.startswith("fused/records")}
 
 
 def spoiled_study(root: Path) -> tuple[Path, Path]:
     ref, pred = study(root, cases=[f"case{c:02d}" for c in range(7)], tasks=("task01", "task02"))
-    (pred / "case03/task02.nii.gz").write_bytes(b"no image")
+    (pred / "case03/task02.nii.gz").write_bytes(b"this is not an image")
     (ref / "case05/task01_seg02.nii.gz").write_bytes(b"")
     return ref, pred
 

@@ -87,10 +87,19 @@ def _stream(
 
     count = _AHEAD * max(1, len(client.scheduler_info()["workers"]))
     ready = _dask().as_completed(list(send(count)), loop=client.loop)
+    suspects: list[int] = []
     for future in ready:
-        yield index.pop(future.key), _result(future)
+        i = index.pop(future.key)
+        if _was_killed(future):
+            suspects.append(i)
+        else:
+            yield i, _result(future)
         for sent in send(1):
             ready.add(sent)
+    for i in suspects:  # one by one: a case that only waited in a process that died is innocent
+        future = client.submit(_alone, work, items[i], pure=False)
+        next(_dask().as_completed([future], loop=client.loop))
+        yield i, _result(future)
 
 
 def _alone(work: Callable[[Item], Result], item: Item) -> Result | Failure:
@@ -99,12 +108,16 @@ def _alone(work: Callable[[Item], Result], item: Item) -> Result | Failure:
         return attempt(work, item)
 
 
+def _was_killed(future: Any) -> bool:
+    return future.status == "error" and isinstance(future.exception(), _dask().KilledWorker)
+
+
 def _result(future: Any) -> Any:
     if future.status == "finished":
         return future.result()
-    error = future.exception() if future.status == "error" else None
-    if isinstance(error, _dask().KilledWorker):
+    if _was_killed(future):
         return Failure("the process that worked on it was killed, and again when it was retried")
+    error = future.exception() if future.status == "error" else None
     return Failure(f"the cluster lost it: {error or future.status}")
 
 
