@@ -1,6 +1,6 @@
 """Print functions by libraries, each cell the largest deviation from NumPy float64.
 
-    PYTHONPATH=tests python -m benchmarks.consistency [--json PATH] [--markdown PATH]
+    PYTHONPATH=tests python -m benchmarks.consistency [--json F] [--markdown F] [--readme F]
 
 A cell holds the deviation in float64 and in float32, relative to the largest value where that is
 above 1, or a number that stands for the reason below the table. Gradients are compared with
@@ -26,6 +26,7 @@ from .catalogue import CALLS, Call
 from .libraries import LIBRARIES, differences, gradient
 
 DTYPES = ("float64", "float32")
+START, END = "<!-- consistency: make consistency -->", "<!-- end of consistency -->"
 
 
 def arrays(value: Any) -> list[np.ndarray]:
@@ -131,6 +132,7 @@ def main(arguments: list[str] | None = None) -> None:
     parser.formatter_class = argparse.RawDescriptionHelpFormatter
     parser.add_argument("--json", type=Path, help="write the deviations here")
     parser.add_argument("--markdown", type=Path, help="write the table here")
+    parser.add_argument("--readme", type=Path, help="put the table between its marks in this file")
     options = parser.parse_args(arguments)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
@@ -139,6 +141,9 @@ def main(arguments: list[str] | None = None) -> None:
     print(text)
     if options.markdown:
         options.markdown.write_text(text + "\n")
+    if options.readme:
+        before, rest = options.readme.read_text().split(START)
+        options.readme.write_text(f"{before}{START}\n\n{text}\n\n{END}{rest.split(END)[1]}")
     if options.json:
         record = {"versions": versions(), "deviations": rows}
         options.json.write_text(json.dumps(record, indent=1) + "\n")
