@@ -16,6 +16,11 @@ class UsageError(Exception):
     """The run cannot start: an option, or a folder that cannot be read or written."""
 
 
+def printable(text: str) -> str:
+    """Return one line that any terminal and log takes, whatever characters the file names hold."""
+    return "".join(c if c.isprintable() else repr(c)[1:-1] for c in text)
+
+
 @dataclass(frozen=True)
 class Fault:
     """A case that could not be done, and why.
@@ -38,7 +43,7 @@ class Fault:
         """Return one line, whatever characters the file names hold."""
         name = f"{self.case} {self.task}".strip()
         line = f"{name}: {self.reason}"
-        return "".join(c if c.isprintable() else repr(c)[1:-1] for c in line)
+        return printable(line)
 
 
 @dataclass(frozen=True)

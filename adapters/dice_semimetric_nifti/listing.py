@@ -5,7 +5,7 @@ from pathlib import Path
 
 from .cases import report
 from .evaluating import Sides
-from .faults import Fault
+from .faults import Fault, printable
 from .layout import CaseFiles, Raters, find_cases
 from .tables import table
 
@@ -50,5 +50,4 @@ def _names(folder: Path, paths: Iterable[Path]) -> str:
 
 def _printable(names: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
     """Return a table with one line a row, whatever characters the file names hold."""
-    safe = [["".join(c if c.isprintable() else repr(c)[1:-1] for c in t) for t in r] for r in rows]
-    return table(names, safe)
+    return table(names, [[printable(text) for text in row] for row in rows])

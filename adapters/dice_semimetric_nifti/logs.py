@@ -5,6 +5,8 @@ import sys
 
 from tqdm import tqdm
 
+from .faults import printable
+
 log = logging.getLogger("dice_semimetric_nifti")
 
 
@@ -12,8 +14,16 @@ class _BesideTheBar(logging.Handler):
     """Write lines to stderr without tearing a progress bar."""
 
     def emit(self, record: logging.LogRecord) -> None:
-        text = self.format(record)
-        tqdm.write("".join(c if c.isprintable() else repr(c)[1:-1] for c in text), file=sys.stderr)
+        tqdm.write(self.format(record), file=sys.stderr)
+
+
+def _one_line(record: logging.LogRecord) -> bool:
+    """Make the message printable for every handler, of this package or of the program around it."""
+    record.msg, record.args = printable(record.getMessage()), None
+    return True
+
+
+log.addFilter(_one_line)
 
 
 def say(*, quiet: bool = False, verbose: bool = False) -> None:
