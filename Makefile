@@ -25,7 +25,9 @@ demo: .venv/.demo  ## The main job on generated data, or on DATA=folder PRED=fol
 	$(BIN)/python -m dice_semimetric_nifti demo --out $(OUT) $(if $(DATA),--data $(DATA)) $(if $(PRED),--pred $(PRED))
 
 test: .venv/.dev   ## The test suite.
-	$(BIN)/python -m pytest -n auto -m "not slow"
+	@# Those that start processes, kill them and limit their memory run apart from the rest.
+	$(BIN)/python -m pytest -n auto -m "not slow" -rf tests/test_nifti_*.py
+	$(BIN)/python -m pytest -n auto -m "not slow" -rf --ignore-glob='tests/test_nifti_*.py'
 
 test-slow: .venv/.dev  ## The suites that take minutes each.
 	$(BIN)/python -m pytest -m slow
