@@ -18,7 +18,7 @@ def absolute(xp: Namespace, x: Array) -> Array:
 
 def sigmoid(xp: Namespace, x: Array) -> Array:
     """Return 1 / (1 + exp(-x)) without overflow, small values to full relative precision."""
-    weight = xp.exp(-xp.abs(x))
+    weight = xp.exp(xp.where(x >= 0, -x, x))  # not of -|x|, whose derivative at 0 would be 0
     return xp.where(x >= 0, xp.ones_like(x), weight) / (1.0 + weight)
 
 

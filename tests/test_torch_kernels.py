@@ -317,3 +317,12 @@ def test_accumulation_says_what_it_needs() -> None:
         AccumulatedLoss(DiceSemimetricLoss(softmax=True))
     with pytest.raises(ValueError, match="at least one micro-batch"):
         _ = AccumulatedLoss(DiceSemimetricLoss(softmax=True, batch=True)).value
+
+
+def test_the_core_s_sigmoid_has_its_derivative_at_0_too() -> None:
+    z = torch.tensor([[[-1e-9, 0.0, -0.0, 1e-9]]], dtype=torch.float64, requires_grad=True)
+    sums = generic(
+        z, torch.zeros_like(z), None, axis=(2,), dtype=z.dtype, checked=True, activation="sigmoid"
+    )
+    (slope,) = torch.autograd.grad(sums[0].sum(), z)
+    torch.testing.assert_close(slope, torch.full_like(z, 0.25))

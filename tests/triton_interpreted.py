@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 import torch
-from dice_semimetric_torch import cuda_path, triton_sums
+from dice_semimetric_torch import fast_path, triton_sums
 from dice_semimetric_torch._reader import Options
 from torch import Tensor
 
@@ -146,7 +146,7 @@ def test_what_is_left_to_the_blocks() -> None:
     for one, other, options in declined:
         assert not triton_sums.eligible(one, other, None, options)
     if DEVICE == "cpu":
-        assert cuda_path.sums_module(pred, target, None, chosen) is not triton_sums
+        assert fast_path.sums_module(pred, target, None, chosen) is not triton_sums
 
 
 def test_a_loss_goes_through_the_kernels(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -15,7 +15,7 @@ from dice_semimetric.overlap import overlap_sums as accelerated_sums
 
 from ._reader import Options
 from ._vmap import fold
-from .cuda_path import sums_module
+from .fast_path import sums_module
 
 _generic: Callable[..., tuple[Tensor, ...]] = accelerated_sums.__wrapped__  # type: ignore[attr-defined]
 

@@ -1,4 +1,7 @@
-"""Which module takes the sums: Triton's kernels for tensors on a GPU, else the blocks."""
+"""Which module takes the sums: compiled kernels where there are some, else the blocks.
+
+On a GPU these are Triton's, on a host Numba's. Each is imported when a tensor first asks for it.
+"""
 
 import functools
 from importlib import import_module
@@ -13,10 +16,13 @@ from ._reader import Options
 
 def sums_module(pred: Tensor, target: Tensor, mask: Tensor | None, options: Options) -> ModuleType:
     """Return the module whose `forward` and `backward` are to be used."""
+    fast = None
     if pred.device.type == "cuda":
         fast = _triton(pred.device)
-        if fast is not None and fast.eligible(pred, target, mask, options):
-            return fast
+    elif pred.device.type == "cpu":
+        fast = _numba()
+    if fast is not None and fast.eligible(pred, target, mask, options):
+        return fast
     return _sums
 
 
@@ -27,5 +33,14 @@ def _triton(device: torch.device) -> ModuleType | None:
         return None
     try:
         return import_module(".triton_sums", __package__)
+    except ImportError:
+        return None
+
+
+@functools.cache
+def _numba() -> ModuleType | None:
+    """Return the module of kernels if Numba is installed and may compile."""
+    try:
+        return import_module(".host_sums", __package__)
     except ImportError:
         return None
