@@ -11,7 +11,9 @@ torch = pytest.importorskip("torch")
 nibabel = pytest.importorskip("nibabel")
 pytest.importorskip("monai")
 
-from benchmarks.paper import distill, distill_teacher, distill_training  # noqa: E402
+from paper_data import write_discs  # noqa: E402
+
+from benchmarks.paper import distill, distill_teacher, trainer  # noqa: E402
 from benchmarks.paper.cases import Case, read_split  # noqa: E402
 from benchmarks.paper.data import Crops  # noqa: E402
 from benchmarks.paper.distill_report import paired_tests, sweep  # noqa: E402
@@ -31,26 +33,11 @@ SMALL = DistillConfig(
 )
 
 
-def write(path: Path, array: np.ndarray) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    nibabel.save(nibabel.Nifti1Image(array, np.eye(4)), path)
-
-
 @pytest.fixture
 def data(tmp_path: Path, rng: np.random.Generator) -> Path:
     """A data set of bright discs, each marked by three raters who differ in size."""
-    grid = np.stack(np.meshgrid(np.arange(24), np.arange(20), indexing="ij"))
-    for split, number in (("Training", 4), ("Validation", 2), ("Testing", 3)):
-        for case in range(number):
-            centre = rng.integers(9, 12, size=(2, 1, 1))
-            distance = np.sqrt(((grid - centre) ** 2).sum(axis=0))
-            folder = tmp_path / "data" / split / f"case{case + 1:02d}"
-            image = 200 * (distance < 5) + rng.normal(0, 10, size=distance.shape)
-            write(folder / "image.nii.gz", image.astype(np.float32))
-            for rater in range(3):
-                mask = distance < 4 + rater
-                write(folder / f"task01_seg{rater + 1:02d}.nii.gz", mask.astype(np.uint8))
-    return tmp_path / "data"
+    splits = {"Training": 4, "Validation": 2, "Testing": 3}
+    return write_discs(tmp_path / "data", rng, splits)
 
 
 @pytest.fixture
@@ -137,14 +124,14 @@ def test_a_broken_run_ends_as_an_unbroken_one(
     for name in ("whole", "broken"):
         (tmp_path / name).mkdir()
     whole, _ = train_student(config, heard, tmp_path / "whole", device=place)
-    one_epoch = distill_training.student_epoch
+    one_epoch = trainer.Step.epoch
 
-    def killed(*given):
-        if given[4] == 2:
+    def killed(step, epoch, loss):
+        if epoch == 2:
             raise KeyboardInterrupt
-        return one_epoch(*given)
+        return one_epoch(step, epoch, loss)
 
-    monkeypatch.setattr(distill_training, "student_epoch", killed)
+    monkeypatch.setattr(trainer.Step, "epoch", killed)
     with pytest.raises(KeyboardInterrupt):
         train_student(config, heard, tmp_path / "broken", device=place)
     monkeypatch.undo()

@@ -15,6 +15,7 @@ nibabel = pytest.importorskip("nibabel")
 pytest.importorskip("monai")
 
 from dice_semimetric_nifti.faults import UsageError  # noqa: E402
+from paper_data import write, write_discs  # noqa: E402
 
 from benchmarks.paper import compare, evaluate, trainer  # noqa: E402
 from benchmarks.paper.cases import Case, read_split  # noqa: E402
@@ -28,26 +29,10 @@ from benchmarks.paper.train import main, run  # noqa: E402
 SMALL = Config(crop=16, jitter=3, epochs=3, batch_size=2)
 
 
-def write(path: Path, array: np.ndarray) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    nibabel.save(nibabel.Nifti1Image(array, np.eye(4)), path)
-
-
 @pytest.fixture
 def data(tmp_path: Path, rng: np.random.Generator) -> Path:
     """A data set of bright discs, each marked by three raters who differ in size."""
-    grid = np.stack(np.meshgrid(np.arange(24), np.arange(20), indexing="ij"))
-    for split, number in (("Training", 5), ("Testing", 3)):
-        for case in range(number):
-            centre = rng.integers(9, 12, size=(2, 1, 1))
-            distance = np.sqrt(((grid - centre) ** 2).sum(axis=0))
-            folder = tmp_path / "data" / split / f"case{case + 1:02d}"
-            image = 200 * (distance < 5) + rng.normal(0, 10, size=distance.shape)
-            write(folder / "image.nii.gz", image.astype(np.float32))
-            for rater in range(3):
-                mask = distance < 4 + rater
-                write(folder / f"task01_seg{rater + 1:02d}.nii.gz", mask.astype(np.uint8))
-    return tmp_path / "data"
+    return write_discs(tmp_path / "data", rng, {"Training": 5, "Testing": 3})
 
 
 def weights(model: torch.nn.Module) -> list[np.ndarray]:
@@ -180,14 +165,15 @@ def test_images_that_do_not_fit_are_named() -> None:
         Case(name, np.zeros((1, n, n), np.float32), np.zeros((3, n, n), bool))
         for name, n in (("small", 12), ("large", 16))
     )
-    require_fit([small, large], 12)
-    require_fit([large, large], 0)
+    config = Config()
+    require_fit([small, large], replace(config, crop=12))
+    require_fit([large, large], config)
     with pytest.raises(ValueError, match="crop must be at most 12, the size of small"):
-        require_fit([large, small], 16)
+        require_fit([large, small], replace(config, crop=16))
     with pytest.raises(ValueError, match=r"small has \(1, 12, 12\), large has \(1, 16, 16\); see"):
-        require_fit([small, large], 0)
+        require_fit([small, large], config)
     with pytest.raises(ValueError, match=r"sides that 4 divides, got \[10\]"):
-        require_fit([small], 10)
+        require_fit([small], replace(config, crop=10))
 
 
 @pytest.mark.parametrize("form", LOSSES)
@@ -209,15 +195,15 @@ def test_a_resumed_run_is_the_unbroken_run(
 ) -> None:
     config = replace(SMALL, labels="random", optimizer=optimizer)
     whole = train(config, data, tmp_path / "whole")
-    one_epoch = trainer.train_epoch
+    one_epoch = trainer.Step.epoch
 
-    def killed(config, model, optimizer, crops, epoch, workers):  # in the middle of an epoch
+    def killed(step, epoch, loss):  # before its checkpoint
+        line = one_epoch(step, epoch, loss)
         if epoch == 1:
-            one_epoch(config, model, optimizer, crops, epoch, workers)
             raise KeyboardInterrupt
-        return one_epoch(config, model, optimizer, crops, epoch, workers)
+        return line
 
-    monkeypatch.setattr(trainer, "train_epoch", killed)
+    monkeypatch.setattr(trainer.Step, "epoch", killed)
     with pytest.raises(KeyboardInterrupt):
         train(config, data, tmp_path / "broken")
     monkeypatch.undo()
@@ -225,12 +211,9 @@ def test_a_resumed_run_is_the_unbroken_run(
     torch.rand(3)  # the state of the generators must not matter
     resumed = train(config, data, tmp_path / "broken")
     assert all(np.array_equal(a, b) for a, b in zip(weights(whole), weights(resumed), strict=True))
-    logs = [rows(tmp_path / name / "log.csv") for name in ("whole", "broken")]
-    for a, b in zip(*logs, strict=True):
-        assert {k: v for k, v in a.items() if k != "seconds"} == {
-            k: v for k, v in b.items() if k != "seconds"
-        }
-    monkeypatch.setattr(trainer, "train_epoch", None)  # a finished run does not train again
+    logs = [(tmp_path / name / "log.csv").read_bytes() for name in ("whole", "broken")]
+    assert logs[0] == logs[1]
+    monkeypatch.setattr(trainer.Step, "epoch", None)  # a finished run does not train again
     again = train(config, data, tmp_path / "broken")
     assert all(np.array_equal(a, b) for a, b in zip(weights(whole), weights(again), strict=True))
 

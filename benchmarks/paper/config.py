@@ -6,6 +6,8 @@ from dataclasses import asdict, dataclass, field, fields
 from typing import Any
 
 LABELS = ("uniform", "majority", "random", "weighted", "ls")
+AUGMENT = ("shift", "scale")
+PRECISIONS = ("float32", "bfloat16", "float16")
 LOSSES = ("dml1", "dml2", "jml1", "jml2", "sdl", "sjl")
 
 
@@ -29,8 +31,12 @@ class Config:
     loss: str = option("dml1", "the regional loss", LOSSES)
     ce_weight: float = option(0.25, "weight of cross-entropy; the regional loss has the rest")
     per: str = option("batch", "pool the loss's pixels over", ("batch", "image"))
-    model: str = option("unet", "the network", ("unet", "unet-wide"))
+    model: str = option("unet", "the network, one of benchmarks.paper.model")
+    size: int = option(0, "side that images are resized to; 0: as they are")
+    folds: int = option(0, "parts of a cross-validation; 0: the folders of the data")
+    fold: int = option(0, "the part that is left out of training")
     crop: int = option(0, "side of the central square that the network sees; 0: all of it")
+    augment: str = option("shift", "move that square, or scale by 0.5 to 2", AUGMENT)
     jitter: int = option(0, "largest shift of that square in training, in pixels")
     flip: bool = option(True, "mirror at random in training")
     epochs: int = option(150, "passes over the training cases")
@@ -38,6 +44,7 @@ class Config:
     optimizer: str = option("sgd", "sgd (momentum 0.9) or adamw", ("sgd", "adamw"))
     lr: float = option(0.01, "learning rate at the start of the poly schedule")
     weight_decay: float = option(5e-4, "weight decay")
+    precision: str = option("float32", "what the network computes in", PRECISIONS)
     seed: int = option(0, "seed of the network's start, the order and the augmentation")
 
     def __post_init__(self) -> None:
@@ -50,7 +57,7 @@ class Config:
         for name in ("task", "epochs", "batch_size"):
             if getattr(self, name) < 1:
                 raise ValueError(f"{name} must be at least 1, got {getattr(self, name)}")
-        for name in ("crop", "jitter", "seed", "weight_decay"):
+        for name in ("size", "folds", "fold", "crop", "jitter", "seed", "weight_decay"):
             if getattr(self, name) < 0:
                 raise ValueError(f"{name} must be at least 0, got {getattr(self, name)}")
         if self.jitter and not self.crop:
@@ -59,9 +66,18 @@ class Config:
             if not 0 <= getattr(self, name) <= 1:
                 raise ValueError(f"{name} must be from 0 to 1, got {getattr(self, name)}")
 
+    @property
+    def view(self) -> int:
+        """The side of the central square that is predicted; 0: all of the image."""
+        return self.crop if self.augment == "shift" else 0
+
     def differences(self, other: dict[str, Any]) -> list[str]:
-        """Return what is set otherwise in the fields of another run, as readable text."""
+        """Return what is set otherwise in the fields of another run, as readable text.
+
+        A field that the other run did not know yet had its default there.
+        """
         mine = asdict(self)
+        other = {item.name: item.default for item in fields(self)} | other
         return [
             f"{name}: {other.get(name)!r} there, {mine.get(name)!r} here"
             for name in sorted(mine | other)
@@ -69,21 +85,25 @@ class Config:
         ]
 
 
-def add_options(parser: argparse.ArgumentParser, *, leave_out: Sequence[str] = ()) -> None:
-    """Give the parser one option for each field of `Config`."""
+def add_options(
+    parser: argparse.ArgumentParser | argparse._ArgumentGroup,
+    *,
+    leave_out: Sequence[str] = (),
+    unset: bool = False,
+) -> None:
+    """Give the parser one option for each field of `Config`; None is the default if ``unset``."""
     for item in fields(Config):
         if item.name in leave_out:
             continue
         flag = "--" + item.name.replace("_", "-")
-        text = item.metadata["help"] + " (default: %(default)s)"
+        text = item.metadata["help"] + ("" if unset else " (default: %(default)s)")
+        default = None if unset else item.default
         if item.type is bool:
             action = argparse.BooleanOptionalAction
-            parser.add_argument(flag, action=action, default=item.default, help=text)
+            parser.add_argument(flag, action=action, default=default, help=text)
         else:
             choices = item.metadata["choices"] or None
-            parser.add_argument(
-                flag, type=item.type, default=item.default, choices=choices, help=text
-            )
+            parser.add_argument(flag, type=item.type, default=default, choices=choices, help=text)
 
 
 def from_options(options: argparse.Namespace, **fixed: Any) -> Config:

@@ -1,11 +1,15 @@
-"""The crops that a network trains on, from cases held in memory."""
+"""The crops that a network trains on."""
+
+from collections.abc import Sequence
 
 import numpy as np
 import torch
 from torch.utils.data import DataLoader, Dataset
 
+from . import parallel
 from .cases import Case
 from .config import Config
+from .datasets.augment import augment
 from .labels import training_label
 from .model import MULTIPLE
 
@@ -17,14 +21,15 @@ class Crops(Dataset[tuple[torch.Tensor, torch.Tensor]]):
     processes nor a restart between two epochs changes what the network sees.
     """
 
-    def __init__(self, cases: list[Case], config: Config) -> None:
-        require_fit(cases, config.crop)
+    def __init__(self, cases: Sequence[Case], config: Config) -> None:
+        require_fit(cases, config)
         self.cases = cases
         self.config = config
         self.epoch = 0
-        fixed = config.labels != "random"
-        rng = np.random.default_rng()  # of no influence: only "random" draws
-        self.labels = [training_label(c.raters, config, rng) if fixed else None for c in cases]
+        self.labels: list[np.ndarray] | None = None
+        if config.labels != "random" and isinstance(cases, list):  # others are read when asked for
+            rng = np.random.default_rng()  # of no influence: only "random" draws
+            self.labels = [training_label(case.raters, config, rng) for case in cases]
 
     def __len__(self) -> int:
         """Return the number of cases."""
@@ -34,17 +39,26 @@ class Crops(Dataset[tuple[torch.Tensor, torch.Tensor]]):
         """Return an image (C, h, w) and its label (1, h, w)."""
         config, case = self.config, self.cases[index]
         rng = np.random.default_rng([config.seed, self.epoch, index])
+        if config.augment == "scale":
+            label = self._label(index, case, rng)
+            sides = (config.crop, config.crop) if config.crop else None
+            image, label = augment(
+                case.image, label[None], rng, crop=sides, mirror=0.5 * config.flip, label_fill=-1
+            )
+            return torch.tensor(image), torch.tensor(label)
         shift = rng.integers(-config.jitter, config.jitter + 1, size=2)
         place = window(case.image.shape[1:], config.crop, shift)
         image = case.image[(slice(None), *place)]
-        label = self.labels[index]
-        if label is None:
-            label = training_label(case.raters, config, rng)
-        label = label[None, *place]
+        label = self._label(index, case, rng)[None, *place]
         if config.flip:
             axes = tuple(1 + np.flatnonzero(rng.random(2) < 0.5))
             image, label = np.flip(image, axes), np.flip(label, axes)
         return torch.tensor(np.array(image)), torch.tensor(np.array(label))
+
+    def _label(self, index: int, case: Case, rng: np.random.Generator) -> np.ndarray:
+        if self.labels is None:
+            return training_label(case.raters, self.config, rng)
+        return self.labels[index]
 
 
 def epoch_loader(crops: Crops, epoch: int, *, workers: int = 0) -> DataLoader:
@@ -53,28 +67,31 @@ def epoch_loader(crops: Crops, epoch: int, *, workers: int = 0) -> DataLoader:
     order = np.random.default_rng([crops.config.seed, epoch]).permutation(len(crops))
     return DataLoader(
         crops,
-        batch_size=crops.config.batch_size,
-        sampler=order.tolist(),
+        batch_sampler=parallel.share(order.tolist(), crops.config.batch_size),
         num_workers=workers,
         pin_memory=torch.cuda.is_available(),
     )
 
 
-def require_fit(cases: list[Case], crop: int) -> None:
-    """Raise ValueError unless the network can see every case, and all in one size."""
-    first = cases[0]
-    for case in cases:
+def require_fit(cases: Sequence[Case], config: Config) -> None:
+    """Raise ValueError unless the network can see every case, and all in one size.
+
+    Cases that are read only when asked for are taken to be all like the first.
+    """
+    first, crop = cases[0], config.crop
+    for case in cases if isinstance(cases, list) else [first]:
         channels, *shape = case.image.shape
-        if crop > min(shape):
+        whole = not crop or config.augment == "scale"  # seen whole in training or in validation
+        if config.augment == "shift" and crop > min(shape):
             raise ValueError(f"crop must be at most {min(shape)}, the size of {case.name}")
-        if channels != first.image.shape[0] or not (crop or case.image.shape == first.image.shape):
+        if channels != first.image.shape[0] or (whole and case.image.shape != first.image.shape):
             raise ValueError(
                 f"the images must have one shape: {first.name} has {first.image.shape}, "
-                f"{case.name} has {case.image.shape}; see --crop"
+                f"{case.name} has {case.image.shape}; see --crop and --size"
             )
-        side = [crop] if crop else shape
-        if any(n % MULTIPLE for n in side):
-            raise ValueError(f"the network needs sides that {MULTIPLE} divides, got {side}")
+        sides = [*(shape if whole else []), *([crop] if crop else [])]
+        if any(n % MULTIPLE for n in sides):
+            raise ValueError(f"the network needs sides that {MULTIPLE} divides, got {sides}")
 
 
 def window(

@@ -87,7 +87,7 @@ def run_student(
     prepare_folder(out)
     place = torch.device(device)
     model, log = train_student(config, train_cases, out, device=place, restart=restart)
-    probs = [predict(model, case, config.crop) for case in test_cases]
+    probs = [predict(model, case, config.view) for case in test_cases]
     rows, scores = score(probs, test_cases)
     write_csv(out / "scores.csv", rows)
     result = {
@@ -127,7 +127,7 @@ def distill(base: DistillConfig, teacher_config: Config, options: argparse.Names
         name: read_split(options.data, split, base.task, incomplete=options.incomplete)
         for name, split in splits.items()
     }
-    require_fit(cases["train"] + cases["held"] + cases["test"], base.crop)
+    require_fit(cases["train"] + cases["held"] + cases["test"], base)
     reach(cases["train"], base)
     groups = groups_of(options.groups, options.test_split, cases["test"])
     teacher = train_teacher(teacher_config, cases, options.out / "teacher", options.device)
@@ -223,7 +223,8 @@ def main(arguments: list[str] | None = None) -> None:
         if options.report is not None:
             prepare_folder(options.report.parent)
         plain = from_options(options, labels="majority", seed=0)
-        extra = {k: getattr(options, k) for k in ("n_keys", "teacher_labels", "teacher_epochs")}
+        names = ("n_keys", "teacher_model", "teacher_labels", "teacher_epochs")
+        extra = {name: getattr(options, name) for name in names}
         teacher = replace(
             plain,
             model=options.teacher_model,

@@ -25,7 +25,7 @@ def score(
     all pixels within 5 of a mark.
     """
     rows, summary = score_cases(probs, cases)
-    bins = [_near(prob, case) for prob, case in zip(probs, cases, strict=True)]
+    bins = [near_bins(prob, case) for prob, case in zip(probs, cases, strict=True)]
     for row, one in zip(rows, bins, strict=True):
         row["ece_near"] = float(one.error())
     summary["ece_near"] = float(np.nanmean([row["ece_near"] for row in rows]))
@@ -33,7 +33,8 @@ def score(
     return rows, summary | {"ece_near_pooled": float(pooled.error())}
 
 
-def _near(prob: np.ndarray, case: Case) -> CalibrationBins:
+def near_bins(prob: np.ndarray, case: Case) -> CalibrationBins:
+    """Return the bins over the pixels within 5 of a mark, against the raters' mean."""
     mask = binary_dilation(case.raters.any(axis=0), iterations=REACH)
     mean = uniform_average(case.raters, dtype=np.float32)
     return calibration_bins(prob, mean, kind="binary", mask=mask)

@@ -1,26 +1,22 @@
-"""Train a student against hard labels and a teacher's probabilities, resumable like `trainer`."""
+"""Train a student against hard labels and a teacher's probabilities."""
 
-import math
-import time
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
-from dice_semimetric_torch import DistillationLoss
 from torch import Tensor, nn
-from tqdm import tqdm
 
-from dice_semimetric import calibrate_teacher, uniform_average, value_checks
+from dice_semimetric import calibrate_teacher, uniform_average
 
-from . import checkpoint
 from .cases import Case
 from .config import Config, option
-from .data import Crops, epoch_loader
 from .evaluate import predict
-from .model import MULTIPLE, build_model
-from .trainer import POLY_POWER, build_optimizer, seed_everything, write_csv
+from .losses import TrainingLoss, counted
+from .model import MULTIPLE
+from .trainer import Objective, train
 
 RUNGS = ("hard", "ce", "dml", "temperature", "kde")
 
@@ -33,6 +29,7 @@ class DistillConfig(Config):
     bandwidth: float = option(1e-3, "of the kernel, for kde")
     n_keys: int = option(500, "keys an image, for kde")
     key_labels: str = option("majority", "labels of the keys", ("majority", "uniform"))
+    teacher_model: str = option("unet-wide", "the teacher's network")
     teacher_labels: str = option("uniform", "what the teacher was trained on")
     teacher_epochs: int = option(150, "passes that the teacher made")
 
@@ -69,29 +66,33 @@ def with_teacher(cases: list[Case], probs: list[np.ndarray]) -> list[Case]:
 
 
 class StudentLoss(nn.Module):
-    """The loss of one rung; the keys it draws are decided by the seed and the epoch."""
+    """The loss of one rung; the keys it draws are decided by the seed and the epoch.
+
+    The terms with the teacher are those with the labels again, so that any loss can be distilled
+    with; for DML they are `dice_semimetric_torch.DistillationLoss`.
+    """
 
     def __init__(self, config: DistillConfig, epoch: int) -> None:
         super().__init__()
         self.config = config
         self.rng = np.random.default_rng([config.seed, epoch, RUNGS.index("kde")])
-        entropy, region = config.ce_weight, 1 - config.ce_weight
-        self.loss = DistillationLoss(
-            sigmoid=True,
-            variant=config.loss,
-            batch=config.per == "batch",
-            smooth_nr=0.0,
-            smooth_dr=0.0,
-            lambda_ce=entropy,
-            lambda_dice=region,
-            lambda_kd_ce=0.0 if config.rung == "hard" else entropy,
-            lambda_kd_dice=0.0 if config.rung in ("hard", "ce") else region,
-        )
+        self.labels = TrainingLoss(config)
+        self.teacher = TrainingLoss(config, region_weight=0.0 if config.rung == "ce" else None)
 
-    def forward(self, logits: Tensor, label: Tensor, teacher: Tensor, mean: Tensor) -> Tensor:
-        """Return the loss; everything is (B, 1, H, W)."""
-        value: Tensor = self.loss(logits, label, self.signal(label, teacher, mean))
-        return value
+    def forward(
+        self,
+        logits: Tensor,
+        label: Tensor,
+        teacher: Tensor,
+        mean: Tensor,
+        counts: Tensor | None = None,
+    ) -> Tensor:
+        """Return the loss over the pixels that count; everything is (B, 1, H, W)."""
+        value: Tensor = self.labels(logits, label, counts)
+        if self.config.rung == "hard":
+            return value
+        distilled: Tensor = self.teacher(logits, self.signal(label, teacher, mean), counts)
+        return value + distilled
 
     def signal(self, label: Tensor, teacher: Tensor, mean: Tensor) -> Tensor:
         """Return what the student hears of the teacher."""
@@ -107,6 +108,37 @@ class StudentLoss(nn.Module):
         return signal
 
 
+def teacher_of(config: DistillConfig) -> Config:
+    """Return the configuration of the teacher: the student's own but for network and labels."""
+    shared = {item.name: getattr(config, item.name) for item in fields(Config)}
+    return Config(
+        **shared
+        | {
+            "model": config.teacher_model,
+            "labels": config.teacher_labels,
+            "epochs": config.teacher_epochs,
+        }
+    )
+
+
+def listening(config: DistillConfig, teacher: nn.Module) -> Objective:
+    """Return the objective of a student whose teacher sees the very crops that it sees."""
+    teacher.eval().requires_grad_(False)
+
+    def objective(epoch: int) -> Callable[..., Tensor]:
+        loss = StudentLoss(config, epoch)
+
+        def step(network: Callable[[Tensor], Tensor], image: Tensor, label: Tensor) -> Tensor:
+            label, counts = counted(config, label)
+            heard = torch.sigmoid(teacher(image))
+            value: Tensor = loss(network(image), label, heard, label, counts)
+            return value
+
+        return step
+
+    return objective
+
+
 def train_student(
     config: DistillConfig,
     cases: list[Case],
@@ -116,55 +148,18 @@ def train_student(
     restart: bool = False,
 ) -> tuple[nn.Module, list[dict[str, Any]]]:
     """Train on cases of `with_teacher`, or go on; return the network and the log's lines."""
-    path = out / "checkpoint.pt"
-    crops = Crops(cases, config)
-    seed_everything(config.seed)
-    model = build_model(config.model, cases[0].image.shape[0] - 2).to(device)
-    optimizer = build_optimizer(config, model)
-    history: list[dict[str, Any]] = []
-    state = None if restart else checkpoint.load(path, config, device)
-    if state is not None:
-        model.load_state_dict(state["model"])
-        optimizer.load_state_dict(state["optimizer"])
-        history = state["history"]
-    epochs = range(len(history), config.epochs)
-    for epoch in tqdm(
-        epochs, desc=out.name, initial=len(history), total=config.epochs, disable=None
-    ):
-        history.append(student_epoch(config, model, optimizer, crops, epoch))
-        state = {"model": model.state_dict(), "optimizer": optimizer.state_dict()}
-        checkpoint.save(path, config, state | {"history": history})
-        write_csv(out / "log.csv", history)
-    return model, history
+    channels = cases[0].image.shape[0] - 2
 
+    def objective(epoch: int) -> Callable[..., Tensor]:
+        loss = StudentLoss(config, epoch)
 
-def student_epoch(
-    config: DistillConfig,
-    model: nn.Module,
-    optimizer: torch.optim.Optimizer,
-    crops: Crops,
-    epoch: int,
-) -> dict[str, Any]:
-    """Take one pass over the cases and return the line of the log."""
-    start, losses = time.perf_counter(), []
-    loss = StudentLoss(config, epoch)
-    device = next(model.parameters()).device
-    seed_everything(config.seed, epoch)
-    model.train()
-    loader = epoch_loader(crops, epoch)
-    for step, (stack, label) in enumerate(loader, start=epoch * len(loader)):
-        rate = config.lr * (1 - step / (config.epochs * len(loader))) ** POLY_POWER
-        for group in optimizer.param_groups:
-            group["lr"] = rate
-        image, teacher, mean = stack.to(device).split([stack.shape[1] - 2, 1, 1], dim=1)
-        optimizer.zero_grad(set_to_none=True)
-        with value_checks("never"):  # a loss that is not finite is told below, on any device
-            value = loss(model(image.contiguous()), label.to(device), teacher, mean)
-        value.backward()
-        optimizer.step()
-        losses.append(value.detach())
-    mean_loss = float(torch.stack(losses).mean())
-    if not math.isfinite(mean_loss):
-        raise FloatingPointError(f"the loss became {mean_loss} in epoch {epoch + 1}")
-    seconds = round(time.perf_counter() - start, 3)
-    return {"epoch": epoch + 1, "lr": rate, "loss": mean_loss, "seconds": seconds}
+        def step(network: Callable[[Tensor], Tensor], stack: Tensor, label: Tensor) -> Tensor:
+            image, teacher, mean = stack.split([channels, 1, 1], dim=1)
+            value: Tensor = loss(network(image.contiguous()), label, teacher, mean)
+            return value
+
+        return step
+
+    return train(
+        config, cases, out, device=device, restart=restart, objective=objective, channels=channels
+    )

@@ -1,5 +1,7 @@
 """The training losses: cross-entropy and a regional loss, both against soft labels."""
 
+from typing import Any
+
 from dice_semimetric_torch import (
     DiceSemimetricLoss,
     JaccardMetricLoss,
@@ -7,7 +9,9 @@ from dice_semimetric_torch import (
     SoftJaccardLoss,
 )
 from torch import Tensor, nn
+from torch.nn.functional import binary_cross_entropy_with_logits
 
+from . import parallel
 from .config import Config
 
 MODULES = {
@@ -21,22 +25,42 @@ MODULES = {
 
 
 class TrainingLoss(nn.Module):
-    """The weighted sum of cross-entropy and the regional loss that a configuration names."""
+    """The weighted sum of cross-entropy and the regional loss that a configuration names.
 
-    def __init__(self, config: Config) -> None:
+    ``ce_weight`` and ``region_weight`` are by default the configuration's and 1 less that.
+    """
+
+    def __init__(
+        self, config: Config, ce_weight: float | None = None, region_weight: float | None = None
+    ) -> None:
         super().__init__()
-        self.ce_weight = config.ce_weight
-        self.entropy = nn.BCEWithLogitsLoss()
+        self.ce_weight = config.ce_weight if ce_weight is None else ce_weight
+        self.region_weight = 1 - config.ce_weight if region_weight is None else region_weight
+        options: dict[str, Any] = {"batch": config.per == "batch"}
+        if options["batch"]:
+            options["process_group"] = parallel.group()
         self.region = MODULES[config.loss](
-            variant=config.loss,
-            sigmoid=True,
-            batch=config.per == "batch",
-            smooth_nr=0.0,
-            smooth_dr=0.0,
+            variant=config.loss, sigmoid=True, smooth_nr=0.0, smooth_dr=0.0, **options
         )
 
-    def forward(self, logits: Tensor, label: Tensor) -> Tensor:
-        """Return the loss of logits and soft labels (B, 1, H, W)."""
-        entropy: Tensor = self.entropy(logits, label)
-        region: Tensor = self.region(logits, label)
-        return self.ce_weight * entropy + (1 - self.ce_weight) * region
+    def forward(self, logits: Tensor, label: Tensor, counts: Tensor | None = None) -> Tensor:
+        """Return the loss of logits and soft labels (B, 1, H, W), over the pixels that count."""
+        value: Tensor = self.ce_weight * entropy(logits, label, counts)
+        if self.region_weight:
+            value = value + self.region_weight * self.region(logits, label, counts)
+        return value
+
+
+def counted(config: Config, label: Tensor) -> tuple[Tensor, Tensor | None]:
+    """Return the label and which pixels count: those around a shrunk image have none, marked -1."""
+    if config.augment == "shift":
+        return label, None
+    return label.clamp(min=0), label >= 0
+
+
+def entropy(logits: Tensor, label: Tensor, counts: Tensor | None) -> Tensor:
+    """Return the mean cross-entropy over the pixels that count."""
+    if counts is None:
+        return binary_cross_entropy_with_logits(logits, label)
+    pixels = binary_cross_entropy_with_logits(logits, label, reduction="none")
+    return (pixels * counts).sum() / counts.sum().clamp(min=1)

@@ -59,9 +59,9 @@ def run_cases(
 ) -> dict[str, Any]:
     """Train on the one list of cases, score the other, write; return what result.json holds."""
     place = torch.device(device)
-    require_fit(train_cases + test_cases, config.crop)
+    require_fit(train_cases + test_cases, config)
     model, log = train(config, train_cases, out, device=place, workers=workers, restart=restart)
-    probs = [predict(model, case, config.crop) for case in test_cases]
+    probs = [predict(model, case, config.view) for case in test_cases]
     rows, summary = score_cases(probs, test_cases)
     write_csv(out / "scores.csv", rows)
     result = {

@@ -1,93 +1,162 @@
 """The training loop: resumable after every epoch with the result of an unbroken run."""
 
 import csv
+import hashlib
 import io
 import math
 import random
 import time
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
 from dice_semimetric_nifti.atomic import write_text
-from torch import nn
+from torch import Tensor, nn
 from tqdm import tqdm
 
 from dice_semimetric import value_checks
 
-from . import checkpoint
+from . import checkpoint, parallel
 from .cases import Case
 from .config import Config
 from .data import Crops, epoch_loader
-from .losses import TrainingLoss
+from .losses import TrainingLoss, counted
 from .model import build_model
 
 POLY_POWER = 0.9
+HALF = {"float32": None, "bfloat16": torch.bfloat16, "float16": torch.float16}
+
+#: The loss of one step, of the network (images to logits in float32), images and labels.
+StepLoss = Callable[[Callable[[Tensor], Tensor], Tensor, Tensor], Tensor]
+#: What gives the loss of an epoch's steps; it may draw, from the number of the epoch.
+Objective = Callable[[int], StepLoss]
+
+
+def label_objective(config: Config) -> Objective:
+    """Return the objective of a network that learns from labels alone."""
+    loss = TrainingLoss(config)
+    return lambda epoch: lambda network, image, label: loss(network(image), *counted(config, label))
 
 
 def train(
     config: Config,
-    cases: list[Case],
+    cases: Sequence[Case],
     out: Path,
     *,
     device: torch.device,
     workers: int = 0,
     restart: bool = False,
+    objective: Objective | None = None,
+    channels: int | None = None,
 ) -> tuple[nn.Module, list[dict[str, Any]]]:
     """Train, or go on from the checkpoint in ``out``; return the network and the log's lines."""
-    path, log = out / "checkpoint.pt", out / "log.csv"
-    crops = Crops(cases, config)
+    path = out / "checkpoint.pt"
     seed_everything(config.seed)
-    model = build_model(config.model, cases[0].image.shape[0]).to(device)
+    model = build_model(config.model, channels or cases[0].image.shape[0]).to(device)
     optimizer = build_optimizer(config, model)
-    history: list[dict[str, Any]] = []
+    scaler = torch.amp.GradScaler(device.type, enabled=config.precision == "float16")
+    parts: dict[str, Any] = {"model": model, "optimizer": optimizer, "scaler": scaler}
+    identity = fingerprint(cases)
     state = None if restart else checkpoint.load(path, config, device)
-    if state is not None:
-        model.load_state_dict(state["model"])
-        optimizer.load_state_dict(state["optimizer"])
-        history = state["history"]
+    history = [] if state is None else restore(parts, state, identity, path)
+    step = Step(config, parallel.wrap(model), optimizer, scaler, Crops(cases, config), workers)
+    objective = objective or label_objective(config)
     epochs = range(len(history), config.epochs)
     for epoch in tqdm(
-        epochs, desc=out.name, initial=len(history), total=config.epochs, disable=None
+        epochs,
+        desc=f"{out.parent.name}/{out.name}",
+        initial=len(history),
+        total=config.epochs,
+        disable=parallel.quiet(),
     ):
-        history.append(train_epoch(config, model, optimizer, crops, epoch, workers))
-        state = {"model": model.state_dict(), "optimizer": optimizer.state_dict()}
-        checkpoint.save(path, config, state | {"history": history})
-        write_csv(log, history)
+        history.append(step.epoch(epoch, objective(epoch)))
+        if parallel.first():
+            states = {name: part.state_dict() for name, part in parts.items()}
+            checkpoint.save(path, config, states | {"history": history, "cases": identity})
+            write_log(out, history)
+    if parallel.first():
+        write_log(out, history)  # a kill may have come between the checkpoint and its log
     return model, history
 
 
-def train_epoch(
-    config: Config,
-    model: nn.Module,
-    optimizer: torch.optim.Optimizer,
-    crops: Crops,
-    epoch: int,
-    workers: int,
-) -> dict[str, Any]:
-    """Take one pass over the cases and return the line of the log."""
-    start, losses = time.perf_counter(), []
-    loss = TrainingLoss(config)
-    device = next(model.parameters()).device
-    seed_everything(config.seed, epoch)
-    model.train()
-    loader = epoch_loader(crops, epoch, workers=workers)
-    for step, (image, label) in enumerate(loader, start=epoch * len(loader)):
-        rate = config.lr * (1 - step / (config.epochs * len(loader))) ** POLY_POWER
-        for group in optimizer.param_groups:
-            group["lr"] = rate
-        optimizer.zero_grad(set_to_none=True)
-        with value_checks("never"):  # a loss that is not finite is told below, on any device
-            value = loss(model(image.to(device)), label.to(device))
-        value.backward()
-        optimizer.step()
-        losses.append(value.detach())
-    mean = float(torch.stack(losses).mean())
-    if not math.isfinite(mean):
-        raise FloatingPointError(f"the loss became {mean} in epoch {epoch + 1}; try a smaller --lr")
-    seconds = time.perf_counter() - start
-    return {"epoch": epoch + 1, "lr": rate, "loss": mean, "seconds": round(seconds, 3)}
+class Step:
+    """What stays the same from epoch to epoch of one training."""
+
+    def __init__(
+        self,
+        config: Config,
+        model: nn.Module,
+        optimizer: torch.optim.Optimizer,
+        scaler: torch.amp.GradScaler,
+        crops: Crops,
+        workers: int,
+    ) -> None:
+        self.config, self.model, self.optimizer = config, model, optimizer
+        self.scaler, self.crops, self.workers = scaler, crops, workers
+        self.device = next(model.parameters()).device
+
+    def network(self, image: Tensor) -> Tensor:
+        """Return the logits in float32, computed in the precision of the configuration."""
+        half = HALF[self.config.precision]
+        with torch.autocast(self.device.type, half, enabled=half is not None):
+            logits: Tensor = self.model(image)
+        return logits.float()
+
+    def epoch(self, epoch: int, loss: StepLoss) -> dict[str, Any]:
+        """Take one pass over the cases and return the line of the log."""
+        start, losses, config = time.perf_counter(), [], self.config
+        seed_everything(config.seed, epoch)
+        self.model.train()
+        loader = epoch_loader(self.crops, epoch, workers=self.workers)
+        for step, (image, label) in enumerate(loader, start=epoch * len(loader)):
+            rate = config.lr * (1 - step / (config.epochs * len(loader))) ** POLY_POWER
+            for group in self.optimizer.param_groups:
+                group["lr"] = rate
+            self.optimizer.zero_grad(set_to_none=True)
+            with value_checks("never"):  # a loss that is not finite is told below, on any device
+                value = loss(self.network, image.to(self.device), label.to(self.device))
+            self.scaler.scale(value).backward()
+            self.scaler.step(self.optimizer)
+            self.scaler.update()
+            losses.append(value.detach())
+        mean = parallel.mean(torch.stack(losses).mean())
+        if not math.isfinite(mean):
+            raise FloatingPointError(
+                f"the loss became {mean} in epoch {epoch + 1}; try a smaller --lr"
+            )
+        seconds = round(time.perf_counter() - start, 3)
+        return {"epoch": epoch + 1, "lr": rate, "loss": mean, "seconds": seconds}
+
+
+def restore(
+    parts: dict[str, Any], state: dict[str, Any], identity: str, path: Path
+) -> list[dict[str, Any]]:
+    """Give every part its saved state and return the log's lines; refuse what is not ours."""
+    if state.get("cases", identity) != identity:
+        raise ValueError(
+            f"the checkpoint {path} was trained on other cases: the data have changed; "
+            "choose another --out, or start over with --restart"
+        )
+    try:
+        for name, part in parts.items():
+            if name in state:
+                part.load_state_dict(state[name])
+    except (RuntimeError, ValueError, KeyError) as error:
+        raise ValueError(
+            f"the checkpoint {path} is of another network: {str(error).splitlines()[0]}; "
+            "start over with --restart"
+        ) from error
+    history: list[dict[str, Any]] = state["history"]
+    return history
+
+
+def fingerprint(cases: Sequence[Case]) -> str:
+    """Return what tells these training cases from others: their number, names and first size."""
+    names = getattr(cases, "names", None) or [case.name for case in cases]
+    text = "\n".join([str(cases[0].image.shape), *names])
+    return hashlib.sha256(text.encode("utf-8", "surrogateescape")).hexdigest()[:16]
 
 
 def build_optimizer(config: Config, model: nn.Module) -> torch.optim.Optimizer:
@@ -104,6 +173,12 @@ def seed_everything(*seed: int) -> None:
     random.seed(number)
     np.random.seed(number)  # noqa: NPY002  (the global one, for libraries that use it)
     torch.manual_seed(number)
+
+
+def write_log(out: Path, history: list[dict[str, Any]]) -> None:
+    """Write log.csv, without the times: a resumed run has the log of an unbroken one."""
+    untimed = [{k: v for k, v in line.items() if k != "seconds"} for line in history]
+    write_csv(out / "log.csv", untimed)
 
 
 def write_csv(path: Path, rows: list[dict[str, Any]]) -> None:
