@@ -1,0 +1,39 @@
+"""Samples of a prepared data set as the cases that a network trains on."""
+
+from collections.abc import Iterable, Sequence
+
+from .cases import Case
+from .datasets import Prepared
+from .datasets.resize import resize
+
+KEPT = 1000  # samples; more of them are read whenever they are asked for
+
+
+class Samples(Sequence[Case]):
+    """The samples of some cases, read when asked for.
+
+    The foreground is the structure with the highest number: the tumour, where the organ is 1.
+    """
+
+    def __init__(self, data: Prepared, cases: Iterable[int], size: int = 0) -> None:
+        self.data, self.size = data, size
+        self.indices = [index for case in cases for index in data.samples_of(int(case))]
+        self.names = [data.cases[data.case_of(index)] for index in self.indices]
+
+    def __len__(self) -> int:
+        """Return the number of samples."""
+        return len(self.indices)
+
+    def __getitem__(self, number: int) -> Case:  # type: ignore[override]
+        """Return one sample, at the size that was asked for."""
+        index = self.indices[number]
+        image, raters = self.data.image(index), self.data.raters(index)
+        if self.size:
+            image, raters = (resize(array, (self.size, self.size)) for array in (image, raters))
+        return Case(self.names[number], image, raters == self.data.classes)
+
+
+def load_samples(data: Prepared, cases: Iterable[int], size: int = 0) -> Sequence[Case]:
+    """Return the samples of some cases: a list in memory if they are few."""
+    samples = Samples(data, cases, size)
+    return list(samples) if len(samples) <= KEPT else samples
