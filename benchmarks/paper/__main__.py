@@ -1,0 +1,25 @@
+"""The paper's experiments: ``python -m benchmarks.paper table N --data DIR``."""
+
+import argparse
+
+from . import table
+
+
+def main(arguments: list[str] | None = None) -> None:
+    """Run the command line."""
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.paper", description=__doc__)
+    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+    shown = commands.add_parser(
+        "table",
+        help="run or resume what a table needs, and print it",
+        description=table.__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    table.add_table_options(shown)
+    shown.set_defaults(run=table.run)
+    options = parser.parse_args(arguments)
+    options.run(options)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,54 @@
+"""A table at a glance: how each column differs from the first, with its interval."""
+
+from pathlib import Path
+from typing import Any
+
+from dice_semimetric_nifti.plots import BLUE, GREY, ORANGE, new_figure, save, style
+
+from .claims import ALPHA, BASELINES, LOWER_IS_BETTER
+from .table_report import NAMES
+from .tables import TITLES
+
+MOST_PANELS = 12
+
+
+def draw(table: int, shifts: list[dict[str, Any]], path: Path, note: str) -> None:
+    """Draw the mean differences by patient and their 95 % intervals; the better side is right."""
+    places = list(dict.fromkeys((s["row"], s["score"]) for s in shifts))[:MOST_PANELS]
+    if not places:
+        return
+    columns = min(3, len(places))
+    lines = -(-len(places) // columns)
+    most = max(sum((s["row"], s["score"]) == place for s in shifts) for place in places)
+    picture = new_figure(4.4 * columns, (0.42 * most + 1.35) * lines + 0.7)
+    panels = picture.subplots(lines, columns, squeeze=False).ravel()
+    for axes, (row, score) in zip(panels, places, strict=False):
+        some = [s for s in shifts if (s["row"], s["score"]) == (row, score)]
+        _panel(axes, some, f"{row}: {NAMES[score]}", score in LOWER_IS_BETTER)
+    for axes in panels[len(places) :]:
+        axes.set_visible(False)
+    picture.suptitle(
+        f"{TITLES[table].partition(' (')[0]}: change against "
+        f"{BASELINES[table]}, right is better\nblue: better, orange: worse, grey: neither is shown "
+        f"(p >= {ALPHA}); {note}",
+        fontsize=9,
+        x=0.01,
+        ha="left",
+    )
+    save(picture, path)
+
+
+def _panel(axes: Any, some: list[dict[str, Any]], title: str, lower: bool) -> None:
+    for y, shift in enumerate(some):
+        low, high = (100 * v for v in shift["interval"])
+        mean = 100 * shift["mean"]
+        sure = shift["p"] < ALPHA and not low <= 0 <= high
+        color = GREY if not sure else BLUE if (mean < 0) == lower else ORANGE
+        axes.plot([low, high], [y, y], color=color, linewidth=2.5, solid_capstyle="round")
+        axes.plot([mean], [y], "o", color=color, markersize=6)
+    axes.axvline(0, color="#2b3138", linewidth=1)
+    style(axes, title, "difference, percentage points", "")
+    axes.set_yticks(range(len(some)), [s["first"] for s in some])
+    axes.set_ylim(len(some) - 0.5, -0.5)
+    if lower:
+        axes.invert_xaxis()

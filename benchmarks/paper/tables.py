@@ -1,0 +1,237 @@
+"""What each of the paper's tables consists of: which runs stand behind which cell.
+
+On data that the paper does not have, the rows are the same under the data's own name, without
+numbers of the paper.
+"""
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from dice_semimetric import dice_score, majority_vote
+
+from .config import Config
+from .paper_numbers import BANDWIDTHS, LABELS, LOSS_COLUMNS, RIVALS, TERMS, numbers
+from .recipe import NETWORKS, Recipe
+from .sources import QUBIQ, SCANS, Source
+
+Parts = tuple[tuple[Source, Config], ...]
+
+
+@dataclass(frozen=True)
+class Cell:
+    """One number of a table.
+
+    Attributes
+    ----------
+    row, column : tuple of str
+        Its place.
+    score : str
+        Which score of the runs.
+    parts : tuple
+        The data sets, each with its configuration, whose mean it is; none for a method that is the
+        paper's only.
+    value : float, optional
+        The number itself, from 0 to 1 or a count, where no run is needed.
+    paper : float, optional
+        The paper's number, in percent.
+    """
+
+    row: tuple[str, ...]
+    column: tuple[str, ...]
+    score: str = "dice"
+    parts: Parts = ()
+    value: float | None = None
+    paper: float | None = None
+
+
+TITLES = {
+    1: "Labels on data of several raters",
+    2: "Against other methods on data of several raters (BDice, %)",
+    3: "Hard labels, label smoothing and distillation",
+    4: "SDL against DML (BDice on soft labels, Dice of a student, %)",
+    5: "The terms of distillation (Dice, %)",
+    6: "Each rater against the majority",
+    7: "CE against CE with DML, on hard labels (Dice, %)",
+    8: "The kernel's bandwidth (Dice, %)",
+}
+HEADS = {1: ("Data", "Score"), 3: ("Network", "Score")}
+
+
+def cells(table: int, sources: Sequence[Source], recipe: Recipe) -> list[Cell]:
+    """Return the cells of a table for the data sets at hand, row by row."""
+    known = numbers(table)
+    return [
+        replace(cell, paper=known.get((" | ".join(cell.row), " | ".join(cell.column))))
+        for cell in BUILDERS[table](sources, recipe)
+    ]
+
+
+def rated(sources: Sequence[Source]) -> list[Source]:
+    """Return the data sets of several raters, the paper's first."""
+    several = [s for s in sources if s.raters > 1]
+    return sorted(several, key=lambda s: QUBIQ.index(s.name) if s.name in QUBIQ else len(QUBIQ))
+
+
+def scanned(sources: Sequence[Source]) -> list[Source]:
+    """Return LiTS, KiTS, and data that are not the paper's."""
+    others = [s for s in sources if s.name not in QUBIQ]
+    return sorted(others, key=lambda s: SCANS.index(s.name) if s.name in SCANS else len(SCANS))
+
+
+def expected(table: int) -> tuple[str, ...]:
+    """Return the paper's data sets in a table."""
+    qubiq = QUBIQ if table in (1, 2, 4, 6, 7) else ()
+    return qubiq + (SCANS if table in (3, 4, 5, 7, 8) else ())
+
+
+def _row(
+    row: Sequence[str], columns: Iterable[tuple[str, Config | None]], score: str, source: Source
+) -> list[Cell]:
+    return [
+        Cell(tuple(row), (name,), score, () if config is None else ((source, config),))
+        for name, config in columns
+    ]
+
+
+def _with_mean(found: list[Cell], name: str, some: Sequence[Source]) -> list[Cell]:
+    """Return the cells and, for several data sets, the mean over them in rows called ``name``."""
+    if len(some) < 2:
+        return found
+    pooled: dict[tuple[tuple[str, ...], tuple[str, ...]], Cell] = {}
+    for cell in found:
+        row = (name, *cell.row[1:])
+        before = pooled.get((row, cell.column), Cell(row, cell.column, cell.score))
+        pooled[row, cell.column] = replace(before, parts=before.parts + cell.parts)
+    return [*found, *pooled.values()]
+
+
+def _table_1(sources: Sequence[Source], recipe: Recipe) -> list[Cell]:
+    found = []
+    for source in rated(sources):
+        columns = {
+            name: recipe.plain(source, recipe.networks[0], labels=name.lower()) for name in LABELS
+        }
+        for score in ("Dice", "BDice", "ECE"):
+            found += _row((source.name, score), columns.items(), score.lower(), source)
+    return _with_mean(found, "All", rated(sources))
+
+
+def _table_2(sources: Sequence[Source], recipe: Recipe) -> list[Cell]:
+    found = []
+    for source in rated(sources):
+        labels = "uniform" if source.name == "Brain tumor T2" else "weighted"
+        ours = recipe.plain(source, recipe.networks[0], labels=labels)
+        columns = [(name, ours if name == "Ours" else None) for name in RIVALS]
+        found += _row((source.name,), columns, "bdice", source)
+    return _with_mean(found, "All", rated(sources))
+
+
+def _table_3(sources: Sequence[Source], recipe: Recipe) -> list[Cell]:
+    shown = {model: name for name, model in NETWORKS.items()}
+    teacher, found = recipe.networks[0], []
+    for model in recipe.networks:
+        for score in ("Dice", "ECE"):
+            for source in scanned(sources):
+                columns = {
+                    "Hard": recipe.plain(source, model, labels="majority"),
+                    "LS": recipe.plain(source, model, labels="ls"),
+                    "KD": None if model == teacher else recipe.student(source, model, "kde"),
+                }
+                row = (shown.get(model, model), score)
+                found += [
+                    replace(cell, column=(source.name, *cell.column))
+                    for cell in _row(row, columns.items(), score.lower(), source)
+                ]
+    return found
+
+
+def _table_4(sources: Sequence[Source], recipe: Recipe) -> list[Cell]:
+    losses = ("sdl", "dml1", "dml2")
+
+    def by_labels(name: str, source: Source) -> list[Cell]:
+        net = recipe.networks[0]
+        soft = [recipe.plain(source, net, labels=recipe.soft, loss=loss) for loss in losses]
+        columns = [recipe.plain(source, net, labels="majority"), *soft]
+        return _row((name,), zip(LOSS_COLUMNS, columns, strict=True), "bdice", source)
+
+    def by_teacher(name: str, source: Source) -> list[Cell]:
+        net = _student(recipe)
+        heard = [recipe.student(source, net, "dml", loss=loss) for loss in losses]
+        columns = [recipe.student(source, net, "hard"), *heard]
+        return _row((name,), zip(LOSS_COLUMNS, columns, strict=True), "dice", source)
+
+    qubiq = [s for s in rated(sources) if s.name in QUBIQ]
+    pooled = _with_mean([c for s in qubiq for c in by_labels(s.name, s)], "QUBIQ", qubiq)
+    found = pooled[-len(LOSS_COLUMNS) :]  # the mean alone, as in the paper
+    for source in scanned(sources):
+        if source.raters > 1:
+            found += by_labels(f"{source.name}, {recipe.soft} labels", source)
+        if source.raters == 1 or recipe.distil:
+            name = source.name if source.known else f"{source.name}, distilled"
+            found += by_teacher(name, source)
+    return found
+
+
+def _table_5(sources: Sequence[Source], recipe: Recipe) -> list[Cell]:
+    found = []
+    for source in scanned(sources):
+        columns = [(term, recipe.student(source, _student(recipe), term.lower())) for term in TERMS]
+        found += _row((source.name,), columns, "dice", source)
+    return found
+
+
+def _table_6(sources: Sequence[Source], recipe: Recipe) -> list[Cell]:
+    some = rated(sources)
+    counts = [Cell(("# Raters",), (s.name,), "count", value=float(s.raters)) for s in some]
+    return counts + [Cell(("Dice",), (s.name,), "dice", value=rater_agreement(s)) for s in some]
+
+
+def rater_agreement(source: Source) -> float:
+    """Return the mean over samples and raters of a rater's Dice score with the strict majority."""
+    data, found = source.data, []
+    for index in range(len(data)):
+        masks = data.raters(index) == data.classes
+        found += [float(dice_score(mask, majority_vote(masks))) for mask in masks]
+    return float(np.mean(found))
+
+
+def _table_7(sources: Sequence[Source], recipe: Recipe) -> list[Cell]:
+    net, found = recipe.networks[0], []
+    qubiq = tuple(s for s in rated(sources) if s.name in QUBIQ)
+    columns = ([("QUBIQ", qubiq)] if qubiq else []) + [(s.name, (s,)) for s in scanned(sources)]
+    for row, fields in (("CE", {"ce_weight": 1.0}), ("DML", {})):
+        for name, some in columns:
+            parts = tuple((s, recipe.plain(s, net, labels="majority", **fields)) for s in some)
+            found.append(Cell((row,), (name,), "dice", parts))
+    return found
+
+
+def _table_8(sources: Sequence[Source], recipe: Recipe) -> list[Cell]:
+    found = []
+    for source in scanned(sources):
+        net = _student(recipe)
+        columns = [("0", recipe.student(source, net, "dml"))] + [
+            (h, recipe.student(source, net, "kde", bandwidth=float(h))) for h in BANDWIDTHS[1:]
+        ]
+        found += _row((source.name,), columns, "dice", source)
+    return found
+
+
+def _student(recipe: Recipe) -> str:
+    if len(recipe.networks) < 2:
+        raise ValueError("this table needs a student: give --networks a teacher and a student")
+    return recipe.networks[1]
+
+
+BUILDERS: dict[int, Callable[[Sequence[Source], Recipe], list[Cell]]] = {
+    1: _table_1,
+    2: _table_2,
+    3: _table_3,
+    4: _table_4,
+    5: _table_5,
+    6: _table_6,
+    7: _table_7,
+    8: _table_8,
+}
