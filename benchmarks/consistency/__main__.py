@@ -9,6 +9,7 @@ differences in NumPy float64, whose own error is about 1e-9.
 
 import argparse
 import dataclasses
+import functools
 import json
 import platform
 import warnings
@@ -19,12 +20,15 @@ from typing import Any
 import numpy as np
 import pytest
 from backends import Backend
+from tqdm import tqdm
 
 from dice_semimetric import value_checks
 
 from .catalogue import CALLS, Call
 from .libraries import LIBRARIES, differences, gradient
 
+#: Taken along where they are installed (``pip install ndonnx onnxruntime sparse mlx``).
+OUTSIDE = ("mlx", "ndonnx", "sparse")
 DTYPES = ("float64", "float32")
 START, END = "<!-- consistency: make consistency -->", "<!-- end of consistency -->"
 
@@ -44,16 +48,24 @@ def inputs(call: Call, dtype: str) -> tuple[Any, ...]:
     return tuple(a.astype(dtype) if a.dtype.kind == "f" else a for a in args)
 
 
+@functools.cache
+def reference(call: Call, dtype: str) -> list[np.ndarray]:
+    """Return what NumPy float64 makes of the input, or the differences of it."""
+    wide = (a.astype(float) if a.dtype.kind == "f" else a for a in inputs(call, dtype))
+    if call.derivative:
+        return [differences(call.function, tuple(wide))]
+    return arrays(call.function(*wide))
+
+
 def deviation(call: Call, backend: Backend, dtype: str) -> float:
     """Return how far the library is from NumPy float64 on the same input."""
     args = inputs(call, dtype)
-    wide = tuple(a.astype(float) if a.dtype.kind == "f" else a for a in args)
-    if call.derivative:
-        with value_checks("never"):
-            expected = [differences(call.function, wide)]
+    with value_checks("never" if call.derivative else "host"):
+        expected = reference(call, dtype)
+        if call.derivative:
             got = [gradient(backend, call.function, args)]
-    else:
-        expected, got = arrays(call.function(*wide)), arrays(backend.run(call.function, *args))
+        else:
+            got = arrays(backend.run(call.function, *args))
     scale = max(1.0, *(np.nanmax(np.abs(e), initial=0) for e in expected))
     pairs = zip(got, expected, strict=True)
     if any(g.shape != e.shape or (np.isnan(g) != np.isnan(e)).any() for g, e in pairs):
@@ -107,7 +119,8 @@ def markdown(rows: dict[str, dict[str, dict[str, Any]]]) -> str:
             else:
                 cells.append(", ".join(f"{entry[d]:.0e}" for d in DTYPES))
         lines.append(f"| {name} | " + " | ".join(cells) + " |")
-    notes = [f"[{i}] {reason}" for i, reason in enumerate(reasons, 1)]
+    notes = ["Of integer input the result has a library's default dtype: float32 in PyTorch."]
+    notes += [f"[{i}] {reason}" for i, reason in enumerate(reasons, 1)]
     notes += [f"{name}: {reason}" for name, reason in absent.items()]
     return "\n\n".join(["\n".join(lines), *notes])
 
@@ -115,7 +128,7 @@ def markdown(rows: dict[str, dict[str, dict[str, Any]]]) -> str:
 def versions() -> dict[str, str]:
     """Return the versions of what was compared."""
     found = {"python": platform.python_version(), "processor": platform.machine()}
-    for name in ("numpy", "torch", "jax", "dask", "array-api-strict", "array-api-compat"):
+    for name in ("numpy", "torch", "jax", "dask", "array-api-strict", "array-api-compat", *OUTSIDE):
         try:
             found[name] = version(name)
         except PackageNotFoundError:
@@ -136,7 +149,10 @@ def main(arguments: list[str] | None = None) -> None:
     options = parser.parse_args(arguments)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        rows = {call.name: {b.name: cell(call, b) for b in LIBRARIES} for call in CALLS}
+        rows = {}
+        for call in (progress := tqdm(CALLS, unit="function")):
+            progress.set_postfix_str(call.name)
+            rows[call.name] = {b.name: cell(call, b) for b in LIBRARIES}
     text = markdown(rows)
     print(text)
     if options.markdown:

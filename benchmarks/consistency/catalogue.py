@@ -71,6 +71,21 @@ def _labelled(rng: np.random.Generator) -> tuple[np.ndarray, ...]:
     return rng.dirichlet((0.5, 0.5, 0.5), 60), rng.integers(0, 3, 60)
 
 
+def _inner_rows(rng: np.random.Generator) -> tuple[np.ndarray, ...]:
+    """Return rows so far from 0 that the steps of the differences stay inside."""
+    prob = rng.dirichlet((9, 9, 9), 20)
+    return prob, rng.dirichlet((9, 9, 9), 30), rng.integers(0, 3, 30)
+
+
+def _inner_labelled(rng: np.random.Generator) -> tuple[np.ndarray, ...]:
+    return rng.dirichlet((9, 9, 9), 20), rng.integers(0, 3, 20)
+
+
+def _first_class(*args: Any) -> Any:
+    """Return the first column of a kernel regression; a whole row sums to 1, whatever it is."""
+    return ds.kernel_regression(*args, bandwidth=0.01)[:, 0]
+
+
 def _losses() -> list[Call]:
     tversky = {"alpha": 0.3, "beta": 0.6}
     options: dict[str, dict[str, float]] = {
@@ -120,7 +135,7 @@ def _label_tools() -> list[Call]:
         Call("majority_vote", ds.majority_vote, _raters),
         Call("uniform_average", ds.uniform_average, _raters),
         Call("dice_weighted_average", ds.dice_weighted_average, _raters),
-        Call("staple", ds.staple, _raters),
+        Call("staple, 10 iterations", partial(ds.staple, max_iter=10), _raters),
     ]
 
 
@@ -129,9 +144,9 @@ def _kernels() -> list[Call]:
     error = partial(ds.kernel_calibration_error, bandwidth=0.05)
     return [
         Call("kernel_regression", regression, _rows),
-        Call("kernel_regression, gradient", regression, _rows, derivative=True),
+        Call("kernel_regression, gradient", _first_class, _inner_rows, derivative=True),
         Call("kernel_calibration_error", error, _labelled),
-        Call("kernel_calibration_error, gradient", error, _labelled, derivative=True),
+        Call("kernel_calibration_error, gradient", error, _inner_labelled, derivative=True),
     ]
 
 
