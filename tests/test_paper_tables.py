@@ -125,21 +125,24 @@ def test_data_sets_are_found_and_faulty_ones_named(
     (tmp_path / "notes").mkdir()
     (tmp_path / "half").mkdir()
     (tmp_path / "half" / "index.json").write_text('{"format": 0, "task": null}')
-    found, faults = find_sources(tmp_path / "my discs")
+    found, faults = find_sources([tmp_path / "my discs"])
     assert [s.name for s in found] == ["my discs"]
     assert faults == []
     for path in sorted((tmp_path / "my discs").rglob("task01_*")):
         second = path.with_name(path.name.replace("task01", "task02"))
         second.write_bytes(path.read_bytes())
-    found, faults = find_sources(tmp_path)
+    found, faults = find_sources([tmp_path])
     assert [s.name for s in found] == ["my discs", "my discs T2"]
     assert faults[0].startswith("broken: ")
     assert "case02: the mask of rater 02 is missing" in faults[0]
     assert faults[1].startswith("half: ")
-    with pytest.raises(UsageError, match="holds no prepared data set"):
-        find_sources(tmp_path / "notes")
-    with pytest.raises(UsageError, match="is not a folder"):
-        find_sources(tmp_path / "none")
+    found, faults = find_sources([tmp_path / "my discs", tmp_path / "my discs"])
+    assert len(found) == 2
+    assert faults[0].endswith("my discs: there is another my discs")
+    with pytest.raises(UsageError, match="no prepared data set is there"):
+        find_sources([tmp_path / "notes"])
+    with pytest.raises(UsageError, match="not a folder"):
+        find_sources([tmp_path / "none"])
 
 
 def test_table_6_is_the_agreement_of_the_raters(
@@ -148,7 +151,7 @@ def test_table_6_is_the_agreement_of_the_raters(
     root = write_discs(tmp_path / "kidney", rng, {"Training": 4})
     main(["table", "6", "--data", str(root), "--out", str(tmp_path / "runs"), "--quick"])
     text = capsys.readouterr().out
-    source = find_sources(root)[0][0]
+    source = find_sources([root])[0][0]
     found = []
     for index in range(4):
         masks = source.data.raters(index).astype(float)
@@ -174,7 +177,7 @@ def test_the_command_prints_and_records_a_table(
     assert "a\\|b &lt;c>" in text
     rows = list(csv.DictReader(report.with_suffix(".csv").open()))
     recipe = Recipe(networks=("unet", "unet-small"))
-    expected = cells(table, find_sources(root)[0], recipe)
+    expected = cells(table, find_sources([root])[0], recipe)
     assert len(rows) == len(expected)
     assert {row["quick"] for row in rows} == {"True"}
     for row, cell in zip(rows, expected, strict=True):
@@ -197,7 +200,7 @@ def test_finished_runs_are_reported_alone(
     capsys.readouterr()
     main(["table", "1", *options, "--finished"])
     text = capsys.readouterr().out
-    assert "12 cells have no finished run yet" in text
+    assert "16 cells have no finished run yet" in text
     line = next(line for line in text.splitlines() if line.startswith("| data | Dice |"))
     assert line.count(" – ") == 4
     (tmp_path / "only").mkdir()
@@ -281,3 +284,35 @@ def test_a_verdict_needs_both_the_test_and_the_interval() -> None:
 
 def test_text_stays_in_its_cell() -> None:
     assert escape("a\nb | <i>") == "a b \\| &lt;i>"
+
+
+def test_data_sets_can_have_settings_of_their_own(
+    tmp_path: Path, rng: np.random.Generator, capsys: pytest.CaptureFixture
+) -> None:
+    for name in ("one", "two"):
+        write_discs(tmp_path / "data" / name, rng, {"Training": 4}, shape=(24, 24))
+    settings = tmp_path / "settings.json"
+    settings.write_text('{"one": {"persons": false, "epochs": 1}, "two": {"crop": 20}}')
+    options = ["table", "4", "--data", str(tmp_path / "data"), "--out", str(tmp_path / "runs")]
+    options += [*TINY, "--settings", str(settings)]
+    main(options)
+    assert "| one, uniform labels |" in capsys.readouterr().out
+    runs = {p.parent.parent.parent.name: json.loads(p.read_text())["config"]
+            for p in (tmp_path / "runs").rglob("unet-dml1-*/fold0/result.json")}  # fmt: skip
+    assert (runs["one"]["epochs"], runs["one"]["crop"]) == (1, 16)
+    assert (runs["two"]["epochs"], runs["two"]["crop"]) == (2, 20)
+    for text, message in (
+        (
+            '{"one": {"epoch": 1}, "two": {"labels": "ls"}}',
+            "that are none: one: epoch, two: labels",
+        ),
+        ("{", "cannot be read as JSON"),
+        ("[1]", "must hold {data set: {setting: value}}"),
+    ):
+        settings.write_text(text)
+        with pytest.raises(SystemExit, match=message):
+            main(options)
+    settings.write_text('{"three": {"epochs": 1}}')
+    with pytest.raises(SystemExit, match="could not be used"):
+        main([*options, "--finished"])
+    assert "three: it has settings, but is not there" in capsys.readouterr().out

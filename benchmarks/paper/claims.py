@@ -34,6 +34,9 @@ CLAIMS: dict[int, tuple[Claim, ...]] = {
         Claim("Weighted", "Majority", "ece"),
         Claim("LS", "Majority", "dice"),
         Claim("LS", "Majority", "ece"),
+        Claim("Uniform", "Majority", "ece_near"),
+        Claim("Weighted", "Majority", "ece_near"),
+        Claim("LS", "Majority", "ece_near"),
     ),
     3: (
         Claim("LS", "Hard", "dice"),
@@ -96,7 +99,7 @@ def by_place(table: int, cells: list[Cell]) -> dict[tuple[str, str], dict[str, C
         if table == 7:  # the losses are its rows
             place, name = cell.column[-1], cell.row[0]
         else:
-            named = [word for word in cell.row if word.lower() != cell.score]
+            named = [word for word in cell.row if word.lower().replace(" ", "_") != cell.score]
             place, name = ", ".join([*cell.column[:-1], *named]), cell.column[-1]
         places.setdefault((place, cell.score), {})[name] = cell
     return places

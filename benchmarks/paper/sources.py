@@ -2,6 +2,7 @@
 
 import json
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -42,31 +43,47 @@ class Source:
 
 
 def find_sources(
-    root: Path, *, groups: Path | None = None, incomplete: Incomplete = "raise"
+    roots: Sequence[Path], *, groups: Path | None = None, incomplete: Incomplete = "raise"
 ) -> tuple[list[Source], list[str]]:
-    """Return the data sets that a folder is or holds, and what is wrong with others.
+    """Return the data sets that some folders are or hold, and what is wrong with others.
 
     Raises UsageError if there is none that can be used.
     """
-    if not root.is_dir():
-        raise UsageError(f"{root} is not a folder of prepared data")
-    found, faults = [], []
-    for folder in (
-        [root] if looks_like_data(root) else sorted(filter(looks_like_data, root.iterdir()))
-    ):
+    found: dict[str, Source] = {}
+    faults = []
+    for folder in folders_of_data(roots):
         for task in tasks_of(folder):
             try:
                 data = open_prepared(folder, task=task, groups=groups, incomplete=incomplete)
             except UsageError as error:
                 faults.append(f"{folder.name}: {error}")
                 continue
-            if len(data):
-                found.append(Source(paper_name(data), data))
-            else:
+            name = paper_name(data)
+            if not len(data):
                 faults.append(f"{folder.name}: it has no sample")
+            elif name in found:
+                faults.append(f"{folder}: there is another {name}")
+            else:
+                found[name] = Source(name, data)
     if not found:
-        raise UsageError("; ".join(faults) or f"{root} holds no prepared data set")
-    return found, faults
+        raise UsageError("; ".join(faults) or f"{_listed(roots)}: no prepared data set is there")
+    return list(found.values()), faults
+
+
+def folders_of_data(roots: Sequence[Path]) -> list[Path]:
+    """Return the folders themselves that are data sets, or those in them."""
+    absent = [root for root in roots if not root.is_dir()]
+    if absent:
+        raise UsageError(f"{_listed(absent)}: not a folder of prepared data")
+    found: list[Path] = []
+    for root in roots:
+        inner = sorted(root.iterdir())
+        found += [root] if looks_like_data(root) else filter(looks_like_data, inner)
+    return found
+
+
+def _listed(folders: Sequence[Path]) -> str:
+    return ", ".join(map(str, folders))
 
 
 def looks_like_data(folder: Path) -> bool:

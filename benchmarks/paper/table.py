@@ -22,7 +22,7 @@ from .claims import compare_columns
 from .compare import machine
 from .config import Config, add_options
 from .crossval import Machine, Scored, Study
-from .recipe import NETWORKS, QUICK_FOLDS, Recipe
+from .recipe import FIXED, NETWORKS, QUICK_FOLDS, Recipe, read_settings
 from .sources import Source, find_sources
 from .table_figure import draw
 from .table_report import summarize, to_csv, to_markdown
@@ -30,7 +30,6 @@ from .tables import TITLES, Cell, cells, expected
 from .train import use_determinism
 
 KEPT = "What was finished is kept: the same command goes on from there."
-FIXED = ("task", "train_split", "labels", "loss", "model", "folds", "fold", "ce_weight")
 
 
 class Book:
@@ -77,6 +76,8 @@ def make(number: int, options: argparse.Namespace, recipe: Recipe) -> tuple[str,
     sources, faults = find_sources(
         options.data, groups=options.groups, incomplete=options.incomplete
     )
+    absent = set(recipe.of_data) - {source.name for source in sources}
+    faults += [f"{name}: it has settings, but is not there" for name in sorted(absent)]
     found = cells(number, sources, recipe)
     names = {source.name for source in sources}
     missing = [name for name in expected(number) if name not in names]
@@ -114,22 +115,19 @@ def notes_of(
 ) -> list[str]:
     """Return what a reader must know of a table: data, settings, machine, what is missing."""
     used = {s.name: s for cell in found for s, _ in cell.parts} or {s.name: s for s in sources}
-    notes = [
-        f"{name}: {len(s.data.cases)} cases of {len(set(s.data.patients))} patients, {s.raters} "
-        f"rater{'s' * (s.raters > 1)}, {len(s.data)} images"
-        for name, s in used.items()
-    ]
-    configs = [config for cell in found for _, config in cell.parts]
-    if configs:
-        shared = [
-            f"{item.name} {getattr(configs[0], item.name)}"
-            for item in fields(Config)
-            if len({getattr(c, item.name) for c in configs}) == 1
-            and item.name not in ("folds", "fold")
-        ]
+    notes = []
+    for name, source in used.items():
+        data = source.data
+        text = (
+            f"{name}: {len(data.cases)} cases of {len(set(data.patients))} patients, "
+            f"{source.raters} rater{'s' * (source.raters > 1)}, {len(data)} images"
+        )
+        configs = [config for cell in found for s, config in cell.parts if s.name == name]
+        notes.append(f"{text}; {', '.join(settings_of(configs))}" if configs else text)
+    models = sorted({config.model for cell in found for _, config in cell.parts})
+    if models:
         folds = QUICK_FOLDS if recipe.quick else options.folds
-        notes.append(f"{folds} folds by patient; settings: {', '.join(shared)}")
-        notes.append(f"networks: {', '.join(sorted({c.model for c in configs}))}; {machine()}")
+        notes.append(f"{folds} folds by patient; networks: {', '.join(models)}; {machine()}")
     unfinished = sum(
         row["ours"] is None for row, cell in zip(rows, found, strict=True) if cell.parts
     )
@@ -138,11 +136,24 @@ def notes_of(
     return notes
 
 
+def settings_of(configs: Sequence[Config]) -> list[str]:
+    """Return, as text, the settings that all of these configurations share."""
+    found = {
+        item.name: {getattr(config, item.name) for config in configs}
+        for item in fields(Config)
+        if item.name not in ("task", "train_split", "folds", "fold", "seed")
+    }
+    return [f"{name} {values.pop()}" for name, values in found.items() if len(values) == 1]
+
+
 def add_table_options(parser: argparse.ArgumentParser) -> None:
     """Add the options of the command ``table``."""
     parser.add_argument("number", type=int, choices=sorted(TITLES), help="of the table")
     parser.add_argument(
-        "--data", type=Path, required=True, help="prepared data, or a folder of them"
+        "--data", type=Path, nargs="+", required=True, help="prepared data, or folders of them"
+    )
+    parser.add_argument(
+        "--settings", type=Path, help="JSON: settings of single data sets, {name: {field: value}}"
     )
     parser.add_argument("--out", type=Path, default=Path("paper-runs"), help="folder of the runs")
     parser.add_argument(
@@ -157,8 +168,6 @@ def add_table_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--fold-seed", type=int, default=0, help="which patients fall together")
     parser.add_argument("--networks", nargs="+", default=list(NETWORKS.values()),
                         help="the teacher, then its students")  # fmt: skip
-    parser.add_argument("--soft", default="weighted", choices=("weighted", "uniform"),
-                        help="soft labels of Table 4 (default: weighted)")  # fmt: skip
     parser.add_argument("--distil", action="store_true",
                         help="in Table 4, distil on data of several raters too")  # fmt: skip
     parser.add_argument("--n-keys", type=int, default=500, help="of the kernel (default: 500)")
@@ -175,16 +184,16 @@ def run(options: argparse.Namespace) -> None:
     """Run the command and print the table."""
     names = {item.name for item in fields(Config)} - set(FIXED)
     chosen = {n: v for n, v in vars(options).items() if n in names and v is not None}
-    recipe = Recipe(
-        chosen,
-        tuple(options.networks),
-        options.soft,
-        options.distil,
-        options.n_keys,
-        options.quick and options.number != 6,  # which trains nothing
-    )
     use_determinism()
     try:
+        recipe = Recipe(
+            chosen,
+            read_settings(options.settings) if options.settings else {},
+            tuple(options.networks),
+            options.distil,
+            options.n_keys,
+            options.quick and options.number != 6,  # which trains nothing
+        )
         prepare_folder(options.out)
         if options.report is not None:
             prepare_folder(options.report.parent)

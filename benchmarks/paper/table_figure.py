@@ -9,7 +9,7 @@ from .claims import ALPHA, BASELINES, LOWER_IS_BETTER
 from .table_report import NAMES
 from .tables import TITLES
 
-MOST_PANELS = 12
+MOST_PANELS = 32
 
 
 def draw(table: int, shifts: list[dict[str, Any]], path: Path, note: str) -> None:
@@ -17,7 +17,8 @@ def draw(table: int, shifts: list[dict[str, Any]], path: Path, note: str) -> Non
     places = list(dict.fromkeys((s["row"], s["score"]) for s in shifts))[:MOST_PANELS]
     if not places:
         return
-    columns = min(3, len(places))
+    scores = len({score for _, score in places})
+    columns = scores if scores > 1 else min(3, len(places))
     lines = -(-len(places) // columns)
     most = max(sum((s["row"], s["score"]) == place for s in shifts) for place in places)
     picture = new_figure(4.4 * columns, (0.42 * most + 1.35) * lines + 0.7)

@@ -56,6 +56,8 @@ TITLES = {
     7: "CE against CE with DML, on hard labels (Dice, %)",
     8: "The kernel's bandwidth (Dice, %)",
 }
+#: Not the paper's: against the raters' mean, over the pixels within 5 of a mark.
+NEAR = ("ece_near", "ECE near")
 HEADS = {1: ("Data", "Score"), 3: ("Network", "Score")}
 
 
@@ -95,37 +97,44 @@ def _row(
     ]
 
 
-def _with_mean(found: list[Cell], name: str, some: Sequence[Source]) -> list[Cell]:
-    """Return the cells and, for several data sets, the mean over them in rows called ``name``."""
-    if len(some) < 2:
-        return found
+def _with_mean(found: list[Cell], name: str) -> list[Cell]:
+    """Return the cells and the means over the paper's sets of raters in rows called ``name``."""
     pooled: dict[tuple[tuple[str, ...], tuple[str, ...]], Cell] = {}
-    for cell in found:
+    known = [cell for cell in found if cell.row[0] in QUBIQ]
+    for cell in known if len({cell.row[0] for cell in known}) > 1 else []:
         row = (name, *cell.row[1:])
         before = pooled.get((row, cell.column), Cell(row, cell.column, cell.score))
         pooled[row, cell.column] = replace(before, parts=before.parts + cell.parts)
     return [*found, *pooled.values()]
 
 
+def soft_labels(source: Source, recipe: Recipe) -> str:
+    """Return the soft labels of Table 4, whose raters are weighted if they can be."""
+    return "weighted" if recipe.persons(source) else "uniform"
+
+
 def _table_1(sources: Sequence[Source], recipe: Recipe) -> list[Cell]:
     found = []
     for source in rated(sources):
         columns = {
-            name: recipe.plain(source, recipe.networks[0], labels=name.lower()) for name in LABELS
+            name: recipe.plain(source, recipe.networks[0], labels=name.lower())
+            if name != "Weighted" or recipe.persons(source)
+            else None
+            for name in LABELS
         }
-        for score in ("Dice", "BDice", "ECE"):
-            found += _row((source.name, score), columns.items(), score.lower(), source)
-    return _with_mean(found, "All", rated(sources))
+        for score, name in (("dice", "Dice"), ("bdice", "BDice"), ("ece", "ECE"), NEAR):
+            found += _row((source.name, name), columns.items(), score, source)
+    return _with_mean(found, "All")
 
 
 def _table_2(sources: Sequence[Source], recipe: Recipe) -> list[Cell]:
     found = []
     for source in rated(sources):
-        labels = "uniform" if source.name == "Brain tumor T2" else "weighted"
+        labels = "uniform" if source.name == "Brain tumor T2" else soft_labels(source, recipe)
         ours = recipe.plain(source, recipe.networks[0], labels=labels)
         columns = [(name, ours if name == "Ours" else None) for name in RIVALS]
         found += _row((source.name,), columns, "bdice", source)
-    return _with_mean(found, "All", rated(sources))
+    return _with_mean(found, "All")
 
 
 def _table_3(sources: Sequence[Source], recipe: Recipe) -> list[Cell]:
@@ -152,7 +161,10 @@ def _table_4(sources: Sequence[Source], recipe: Recipe) -> list[Cell]:
 
     def by_labels(name: str, source: Source) -> list[Cell]:
         net = recipe.networks[0]
-        soft = [recipe.plain(source, net, labels=recipe.soft, loss=loss) for loss in losses]
+        soft = [
+            recipe.plain(source, net, labels=soft_labels(source, recipe), loss=loss)
+            for loss in losses
+        ]
         columns = [recipe.plain(source, net, labels="majority"), *soft]
         return _row((name,), zip(LOSS_COLUMNS, columns, strict=True), "bdice", source)
 
@@ -163,11 +175,11 @@ def _table_4(sources: Sequence[Source], recipe: Recipe) -> list[Cell]:
         return _row((name,), zip(LOSS_COLUMNS, columns, strict=True), "dice", source)
 
     qubiq = [s for s in rated(sources) if s.name in QUBIQ]
-    pooled = _with_mean([c for s in qubiq for c in by_labels(s.name, s)], "QUBIQ", qubiq)
+    pooled = _with_mean([c for s in qubiq for c in by_labels(s.name, s)], "QUBIQ")
     found = pooled[-len(LOSS_COLUMNS) :]  # the mean alone, as in the paper
     for source in scanned(sources):
         if source.raters > 1:
-            found += by_labels(f"{source.name}, {recipe.soft} labels", source)
+            found += by_labels(f"{source.name}, {soft_labels(source, recipe)} labels", source)
         if source.raters == 1 or recipe.distil:
             name = source.name if source.known else f"{source.name}, distilled"
             found += by_teacher(name, source)
