@@ -89,21 +89,22 @@ class Study:
             self.held = validation_folds(data.patients, folds, seed=fold_seed)
         except ValueError as error:
             raise UsageError(f"{data.name}: {error}") from error
-        self.rater_count = len(data.raters(0)) if len(data) else 0
         self._loaded: tuple[tuple[int, int], Sequence[Case], Sequence[Case]] | None = None
         self._fresh: set[Path] = set()
 
     def require_foreground(self) -> None:
         """Raise UsageError naming the folds that cannot be learned from or scored on."""
         marked = np.array([self._marked(case) for case in range(len(self.data.cases))])
-        faults = []
-        for fold, held in enumerate(self.held):
-            for part, cases in (
-                ("validation", marked[held]),
-                ("training", np.delete(marked, held)),
-            ):
-                if not cases.any():
-                    faults.append(f"fold {fold} has none in its {len(cases)} {part} cases")
+        parts = [
+            (fold, name, cases)
+            for fold, held in enumerate(self.held)
+            for name, cases in (("validation", marked[held]), ("training", np.delete(marked, held)))
+        ]
+        faults = [
+            f"fold {fold} has none in its {len(cases)} {name} cases"
+            for fold, name, cases in parts
+            if not cases.any()
+        ]
         if faults:
             raise UsageError(
                 f"{self.data.name} has folds without any case with foreground: "

@@ -16,6 +16,7 @@ from typing import Any
 
 from dice_semimetric_nifti.atomic import prepare_folder, write_text
 from dice_semimetric_nifti.faults import UsageError
+from tqdm import tqdm
 
 from . import parallel
 from .claims import compare_columns
@@ -86,7 +87,8 @@ def make(number: int, options: argparse.Namespace, recipe: Recipe) -> tuple[str,
     book = Book(options, recipe)
     for source in {s.name: s for cell in found for s, _ in cell.parts}.values():
         book.study(source)  # faults of the data are told before any training
-    rows = [summarize(cell, book.results(cell)) for cell in found]
+    bar = tqdm(found, desc=f"Table {number}, cells", disable=parallel.quiet())
+    rows = [summarize(cell, book.results(cell)) for cell in bar]
     claims, shifts = compare_columns(number, found, lambda cell: book.results(cell)[0])
     claims = [] if recipe.quick else claims
     notes = [
