@@ -11,7 +11,6 @@ from typing import Any, TypeVar, cast
 
 import array_api_compat as compat
 import numpy as np
-from scipy import special
 
 from ._namespace import device, is_eager
 from ._typing import Array, DType, Namespace
@@ -32,7 +31,8 @@ def gammaln(xp: Namespace, x: Array) -> Array:
     if compat.is_cupy_namespace(xp):
         return import_module("cupyx.scipy.special").gammaln(x)
     if compat.is_numpy_namespace(xp) or compat.is_dask_namespace(xp):
-        return special.gammaln(x)  # a ufunc, which Dask keeps lazy
+        # A ufunc, which Dask keeps lazy. Imported when it is used: SciPy takes longest to import.
+        return import_module("scipy.special").gammaln(x)
     return stirling(xp, x)
 
 

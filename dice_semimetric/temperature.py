@@ -1,9 +1,9 @@
 """Temperature scaling, the calibrator that kernel regression replaces."""
 
+from importlib import import_module
 from typing import Any, Self
 
 import numpy as np
-from scipy.optimize import minimize_scalar
 
 from ._fitting import class_rows, label_pair, require_fitted, require_logits
 from ._namespace import is_eager, namespace, sum_dtype
@@ -74,7 +74,8 @@ class TemperatureScaling:
             return float(xp.sum(counts * (log_sum + top * scale) - chosen * scale))
 
         bounds = (float(np.log(0.01)), float(np.log(100.0)))
-        found: Any = minimize_scalar(nll, bounds=bounds, method="bounded")
+        optimize = import_module("scipy.optimize")  # when it is used, since that takes a while
+        found: Any = optimize.minimize_scalar(nll, bounds=bounds, method="bounded")
         self.temperature_ = float(np.exp(found.x))
         return self
 
