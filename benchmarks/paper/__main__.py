@@ -1,6 +1,7 @@
 """The paper's experiments: ``python -m benchmarks.paper table N --data DIR``."""
 
 import argparse
+import sys
 
 from . import table
 
@@ -18,6 +19,7 @@ def main(arguments: list[str] | None = None) -> None:
     table.add_table_options(shown)
     shown.set_defaults(run=table.run)
     options = parser.parse_args(arguments)
+    options.arguments = sys.argv[1:] if arguments is None else arguments
     options.run(options)
 
 

@@ -12,6 +12,7 @@ import csv
 import json
 import os
 import platform
+import shlex
 import sys
 from dataclasses import replace
 from pathlib import Path
@@ -128,10 +129,10 @@ def machine() -> str:
     return f"{platform.system()}, {name}, {os.cpu_count()} CPUs"
 
 
-def command(arguments: list[str]) -> str:
+def command(arguments: list[str], program: str = "benchmarks.paper.compare") -> str:
     """Return the command line without the folders of the machine that it ran on."""
     names = [Path(a).name if "/" in a else a for a in arguments]
-    return " ".join(["python -m benchmarks.paper.compare", *names])
+    return f"python -m {program} {shlex.join(names)}"
 
 
 def main(arguments: list[str] | None = None) -> None:

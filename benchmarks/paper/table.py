@@ -20,9 +20,10 @@ from tqdm import tqdm
 
 from . import parallel
 from .claims import compare_columns
-from .compare import machine
+from .compare import command, machine
 from .config import Config, add_options
 from .crossval import Machine, Scored, Study
+from .distill_training import DistillConfig
 from .recipe import FIXED, NETWORKS, QUICK_FOLDS, Recipe, read_settings
 from .sources import Source, find_sources
 from .table_figure import draw
@@ -95,6 +96,7 @@ def make(number: int, options: argparse.Namespace, recipe: Recipe) -> tuple[str,
         *notes_of(found, sources, options, recipe, rows),
         *(f"cannot be used: {f}" for f in faults),
     ]
+    notes.append(f"`{command(options.arguments, 'benchmarks.paper')}`")
     if missing:
         notes.append(f"not there, of the paper's data: {', '.join(missing)}")
     text = to_markdown(number, found, rows, claims, notes, recipe.quick)
@@ -130,6 +132,10 @@ def notes_of(
     if models:
         folds = QUICK_FOLDS if recipe.quick else options.folds
         notes.append(f"{folds} folds by patient; networks: {', '.join(models)}; {machine()}")
+    students = [c for cell in found for _, c in cell.parts if isinstance(c, DistillConfig)]
+    if students:
+        one = students[0]
+        notes.append(f"teacher: {one.teacher_model} on hard labels; {one.n_keys} keys a batch")
     unfinished = sum(
         row["ours"] is None for row, cell in zip(rows, found, strict=True) if cell.parts
     )
