@@ -37,6 +37,8 @@ def overlap_sums(
 ) -> tuple[Array, ...]:
     """Return the sums of `dice_semimetric.overlap.overlap_sums`, block by block."""
     total = np.zeros((4, *(n for a, n in enumerate(pred.shape) if a not in axis)))
+    if pred.dtype == target.dtype == bool:
+        return tuple(_mask_sums(pred, target, mask, axis, total).astype(dtype))
     scratch = _Scratch(dtype)
     blocks = _pair_blocks(
         pred, target, mask, axis, checked, activation, ignore_index, scratch=scratch
@@ -87,6 +89,22 @@ def threshold_sums(
     for n, counter in enumerate(counters):
         total.reshape(*total.shape[:2], -1)[..., n] = counter.counts()
     return tuple(total)
+
+
+def _mask_sums(
+    pred: Array, target: Array, mask: Array | None, axis: tuple[int, ...], total: Array
+) -> Array:
+    """Return the sums of two masks, which are counts, added to ``total``."""
+    flags = _Scratch(bool)
+    for place, (x, y, m) in rows(xp, [pred, target, mask], axis):
+        if m is not None:
+            x, y = x & m, y & m  # noqa: PLW2901
+        one, other = _count(x), _count(y)
+        both_are = _count(np.logical_and(x, y, out=flags.empty("pred", x.shape)))
+        block = total[(slice(None), *place)]
+        counts = np.stack([one, other, one + other - 2 * both_are, both_are])
+        block += counts.reshape(block.shape)
+    return total
 
 
 def _counts_above(x: Array, y: Array, levels: tuple[Array, Array], flags: "_Scratch") -> Array:

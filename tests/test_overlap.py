@@ -202,3 +202,25 @@ def test_take_selects_classes(backend: Backend, rng, dtype) -> None:
 
     result = backend.run(taken, x, y)
     np.testing.assert_allclose(result.pred, x.sum(2)[:, [3, 1]], **tolerance(dtype))
+
+
+@pytest.mark.parametrize("axis", [None, 0, 1, (0, 2), (), -1])
+@pytest.mark.parametrize("masked", [None, (7, 1, 5), (7, 300, 5)])
+@pytest.mark.parametrize("order", ["C", "F"])
+def test_numpy_counts_masks_as_it_sums_their_floats(
+    axis, masked, order, rng: np.random.Generator
+) -> None:
+    x, y = (np.asarray(rng.random((7, 300, 5)) < p, order=order) for p in (0.3, 0.6))
+    mask = None if masked is None else rng.random(masked) < 0.5
+    found = overlap(x, y, axis=axis, mask=mask)
+    wanted = overlap(x.astype(float), y.astype(float), axis=axis, mask=mask)
+    for field in ("pred", "target", "difference", "product"):
+        np.testing.assert_array_equal(getattr(found, field), getattr(wanted, field))
+        assert getattr(found, field).dtype == np.float64
+
+
+@pytest.mark.parametrize("shape", [(0,), (1,), (1 << 17,)])
+def test_masks_of_any_size(shape) -> None:
+    x = np.ones(shape, bool)
+    found = overlap(x, ~x)
+    assert (found.pred, found.target, found.difference, found.product) == (x.size, 0, x.size, 0)
