@@ -279,10 +279,13 @@ def test_claims_are_tested_by_patient_on_the_cases_that_both_have(
 
 def test_a_verdict_needs_both_the_test_and_the_interval() -> None:
     gain = {"mean": 0.1, "interval": [0.05, 0.2], "p": 0.01, "score": "dice"}
+    gain |= {"above_zero": 0.3, "below_zero": 0.2}
     assert verdict(gain) == "shows"
     assert verdict(gain | {"score": "ece"}) == "opposite"
     assert verdict(gain | {"p": 0.05}) == "not shown"
-    assert verdict(gain | {"interval": [-0.01, 0.2]}) == "not shown"
+    wide = gain | {"interval": [-0.01, 0.2]}
+    assert verdict(wide) == "in most patients, not in the mean"
+    assert verdict(wide | {"score": "ece"}) == "opposite in most patients, not in the mean"
     same = paired_test(np.ones(6), np.ones(6), np.arange(6))
     assert verdict(same | {"score": "dice"}) == "not shown"
 

@@ -117,12 +117,23 @@ def paired(one: Scored, two: Scored, score: str, source: Source) -> dict[str, An
     return paired_test(values[known], others[known], groups)
 
 
+def shares(test: dict[str, Any]) -> tuple[float, float]:
+    """Return the shares of patients whom the first column serves better, and worse."""
+    above, below = test["above_zero"], test["below_zero"]
+    return (below, above) if test["score"] in LOWER_IS_BETTER else (above, below)
+
+
 def verdict(test: dict[str, Any]) -> str:
-    """Return whether a claim shows: "shows", "opposite" or "not shown"."""
+    """Return whether a claim shows, in words.
+
+    The mean may be undecided where most patients are not: a few of them then differ by much.
+    """
     if test["p"] >= ALPHA:
         return "not shown"
-    gain = -test["mean"] if test["score"] in LOWER_IS_BETTER else test["mean"]
     low, high = test["interval"]
+    better, worse = shares(test)
     if low <= 0 <= high:
-        return "not shown"
+        side = "" if better > worse else "opposite "
+        return f"{side}in most patients, not in the mean"
+    gain = -test["mean"] if test["score"] in LOWER_IS_BETTER else test["mean"]
     return "shows" if gain > 0 else "opposite"

@@ -24,8 +24,8 @@ def paired_test(first: np.ndarray, second: np.ndarray, groups: np.ndarray) -> di
     -------
     dict
         The mean difference over patients, its 95 % interval from a bootstrap of patients, the
-        two-sided p-value of Wilcoxon's signed-rank test, and the share of patients with a
-        difference above 0.
+        two-sided p-value of Wilcoxon's signed-rank test, and the shares of patients with a
+        difference above and below 0.
     """
     size = np.bincount(groups)
     difference = np.bincount(groups, weights=first - second) / size
@@ -38,5 +38,6 @@ def paired_test(first: np.ndarray, second: np.ndarray, groups: np.ndarray) -> di
         "interval": [float(low), float(high)],
         "p": 1.0 if same else float(wilcoxon(difference).pvalue),
         "above_zero": float(np.mean(difference > 0)),
+        "below_zero": float(np.mean(difference < 0)),
         "patients": len(difference),
     }

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from .claims import shares
 from .crossval import Scored
 from .tables import HEADS, TITLES, Cell
 
@@ -97,14 +98,16 @@ def claim_lines(claims: list[dict[str, Any]]) -> list[str]:
         "interval from a bootstrap of patients, p from Wilcoxon's signed-rank test, not corrected "
         "for the number of tests; a claim shows if p < 0.05 and the interval is on its side of 0):",
         "",
-        "| data | claim | score | difference [95 % interval] | p | here |",
-        "|---|---|---|---|---|---|",
+        "| data | claim | score | difference [95 % interval] | patients better | p | here |",
+        "|---|---|---|---|---|---|---|",
     ]
     for c in claims:
         low, high = c["interval"]
         shift = f"{100 * c['mean']:+.2f} [{100 * low:+.2f}, {100 * high:+.2f}]"
         name = f"{c['first']} better than {c['second']}"
-        cells = [c["row"], name, NAMES[c["score"]], shift, f"{c['p']:.2g}", f"**{c['verdict']}**"]
+        share = f"{100 * shares(c)[0]:.0f} %"
+        found = [shift, share, f"{c['p']:.2g}", f"**{c['verdict']}**"]
+        cells = [c["row"], name, NAMES[c["score"]], *found]
         lines.append(_line(cells))
     return lines
 
