@@ -97,10 +97,9 @@ def _mask_sums(
     """Return the sums of two masks, which are counts, added to ``total``."""
     flags = _Scratch(bool)
     for place, (x, y, m) in rows(xp, [pred, target, mask], axis):
-        if m is not None:
-            x, y = x & m, y & m  # noqa: PLW2901
-        one, other = _count(x), _count(y)
-        both_are = _count(np.logical_and(x, y, out=flags.empty("pred", x.shape)))
+        a, b = (np.asarray(v if m is None else v & m) for v in (x, y))
+        one, other = _count(a), _count(b)
+        both_are = _count(np.logical_and(a, b, out=flags.empty("both", a.shape)))
         block = total[(slice(None), *place)]
         counts = np.stack([one, other, one + other - 2 * both_are, both_are])
         block += counts.reshape(block.shape)
