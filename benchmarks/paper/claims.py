@@ -9,7 +9,7 @@ import numpy as np
 from .crossval import Scored
 from .sources import Source
 from .statistics import paired_test
-from .tables import Cell
+from .tables import NEAR, Cell
 
 LOWER_IS_BETTER = ("ece", "ece_near")
 ALPHA = 0.05
@@ -47,7 +47,7 @@ CLAIMS: dict[int, tuple[Claim, ...]] = {
     ),
     4: tuple(
         Claim(better, worse, score)
-        for score in ("bdice", "dice")
+        for score in ("bdice", "dice", "ece_near")
         for better, worse in (("SDL", "Hard"), ("DML1", "SDL"), ("DML2", "SDL"), ("DML1", "DML2"))
     ),
     5: (Claim("CE", "Hard", "dice"), Claim("DML", "CE", "dice"), Claim("KDE", "DML", "dice")),
@@ -100,7 +100,8 @@ def by_place(table: int, cells: list[Cell]) -> dict[tuple[str, str], dict[str, C
             place, name = cell.column[-1], cell.row[0]
         else:
             named = [word for word in cell.row if word.lower().replace(" ", "_") != cell.score]
-            place, name = ", ".join([*cell.column[:-1], *named]), cell.column[-1]
+            place = ", ".join([*cell.column[:-1], *named]).removesuffix(f", {NEAR[1]}")
+            name = cell.column[-1]
         places.setdefault((place, cell.score), {})[name] = cell
     return places
 

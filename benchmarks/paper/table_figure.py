@@ -30,8 +30,8 @@ def draw(table: int, shifts: list[dict[str, Any]], path: Path, note: str) -> Non
         axes.set_visible(False)
     picture.suptitle(
         f"{TITLES[table].partition(' (')[0]}: change against "
-        f"{BASELINES[table]}, right is better\nblue: better, orange: worse, grey: neither is shown "
-        f"(p >= {ALPHA}); {note}",
+        f"{BASELINES[table]}, right is better\nblue: better, orange: worse, grey: not shown "
+        f"(p >= {ALPHA}, or 0 within); {note}",
         fontsize=9,
         x=0.01,
         ha="left",

@@ -159,14 +159,12 @@ def _table_3(sources: Sequence[Source], recipe: Recipe) -> list[Cell]:
 def _table_4(sources: Sequence[Source], recipe: Recipe) -> list[Cell]:
     losses = ("sdl", "dml1", "dml2")
 
-    def by_labels(name: str, source: Source) -> list[Cell]:
+    def by_labels(name: str, source: Source, score: str = "bdice") -> list[Cell]:
         net = recipe.networks[0]
-        soft = [
-            recipe.plain(source, net, labels=soft_labels(source, recipe), loss=loss)
-            for loss in losses
-        ]
+        labels = soft_labels(source, recipe)
+        soft = [recipe.plain(source, net, labels=labels, loss=loss) for loss in losses]
         columns = [recipe.plain(source, net, labels="majority"), *soft]
-        return _row((name,), zip(LOSS_COLUMNS, columns, strict=True), "bdice", source)
+        return _row((name,), zip(LOSS_COLUMNS, columns, strict=True), score, source)
 
     def by_teacher(name: str, source: Source) -> list[Cell]:
         net = _student(recipe)
@@ -179,7 +177,9 @@ def _table_4(sources: Sequence[Source], recipe: Recipe) -> list[Cell]:
     found = pooled[-len(LOSS_COLUMNS) :]  # the mean alone, as in the paper
     for source in scanned(sources):
         if source.raters > 1:
-            found += by_labels(f"{source.name}, {soft_labels(source, recipe)} labels", source)
+            name = f"{source.name}, {soft_labels(source, recipe)} labels"
+            found += by_labels(name, source)
+            found += by_labels(f"{name}, {NEAR[1]}", source, NEAR[0])
         if source.raters == 1 or recipe.distil:
             name = source.name if source.known else f"{source.name}, distilled"
             found += by_teacher(name, source)
