@@ -16,6 +16,7 @@ from dice_semimetric_torch import (  # noqa: E402
     _operator,
     _sums,
     fast_path,
+    host_call,
     host_kernels,
     host_sums,
 )
@@ -84,7 +85,7 @@ def test_an_ignored_label_may_lie_outside_the_classes() -> None:
 
 @pytest.mark.parametrize("part", [3 * 9 * 9, 2 * 3 * 9 * 9, 3 * 2048])
 def test_the_cut_into_parts_changes_only_the_rounding(monkeypatch, part) -> None:
-    monkeypatch.setattr(host_sums, "PART", part)
+    monkeypatch.setattr(host_call, "PART", part)
     compare(torch.randn(5, 3, 9, 9), torch.randint(0, 3, (5, 9, 9)), None, options())
     compare(torch.randn(2, 3, 64, 80), torch.rand(2, 3, 64, 80), None, options())
 
@@ -187,7 +188,7 @@ def test_without_numba_the_loss_is_the_same(monkeypatch) -> None:
     pred, target = torch.randn(2, 3, 20, 20), torch.rand(2, 3, 20, 20)
     loss = DiceSemimetricLoss(softmax=True)
     with_numba = loss(pred, target)
-    monkeypatch.setattr(fast_path, "_numba", lambda: None)
+    monkeypatch.setattr(fast_path, "_numba", lambda name: None)
     torch.testing.assert_close(loss(pred, target), with_numba)
 
 
@@ -195,11 +196,13 @@ def test_numba_that_may_not_compile_is_left_alone() -> None:
     code = (
         "import torch; from dice_semimetric_torch import DiceSemimetricLoss as L, fast_path;"
         "L(softmax=True)(torch.randn(1, 2, 4, 4), torch.rand(1, 2, 4, 4));"
-        "assert fast_path._numba() is None"
+        "assert fast_path._numba('host_sums') is None"
     )
     environment = {**os.environ, "NUMBA_DISABLE_JIT": "1"}
     subprocess.run([sys.executable, "-c", code], check=True, env=environment)
 
 
 def test_the_module_is_imported_once() -> None:
-    assert fast_path._numba() is importlib.import_module("dice_semimetric_torch.host_sums")
+    assert fast_path._numba("host_sums") is importlib.import_module(
+        "dice_semimetric_torch.host_sums"
+    )

@@ -10,6 +10,7 @@ from torch import Tensor
 from dice_semimetric._pairs import both, expand_labels
 
 from .distributed import all_reduce
+from .fast_path import entropy_module
 
 Terms = tuple[Tensor, Tensor]
 
@@ -37,15 +38,31 @@ def cross_entropy(
         target = target.to(logits.dtype)
     if mask is not None and mask.shape == (logits.shape[0], *logits.shape[2:]):
         mask = mask[:, None]
+    total, count = _sums(logits, target, weight, mask, ignore_index, sigmoid)
+    if reduction == "sum":
+        return total
+    pair = torch.stack([total, count.to(total)])
+    total, number = all_reduce(pair, process_group).unbind()
+    return total / torch.where(number > 0, number, 1)
+
+
+def _sums(
+    logits: Tensor,
+    target: Tensor,
+    weight: Tensor | None,
+    mask: Tensor | None,
+    ignore_index: int | None,
+    sigmoid: bool,
+) -> Terms:
+    """Return the sum of the terms and of what they count, by compiled kernels where there are."""
+    fast = None if sigmoid else entropy_module(logits, target, mask)
+    if fast is not None:
+        sums: Terms = fast.sums(logits, target, weight, mask, ignore_index, generic=_categorical)
+        return sums
     terms, count = (_binary if sigmoid else _categorical)(
         logits, target, weight, mask, ignore_index
     )
-    total = terms.sum()
-    if reduction == "sum":
-        return total
-    pair = torch.stack([total, count.sum().to(total)])
-    total, number = all_reduce(pair, process_group).unbind()
-    return total / torch.where(number > 0, number, 1)
+    return terms.sum(), count.sum()
 
 
 def _categorical(
@@ -66,7 +83,8 @@ def _categorical(
     if not labels:
         if weight is not None:
             target = target * _per_class(weight, logits)
-        terms = _hide(-log_prob * _hide(target, mask), mask)
+        target = _hide(target, mask)
+        terms = _hide(-log_prob, target != 0) * target  # 0 also where a logit is -inf
         one = torch.ones_like(logits[:, :1])
         return terms, one if mask is None else one * mask.any(1, keepdim=True)
     if mask is not None:

@@ -20,10 +20,16 @@ def sums_module(pred: Tensor, target: Tensor, mask: Tensor | None, options: Opti
     if pred.device.type == "cuda":
         fast = _triton(pred.device)
     elif pred.device.type == "cpu":
-        fast = _numba()
+        fast = _numba("host_sums")
     if fast is not None and fast.eligible(pred, target, mask, options):
         return fast
     return _sums
+
+
+def entropy_module(logits: Tensor, target: Tensor, mask: Tensor | None) -> ModuleType | None:
+    """Return the module whose `sums` are the cross-entropy over classes, or None."""
+    fast = _numba("host_entropy") if logits.device.type == "cpu" else None
+    return fast if fast is not None and fast.takes(logits, target, mask) else None
 
 
 @functools.cache
@@ -38,9 +44,9 @@ def _triton(device: torch.device) -> ModuleType | None:
 
 
 @functools.cache
-def _numba() -> ModuleType | None:
-    """Return the module of kernels if Numba is installed and may compile."""
+def _numba(name: str) -> ModuleType | None:
+    """Return a module of kernels if Numba is installed and may compile."""
     try:
-        return import_module(".host_sums", __package__)
+        return import_module(f".{name}", __package__)
     except ImportError:
         return None

@@ -31,7 +31,7 @@ CASES: dict[str, dict[str, Any]] = {
     "soft 8x2x256^2": {"shape": (8, 2, 256, 256), "hard": False},
     "hard 1x105x96^3": {"shape": (1, 105, 96, 96, 96), "hard": True},
 }
-NAMES = ("ours", "ours, CE too", "ours, unchecked", "MONAI", "nnU-Net")
+NAMES = ("ours", "ours, unchecked", "MONAI", "nnU-Net", "ours, CE too", "MONAI, CE too")
 
 
 def loss(name: str, hard: bool) -> Callable[[Tensor, Tensor], Tensor]:
@@ -54,6 +54,10 @@ def loss(name: str, hard: bool) -> Callable[[Tensor, Tensor], Tensor]:
                 return ours(input, target)
 
         return unchecked
+    if name == "MONAI, CE too":
+        from monai.losses import DiceCELoss
+
+        return DiceCELoss(softmax=True, to_onehot_y=hard)
     if name == "MONAI":
         from monai.losses import DiceLoss
 
@@ -135,7 +139,7 @@ def memories(case: dict[str, Any], names: list[str]) -> dict[str, float]:
 def machine() -> dict[str, Any]:
     """Return what the numbers were measured with."""
     versions = {}
-    for package in ("torch", "monai", "nnunetv2", "array-api-compat", "numpy"):
+    for package in ("torch", "numba", "monai", "nnunetv2", "array-api-compat", "numpy"):
         try:
             versions[package] = version(package)
         except PackageNotFoundError:

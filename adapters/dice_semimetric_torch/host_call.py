@@ -1,0 +1,91 @@
+"""What the host's kernels are called with: flat arrays, and the parts of a batch."""
+
+from collections.abc import Callable
+from typing import NamedTuple, TypeVar
+
+import numba
+import numpy as np
+import torch
+from torch import Tensor
+
+from ._reader import Options
+from ._threads import map_blocks
+
+if numba.config.DISABLE_JIT:
+    raise ImportError("Numba is told not to compile")
+
+R = TypeVar("R")
+
+#: Entries of pred that a thread takes at a time; the order of summation depends on it alone.
+PART = 1 << 17
+_INTEGERS = (torch.bool, torch.uint8, torch.int8, torch.int16, torch.int32, torch.int64)
+
+
+class Part(NamedTuple):
+    """Pixels start to stop of the images first to last."""
+
+    images: tuple[int, int]
+    start: int
+    stop: int
+
+
+def eligible(pred: Tensor, target: Tensor, mask: Tensor | None, options: Options) -> bool:
+    """Tell whether the kernels are made for these tensors: a contiguous (B, C, *spatial) batch."""
+    whole = options.axis == tuple(range(2, pred.ndim)) and pred.ndim > 2
+    if not whole or options.dtype != torch.float32 or pred.dtype != torch.float32:
+        return False
+    if pred.numel() == 0 or not pred.is_contiguous() or not target.is_contiguous():
+        return False
+    hard = target.ndim < pred.ndim
+    if target.dtype not in (_INTEGERS if hard else (torch.float32,)):
+        return False
+    if target.shape != ((pred.shape[0], *pred.shape[2:]) if hard else pred.shape):
+        return False
+    return mask is None or mask.ndim < pred.ndim - 1 or mask.shape[1 - pred.ndim] == 1
+
+
+class Call:
+    """The arguments that all kernels share, of tensors that are eligible."""
+
+    def __init__(self, pred: Tensor, target: Tensor, mask: Tensor | None, options: Options) -> None:
+        labels = target.ndim < pred.ndim
+        counts = np.empty(0, np.bool_)
+        if mask is not None:
+            shape = (pred.shape[0], 1, *pred.shape[2:])
+            counts = mask.detach().expand(shape).contiguous().view(-1).numpy()
+        self.arrays = pred.detach().view(-1).numpy(), target.detach().view(-1).numpy(), counts
+        self._pixels = pred[0, 0].numel()
+        self._parts = _parts(pred.shape[0], pred.shape[1], self._pixels)
+        self._modes = (
+            options.activation == "softmax",
+            options.activation == "sigmoid",
+            labels,
+            mask is not None,
+            labels and options.ignore_index is not None,
+            int(options.ignore_index or 0),
+        )
+
+    def place(self, part: Part) -> tuple[object, ...]:
+        """Return what tells a kernel which pixels to take, and how to read them."""
+        return part.images, self._pixels, part.start, part.stop, self._modes
+
+    def map(self, function: Callable[[Part], R]) -> list[tuple[Part, R]]:
+        """Return what a function makes of each part, in their order, from several threads."""
+        found = map_blocks(lambda: function, self._parts, host=True)
+        return list(zip(self._parts, found, strict=True))
+
+
+def _parts(images: int, classes: int, pixels: int) -> list[Part]:
+    """Cut a batch into parts of some images, or of some pixels of an image."""
+    together = PART // (classes * pixels)
+    if together:
+        return [
+            Part((first, min(first + together, images)), 0, pixels)
+            for first in range(0, images, together)
+        ]
+    step = max(1024, PART // classes)
+    return [
+        Part((image, image + 1), start, min(start + step, pixels))
+        for image in range(images)
+        for start in range(0, pixels, step)
+    ]
