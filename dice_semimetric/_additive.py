@@ -4,7 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any, ClassVar, Self
 
-from ._namespace import namespace
+from ._namespace import constant, default_index, namespace
 from ._typing import Array
 
 
@@ -38,3 +38,27 @@ class Additive:
     def _map(self, function: Callable[[Array], Array]) -> Self:
         """Apply a function to every sum."""
         return replace(self, **{n: function(getattr(self, n)) for n in self._sums})
+
+
+class Regional(Additive):
+    """A statistic whose fields have their classes along an axis of their own."""
+
+    def take(self, indices: tuple[int, ...], axis: int = -1) -> Self:
+        """Return the statistic of some classes.
+
+        Parameters
+        ----------
+        indices : tuple of int
+            The positions to keep, in this order.
+        axis : int, optional
+            The axis of the fields that they count along.
+
+        Returns
+        -------
+        Regional
+            Of the same kind, with ``len(indices)`` entries along that axis.
+        """
+        first = getattr(self, self._sums[0])
+        xp = namespace(self=first)
+        index = constant(xp, indices, default_index(xp, first), first)
+        return self._map(lambda a: xp.take(a, index, axis=axis))

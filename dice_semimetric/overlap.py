@@ -3,10 +3,10 @@
 from dataclasses import dataclass
 from typing import ClassVar, Self
 
-from ._additive import Additive
+from ._additive import Regional
 from ._checks import checks_apply
 from ._kernels import accelerated
-from ._namespace import constant, default_index, namespace, normalize_axis, sum_dtype
+from ._namespace import namespace, normalize_axis, sum_dtype
 from ._pairs import probabilities, require_pair, require_region
 from ._special import absolute
 from ._typing import Activation, Array, Axis, DType
@@ -15,7 +15,7 @@ Sums = tuple[Array, Array, Array, Array]
 
 
 @dataclass(frozen=True)
-class Overlap(Additive):
+class Overlap(Regional):
     """The sums over pixels of a prediction x and a target y: all that the regional losses need.
 
     Overlaps add up: ``a + b`` is the overlap of both sets of pixels, so blocks, images, cases and
@@ -68,25 +68,6 @@ class Overlap(Additive):
         xp = namespace(overlap=self.pred)
         axes = normalize_axis(axis, self.pred.ndim)
         return self._map(lambda a: xp.sum(a, axis=axes))
-
-    def take(self, indices: tuple[int, ...], axis: int = -1) -> Self:
-        """Return the overlap of some classes.
-
-        Parameters
-        ----------
-        indices : tuple of int
-            The positions to keep, in this order.
-        axis : int, optional
-            The axis of the fields that they count along.
-
-        Returns
-        -------
-        Overlap
-            With ``len(indices)`` entries along that axis.
-        """
-        xp = namespace(overlap=self.pred)
-        index = constant(xp, indices, default_index(xp, self.pred), self.pred)
-        return self._map(lambda a: xp.take(a, index, axis=axis))
 
 
 def overlap(pred: Array, target: Array, *, axis: Axis = None, mask: Array | None = None) -> Overlap:

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import ClassVar, Literal, Self
 
-from ._additive import Additive
+from ._additive import Regional
 from ._checks import checks_apply
 from ._kernels import accelerated
 from ._namespace import (
@@ -30,7 +30,7 @@ THRESHOLDS = tuple(k / 10 for k in range(1, 10))
 
 
 @dataclass(frozen=True)
-class ThresholdCounts(Additive):
+class ThresholdCounts(Regional):
     """How many pixels reach each threshold t: in the prediction x, in the target y, in both.
 
     They add up over blocks, images, cases and machines: ``a + b`` and ``sum(counts)``.
@@ -90,25 +90,6 @@ class ThresholdCounts(Additive):
         xp = namespace(counts=self.pred)
         axes = tuple(a + 1 for a in normalize_axis(axis, self.pred.ndim - 1))
         return self._map(lambda a: xp.sum(a, axis=axes))
-
-    def take(self, indices: tuple[int, ...], axis: int = -1) -> Self:
-        """Return the counts of some classes.
-
-        Parameters
-        ----------
-        indices : tuple of int
-            The positions to keep, in this order.
-        axis : int, optional
-            The axis of the fields that they count along.
-
-        Returns
-        -------
-        ThresholdCounts
-            With ``len(indices)`` entries along that axis.
-        """
-        xp = namespace(counts=self.pred)
-        index = constant(xp, indices, default_index(xp, self.pred), self.pred)
-        return self._map(lambda a: xp.take(a, index, axis=axis))
 
     def dice(self, *, empty: Empty = 1.0, dtype: DType = None) -> Array:
         """Return the Dice score of both sides made binary at each threshold.
