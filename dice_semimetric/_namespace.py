@@ -87,19 +87,26 @@ def on_host(array: Array) -> bool:
     return not compat.is_cupy_array(array)
 
 
+def _is_of(xp: Namespace, array: Array, kind: str) -> bool:
+    try:
+        return bool(xp.isdtype(array.dtype, kind))
+    except TypeError:  # NumPy holds arrays of dtypes that are not its own, such as ml_dtypes
+        return False
+
+
 def is_floating(xp: Namespace, array: Array) -> bool:
     """Tell whether the dtype is a real floating one, half precision included."""
-    return bool(xp.isdtype(array.dtype, "real floating"))
+    return _is_of(xp, array, "real floating")
 
 
 def is_integer(xp: Namespace, array: Array) -> bool:
     """Tell whether the dtype is a signed or unsigned integer one."""
-    return bool(xp.isdtype(array.dtype, "integral"))
+    return _is_of(xp, array, "integral")
 
 
 def is_boolean(xp: Namespace, array: Array) -> bool:
     """Tell whether the dtype is bool."""
-    return bool(xp.isdtype(array.dtype, "bool"))
+    return _is_of(xp, array, "bool")
 
 
 def sum_dtype(xp: Namespace, *arrays: Array | None) -> DType:

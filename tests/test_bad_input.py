@@ -4,7 +4,14 @@ import numpy as np
 import pytest
 from backends import BACKENDS, Backend
 
-from dice_semimetric import dml1, overlap, region_loss, region_overlap, value_checks
+from dice_semimetric import (
+    calibration_bins,
+    dml1,
+    overlap,
+    region_loss,
+    region_overlap,
+    value_checks,
+)
 
 X = np.full((2, 3, 4), 0.5)
 LABEL = np.zeros((2, 4), np.int64)
@@ -145,3 +152,12 @@ def test_checks_never_break_a_jitted_function(backend_: Backend) -> None:
         pytest.skip(backend_.unavailable())
     with value_checks("always"):
         backend_.run(dml1, X * 3, X)
+
+
+def test_a_dtype_that_numpy_only_carries_is_named() -> None:
+    bfloat16 = pytest.importorskip("ml_dtypes").bfloat16
+    x = np.array([0.5, 0.25], bfloat16)
+    with pytest.raises(TypeError, match="pred must be of a real dtype, got bfloat16"):
+        dml1(x, x)
+    with pytest.raises(TypeError, match="prob must be of a floating dtype, got bfloat16"):
+        calibration_bins(x, x, kind="binary")
