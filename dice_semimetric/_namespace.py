@@ -87,11 +87,14 @@ def on_host(array: Array) -> bool:
     return not compat.is_cupy_array(array)
 
 
+#: What NumPy says of a dtype that another package has registered.
+_REGISTERED = 2
+
+
 def _is_of(xp: Namespace, array: Array, kind: str) -> bool:
-    try:
-        return bool(xp.isdtype(array.dtype, kind))
-    except TypeError:  # NumPy holds arrays of dtypes that are not its own, such as ml_dtypes
-        return False
+    if compat.is_numpy_namespace(xp) and array.dtype.isbuiltin == _REGISTERED:
+        return False  # such as those of ml_dtypes, which NumPy carries and knows nothing of
+    return bool(xp.isdtype(array.dtype, kind))
 
 
 def is_floating(xp: Namespace, array: Array) -> bool:

@@ -28,7 +28,9 @@ def sums_module(pred: Tensor, target: Tensor, mask: Tensor | None, options: Opti
 
 def entropy_module(logits: Tensor, target: Tensor, mask: Tensor | None) -> ModuleType | None:
     """Return the module whose `sums` are the cross-entropy over classes, or None."""
-    fast = _numba("host_entropy") if logits.device.type == "cpu" else None
+    if torch.compiler.is_compiling() or logits.device.type != "cpu":
+        return None  # the compiler fuses PyTorch's own
+    fast = _numba("host_entropy")
     return fast if fast is not None and fast.takes(logits, target, mask) else None
 
 

@@ -18,9 +18,7 @@ Terms = Callable[..., tuple[Tensor, Tensor]]
 
 
 def takes(logits: Tensor, target: Tensor, mask: Tensor | None) -> bool:
-    """Tell whether the kernels are made for these tensors, which nothing transforms or traces."""
-    if torch.compiler.is_compiling() or logits.device.type != "cpu":
-        return False
+    """Tell whether the kernels are made for these tensors, which nothing transforms."""
     given = [t for t in (logits, target, mask) if t is not None]
     if any(torch._C._functorch.is_functorch_wrapped_tensor(t) for t in given):
         return False
