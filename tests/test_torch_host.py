@@ -206,3 +206,13 @@ def test_the_module_is_imported_once() -> None:
     assert fast_path._numba("host_sums") is importlib.import_module(
         "dice_semimetric_torch.host_sums"
     )
+
+
+def test_kernels_that_cannot_be_kept_on_disk_are_compiled_all_the_same() -> None:
+    code = (
+        "import torch; from dice_semimetric_torch import DiceSemimetricLoss as L, fast_path;"
+        "L(softmax=True)(torch.randn(1, 2, 4, 4), torch.rand(1, 2, 4, 4));"
+        "assert fast_path._numba('host_sums') is not None"
+    )
+    environment = {**os.environ, "NUMBA_CACHE_LOCATOR_CLASSES": "ZipCacheLocator"}
+    subprocess.run([sys.executable, "-c", code], check=True, env=environment)

@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from . import host_entropy_kernels
+from . import host_kernels
 from ._reader import Options
 from .host_call import Call, Part, eligible
 
@@ -55,7 +55,7 @@ class _Entropy(torch.autograd.Function):
 
         def partial(part: Part) -> np.ndarray:
             found = np.zeros(2)
-            host_entropy_kernels.forward(*call.arrays, weight, *call.place(part), found)
+            host_kernels.entropy_forward(*call.arrays, weight, *call.place(part), found)
             return found
 
         found = np.sum([pair for _, pair in call.map(partial)], axis=0)
@@ -75,7 +75,7 @@ class _Entropy(torch.autograd.Function):
         result = torch.empty_like(logits)
         scale, out = np.float32(float(gradients[0])), result.view(-1).numpy()
         call.map(
-            lambda part: host_entropy_kernels.backward(
+            lambda part: host_kernels.entropy_backward(
                 scale, *call.arrays, factor, *call.place(part), out
             )
         )

@@ -2,8 +2,11 @@
 """The host's kernels behind `host_sums`: all classes of some pixels at a time, in the L1 cache.
 
 A tile is read once. Nothing is kept between the passes: the backward pass computes the
-probabilities again. The functions release the interpreter's lock.
+probabilities again. The functions release the interpreter's lock. They share one file because
+Numba, to see whether the code that it keeps on disk is up to date, looks at the function's own.
 """
+
+import math
 
 import numpy as np
 from llvmlite import ir
@@ -35,10 +38,24 @@ P5, P4, P3, P2, P1, P0 = (
     )
 )
 
+
+def _kernel(*liberties):
+    """Return a decorator that compiles, with some liberties in the order of operations."""
+
+    def decorate(function):
+        options = {"nogil": True, "fastmath": set(liberties)}
+        try:
+            return njit(cache=True, **options)(function)
+        except RuntimeError:  # there is no folder to keep the code in
+            return njit(**options)(function)
+
+    return decorate
+
+
 #: Sums may be taken in any order and by lanes; NaN and infinity keep their meaning.
-_sums = njit(nogil=True, cache=True, fastmath={"reassoc", "contract", "nsz", "arcp"})
+_sums = _kernel("reassoc", "contract", "nsz", "arcp")
 #: Without reassociation, which would undo the rounding in `_exp`.
-_exact = njit(nogil=True, cache=True, fastmath={"contract"})
+_exact = _kernel("contract")
 
 
 @intrinsic
@@ -162,7 +179,7 @@ def _hide(target, counts, modes, x, y, row, n):
 
 
 @_sums
-def forward(pred, target, counts, images, pixels, start, stop, modes, sums):
+def sums_forward(pred, target, counts, images, pixels, start, stop, modes, sums):
     """Add the four sums over pixels start to stop of some images to sums (images, 4, classes).
 
     Returns whether an entry that should be a probability is none.
@@ -197,7 +214,7 @@ def forward(pred, target, counts, images, pixels, start, stop, modes, sums):
 
 
 @_sums
-def backward(gradient, pred, target, counts, images, pixels, start, stop, modes, out):
+def sums_backward(gradient, pred, target, counts, images, pixels, start, stop, modes, out):
     """Write the gradient of pred over the same pixels from that of the sums (images, 4, classes).
 
     The formula is that of `_sums`.
@@ -248,3 +265,84 @@ def _through(modes, x, slope, mean, row, out):
     else:
         for i in range(out.size):
             out[i] = slope[i]
+
+
+@_sums
+def entropy_forward(logits, target, counts, weight, images, pixels, start, stop, modes, sums):
+    """Add the cross-entropy over pixels start to stop of some images to sums[0].
+
+    To sums[1] goes what the mean divides by: each pixel that counts, or the weight of its label.
+    """
+    _, _, labels, hides, ignores, ignored = modes
+    raw = (False, False, labels, hides, ignores, ignored)
+    classes = weight.size
+    size = max(256, TILE // classes)
+    x, y = np.empty((classes, size), np.float32), np.empty((classes, size), np.float32)
+    row, total = np.empty(size, np.float32), np.empty(size, np.float32)
+    for image in range(images[0], images[1]):
+        for tile in range(start, stop, size):
+            n = min(size, stop - tile)
+            row[:] = ONE
+            _read(logits, target, counts, image, tile, pixels, raw, x, y, row, n)
+            if not labels:
+                kept = ZERO
+                for i in range(n):
+                    kept += row[i] if hides else ONE
+                sums[1] += kept
+            _log_sum(x, row, total, n)
+            for c in range(classes):
+                logit, share = x[c], y[c]
+                entropy, count = ZERO, ZERO
+                for i in range(n):
+                    count += share[i]
+                    term = share[i] * (row[i] - logit[i])
+                    entropy += term if share[i] != ZERO else ZERO  # also where a logit is -inf
+                sums[0] += weight[c] * entropy
+                if labels:
+                    sums[1] += weight[c] * count
+
+
+@_sums
+def _log_sum(x, row, total, n):
+    """Put the logarithm of the sum of exp(x) over the classes into row."""
+    for i in range(n):
+        row[i] = x[0, i]
+        total[i] = ZERO
+    for c in range(1, x.shape[0]):
+        own = x[c]
+        for i in range(n):
+            row[i] = own[i] if own[i] > row[i] else row[i]
+    for c in range(x.shape[0]):
+        own = x[c]
+        for i in range(n):
+            total[i] += _exp(own[i] - row[i])
+    for i in range(n):
+        row[i] += np.float32(math.log(total[i]))
+
+
+@_sums
+def entropy_backward(
+    scale, logits, target, counts, weight, images, pixels, start, stop, modes, out
+):
+    """Write scale times the gradient of the logits: with t = w y, it is x sum(t) - t."""
+    classes = weight.size
+    size = max(256, TILE // classes)
+    x, y = np.empty((classes, size), np.float32), np.empty((classes, size), np.float32)
+    row, mass = np.empty(size, np.float32), np.empty(size, np.float32)
+    for image in range(images[0], images[1]):
+        for tile in range(start, stop, size):
+            n = min(size, stop - tile)
+            _read(logits, target, counts, image, tile, pixels, modes, x, y, row, n)
+            for i in range(n):
+                mass[i] = ZERO
+            for c in range(classes):
+                share, factor = y[c], scale * weight[c]
+                for i in range(n):
+                    share[i] *= factor
+                    mass[i] += share[i]
+            for c in range(classes):
+                prob, share = x[c], y[c]
+                there = (image * classes + c) * pixels + tile
+                own = out[there : there + n]
+                for i in range(n):
+                    own[i] = prob[i] * mass[i] - share[i]

@@ -22,7 +22,7 @@ def forward(pred: Tensor, target: Tensor, mask: Tensor | None, options: Options)
 
     def sums(part: Part) -> tuple[bool, np.ndarray]:
         found = np.zeros((part.images[1] - part.images[0], 4, classes))
-        return host_kernels.forward(*call.arrays, *call.place(part), found), found
+        return host_kernels.sums_forward(*call.arrays, *call.place(part), found), found
 
     total, wrong = np.zeros((images, 4, classes)), False
     for part, (bad, found) in call.map(sums):
@@ -48,5 +48,7 @@ def backward(
     upstream = gradient.to(torch.float32).permute(1, 0, 2).contiguous().numpy()
     result = torch.empty_like(pred)
     out = result.view(-1).numpy()
-    call.map(lambda part: host_kernels.backward(upstream, *call.arrays, *call.place(part), out))
+    call.map(
+        lambda part: host_kernels.sums_backward(upstream, *call.arrays, *call.place(part), out)
+    )
     return result, None
