@@ -78,8 +78,6 @@ def make(number: int, options: argparse.Namespace, recipe: Recipe) -> tuple[str,
     sources, faults = find_sources(
         options.data, groups=options.groups, incomplete=options.incomplete
     )
-    absent = set(recipe.of_data) - {source.name for source in sources}
-    faults += [f"{name}: it has settings, but is not there" for name in sorted(absent)]
     found = cells(number, sources, recipe)
     names = {source.name for source in sources}
     missing = [name for name in expected(number) if name not in names]
@@ -96,6 +94,8 @@ def make(number: int, options: argparse.Namespace, recipe: Recipe) -> tuple[str,
         *notes_of(found, sources, options, recipe, rows),
         *(f"cannot be used: {f}" for f in faults),
     ]
+    unused = sorted(set(recipe.of_data) - names)
+    notes += [f"not there, though it has settings: {name}" for name in unused]
     notes.append(f"`{command(options.arguments, 'benchmarks.paper')}`")
     if missing:
         notes.append(f"not there, of the paper's data: {', '.join(missing)}")
