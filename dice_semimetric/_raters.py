@@ -88,6 +88,19 @@ def rater_counts(raters: Array, c: int | None = None) -> Array:
     return fold(xp.astype(marks_of(xp, raters[r, ...], c), xp.uint8) for r in range(number))
 
 
+@accelerated
+def weighted_marks(raters: Array, shares: Array, c: int | None = None) -> Array:
+    """Return the sum of the shares of the raters that marked a pixel.
+
+    ``shares`` (R, ...) broadcast to the raters. It is a reduction that an adapter replaces.
+    """
+    xp = namespace(raters=raters, shares=shares)
+    return fold(
+        xp.astype(marks_of(xp, raters[r, ...], c), shares.dtype) * shares[r, ...]
+        for r in range(raters.shape[0])
+    )
+
+
 def fold(terms: Iterable[Array]) -> Array:
     """Sum from the first on: part of non-negative terms then never exceeds all of them."""
     return functools.reduce(operator.add, terms)

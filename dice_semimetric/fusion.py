@@ -19,6 +19,7 @@ from ._raters import (
     marks_of,
     require_hard,
     require_raters,
+    weighted_marks,
 )
 from ._special import divide
 from ._typing import Array, DType, Namespace
@@ -260,13 +261,11 @@ def dice_weighted_average(
     share = [xp.where(some, share[r, ...], xp.ones_like(largest)) for r in range(raters.shape[0])]
     total = fold(share)
     spread = (*largest.shape, *(1,) * (raters.ndim - 1 - largest.ndim))
+    shares = xp.stack([xp.reshape(s, spread) for s in share])
     parts = []
     for c in class_numbers(num_classes):
-        terms = (
-            xp.astype(marks_of(xp, raters[r, ...], c), wide) * xp.reshape(s, spread)
-            for r, s in enumerate(share)
-        )
-        parts.append(xp.astype(fold(terms) / xp.reshape(total, spread), out, copy=False))
+        label = weighted_marks(raters, shares, c) / xp.reshape(total, spread)
+        parts.append(xp.astype(label, out, copy=False))
     label = join_classes(xp, parts, num_classes, axis)
     return (label, xp.stack([s / total for s in share])) if return_weights else label
 

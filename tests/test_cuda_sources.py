@@ -57,8 +57,9 @@ def every_kernel() -> Iterator[Kernel]:
         yield make("top_bin_sums", sources, **some)
         yield make("top_bin_sums", sources, **{**some, "TARGET": "int", "LABELS": 1, "IGNORED": 1})
     for c_type in ("unsigned char", "long long"):
-        macros = {"LABEL": c_type, "OUT": "unsigned char", "VECTOR": 2}
-        yield make("rater_counts", ("common.cuh", "fusion.cu"), **macros)
+        for out, shared in (("unsigned char", 0), ("float", 1), ("double", 1)):
+            macros = {"LABEL": c_type, "OUT": out, "SHARED": shared, "VECTOR": 2}
+            yield make("marked", ("common.cuh", "fusion.cu"), **macros)
     for wide in ("float", "double"):
         for skip in (0, 1):
             macros = {"ACC": wide, "SIZE": 8, "VALUES": 8, "SKIP_SELF": skip}

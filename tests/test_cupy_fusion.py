@@ -5,7 +5,13 @@ from typing import Any
 import numpy as np
 import pytest
 
-from dice_semimetric import _kernels, majority_vote, uniform_average, value_checks
+from dice_semimetric import (
+    _kernels,
+    dice_weighted_average,
+    majority_vote,
+    uniform_average,
+    value_checks,
+)
 
 pytest.importorskip("dice_semimetric_cupy._device")
 
@@ -40,7 +46,7 @@ def test_masks(
     raters = rng.integers(0, 2, (number, pixels)).astype(dtype)
     check(majority_vote, raters, monkeypatch)
     check(uniform_average, raters, monkeypatch)
-    assert {k.entry for k, _ in device.launches} == {"rater_counts"}
+    assert {k.entry for k, _ in device.launches} == {"marked"}
 
 
 @pytest.mark.parametrize("dtype", ["uint8", "int16"])
@@ -52,6 +58,22 @@ def test_label_maps(
     check(majority_vote, raters, monkeypatch, num_classes=num_classes)
     check(uniform_average, raters, monkeypatch, num_classes=num_classes)
     assert device.launches[0][0].entry == "most_frequent"
+
+
+@pytest.mark.parametrize("num_classes", [None, 1, 3])
+@pytest.mark.parametrize("per", ["batch", "image"])
+@pytest.mark.parametrize("out", [None, "float32", "float16"])
+@pytest.mark.parametrize("shape", [(5, 1, 64), (3, 4, 7, 9), (2, 3, 4096)])
+def test_shares_of_the_raters(
+    device: Emulated, rng: Any, num_classes: Any, per: str, out: Any, shape: Any, monkeypatch: Any
+) -> None:
+    raters = rng.integers(0, max(num_classes or 2, 2), shape).astype(np.uint8)
+    dtype = None if out is None else np.dtype(out)
+    options = {"num_classes": num_classes, "per": per, "dtype": dtype}
+    check(dice_weighted_average, raters, monkeypatch, **options)
+    shared = [k for k, _ in device.launches if dict(k.macros)["SHARED"] == "1"]
+    assert len(shared) == (num_classes if num_classes and num_classes > 1 else 1)
+    assert ("VECTOR", "0") in shared[0].macros or per == "batch" or shape[1] == 1
 
 
 @pytest.mark.parametrize("order", ["F", "stepped", "reversed", "raters last", "broadcast"])
@@ -69,6 +91,8 @@ def test_raters_of_any_strides(device: Emulated, rng: Any, order: str, monkeypat
         raters = np.broadcast_to(raters[:1], raters.shape)
     check(majority_vote, raters, monkeypatch)
     check(majority_vote, raters, monkeypatch, num_classes=3)
+    check(dice_weighted_average, raters, monkeypatch)
+    check(dice_weighted_average, raters, monkeypatch, per="image")
 
 
 def test_wide_loads_are_used_and_no_more_than_aligned(device: Emulated, rng: Any) -> None:

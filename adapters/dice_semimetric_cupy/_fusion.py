@@ -14,39 +14,53 @@ RATERS = np.dtype(
     [
         ("raters", "u8"),
         ("out", "u8"),
-        *((name, "i8") for name in ("pixels", "number", "step", "wanted")),
-        ("axes", axes_type(2)),
+        ("shares", "u8"),
+        *((name, "i8") for name in ("pixels", "number", "step", "share_step", "wanted")),
+        ("axes", axes_type(3)),
     ]
 )
 
 
 def join_raters(
-    device: Device, entry: str, raters: Array, wanted: int, dtype: DType
+    device: Device,
+    entry: str,
+    raters: Array,
+    wanted: int,
+    dtype: DType,
+    shares: Array | None = None,
 ) -> Array | None:
-    """Return what a kernel makes of the raters along axis 0, or None if it is not made for them."""
+    """Return what a kernel makes of the raters along axis 0, or None if it is not made for them.
+
+    ``shares`` are of the dtype of the result, along axis 0 one for each rater.
+    """
     if raters.size == 0 or raters.dtype.name not in C_TYPES or raters.dtype.kind not in "biu":
         return None
     out = device.empty(raters.shape[1:], dtype)
     one = raters[0, ...]
-    _, pixels = split_axes((one, out), tuple(range(one.ndim)), one.shape)
+    own = None if shares is None else shares[0, ...]
+    _, pixels = split_axes((one, out, own), tuple(range(one.ndim)), one.shape)
     if len(pixels.shape) > DIMS:
         return None
     step = raters.strides[0] // raters.dtype.itemsize
     addresses = (device.address(raters), device.address(out))
     apart = Axes((raters.shape[0],), ((step,), (0,)))
-    count = vector((one, out), addresses, apart, pixels)
+    alike = not any(pixels.strides[2])  # one share for all pixels
+    count = vector((one, out), addresses, apart, pixels) if alike else 0
     arguments = np.zeros((), RATERS)
     arguments[()] = (
         *addresses,
+        0 if shares is None else device.address(shares),
         pixels.size,
         raters.shape[0],
         step,
+        0 if shares is None else shares.strides[0] // shares.dtype.itemsize,
         wanted,
         pixels.structure(),
     )
     macros = (
         ("LABEL", C_TYPES[raters.dtype.name]),
         ("OUT", C_TYPES[np.dtype(dtype).name]),
+        ("SHARED", str(int(shares is not None))),
         ("VECTOR", str(count)),
     )
     kernel = Kernel(entry, ("common.cuh", "fusion.cu"), _THREADS, macros)

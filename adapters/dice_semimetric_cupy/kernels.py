@@ -125,8 +125,18 @@ def rater_counts(raters: Array, c: int | None = None) -> Any:
     """Return the counts of `dice_semimetric._raters.rater_counts`."""
     small = raters.shape[0] < 256
     wanted = -1 if c is None else c
-    counts = join_raters(device(), "rater_counts", raters, wanted, "uint8" if small else "int32")
+    counts = join_raters(device(), "marked", raters, wanted, "uint8" if small else "int32")
     return NotImplemented if counts is None else counts
+
+
+@_where_it_lies
+def weighted_marks(raters: Array, shares: Array, c: int | None = None) -> Any:
+    """Return the sums of `dice_semimetric._raters.weighted_marks`."""
+    wanted = -1 if c is None else c
+    if shares.dtype.name not in ("float32", "float64"):
+        return NotImplemented
+    sums = join_raters(device(), "marked", raters, wanted, shares.dtype, shares)
+    return NotImplemented if sums is None else sums
 
 
 @_where_it_lies
