@@ -79,7 +79,7 @@ def fit(
     for old, new, where in zip(array.shape[-2:], sides, place, strict=True):
         start = int(where * (old - new + 1)) if old > new else 0
         kept.append(slice(start, start + min(old, new)))
-        margin = max(new - old, 0) // 2
+        margin = (max(new - old, 0) + 1) // 2  # what cutting at the centre undoes
         put.append(slice(margin, margin + min(old, new)))
     result = np.empty((*array.shape[:-2], *sides), array.dtype)
     result[...] = fill
