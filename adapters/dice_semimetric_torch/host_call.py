@@ -69,6 +69,14 @@ class Call:
         """Return what tells a kernel which pixels to take, and how to read them."""
         return part.images, self._pixels, part.start, part.stop, self._modes
 
+    def empty(self) -> np.ndarray:
+        """Return memory for a gradient of pred.
+
+        NumPy's, which asks Linux for huge pages: of those that PyTorch takes, the first touch of
+        each costs as much as the kernel does.
+        """
+        return np.empty_like(self.arrays[0])
+
     def map(self, function: Callable[[Part], R]) -> list[tuple[Part, R]]:
         """Return what a function makes of each part, in their order, from several threads."""
         found = map_blocks(lambda: function, self._parts, host=True)

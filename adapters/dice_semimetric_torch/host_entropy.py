@@ -72,14 +72,13 @@ class _Entropy(torch.autograd.Function):
             return result, *(None,) * 5
         target, weight, mask = others
         call, factor = _prepared(logits, target, weight, mask, ctx.ignore_index)
-        result = torch.empty_like(logits)
-        scale, out = np.float32(float(gradients[0])), result.view(-1).numpy()
+        scale, out = np.float32(float(gradients[0])), call.empty()
         call.map(
             lambda part: host_kernels.entropy_backward(
                 scale, *call.arrays, factor, *call.place(part), out
             )
         )
-        return result, *(None,) * 5
+        return torch.from_numpy(out.reshape(logits.shape)), *(None,) * 5
 
 
 def _prepared(

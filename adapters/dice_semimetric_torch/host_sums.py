@@ -46,9 +46,8 @@ def backward(
         return _sums.backward(gradient, pred, target, mask, options, needs)
     call = Call(pred, target, mask, options)
     upstream = gradient.to(torch.float32).permute(1, 0, 2).contiguous().numpy()
-    result = torch.empty_like(pred)
-    out = result.view(-1).numpy()
+    out = call.empty()
     call.map(
         lambda part: host_kernels.sums_backward(upstream, *call.arrays, *call.place(part), out)
     )
-    return result, None
+    return torch.from_numpy(out.reshape(pred.shape)), None
