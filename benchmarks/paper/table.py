@@ -103,8 +103,9 @@ def make(number: int, options: argparse.Namespace, recipe: Recipe) -> tuple[str,
     if options.report is not None and parallel.first():
         write_text(options.report.with_suffix(".md"), text)
         write_text(options.report.with_suffix(".csv"), to_csv(number, rows, recipe.quick))
-        tests = {"claims": claims, "against_baseline": shifts, "notes": notes}
-        write_text(options.report.with_suffix(".json"), json.dumps(tests, indent=1) + "\n")
+        if shifts:
+            tests = {"claims": claims, "against_baseline": shifts, "notes": notes}
+            write_text(options.report.with_suffix(".json"), json.dumps(tests, indent=1) + "\n")
         note = "QUICK RUN" if recipe.quick else "95 % intervals over patients"
         draw(number, shifts, options.report.with_suffix(".png"), note)
     return text, not faults
