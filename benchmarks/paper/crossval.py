@@ -250,6 +250,7 @@ def result(
     """Return what result.json holds: what was run, on what, and the mean scores."""
     return {
         "config": asdict(config),
+        "network": getattr(model, "origin", config.model),
         "parameters": sum(p.numel() for p in model.parameters()),
         "training_seconds": round(sum(line["seconds"] for line in log), 1),
         "processes": parallel.size(),

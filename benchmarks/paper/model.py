@@ -1,7 +1,9 @@
-"""The networks, by name."""
+"""The networks, by name: small ones, and the paper's."""
 
 from monai.networks.nets import UNet
 from torch import nn
+
+from .models import NETWORKS, build_network
 
 CHANNELS = {"unet-small": (8, 16, 32), "unet": (16, 32, 64), "unet-wide": (32, 64, 128)}
 MULTIPLE = 4  # what the sides of an image must be a multiple of: each level halves them
@@ -19,4 +21,6 @@ def build_model(name: str, in_channels: int) -> nn.Module:
             num_res_units=2,
             norm="batch",
         )
-    raise ValueError(f"model must be one of {', '.join(CHANNELS)}, got {name!r}")
+    if name in NETWORKS:
+        return build_network(name, in_channels)
+    raise ValueError(f"model must be one of {', '.join([*CHANNELS, *NETWORKS])}, got {name!r}")
