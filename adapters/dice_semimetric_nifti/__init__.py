@@ -13,7 +13,7 @@ from .pairing import Pair, pair_up
 from .paradox import Paradox, best_threshold, soft_dice_paradox
 from .phantoms import Phantom, phantom, write_phantoms
 from .regions import Regions, read_regions
-from .scoring import CaseScore, Options, score_case, score_files, score_pair
+from .scoring import CaseScore, Options, RaterScore, score_case, score_files, score_pair
 from .summary import summarize
 from .volumes import Geometry, Volume, read_volume, write_volume
 
@@ -28,6 +28,7 @@ __all__ = [
     "Pair",
     "Paradox",
     "Phantom",
+    "RaterScore",
     "Regions",
     "Sides",
     "UsageError",

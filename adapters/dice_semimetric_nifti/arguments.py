@@ -13,6 +13,7 @@ from .devices import DEVICES
 from .fusing import METHODS
 from .running import add_habits, add_running, add_structures
 from .scoring import Options
+from .uncertainty import add_uncertainty
 
 _DESCRIPTION = "Fuse the masks of several raters and score probability maps, for NIfTI files."
 _EXIT = """exit status:
@@ -165,6 +166,7 @@ def _add_evaluate(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--no-pictures", action="store_true", help="write the tables only")
     _add_common(parser)
     add_structures(parser)
+    add_uncertainty(parser)
     add_running(parser)
     add_habits(parser)
 

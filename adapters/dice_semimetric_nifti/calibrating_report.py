@@ -10,8 +10,9 @@ from dice_semimetric import __version__
 from .atomic import write_text
 from .calibrators import FLOOR
 from .faults import Fault
+from .score_tables import NUMBERS
 from .scoring import CaseScore, Options
-from .summary import NUMBERS, mean_of_known, summarize, write_json
+from .summary import mean_of_known, summarize, write_json
 from .tables import csv_text, digits, table
 
 if TYPE_CHECKING:

@@ -21,6 +21,7 @@ from .regions import read_regions
 from .running import workers_of
 from .scoring import Options
 from .summary import json_text, score_table, write_json
+from .uncertainty import bootstrap_of, patients_of
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -116,6 +117,8 @@ def _evaluate(args: argparse.Namespace) -> int:
         workers=workers_of(args),
         resume=args.resume,
         device=args.device,
+        patients=patients_of(args),
+        bootstrap=bootstrap_of(args),
         **sides,
     )
     if args.json == "-":

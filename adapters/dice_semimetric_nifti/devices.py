@@ -17,8 +17,8 @@ from .cluster import Workers
 from .faults import CaseError, UsageError
 from .foreground import Voxels
 from .pairing import Pair
-from .scoring import CaseScore, Options, _score, _task, score_files
-from .sums import CERTAIN, Sums, sums_of
+from .scoring import CaseScore, Options, score_files, scores_of
+from .sums import CERTAIN, Sums, rater_sums, sums_of
 
 DEVICES = ("cpu", "cuda")
 Work = Callable[[Pair], tuple[CaseScore, ...]]
@@ -91,20 +91,20 @@ def _scores(pair: Pair, arrays: Sequence[Any], options: Options) -> tuple[CaseSc
         pred, reference, kept = arrays[start : start + 3]
         sums = _to_host(_sums(pred, reference, kept, options))
         total[name] = total[name] + sums if name in total else sums
-    raters = max(1, len(pair.reference.masks))
-    return tuple(
-        _score(total[name], pair.case, _task(pair.task, name), raters, options) for name in names
-    )
+    return scores_of(pair, total, options)
 
 
 def _sums(pred: Any, reference: Any, kept: Any, options: Options) -> Sums:
     if kept.size:
         pred, reference = pred[kept], reference[..., kept]
+    raters = None
     if reference.ndim > pred.ndim:
         soft, hard = uniform_average(reference), majority_vote(reference)
+        raters = rater_sums(pred, reference, options)
     else:
         soft, hard = reference, reference > 0.5
-    return sums_of(pred, soft, hard, options, doubt=(pred > CERTAIN) | (soft > 0))
+    sums = sums_of(pred, soft, hard, options, doubt=(pred > CERTAIN) | (soft > 0))
+    return replace(sums, raters=raters)
 
 
 def _to_host(value: Any) -> Any:

@@ -6,18 +6,21 @@ from operator import attrgetter
 from pathlib import Path
 from typing import Any
 
-from .atomic import prepare_folder, write_text
+from .atomic import prepare_folder
+from .bootstrap import Bootstrap
 from .cases import HERE, report
 from .cluster import Workers
 from .devices import scorer
 from .faults import Fault
 from .layout import Raters, find_cases
 from .pairing import Pair, add_masks, pair_up
+from .patients import Patients
 from .records import Records
 from .score_json import from_json, to_json
+from .score_tables import write_score_tables
 from .scoring import CaseScore, Options
 from .studies import Recorded, each_recorded, write_run
-from .summary import case_table, jsonable, summarize, write_json
+from .summary import jsonable, summarize, write_json
 
 
 @dataclass(frozen=True)
@@ -87,11 +90,14 @@ def evaluate(
     workers: Workers = HERE,
     resume: bool = False,
     device: str = "cpu",
+    patients: Patients | None = None,
+    bootstrap: Bootstrap | None = None,
 ) -> dict[str, Any]:
-    """Score every case and write ``cases.csv``, ``summary.json`` and two pictures.
+    """Score every case and write its scores, ``summary.json`` and two pictures.
 
-    Beside them are a record of each case, for ``resume``, and ``run.json`` with the versions, the
-    options and the digests of all files.
+    ``cases`` has a line a case and task, ``raters`` a line for each of their raters, both as .csv,
+    .json and, where pandas and pyarrow are there, .parquet. Beside them are a record of each case,
+    for ``resume``, and ``run.json`` with the versions, the options and the digests of all files.
 
     Parameters
     ----------
@@ -117,6 +123,10 @@ def evaluate(
         Whether the scores stay that an earlier run made of the same files with the same options.
     device : {"cpu", "cuda"}, optional
         Where the scores are computed; "cuda" needs CuPy and a GPU, and this process alone.
+    patients : Patients, optional
+        Which patient a case is of; by default each case is one.
+    bootstrap : Bootstrap, optional
+        How patients are drawn for the intervals of the means.
 
     Returns
     -------
@@ -126,11 +136,12 @@ def evaluate(
     Raises
     ------
     UsageError
-        If a folder cannot be read or written.
+        If a folder cannot be read or written, or the patient of a case is not known.
     """
     options = options or Options()
     sides = Sides(pred, ref, pattern, pred_pattern, raters, mask, mask_pattern, follow_links)
     pairs, faults = sides.pairs()
+    patient = (patients or Patients()).of_all(p.case for p in pairs)
     prepare_folder(out)
     report(faults)
     settings = {"evaluate": jsonable(asdict(options))}
@@ -150,7 +161,11 @@ def evaluate(
             resume=resume,
         )
         scores = [score for _, d in done for score in d.value]
-    summary = _write(out, scores, faults, options, pictures)
+    write_score_tables(out, scores, options, patient)
+    summary = summarize(scores, faults, options, patients=patient, bootstrap=bootstrap)
+    write_json(out / "summary.json", summary)
+    if scores and pictures:
+        _draw(out, scores, options)
     if done:
         write_run(out, "evaluate", sides.settings() | settings["evaluate"], done)
     return summary
@@ -163,19 +178,8 @@ def _decode(_: Pair, found: Any) -> tuple[CaseScore, ...]:
     return scores
 
 
-def _write(
-    out: Path,
-    scores: Sequence[CaseScore],
-    faults: Sequence[Fault],
-    options: Options,
-    pictures: bool,
-) -> dict[str, Any]:
-    write_text(out / "cases.csv", case_table(scores, options))
-    summary = summarize(scores, faults, options)
-    write_json(out / "summary.json", summary)
-    if scores and pictures:
-        from .plots import plot_reliability, plot_thresholds, save  # slow to import in each worker
+def _draw(out: Path, scores: Sequence[CaseScore], options: Options) -> None:
+    from .plots import plot_reliability, plot_thresholds, save  # slow to import in each worker
 
-        save(plot_thresholds(scores, options), out / "bdice.png")
-        save(plot_reliability(scores), out / "reliability.png")
-    return summary
+    save(plot_thresholds(scores, options), out / "bdice.png")
+    save(plot_reliability(scores), out / "reliability.png")

@@ -22,7 +22,7 @@ from .cases import Named
 Item = TypeVar("Item", bound=Named)
 Result = TypeVar("Result")
 
-_FORMAT = 1
+_FORMAT = 2
 FOLDER = "records"
 
 

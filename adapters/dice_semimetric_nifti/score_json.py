@@ -9,9 +9,12 @@ import numpy as np
 
 from dice_semimetric import CalibrationBins, Overlap, ThresholdCounts
 
-from .scoring import CaseScore
+from .scoring import CaseScore, RaterScore
 
-_KINDS = {kind.__name__: kind for kind in (CaseScore, CalibrationBins, Overlap, ThresholdCounts)}
+_KINDS = {
+    kind.__name__: kind
+    for kind in (CaseScore, RaterScore, CalibrationBins, Overlap, ThresholdCounts)
+}
 
 
 def to_json(value: Any) -> Any:

@@ -1,113 +1,33 @@
 """The score of one case: a pure function of its arrays, with a small result that adds up."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Any, Literal
+from dataclasses import replace
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from dice_semimetric import CalibrationBins, Overlap, ThresholdCounts
 from dice_semimetric.scores import overlap_score
-from dice_semimetric.thresholds import THRESHOLDS
 
 from .blocks import read_blocks
+from .case_score import WHOLE, CaseScore, Options, RaterScore
 from .faults import CaseError
 from .foreground import Voxels
 from .layout import TASK
 from .pairing import Pair
-from .regions import Regions
-from .sums import Sums, in_doubt, sums_of, sums_of_marks
+from .sums import RaterSums, Sums, in_doubt, sums_of, sums_of_marks
 
-__all__ = ["CaseScore", "Options", "in_doubt", "score_case", "score_files", "score_pair"]
-
-#: Voxels of a volume that is read as a whole: 256 MiB of float32 in each file.
-WHOLE = 1 << 26
-
-
-@dataclass(frozen=True)
-class Options:
-    """How cases are scored.
-
-    Attributes
-    ----------
-    thresholds : sequence of float
-        The levels of BDice.
-    n_bins : int
-        The number of equally wide bins of confidence.
-    empty : float or "skip"
-        The Dice and Jaccard score of an empty prediction of an empty reference; "skip" leaves it
-        out of means.
-    label : int, optional
-        The value that is the foreground in label maps; None for masks of 0 and 1.
-    tolerance : float
-        The largest difference of two affines, in millimetres.
-    regions : Regions, optional
-        The structures of label maps, each of which is scored.
-    ignore : tuple of int
-        The labels of voxels that do not count where any rater has them.
-    reorient : bool
-        Whether axes may be permuted and flipped to make the geometries of a case one.
-    slab : int
-        Larger volumes are read slab by slab, in at most about so many voxels of each file.
-    """
-
-    thresholds: Sequence[float] = THRESHOLDS
-    n_bins: int = 10
-    empty: float | Literal["skip"] = 1.0
-    label: int | None = None
-    tolerance: float = 1e-3
-    regions: Regions | None = None
-    ignore: tuple[int, ...] = ()
-    reorient: bool = False
-    slab: int = WHOLE
-
-
-@dataclass(frozen=True)
-class CaseScore:
-    """All that is kept of a case: its numbers, and the statistics that they come from.
-
-    Attributes
-    ----------
-    case, task : str
-        Their names.
-    raters : int
-        The number of raters, 1 for a single reference.
-    voxels : int
-        The number of pixels.
-    bdice : float
-        The mean of ``curve``.
-    dice, jaccard : float
-        Of the prediction at 0.5 against the hard reference.
-    ece : float
-        Of the more likely label against the hard reference, over all pixels.
-    ece_soft : float
-        Of the foreground's probability against the soft reference, over the pixels where it is
-        above 0.01 or a rater marked.
-    curve : NDArray
-        The Dice score at each threshold.
-    counts : ThresholdCounts
-        Behind ``curve``.
-    hard : Overlap
-        Behind ``dice`` and ``jaccard``.
-    bins, soft_bins : CalibrationBins
-        Behind ``ece`` and ``ece_soft``.
-    """
-
-    case: str
-    task: str
-    raters: int
-    voxels: int
-    bdice: float
-    dice: float
-    jaccard: float
-    ece: float
-    ece_soft: float
-    curve: NDArray[Any]
-    counts: ThresholdCounts
-    hard: Overlap
-    bins: CalibrationBins
-    soft_bins: CalibrationBins
+__all__ = [
+    "WHOLE",
+    "CaseScore",
+    "Options",
+    "RaterScore",
+    "in_doubt",
+    "score_case",
+    "score_files",
+    "score_pair",
+    "scores_of",
+]
 
 
 def score_files(pair: Pair, options: Options) -> tuple[CaseScore, ...]:
@@ -149,9 +69,35 @@ def score_files(pair: Pair, options: Options) -> tuple[CaseScore, ...]:
         for name in names:
             sums = sums_of_marks(*voxels.foreground(name), voxels.kept, options)
             total[name] = total[name] + sums if name in total else sums
-    raters = max(1, len(pair.reference.masks))
+    return scores_of(pair, total, options)
+
+
+def scores_of(pair: Pair, sums: dict[str, Sums], options: Options) -> tuple[CaseScore, ...]:
+    """Return the score of each region of a pair, whose statistics are given."""
+    names = list(pair.reference.masks)
     return tuple(
-        _score(total[name], pair.case, _task(pair.task, name), raters, options) for name in names
+        replace(
+            _score(found, pair.case, _task(pair.task, region), max(1, len(names)), options),
+            by_rater=_by_rater(found.raters, names, options),
+        )
+        for region, found in sums.items()
+    )
+
+
+def _by_rater(
+    sums: RaterSums | None, names: Sequence[str], options: Options
+) -> tuple[RaterScore, ...]:
+    if sums is None or not names:
+        return ()
+    columns = (
+        sums.hard.target,
+        sums.counts.binarized_dice(empty=options.empty),
+        overlap_score(sums.hard, "dice", options.empty)[0],
+        overlap_score(sums.hard, "jaccard", options.empty)[0],
+    )
+    return tuple(
+        RaterScore(name, int(marked), float(bdice), float(dice), float(jaccard))
+        for name, marked, bdice, dice, jaccard in zip(names, *columns, strict=True)
     )
 
 

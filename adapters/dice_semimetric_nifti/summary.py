@@ -2,7 +2,7 @@
 
 import json
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -12,19 +12,36 @@ import numpy as np
 from dice_semimetric import __version__, overlap_loss
 
 from .atomic import write_text
-from .faults import Fault
-from .scoring import CaseScore, Options
-from .tables import csv_text, digits, table
+from .bootstrap import Bootstrap, mean_intervals
+from .case_score import CaseScore, Options
+from .faults import Fault, printable
+from .score_tables import NUMBERS
+from .tables import table
 
-NUMBERS = ("bdice", "dice", "jaccard", "ece", "ece_soft")
+__all__ = [
+    "NUMBERS",
+    "json_text",
+    "jsonable",
+    "mean_of_known",
+    "score_table",
+    "summarize",
+    "write_json",
+]
+
 _AGGREGATION = (
     "mean over cases, each case of each task weighing the same; "
     "'pooled' is the score of the pixels of all cases together"
 )
+_BOOTSTRAP = "percentiles of the mean over resamples of the patients, each with all its cases"
 
 
 def summarize(
-    scores: Sequence[CaseScore], faults: Sequence[Fault], options: Options
+    scores: Sequence[CaseScore],
+    faults: Sequence[Fault],
+    options: Options,
+    *,
+    patients: Mapping[str, str] | None = None,
+    bootstrap: Bootstrap | None = None,
 ) -> dict[str, Any]:
     """Return the scores per task and overall, with the counts of cases behind them.
 
@@ -36,25 +53,35 @@ def summarize(
         Of the others.
     options : Options
         That they were scored with.
+    patients : dict, optional
+        The patient of each case; by default each case is one.
+    bootstrap : Bootstrap, optional
+        How patients are drawn for the intervals of the means.
 
     Returns
     -------
     dict
         ``overall`` and ``tasks`` with `bdice`, `dice`, `jaccard`, `ece` and `ece_soft`, None where
-        there is none; ``faults``, ``options`` and ``version``.
+        there is none, and their ``intervals``, None where fewer than two patients have a value;
+        ``faults``, ``options`` and ``version``.
     """
+    bootstrap = bootstrap or Bootstrap()
+    patients = {s.case: s.case for s in scores} if patients is None else patients
     tasks = sorted({s.task for s in scores} | {f.task for f in faults if f.task})
     return {
-        "overall": _means(scores, faults, options),
+        "overall": _means(scores, faults, options, patients, bootstrap),
         "tasks": {
             task: _means(
                 [s for s in scores if s.task == task],
                 [f for f in faults if f.task in (task, "")],
                 options,
+                patients,
+                bootstrap,
             )
             for task in tasks
         },
         "aggregation": _AGGREGATION,
+        "bootstrap": asdict(bootstrap) | {"method": _BOOTSTRAP},
         "faults": [asdict(f) for f in faults],
         "options": jsonable(asdict(options)),
         "version": __version__,
@@ -62,7 +89,11 @@ def summarize(
 
 
 def _means(
-    scores: Sequence[CaseScore], faults: Sequence[Fault], options: Options
+    scores: Sequence[CaseScore],
+    faults: Sequence[Fault],
+    options: Options,
+    patients: Mapping[str, str],
+    bootstrap: Bootstrap,
 ) -> dict[str, Any]:
     result: dict[str, Any] = {
         name: jsonable(mean_of_known(getattr(s, name) for s in scores)) for name in NUMBERS
@@ -74,7 +105,23 @@ def _means(
             for column in zip(*(s.curve for s in scores), strict=True)
         ]
         result["pooled"] = _pooled(scores, options)
+        whose = [patients[s.case] for s in scores]
+        result["patients"] = len(set(whose))
+        result["intervals"] = _intervals(scores, whose, bootstrap)
     return result
+
+
+def _intervals(
+    scores: Sequence[CaseScore], whose: Sequence[str], bootstrap: Bootstrap
+) -> dict[str, Any]:
+    """Return the interval of every mean over cases."""
+    values = np.array([[*(getattr(s, n) for n in NUMBERS), *s.curve] for s in scores], float)
+    pairs = [
+        None if np.isnan(pair).any() else pair.tolist()
+        for pair in mean_intervals(values, whose, bootstrap).T
+    ]
+    named = dict(zip(NUMBERS, pairs, strict=False))
+    return named | {"dice_at_threshold": pairs[len(NUMBERS) :]}
 
 
 def _pooled(scores: Sequence[CaseScore], options: Options) -> dict[str, Any]:
@@ -110,23 +157,6 @@ def jsonable(value: Any) -> Any:
     return value
 
 
-def case_table(scores: Sequence[CaseScore], options: Options) -> str:
-    """Return one line of CSV a case, the Dice score at each threshold included."""
-    rows = [
-        {
-            "case": s.case,
-            "task": s.task,
-            "raters": s.raters,
-            "voxels": s.voxels,
-            **{name: digits(getattr(s, name)) for name in NUMBERS},
-            **{f"dice@{t:g}": digits(v) for t, v in zip(options.thresholds, s.curve, strict=True)},
-        }
-        for s in scores
-    ]
-    names = ["case", "task", "raters", "voxels", *NUMBERS]
-    return csv_text(names + [f"dice@{t:g}" for t in options.thresholds], rows)
-
-
 def write_json(path: Path, value: dict[str, Any]) -> None:
     """Write a dictionary for people and machines to read."""
     write_text(path, json_text(value))
@@ -138,12 +168,20 @@ def json_text(value: dict[str, Any]) -> str:
 
 
 def score_table(summary: dict[str, Any]) -> str:
-    """Return a summary as text: one line a task, and one for all of them."""
+    """Return a summary as text: a line a task and one for all of them, with their intervals."""
     parts = {**summary["tasks"], "all": summary["overall"]}
-    rows = [
-        [task, str(part["cases"]["scored"]), str(part["cases"]["faulty"])]
-        + ["-" if part[name] is None else f"{part[name]:.4f}" for name in NUMBERS]
-        for task, part in parts.items()
-    ]
+    share = f"{100 * summary['bootstrap']['confidence']:g} %"
+    rows = []
+    for task, part in parts.items():
+        cases = part["cases"]
+        means = ["-" if part[name] is None else f"{part[name]:.4f}" for name in NUMBERS]
+        rows.append([printable(task), str(cases["scored"]), str(cases["faulty"]), *means])
+        between = part.get("intervals", {})
+        if any(between.get(name) for name in NUMBERS):
+            rows.append([f"  {share} of draws", "", "", *(_range(between[n]) for n in NUMBERS)])
     names = ["task", "cases", "faulty", "BDice", "Dice", "Jaccard", "ECE", "soft ECE"]
     return table(names, rows)
+
+
+def _range(pair: Sequence[float] | None) -> str:
+    return "-" if pair is None else f"{pair[0]:.3f}-{pair[1]:.3f}"

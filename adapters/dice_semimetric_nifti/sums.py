@@ -38,14 +38,27 @@ class Levels(Protocol):
 
 
 @dataclass(frozen=True)
+class RaterSums:
+    """A prediction against each of R raters alone."""
+
+    counts: ThresholdCounts
+    hard: Overlap
+
+    def __add__(self, other: "RaterSums") -> "RaterSums":
+        """Return the statistics of both sets of pixels."""
+        return RaterSums(self.counts + other.counts, self.hard + other.hard)
+
+
+@dataclass(frozen=True)
 class Sums:
-    """All that a score is made of; see `CaseScore`."""
+    """All that a score is made of; see `CaseScore`. Without raters there is no `RaterSums`."""
 
     voxels: int
     counts: ThresholdCounts
     hard: Overlap
     bins: CalibrationBins
     soft_bins: CalibrationBins
+    raters: RaterSums | None = None
 
     def __add__(self, other: "Sums") -> "Sums":
         """Return the statistics of both sets of pixels."""
@@ -55,6 +68,7 @@ class Sums:
             self.hard + other.hard,
             self.bins + other.bins,
             self.soft_bins + other.soft_bins,
+            self.raters + other.raters if self.raters and other.raters else None,
         )
 
 
@@ -88,6 +102,15 @@ def sums_of(
     )
 
 
+def rater_sums(pred: NDArray[Any], marks: NDArray[np.bool_], levels: Levels) -> RaterSums:
+    """Return the statistics of a prediction, a vector, against each row of marks."""
+    wide = np.broadcast_to(pred.astype(np.float32, copy=False), marks.shape)
+    return RaterSums(
+        threshold_counts(wide, marks, thresholds=levels.thresholds, axis=1),
+        overlap(wide >= 0.5, marks, axis=1),
+    )
+
+
 def sums_of_marks(
     pred: NDArray[np.float32],
     reference: Marks | NDArray[np.float32],
@@ -112,10 +135,11 @@ def sums_of_marks(
     if isinstance(reference, list):
         marks = np.stack([m[near] for m in reference])
         soft, hard = uniform_average(marks), majority_vote(marks)
+        found = sums_of(pred[near], soft, hard, levels)
+        found = replace(found, raters=rater_sums(pred[near], marks, levels))
     else:
         soft = reference[near]
-        hard = soft > 0.5  # strict, as the majority is
-    found = sums_of(pred[near], soft, hard, levels)
+        found = sums_of(pred[near], soft, soft > 0.5, levels)  # strict, as the majority is
     number, mass = pred.size, _total(pred)
     if kept is not None:
         number, mass = int(np.count_nonzero(kept)), _total(pred[kept])

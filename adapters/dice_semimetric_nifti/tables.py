@@ -1,10 +1,46 @@
-"""Tables as text: CSV for machines, aligned columns for people."""
+"""Tables: CSV, JSON and Parquet for machines, aligned columns for people."""
 
 import csv
 import io
+import json
 import math
 from collections.abc import Iterable, Sequence
+from importlib import import_module
+from importlib.util import find_spec
+from pathlib import Path
 from typing import Any
+
+from .atomic import write_bytes, write_text
+
+
+def write_table(stem: Path, names: Sequence[str], rows: Sequence[dict[str, Any]]) -> None:
+    """Write a table as .csv, .json and, where pandas and pyarrow are there, .parquet.
+
+    CSV has six digits after the point and nothing for NaN. JSON is a list with an object a row, all
+    digits, and null for NaN; Parquet has both as they are.
+    """
+    known = [{n: digits(v) if isinstance(v, float) else v for n, v in r.items()} for r in rows]
+    write_text(stem.with_suffix(".csv"), csv_text(names, known))
+    whole = [{n: None if _is_nan(r[n]) else r[n] for n in names} for r in rows]
+    write_text(stem.with_suffix(".json"), json.dumps(whole, indent=1, allow_nan=False) + "\n")
+    parquet = stem.with_suffix(".parquet")
+    if not (find_spec("pandas") and find_spec("pyarrow")):
+        parquet.unlink(missing_ok=True)  # an old one would contradict the others
+        return
+    columns = {n: [_encodable(r[n]) for r in rows] for n in names}
+    content = import_module("pandas").DataFrame(columns).to_parquet(None, index=False)
+    write_bytes(parquet, content)
+
+
+def _is_nan(value: Any) -> bool:
+    return isinstance(value, float) and math.isnan(value)
+
+
+def _encodable(value: Any) -> Any:
+    """Return text that UTF-8 can hold, whatever bytes a file name has."""
+    if not isinstance(value, str):
+        return value
+    return value.encode("utf-8", errors="backslashreplace").decode()
 
 
 def csv_text(names: Sequence[str], rows: Iterable[dict[str, Any]]) -> str:
