@@ -7,7 +7,16 @@ from contextvars import ContextVar
 from typing import Literal
 
 from ._kernels import accelerated
-from ._namespace import is_eager, is_floating, namespace, on_host, require_choice, size
+from ._namespace import (
+    finfo,
+    is_boolean,
+    is_eager,
+    is_floating,
+    namespace,
+    on_host,
+    require_choice,
+    size,
+)
 from ._typing import Array, Namespace
 
 Mode = Literal["host", "always", "never"]
@@ -72,10 +81,10 @@ def value_range(array: Array) -> tuple[Array, Array]:
 
 def require_unit_interval(xp: Namespace, array: Array, name: str) -> None:
     """Raise ValueError if a value is NaN or outside [0, 1] by more than rounding."""
-    if size(array) == 0 or xp.isdtype(array.dtype, "bool"):
+    if size(array) == 0 or is_boolean(xp, array):
         return
     low, high = (float(end) for end in value_range(array))
-    slack = 4 * float(xp.finfo(array.dtype).eps) if is_floating(xp, array) else 0.0
+    slack = 4 * float(finfo(xp, array.dtype).eps) if is_floating(xp, array) else 0.0
     if not (low >= -slack and high <= 1 + slack):
         raise ValueError(f"{name} must lie in [0, 1], got {_range_text(low, high)}")
 

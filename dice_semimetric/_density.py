@@ -19,7 +19,7 @@ from dataclasses import dataclass
 import array_api_compat as compat
 
 from ._kernels import accelerated
-from ._namespace import device, is_eager, namespace, on_host
+from ._namespace import device, finfo, is_eager, namespace, on_host
 from ._native import double_precision, gammaln, matmul, recomputed, widest_float, without_gradient
 from ._typing import Array, DType, Namespace
 
@@ -106,7 +106,7 @@ def regress(
     xp = namespace(prob=prob)
     if prob.shape[1] == 0:
         return value[:, :0], value[0, :0]
-    tiny = float(xp.finfo(prob.dtype).smallest_normal)
+    tiny = float(finfo(xp, prob.dtype).smallest_normal)
     with double_precision(xp):
         wide = widest_float(xp, prob)
         pixels, keys = simplex(xp, prob, wide), simplex(xp, key_prob, wide)
@@ -127,7 +127,7 @@ def simplex(xp: Namespace, prob: Array, wide: DType) -> Array:
     rows = xp.astype(prob, wide, copy=False)
     if rows.shape[0] == 1:
         return xp.concat([1.0 - rows, rows], axis=0)
-    if xp.finfo(prob.dtype).bits < 32:
+    if finfo(xp, prob.dtype).bits < 32:
         return rows / xp.sum(rows, axis=0, keepdims=True)
     return rows
 

@@ -1,8 +1,10 @@
 """Which array library the arguments come from, and what may be done with them."""
 
+import functools
 import math
 import sys
 from collections.abc import Iterable
+from importlib import import_module
 from numbers import Real
 from typing import Any
 
@@ -92,9 +94,27 @@ _REGISTERED = 2
 
 
 def _is_of(xp: Namespace, array: Array, kind: str) -> bool:
-    if compat.is_numpy_namespace(xp) and array.dtype.isbuiltin == _REGISTERED:
-        return False  # such as those of ml_dtypes, which NumPy carries and knows nothing of
+    if _is_registered(xp, array.dtype):
+        # NumPy carries those of ml_dtypes and knows nothing of them; CuPy computes in bfloat16.
+        return kind == "real floating" and _is_bfloat16(xp, array.dtype)
     return bool(xp.isdtype(array.dtype, kind))
+
+
+def _is_registered(xp: Namespace, dtype: DType) -> bool:
+    numpys = compat.is_numpy_namespace(xp) or compat.is_cupy_namespace(xp)
+    return numpys and getattr(dtype, "isbuiltin", None) == _REGISTERED
+
+
+def _is_bfloat16(xp: Namespace, dtype: DType) -> bool:
+    """Tell CuPy's bfloat16, whose ``isdtype`` and ``finfo`` are NumPy's and do not know it."""
+    return compat.is_cupy_namespace(xp) and getattr(dtype, "name", None) == "bfloat16"
+
+
+def finfo(xp: Namespace, dtype: DType) -> Any:
+    """Return bits, eps and smallest_normal of a floating dtype."""
+    if _is_bfloat16(xp, dtype):
+        return import_module("ml_dtypes").finfo(dtype)
+    return xp.finfo(dtype)
 
 
 def is_floating(xp: Namespace, array: Array) -> bool:
@@ -121,10 +141,9 @@ def sum_dtype(xp: Namespace, *arrays: Array | None) -> DType:
     if not floating:
         some = next(a for a in arrays if a is not None)
         return default_float(xp, some)
-    widest = floating[0]
-    for dtype in floating[1:]:
-        widest = xp.result_type(widest, dtype)
-    return xp.float32 if xp.finfo(widest).bits < 32 else widest
+    # half precision first: of its two kinds not every library has a common type
+    wide = [xp.float32 if finfo(xp, dtype).bits < 32 else dtype for dtype in floating]
+    return functools.reduce(xp.result_type, wide)
 
 
 def default_float(xp: Namespace, like: Array) -> DType:

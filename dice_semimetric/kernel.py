@@ -7,6 +7,7 @@ from ._checks import checks_apply, require_labels, require_unit_interval
 from ._density import regress
 from ._namespace import (
     constant,
+    finfo,
     is_boolean,
     is_floating,
     is_integer,
@@ -125,7 +126,7 @@ def require_probabilities(xp: Namespace, prob: Array, name: str) -> None:
     if prob.shape[1] == 1:
         return
     sums = xp.sum(xp.astype(prob, sum_dtype(xp, prob), copy=False), axis=1)
-    slack = max(1e-6, 8 * prob.shape[1] * float(xp.finfo(prob.dtype).eps))
+    slack = max(1e-6, 8 * prob.shape[1] * float(finfo(xp, prob.dtype).eps))
     worst = float(xp.max(xp.abs(sums - 1.0)))
     if worst > slack:
         raise ValueError(

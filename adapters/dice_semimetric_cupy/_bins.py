@@ -6,7 +6,7 @@ import numpy as np
 
 from dice_semimetric._typing import Array, DType
 
-from ._device import C_TYPES, DIMS, Device, Kernel
+from ._device import C_TYPES, DIMS, FLOATING, Device, Kernel
 from ._layout import axes_type, parts_of, split_axes
 from ._pairs import Pairs, pair_sums
 
@@ -36,7 +36,7 @@ def pair_bins(device: Device, pairs: Pairs, edges: Array, threads: int) -> Array
     """Return the sums, (3, n_bins, *kept axes), of pairs of confidence and correctness."""
     more = np.asarray(device.address(edges), "u8")
     step = np.asarray(edges.shape[-1] if edges.ndim > 1 else 0, "i8")
-    hard = pairs.target.dtype.kind != "f" and not pairs.labels
+    hard = pairs.target.dtype.name not in FLOATING and not pairs.labels
     return pair_sums(
         device,
         pairs,

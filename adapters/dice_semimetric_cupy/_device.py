@@ -27,6 +27,8 @@ C_TYPES: Mapping[str, str] = {
     "float32": "float",
     "float64": "double",
 }
+#: Those that thresholds are rounded to. NumPy does not say of bfloat16 that it is a floating one.
+FLOATING = ("float16", "bfloat16", "float32", "float64")
 #: The most axes that an array may have once neighbouring ones are joined.
 DIMS = 6
 

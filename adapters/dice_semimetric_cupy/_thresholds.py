@@ -3,14 +3,12 @@
 from collections.abc import Iterator
 from typing import Any
 
-import array_api_compat.numpy as host
 import numpy as np
 from numpy.typing import NDArray
 
 from dice_semimetric._typing import Array
-from dice_semimetric.thresholds import cast_thresholds
 
-from ._device import Device
+from ._device import FLOATING, Device
 from ._pairs import Pairs, pair_sums
 
 #: A thread counts in 16 bits, and the counters of all must fit the shared memory.
@@ -46,12 +44,15 @@ def level_counts(device: Device, pairs: Pairs, thresholds: tuple[float, ...]) ->
 
 
 def _cast(pairs: Pairs, thresholds: tuple[float, ...]) -> list[NDArray[Any]]:
-    """Return the thresholds for prediction and target, cast as the core casts them."""
+    """Return the thresholds for prediction and target.
+
+    They are cast as by `dice_semimetric.thresholds.cast_thresholds`, on the host.
+    """
     found = []
     for array, activation in ((pairs.pred, pairs.activation), (pairs.target, None)):
-        like = np.empty(0, array.dtype)
-        levels = cast_thresholds(host, thresholds, like, np.dtype(pairs.dtype), activation)
-        found.append(np.asarray(levels))
+        own = array.dtype.name in FLOATING and activation is None
+        levels = np.asarray(thresholds, array.dtype if own else pairs.dtype)
+        found.append(levels.astype(pairs.dtype))
     return found
 
 

@@ -2,7 +2,7 @@
 
 Each reads its arrays once and launches on the current stream, without waiting for the GPU. Sums
 are taken in double precision over blocks and always in the same order, so that the same input gives
-the same bits. Strided arrays are read where they lie. What a kernel is not made for is left to the
+the same bits. Strided arrays are read where they lie, float16 and bfloat16 as they are. What a kernel is not made for is left to the
 core: values to be checked (which waits for the GPU anyway), arrays without elements, many short
 sums, and dtypes that the sources do not know.
 """
