@@ -82,9 +82,9 @@ def test_each_region_as_if_it_were_alone(tmp_path: Path, kind: str) -> None:
                 p = np.isin(np.array([0, 2, 3, 5])[prob.argmax(axis=-1)], labels)
             marks = [np.isin(s, labels)[counted] for s in seen]
             expected = alone(tmp_path, p[counted], marks, f"{case}{name}")
-            assert {k: v for k, v in found[case, name].items() if k not in ("case", "task")} == {
-                k: v for k, v in expected.items() if k not in ("case", "task")
-            }
+            assert {
+                k: v for k, v in found[case, name].items() if k not in ("case", "task", "patient")
+            } == {k: v for k, v in expected.items() if k not in ("case", "task", "patient")}
     summary = json.loads((tmp_path / "out/summary.json").read_text())
     assert sorted(summary["tasks"]) == ["kidneys", "liver"]
     assert summary["options"]["regions"]["labels"] == {"liver": [5], "kidneys": [2, 3]}
@@ -108,7 +108,7 @@ def test_slabs_change_nothing(tmp_path: Path, kind: str, slab: int, monkeypatch)
     whole, slabs = rows(tmp_path / "whole"), rows(tmp_path / "slabs")
     for key, row in whole.items():
         for name, value in row.items():
-            if name in ("case", "task"):
+            if name in ("case", "task", "patient"):
                 continue
             assert float(slabs[key][name]) == pytest.approx(float(value), abs=2e-6), name
 
