@@ -316,3 +316,5 @@ def test_the_result_says_what_was_run(data: Prepared, tmp_path: Path) -> None:
     written = json.loads((study.folder(study.of_fold(SMALL, 1)) / "result.json").read_text())
     assert written["config"] == asdict(replace(SMALL, folds=2, fold=1, seed=1))
     assert written["processes"] == 1
+    kept = torch.load(study.folder(study.of_fold(SMALL, 1)) / "checkpoint.pt", weights_only=True)
+    assert set(kept) == {"config", "model", "history", "cases"}  # no more than a student needs

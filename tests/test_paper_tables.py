@@ -186,6 +186,15 @@ def test_the_command_prints_and_records_a_table(
         assert (row["row"], row["column"]) == (" | ".join(cell.row), " | ".join(cell.column))
         assert bool(row["ours"]) == bool(cell.parts)
         assert not cell.parts or f"{float(row['ours']):.2f} ± {float(row['std']):.2f}" in text
+    assert "2 folds by patient; networks: unet" in text
+    model = "unet-small" if table == 5 else "unet"
+    results = list((tmp_path / "runs").rglob(f"{model}-dml1-majority/*/result.json"))
+    for origin in ("random weights", model):
+        for path in results:
+            path.write_text(json.dumps(json.loads(path.read_text()) | {"network": origin}))
+        main([*options, "--finished"])
+        shown = f"{model} (random weights)" in capsys.readouterr().out
+        assert shown == (origin != model)
     assert report.with_suffix(".png").stat().st_size > 10_000
     assert json.loads(report.with_suffix(".json").read_text())["claims"] == []
     monkeypatch.setattr(crossval, "train", None)  # what is finished is not trained again

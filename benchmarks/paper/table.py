@@ -20,7 +20,7 @@ from tqdm import tqdm
 
 from . import parallel
 from .claims import compare_columns
-from .compare import command, machine
+from .compare import command, finished, machine
 from .config import Config, add_options
 from .crossval import Machine, Scored, Study
 from .distill_training import DistillConfig
@@ -67,6 +67,16 @@ class Book:
                 self.scored[source.name, config] = self.study(source).run(config)
         return [self.scored[source.name, config] for source, config in cell.parts]
 
+    def network(self, source: Source, config: Config) -> str:
+        """Return the name of a network and, for the paper's, what it is made of."""
+        study = self.study(source)
+        for fold in range(study.folds):
+            one = study.of_fold(config, fold)
+            origin = (finished(one, study.folder(one)) or {}).get("network")
+            if origin and origin != config.model:
+                return f"{config.model} ({origin})"
+        return config.model
+
 
 def folder_name(name: str) -> str:
     """Return a data set's name as that of a folder."""
@@ -91,7 +101,7 @@ def make(number: int, options: argparse.Namespace, recipe: Recipe) -> tuple[str,
     claims, shifts = compare_columns(number, found, lambda cell: book.results(cell)[0])
     claims = [] if recipe.quick else claims
     notes = [
-        *notes_of(found, sources, options, recipe, rows),
+        *notes_of(found, sources, options, book, rows),
         *(f"cannot be used: {f}" for f in faults),
     ]
     unused = sorted(set(recipe.of_data) - names)
@@ -115,7 +125,7 @@ def notes_of(
     found: Sequence[Cell],
     sources: Sequence[Source],
     options: argparse.Namespace,
-    recipe: Recipe,
+    book: "Book",
     rows: list[dict[str, Any]],
 ) -> list[str]:
     """Return what a reader must know of a table: data, settings, machine, what is missing."""
@@ -129,9 +139,9 @@ def notes_of(
         )
         configs = [config for cell in found for s, config in cell.parts if s.name == name]
         notes.append(f"{text}; {', '.join(settings_of(configs))}" if configs else text)
-    models = sorted({config.model for cell in found for _, config in cell.parts})
+    models = sorted({book.network(s, config) for cell in found for s, config in cell.parts})
     if models:
-        folds = QUICK_FOLDS if recipe.quick else options.folds
+        folds = QUICK_FOLDS if book.recipe.quick else options.folds
         notes.append(f"{folds} folds by patient; networks: {', '.join(models)}; {machine()}")
     students = [c for cell in found for _, c in cell.parts if isinstance(c, DistillConfig)]
     if students:

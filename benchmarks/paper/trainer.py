@@ -73,7 +73,9 @@ def train(
     ):
         history.append(step.epoch(epoch, objective(epoch)))
         if parallel.first():
-            states = {name: part.state_dict() for name, part in parts.items()}
+            last = epoch + 1 == config.epochs  # then the optimiser's state only takes space
+            kept = {"model": model} if last else parts
+            states = {name: part.state_dict() for name, part in kept.items()}
             checkpoint.save(path, config, states | {"history": history, "cases": identity})
             write_log(out, history)
     if parallel.first():
