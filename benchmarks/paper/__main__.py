@@ -1,9 +1,9 @@
-"""The paper's experiments: ``python -m benchmarks.paper table N --data DIR``."""
+"""The paper's experiments: ``python -m benchmarks.paper prepare`` the data, then ``table N``."""
 
 import argparse
 import sys
 
-from . import table
+from . import prepare, table
 
 
 def main(arguments: list[str] | None = None) -> None:
@@ -18,6 +18,14 @@ def main(arguments: list[str] | None = None) -> None:
     )
     table.add_table_options(shown)
     shown.set_defaults(run=table.run)
+    made = commands.add_parser(
+        "prepare",
+        help="make arrays out of a downloaded data set, once",
+        description=prepare.__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    prepare.add_prepare_options(made)
+    made.set_defaults(run=prepare.run)
     options = parser.parse_args(arguments)
     options.arguments = sys.argv[1:] if arguments is None else arguments
     options.run(options)

@@ -1,6 +1,7 @@
 """Open what was prepared: 2-D samples, each of one case, read from disk only when asked for."""
 
 import json
+import warnings
 from bisect import bisect_right
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -10,6 +11,7 @@ from typing import Any
 
 import numpy as np
 from dice_semimetric_nifti.faults import UsageError
+from dice_semimetric_nifti.records import FOLDER as RECORDS
 
 from ..cases import Incomplete, read_split
 
@@ -133,6 +135,11 @@ def open_prepared(
     ------
     UsageError
         If the folder is neither, its preparation is not finished, or files are missing.
+
+    Warns
+    -----
+    UserWarning
+        If cases could not be prepared.
     """
     folder = Path(folder)
     index = _read_json(folder / INDEX)
@@ -140,6 +147,8 @@ def open_prepared(
         if task not in (None, index["task"]):
             raise UsageError(f"{folder} was prepared for task {index['task']}, not for {task}")
         return _from_index(folder, index)
+    if (folder / RECORDS).is_dir():
+        raise UsageError(f"{folder}: its preparation was not finished; run the same command again")
     return _from_layout(folder, task or 1, read_patients(folder, groups), incomplete)
 
 
@@ -205,6 +214,9 @@ def _from_index(folder: Path, index: dict[str, Any]) -> Prepared:
     if absent:
         lines = "\n  ".join(absent)
         raise UsageError(f"{folder} lost files; prepare again to make them anew:\n  {lines}")
+    if index["faults"]:
+        lost = ", ".join(fault["case"] for fault in index["faults"])
+        warnings.warn(f"{folder} was prepared without faulty cases: {lost}", stacklevel=3)
     return Prepared(index["name"], cases, classes=index["classes"], task=index["task"])
 
 

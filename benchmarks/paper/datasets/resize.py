@@ -29,6 +29,8 @@ def resize(array: np.ndarray, size: tuple[int, int]) -> np.ndarray:
 
 
 def _linear(array: np.ndarray, size: tuple[int, int]) -> np.ndarray:
+    if not array.size:  # torch refuses it
+        return np.empty((*array.shape[:-2], *size), array.dtype)
     planes = np.ascontiguousarray(array, np.float32).reshape(1, -1, *array.shape[-2:])
     resized = interpolate(torch.from_numpy(planes), size=size, mode="bilinear", align_corners=False)
     return resized.numpy().reshape(*array.shape[:-2], *size).astype(array.dtype, copy=False)

@@ -1,0 +1,210 @@
+"""Make a prepared data set out of raw cases, one after the other, and go on where a run stopped.
+
+A case is believed to be done if its record names the same options and the same raw files, and the
+arrays that it made have the checksums that it noted. Arrays, records and index appear as a whole or
+not at all; the index comes last.
+"""
+
+import hashlib
+import json
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass, field
+from functools import partial
+from io import BytesIO
+from pathlib import Path
+from typing import Any, cast
+
+import numpy as np
+from dice_semimetric_nifti.atomic import prepare_folder, remove_parts, require_apart, write_bytes
+from dice_semimetric_nifti.cases import each_case, report
+from dice_semimetric_nifti.faults import CaseError, Fault
+from dice_semimetric_nifti.records import Done, Records, traced
+from tqdm import tqdm
+
+from .prepared import FORMAT, INDEX
+
+
+@dataclass(frozen=True)
+class RawCase:
+    """A case of the raw data; ``files`` are all that it is made from."""
+
+    case: str
+    task: str
+    patient: str
+    split: str
+    files: tuple[Path, ...]
+    fault: str = ""
+    source: Any = None
+
+
+@dataclass(frozen=True)
+class Slices:
+    """What is made of a case.
+
+    Attributes
+    ----------
+    image, labels : numpy.ndarray
+        (slices, C, H, W), and (slices, R, H, W) or (slices, H, W).
+    numbers : tuple of int
+        The number of each slice in the raw scan.
+    shape : tuple of int
+        Of the raw image.
+    spacing : tuple of float
+        Of the raw image, in millimetres.
+    raters : tuple of str
+        The raters' names.
+    """
+
+    image: np.ndarray
+    labels: np.ndarray
+    numbers: tuple[int, ...]
+    shape: tuple[int, ...]
+    spacing: tuple[float, ...]
+    raters: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Plan:
+    """A data set that is to be prepared.
+
+    Attributes
+    ----------
+    name, classes, task
+        As `Prepared` has them.
+    raw : Path
+        The absolute path of the folder that all files lie in.
+    cases : sequence of RawCase
+        In the order that they are numbered in.
+    make : callable
+        Returns the slices of a case, or raises CaseError.
+    options : dict
+        All that decides what is made of a case.
+    faults : list of Fault
+        What is wrong with the raw data besides.
+    left_out : list of Fault
+        What is known to be missing, and why.
+    """
+
+    name: str
+    raw: Path
+    cases: Sequence[RawCase]
+    make: Callable[[RawCase], Slices]
+    options: dict[str, Any]
+    classes: int = 1
+    task: int | None = None
+    faults: list[Fault] = field(default_factory=list)
+    left_out: list[Fault] = field(default_factory=list)
+
+
+def prepare(plan: Plan, out: Path, *, restart: bool = False) -> list[Fault]:
+    """Prepare what is missing, write the index, and return what is wrong with which case."""
+    require_apart(out, plan.raw)
+    prepare_folder(out)
+    remove_parts(out)
+    settings = {"layout": FORMAT, "options": plan.options, "name": plan.name, "task": plan.task}
+    records = Records(out, settings)
+    done = {} if restart else _finished(plan, out, records)
+    if len(done) < len(plan.cases):
+        (out / INDEX).unlink(missing_ok=True)  # until all is done anew
+
+    def keep(case: RawCase, made: Done[dict[str, Any]]) -> None:
+        records.save(case, made.inputs, made.value)
+        done[case.case] = made
+
+    work = partial(
+        traced,
+        work=partial(_make, make=plan.make, out=out),
+        files=lambda case: case.files,
+    )
+    report(plan.left_out + plan.faults)
+    faults = plan.faults + each_case(
+        work,
+        [case for case in plan.cases if case.case not in done],
+        results=[],
+        action=f"prepare {plan.name}" + (f" task {plan.task}" if plan.task else ""),
+        keep=keep,
+    )
+    _write_index(plan, out, [done[c.case] for c in plan.cases if c.case in done], faults)
+    return faults
+
+
+def _finished(plan: Plan, out: Path, records: Records) -> dict[str, Done[dict[str, Any]]]:
+    """Return the cases that need not be done again, by name."""
+    done = {}
+    for case in tqdm(plan.cases, desc=f"check {plan.name}", unit="case", disable=None, leave=False):
+        found = records.load(case, case.files, partial(_verified, out=out))
+        if found is not None and not case.fault:
+            done[case.case] = found
+    return done
+
+
+def _verified(case: RawCase, entry: dict[str, Any], *, out: Path) -> dict[str, Any]:
+    """Return an entry whose arrays are as they were written, or raise ValueError."""
+    for kind in ("image", "labels"):
+        file = entry[kind]
+        if file is not None:
+            with (out / file["file"]).open("rb") as content:
+                if hashlib.file_digest(content, "sha256").hexdigest() != file["sha256"]:
+                    raise ValueError(f"{file['file']} was changed")
+    return entry | {"patient": case.patient, "split": case.split}
+
+
+def _make(case: RawCase, *, make: Callable[[RawCase], Slices], out: Path) -> dict[str, Any]:
+    """Write the arrays of a case and return its entry in the index."""
+    if case.fault:
+        raise CaseError(case.fault)
+    slices = make(case)
+    entry: dict[str, Any] = {
+        "case": case.case,
+        "patient": case.patient,
+        "split": case.split,
+        "slices": list(slices.numbers),
+        "original_shape": list(slices.shape),
+        "spacing": [round(float(step), 6) for step in slices.spacing],
+        "raters": list(slices.raters),
+    }
+    stem = case.case.replace("/", "-")
+    for kind, array in (("image", slices.image), ("labels", slices.labels)):
+        entry[kind] = _write(out, f"{stem}.{kind}.npy", array) if len(array) else None
+    return entry
+
+
+def _write(out: Path, name: str, array: np.ndarray) -> dict[str, Any]:
+    file = BytesIO()
+    np.save(file, np.ascontiguousarray(array))
+    content = file.getbuffer()
+    write_bytes(out / name, cast(bytes, content))
+    return {
+        "file": name,
+        "size": content.nbytes,
+        "sha256": hashlib.sha256(content).hexdigest(),
+        "shape": list(array.shape),
+        "dtype": str(array.dtype),
+    }
+
+
+def _write_index(
+    plan: Plan, out: Path, done: Sequence[Done[dict[str, Any]]], faults: Sequence[Fault]
+) -> None:
+    cases = [
+        made.value
+        | {
+            "raw": [
+                {"file": Path(i.path).relative_to(plan.raw).as_posix(), "size": i.size}
+                | {"sha256": i.sha256}
+                for i in made.inputs
+            ]
+        }
+        for made in done
+    ]
+    index = {
+        "format": FORMAT,
+        "name": plan.name,
+        "task": plan.task,
+        "classes": plan.classes,
+        "options": plan.options,
+        "faults": [asdict(fault) for fault in faults],
+        "left_out": [asdict(fault) for fault in plan.left_out],
+        "cases": cases,
+    }
+    write_bytes(out / INDEX, (json.dumps(index, indent=1) + "\n").encode())
