@@ -21,17 +21,17 @@ def draw(table: int, shifts: list[dict[str, Any]], path: Path, note: str) -> Non
     columns = scores if scores > 1 else min(3, len(places))
     lines = -(-len(places) // columns)
     most = max(sum((s["row"], s["score"]) == place for s in shifts) for place in places)
-    picture = new_figure(4.4 * columns, (0.42 * most + 1.35) * lines + 0.7)
+    picture = new_figure(max(6.8, 4.4 * columns), (0.42 * most + 1.35) * lines + 0.7)
     panels = picture.subplots(lines, columns, squeeze=False).ravel()
     for axes, (row, score) in zip(panels, places, strict=False):
         some = [s for s in shifts if (s["row"], s["score"]) == (row, score)]
         _panel(axes, some, f"{row}: {NAMES[score]}", score in LOWER_IS_BETTER)
     for axes in panels[len(places) :]:
         axes.set_visible(False)
+    baseline = "no kernel" if table == 8 else BASELINES[table]
     picture.suptitle(
-        f"{TITLES[table].partition(' (')[0]}: change against "
-        f"{BASELINES[table]}, right is better\nblue: better, orange: worse, grey: not shown "
-        f"(p >= {ALPHA}, or 0 within); {note}",
+        f"{TITLES[table].partition(' (')[0]}: change against {baseline}, right is better\n"
+        f"blue: better, orange: worse, grey: not shown (p >= {ALPHA}, or 0 within); {note}",
         fontsize=9,
         x=0.01,
         ha="left",
