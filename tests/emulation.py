@@ -43,6 +43,9 @@ class Emulated(Device):
     def processors(self) -> int:
         return self._processors
 
+    def room(self) -> str:
+        return "0 of 8 bytes are free on GPU 0"
+
     def address(self, array: Any) -> int:
         return int(array.ctypes.data)
 

@@ -17,8 +17,9 @@ from dice_semimetric import (
 )
 
 pytest.importorskip("dice_semimetric_cupy._device")
-ml_dtypes = pytest.importorskip("ml_dtypes")
+pytest.importorskip("ml_dtypes")
 
+import ml_dtypes
 from dice_semimetric_cupy import kernels
 from emulation import Emulated, awkward
 

@@ -194,25 +194,6 @@ def test_what_is_left_to_the_core(device: Emulated, rng: Any) -> None:
     assert device.launches == []
 
 
-def test_short_memory_halves_the_batch(device: Emulated, rng: Any, monkeypatch: Any) -> None:
-    """A softmax needs room beside the logits: for fewer images where that is short."""
-    pred = rng.normal(size=(5, 2, 12, 12)).astype(np.float32)
-    target = rng.integers(0, 2, (5, 12, 12))
-    mask = rng.random((5, 1, 12, 12)) < 0.5
-    empty = device.empty
-
-    def short(shape: Any, dtype: Any) -> Any:
-        if shape[0] > 1 and shape[1:] == (1, 12, 12):
-            raise MemoryError
-        return empty(shape, dtype)
-
-    monkeypatch.setattr(device, "empty", short)
-    sums(pred, target, mask, axis=(2, 3), activation="softmax")
-    monkeypatch.setattr(device, "empty", lambda *_: (_ for _ in ()).throw(MemoryError))
-    with pytest.raises(MemoryError):
-        sums(pred, target, mask, axis=(2, 3), activation="softmax")
-
-
 def test_public_functions_reach_the_kernels(through_the_core: Emulated, rng: Any) -> None:
     x, y = awkward(rng, (2, 2, 3, 20, 20))
     label = rng.integers(0, 3, (2, 20, 20))

@@ -7,7 +7,7 @@ import numpy as np
 from dice_semimetric._typing import Array, DType
 
 from ._device import C_TYPES, DIMS, FLOATING, Device, Kernel
-from ._layout import axes_type, parts_of, split_axes
+from ._layout import Axes, axes_type, parts_of, split_axes
 from ._pairs import Pairs, pair_sums
 
 _CELLS = 64
@@ -51,14 +51,23 @@ def pair_bins(device: Device, pairs: Pairs, edges: Array, threads: int) -> Array
     )
 
 
-def top_bins(device: Device, pairs: Pairs, edges: Array, threads: int) -> Array | None:
-    """Return the sums, (3, n_bins), of the largest probability along axis 1."""
-    pred, target, mask = pairs.pred, pairs.target, pairs.mask
+def top_eligible(pairs: Pairs) -> bool:
+    """Tell whether `top_bins` is made for the strides of these arrays."""
+    return len(_pixels(pairs).shape) <= DIMS
+
+
+def _pixels(pairs: Pairs) -> Axes:
+    """Return all axes but that of the classes."""
+    pred, target = pairs.pred, pairs.target
     shape = (pred.shape[0], 1, *pred.shape[2:])
     one = target[:, None] if pairs.labels else target[:, :1]
-    _, pixels = split_axes((pred[:, :1], one, mask), (0, *range(2, pred.ndim)), shape)
-    if len(pixels.shape) > DIMS:
-        return None
+    return split_axes((pred[:, :1], one, pairs.mask), (0, *range(2, pred.ndim)), shape)[1]
+
+
+def top_bins(device: Device, pairs: Pairs, edges: Array, threads: int) -> Array:
+    """Return the sums, (3, n_bins), of the largest probability along axis 1."""
+    pred, target, mask = pairs.pred, pairs.target, pairs.mask
+    pixels = _pixels(pairs)
     blocks = _BLOCKS * device.processors
     parts, chunk = parts_of(1, pixels.size, threads, blocks, _MOST * threads)
     partial = device.empty((3, edges.shape[-1] - 1, parts), "float64")

@@ -88,6 +88,12 @@ class Device:
         """Return where the first element lies."""
         return int(array.data.ptr)
 
+    def room(self) -> str:
+        """Return how much memory is free, for a person to read."""
+        free, total = self.xp.cuda.Device().mem_info
+        pooled = self.xp.get_default_memory_pool().free_bytes()
+        return f"{free + pooled} of {total} bytes are free on GPU {self.xp.cuda.Device().id}"
+
     def empty(self, shape: tuple[int, ...], dtype: DType) -> Array:
         """Return memory that holds anything."""
         return self.xp.empty(shape, dtype)

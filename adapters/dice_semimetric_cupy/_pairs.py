@@ -72,12 +72,20 @@ class Pairs:
         arrays = (self.pred, target, self.mask, self.scale)
         return split_axes(arrays, self.axis, self.pred.shape)
 
-    def images(self, some: slice) -> "Pairs":
-        """Return some of the images of a batch."""
+    def part(self, axis: int, some: slice) -> "Pairs":
+        """Return the pairs with these places along an axis, that of the classes of labels aside."""
+
+        def taken(array: Array, axis: int) -> Array:
+            if axis < 0 or array.shape[axis] == 1:
+                return array  # broadcast
+            return array[(slice(None),) * axis + (some,)]
+
+        after = int(self.labels and axis > 1)
         mask = self.mask
-        if mask is not None and mask.ndim == self.pred.ndim and mask.shape[0] > 1:
-            mask = mask[some]
-        return replace(self, pred=self.pred[some], target=self.target[some], mask=mask)
+        if mask is not None:
+            mask = taken(mask, axis - self.pred.ndim + mask.ndim)
+        pred, target = taken(self.pred, axis), taken(self.target, axis - after)
+        return replace(self, pred=pred, target=target, mask=mask)
 
     def eligible(self) -> bool:
         """Tell whether the kernels are made for these arrays."""

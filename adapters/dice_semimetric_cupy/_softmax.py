@@ -1,11 +1,8 @@
 """What a softmax needs beside the logits: one number for each pixel."""
 
-from collections.abc import Callable
 from dataclasses import replace
 
 import numpy as np
-
-from dice_semimetric._typing import Array
 
 from ._device import C_TYPES, Device, Kernel
 from ._layout import axes_type, split_axes
@@ -26,26 +23,10 @@ SOFTMAX = np.dtype(
 )
 
 
-def with_scale(device: Device, pairs: Pairs, sums: Callable[[Pairs], Array]) -> Array:
-    """Return the sums of (B, C, *spatial) pairs once their softmax is known.
-
-    Where the memory for it is short, the batch is halved until it suffices; the sums of images lie
-    along their last axis but one.
-    """
-    if pairs.activation != "softmax":
-        return sums(pairs)
-    try:
-        return sums(softmax_scale(device, pairs))
-    except MemoryError:
-        images = pairs.pred.shape[0]
-        if images == 1:
-            raise
-    halves = [pairs.images(slice(0, images // 2)), pairs.images(slice(images // 2, images))]
-    return device.xp.concatenate([with_scale(device, half, sums) for half in halves], axis=-2)
-
-
 def softmax_scale(device: Device, pairs: Pairs) -> Pairs:
-    """Return the pairs with the logarithm of the sum of exponentials over axis 1 beside them."""
+    """Return the pairs, of a softmax with the logarithm of the sum of exponentials over axis 1."""
+    if pairs.activation != "softmax":
+        return pairs
     pred = pairs.pred
     scale = device.empty((pred.shape[0], 1, *pred.shape[2:]), "float64")
     shape = (pred.shape[0], 1, *pred.shape[2:])

@@ -2,8 +2,9 @@
 
 Each reads its arrays once and launches on the current stream, without waiting for the GPU. Sums
 are taken in double precision over blocks and always in the same order, so that the same input gives
-the same bits. Strided arrays are read where they lie, float16 and bfloat16 as they are. What a kernel is not made for is left to the
-core: values to be checked (which waits for the GPU anyway), arrays without elements, many short
+the same bits. Strided arrays are read where they lie, float16 and bfloat16 as they are. Where the
+GPU's memory is short, sums are taken of smaller blocks. What a kernel is not made for is left to
+the core: values to be checked (which waits for the GPU anyway), arrays without elements, many short
 sums, and dtypes that the sources do not know.
 """
 
@@ -13,24 +14,32 @@ from typing import Any, TypeVar, cast
 
 from dice_semimetric._typing import Activation, Array, DType
 
-from ._bins import pair_bins, threads_for, top_bins
+from ._bins import pair_bins, threads_for, top_bins, top_eligible
 from ._device import device
 from ._fusion import join_raters
+from ._memory import in_blocks, out_of_memory
 from ._pairs import Pairs, pair_sums
 from ._regression import regression
-from ._softmax import with_scale
+from ._softmax import softmax_scale
 from ._thresholds import level_counts
 
 Function = TypeVar("Function", bound=Callable[..., Any])
 
 
 def _where_it_lies(function: Function) -> Function:
-    """Let a function run on the GPU of its first argument, which need not be the current one."""
+    """Let a function run on the GPU of its first argument, which need not be the current one.
+
+    A MemoryError is worded anew: it names the function, its array and the memory that is free.
+    """
 
     @functools.wraps(function)
     def there(array: Array, *arguments: Any, **options: Any) -> Any:
-        with device().of(array):
-            return function(array, *arguments, **options)
+        gpu = device()
+        with gpu.of(array):
+            try:
+                return function(array, *arguments, **options)
+            except MemoryError as error:
+                raise out_of_memory(gpu, function.__name__, array, error) from error
 
     return cast(Function, there)
 
@@ -53,9 +62,10 @@ def overlap_sums(
         return NotImplemented
 
     def sums(some: Pairs) -> Array:
+        some = softmax_scale(device(), some)
         return pair_sums(device(), some, "overlap_sums", "overlap.cu", (4,), out="float64")
 
-    return tuple(with_scale(device(), pairs, sums).astype(dtype, copy=False))
+    return tuple(in_blocks(device(), pairs, sums).astype(dtype, copy=False))
 
 
 @_where_it_lies
@@ -77,9 +87,9 @@ def threshold_sums(
         return NotImplemented
 
     def sums(some: Pairs) -> Array:
-        return level_counts(device(), some, thresholds)
+        return level_counts(device(), softmax_scale(device(), some), thresholds)
 
-    return tuple(with_scale(device(), pairs, sums))
+    return tuple(in_blocks(device(), pairs, sums))
 
 
 @_where_it_lies
@@ -106,10 +116,14 @@ def bin_sums(
     if pairs is None:
         return NotImplemented
     edges = device().xp.ascontiguousarray(edges.astype(dtype, copy=False))
-    take = top_bins if kind == "top_label" else pair_bins
-    sums = take(device(), pairs, edges, threads)
-    if sums is None:
+    top = kind == "top_label"
+    if top and not top_eligible(pairs):
         return NotImplemented
+
+    def taken(some: Pairs) -> Array:
+        return (top_bins if top else pair_bins)(device(), some, edges, threads)
+
+    sums = in_blocks(device(), pairs, taken, whole=() if binary else (1,))
     count, confidence, correct = (s.T if kind == "classwise" else s for s in sums)
     return count.astype("int64"), confidence.astype(dtype), correct.astype(dtype)
 
