@@ -11,7 +11,9 @@ pytest.importorskip("nibabel")
 pytest.importorskip("dice_semimetric_nifti.devices")
 
 from dice_semimetric_cupy.stream import Host
-from dice_semimetric_nifti import cli, devices
+from dice_semimetric_nifti import cli, device_sums, devices
+from nifti_files import study as small_study
+from test_nifti_regions import organs
 
 
 @pytest.fixture
@@ -26,7 +28,9 @@ def summary(study: Any, out: Path, *options: str) -> Any:
     folder, pred = study
     command = ["evaluate", "--pred", str(pred), "--ref", str(folder), "--out", str(out)]
     assert cli.main([*command, "--no-pictures", *options]) == 0
-    return json.loads((out / "summary.json").read_text()), (out / "cases.csv").read_text()
+    found = json.loads((out / "summary.json").read_text())
+    found["options"].pop("slab")
+    return found, (out / "cases.csv").read_text()
 
 
 def numbers(value: Any) -> list[float]:
@@ -48,6 +52,19 @@ class Moved(Host):
         return tuple(a.copy() for a in arrays)
 
 
+class Small(Moved):
+    """The same with room for so many voxels at a time."""
+
+    def __init__(self, most: int) -> None:
+        super().__init__()
+        self.most = most
+
+    def start(self, arrays: Any) -> Any:
+        if arrays and arrays[0].shape[-1] > self.most:
+            raise MemoryError(f"{arrays[0].shape[-1]} find no memory")
+        return super().start(arrays)
+
+
 def test_scores_are_those_of_the_processor(
     study: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -59,6 +76,92 @@ def test_scores_are_those_of_the_processor(
     assert len(numbers(want)) > 10
     np.testing.assert_allclose(numbers(got), numbers(want), rtol=1e-6, atol=1e-6)
     assert len(found.splitlines()) == len(table.splitlines())
+
+
+@pytest.fixture
+def volumes(tmp_path: Path) -> tuple[Path, Path]:
+    """Three cases of three axes."""
+    return small_study(tmp_path / "volumes", shape=(12, 10, 9))
+
+
+SLAB = ("--slab", "300")  # two planes of 12 x 10 at a time, and one in the end
+
+
+def test_slabs_are_scored_one_by_one(
+    volumes: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    moved = Moved()
+    monkeypatch.setattr(devices, "upload_to", lambda device: moved)
+    want, table = summary(volumes, tmp_path / "cpu")
+    got, found = summary(volumes, tmp_path / "cuda", "--device", "cuda", *SLAB)
+    sizes = [shapes[0][-1] for shapes in moved.shapes if shapes]
+    assert sizes == [240, 240, 240, 240, 120] * 3
+    np.testing.assert_allclose(numbers(got), numbers(want), rtol=1e-6, atol=1e-6)
+    assert len(found.splitlines()) == len(table.splitlines())
+
+
+@pytest.mark.parametrize("most", [10**6, 100])
+def test_slabs_of_regions_with_voxels_that_do_not_count(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, most: int
+) -> None:
+    organs(tmp_path)
+    options = ("--regions", str(tmp_path / "channels.toml"))
+    study = (tmp_path / "ref", tmp_path / "soft")
+    want, _ = summary(study, tmp_path / "cpu", *options)
+    monkeypatch.setattr(devices, "upload_to", lambda device: Small(most))
+    for name, slab in (("whole", ()), ("slabs", SLAB)):
+        got, _ = summary(study, tmp_path / name, *options, "--device", "cuda", *slab)
+        assert len(numbers(got)) > 20
+        np.testing.assert_allclose(numbers(got), numbers(want), rtol=1e-6, atol=1e-6)
+
+
+@pytest.mark.parametrize("most", [5, 100, 241])
+@pytest.mark.parametrize("slab", [(), SLAB], ids=["whole", "slabs"])
+def test_blocks_that_do_not_fit_are_halved(
+    volumes: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, most: int, slab: Any
+) -> None:
+    small = Small(most)
+    monkeypatch.setattr(devices, "upload_to", lambda device: small)
+    want, _ = summary(volumes, tmp_path / "cpu")
+    got, _ = summary(volumes, tmp_path / "cuda", "--device", "cuda", *slab)
+    assert max(shapes[0][-1] for shapes in small.shapes if shapes) <= most
+    np.testing.assert_allclose(numbers(got), numbers(want), rtol=1e-6, atol=1e-6)
+
+
+def test_work_that_finds_no_memory_is_halved_too(
+    volumes: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The arrays fit, but not what is computed beside them."""
+    sums = device_sums.sums_of
+
+    def short(pred: Any, *rest: Any, **options: Any) -> Any:
+        if pred.size > 200:
+            raise MemoryError
+        return sums(pred, *rest, **options)
+
+    want, _ = summary(volumes, tmp_path / "cpu")
+    monkeypatch.setattr(devices, "upload_to", lambda device: Moved())
+    monkeypatch.setattr(device_sums, "sums_of", short)
+    for name, slab in (("whole", ()), ("slabs", SLAB)):
+        got, _ = summary(volumes, tmp_path / name, "--device", "cuda", *slab)
+        np.testing.assert_allclose(numbers(got), numbers(want), rtol=1e-6, atol=1e-6)
+
+
+def test_a_device_without_any_memory_is_the_fault_of_each_case(
+    volumes: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: Any
+) -> None:
+    class Full(Host):
+        def start(self, arrays: Any) -> Any:
+            if arrays:
+                raise MemoryError("1 byte finds no memory: 0 of 80 are free on the GPU")
+            return ()
+
+    monkeypatch.setattr(devices, "upload_to", lambda device: Full())
+    folder, pred = volumes
+    out = tmp_path / "out"
+    command = ["evaluate", "--pred", str(pred), "--ref", str(folder), "--out", str(out)]
+    assert cli.main([*command, "--device", "cuda", "--no-pictures"]) == 1
+    assert capsys.readouterr().err.count("0 of 80 are free") == 3
 
 
 def test_on_a_gpu(study: Any, tmp_path: Path) -> None:

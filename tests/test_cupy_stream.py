@@ -11,6 +11,7 @@ import pytest
 pytest.importorskip("dice_semimetric_cupy.stream")
 
 from dice_semimetric_cupy import stream as module
+from dice_semimetric_cupy.ahead import read_ahead
 from dice_semimetric_cupy.stream import Feeder, Gpu, Host, stream, upload_to
 
 
@@ -186,6 +187,58 @@ def test_copies_and_work_wait_for_each_other(monkeypatch: pytest.MonkeyPatch) ->
     assert fake.calls == [*one, "work waits"] * 2
     module.Gpu().shrink()
     assert fake.calls[-2:] == ["device waits", "pool frees"]
+
+
+def test_copies_need_no_pinned_memory(monkeypatch: pytest.MonkeyPatch) -> None:
+    fake = FakeCuda()
+
+    class CUDARuntimeError(RuntimeError): ...
+
+    def refuse(count: int) -> None:
+        raise CUDARuntimeError("cudaErrorMemoryAllocation")
+
+    fake.cuda.runtime = types.SimpleNamespace(CUDARuntimeError=CUDARuntimeError)
+    fake.cuda.alloc_pinned_memory = refuse
+    monkeypatch.setitem(__import__("sys").modules, "cupy", fake)
+    given = np.arange(6.0).reshape(2, 3).T
+    gpu = Gpu()
+    (found,) = gpu.finish(gpu.start([given]))
+    given[:] = -1  # what is under way has memory of its own
+    np.testing.assert_array_equal(found.host, np.arange(6.0).reshape(2, 3).T)
+
+
+def test_a_full_gpu_says_what_was_wanted_and_what_is_free(monkeypatch: Any) -> None:
+    fake = FakeCuda()
+
+    def refuse(shape: Any, dtype: Any) -> None:
+        raise MemoryError
+
+    fake.empty = refuse
+    fake.cuda.Device.mem_info = (10, 80)
+    monkeypatch.setitem(__import__("sys").modules, "cupy", fake)
+    with pytest.raises(MemoryError, match="56 bytes find no memory: 10 of 80 are free"):
+        next(stream([1], lambda item: [np.zeros(3), np.zeros(4)], device="cuda"))
+
+
+def test_a_thread_reads_ahead() -> None:
+    second = threading.Event()
+
+    def items() -> Any:
+        yield 1
+        second.set()
+        yield 2
+        raise OSError("truncated")
+
+    found = read_ahead(items())
+    assert next(found) == 1
+    assert second.wait(10)
+    assert next(found) == 2
+    with pytest.raises(OSError, match="truncated"):
+        next(found)
+    assert list(read_ahead([])) == []
+    begun = read_ahead(iter(range(10**9)))
+    next(begun)
+    begun.close()
 
 
 def test_awkward_arrays_are_copied_as_they_are(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -58,7 +58,10 @@ class Gpu:
         self._under_way: deque[tuple[Any, list[Any]]] = deque()
 
     def start(self, arrays: HostArrays) -> Any:
-        """Begin to copy arrays from pinned memory; the host does not wait."""
+        """Begin to copy arrays from pinned memory; the host does not wait.
+
+        Where there is no pinned memory left, they are copied from where they lie.
+        """
         cuda = self._cupy.cuda
         with self._device, self._lock:
             while self._under_way and self._under_way[0][0].done:
@@ -67,15 +70,28 @@ class Gpu:
             self._copies.wait_event(self._work.record())
             pinned = [self._pin(a) for a in arrays]
             with self._copies:
-                found = [self._cupy.empty(a.shape, a.dtype) for a in pinned]
+                found = self._empty(pinned)
             for to, source in zip(found, pinned, strict=True):
                 to.set(source, stream=self._copies)
             copied = self._copies.record(cuda.Event(disable_timing=True))
             self._under_way.append((copied, pinned))
         return copied, found
 
+    def _empty(self, arrays: HostArrays) -> list[Array]:
+        try:
+            return [self._cupy.empty(a.shape, a.dtype) for a in arrays]
+        except MemoryError as error:
+            wanted = sum(a.nbytes for a in arrays)
+            free, total = self._device.mem_info
+            raise MemoryError(
+                f"{wanted} bytes find no memory: {free} of {total} are free on the GPU"
+            ) from error
+
     def _pin(self, array: NDArray[Any]) -> NDArray[Any]:
-        memory = self._cupy.cuda.alloc_pinned_memory(max(1, array.nbytes))
+        try:
+            memory = self._cupy.cuda.alloc_pinned_memory(max(1, array.nbytes))
+        except (MemoryError, self._cupy.cuda.runtime.CUDARuntimeError):
+            return np.array(array, order="C")
         pinned = np.frombuffer(memory, array.dtype, array.size).reshape(array.shape)
         pinned[...] = array
         return pinned
@@ -164,8 +180,7 @@ class Feeder(Generic[Item]):
                 self._waiting[k] = self._pool.submit(self._prepare, self._items[k])
         arrays, started = self._waiting.pop(place).result()
         if started is None:
-            self._drop()
-            self._upload.shrink()
+            self.make_room()
             started = self._upload.start(arrays)
         return self._upload.finish(started)
 
@@ -176,13 +191,15 @@ class Feeder(Generic[Item]):
         except MemoryError:
             return arrays, None
 
-    def _drop(self) -> None:
+    def make_room(self) -> None:
+        """Drop what was read ahead and give its memory back; it is read again when asked for."""
         for future in self._waiting.values():
             future.cancel()
         for future in self._waiting.values():
             if not future.cancelled():
                 future.exception()  # waits
         self._waiting.clear()
+        self._upload.shrink()
 
     def __enter__(self) -> Self:
         """Return the feeder."""

@@ -1,24 +1,25 @@
 """Score cases on a GPU: while one is scored, the next is copied and others are read."""
 
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
-from dataclasses import fields, is_dataclass, replace
+import math
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import closing, contextmanager
 from functools import partial
 from typing import Any
 
 import numpy as np
-from dice_semimetric_cupy.stream import Feeder, upload_to
+from dice_semimetric_cupy.ahead import read_ahead
+from dice_semimetric_cupy.stream import Feeder, HostArrays, Upload, upload_to
 from numpy.typing import NDArray
-
-from dice_semimetric import majority_vote, uniform_average
 
 from .blocks import read_blocks
 from .cluster import Workers
+from .device_sums import sums_on_device, sums_with_room
 from .faults import CaseError, UsageError
 from .foreground import Voxels
 from .pairing import Pair
 from .scoring import CaseScore, Options, score_files, scores_of
-from .sums import CERTAIN, Sums, rater_sums, sums_of
+from .sums import Sums
+from .volumes import read_geometry
 
 DEVICES = ("cpu", "cuda")
 Work = Callable[[Pair], tuple[CaseScore, ...]]
@@ -45,15 +46,50 @@ def scorer(
     except ValueError as error:
         raise UsageError(f"--device: {error}") from error
     with Feeder(pairs, partial(_read, options=options), upload) as feeder:
-
-        def work(pair: Pair) -> tuple[CaseScore, ...]:
-            return _scores(pair, feeder.take(pair), options)
-
-        yield work
+        yield partial(_score, feeder=feeder, upload=upload, options=options)
 
 
-def _read(pair: Pair, options: Options) -> list[NDArray[Any]]:
-    """Return prediction, reference and kept pixels of each region of each block, one by one.
+def _score(
+    pair: Pair, *, feeder: Feeder[Pair], upload: Upload, options: Options
+) -> tuple[CaseScore, ...]:
+    """Return the scores of a pair: all of it at once, or block by block where it does not fit."""
+    try:
+        arrays = feeder.take(pair)
+        if arrays:
+            return scores_of(pair, _joined([sums_on_device(arrays, options)], options), options)
+    except MemoryError:
+        arrays = ()  # nothing shall hold the memory that the blocks need
+    with closing(read_ahead(_started(_blocks(pair, options), upload))) as blocks:
+        found = (
+            sums_with_room(host, started, upload, options, feeder.make_room)
+            for host, started in blocks
+        )
+        return scores_of(pair, _joined(found, options), options)
+
+
+def _started(
+    blocks: Iterable[HostArrays], upload: Upload
+) -> Iterator[tuple[HostArrays, list[Any]]]:
+    """Yield blocks and what the upload has started of them, nothing where memory is short."""
+    for host in blocks:
+        try:
+            started = [upload.start(host)]
+        except MemoryError:
+            started = []
+        yield host, started
+
+
+def _read(pair: Pair, options: Options) -> HostArrays:
+    """Return the arrays of a case, as in `_blocks`, or none if it is to be read in slabs."""
+    files = (*pair.reference.masks.values(), pair.reference.label)
+    first = next((path for path in files if path is not None), None)
+    if first is not None and math.prod(read_geometry(first).shape) > options.slab:
+        return []
+    return [array for block in _blocks(pair, options) for array in block]
+
+
+def _blocks(pair: Pair, options: Options) -> Iterator[HostArrays]:
+    """Yield prediction, reference and kept pixels of each region, for block after block.
 
     The reference is a soft label or the raters' marks along axis 0; where all pixels are kept,
     there is an empty array.
@@ -61,7 +97,6 @@ def _read(pair: Pair, options: Options) -> list[NDArray[Any]]:
     fault = pair.reference.fault or pair.prediction.fault
     if fault:
         raise CaseError(fault)
-    found: list[NDArray[Any]] = []
     blocks = read_blocks(
         pair,
         regions=options.regions,
@@ -71,44 +106,23 @@ def _read(pair: Pair, options: Options) -> list[NDArray[Any]]:
     )
     for block in blocks:
         voxels = Voxels(pair, block, options.regions, options.label, options.ignore)
+        found: list[NDArray[Any]] = []
         for name in _regions(options):
             pred, reference = voxels.foreground(name)
             marks = np.stack(reference) if isinstance(reference, list) else reference
             kept = np.empty(0, bool) if voxels.kept is None else voxels.kept
             found += [pred, marks, kept]
-    return found
+        yield found
 
 
 def _regions(options: Options) -> list[str]:
     return list(options.regions.labels) if options.regions else [""]
 
 
-def _scores(pair: Pair, arrays: Sequence[Any], options: Options) -> tuple[CaseScore, ...]:
-    names = _regions(options)
+def _joined(blocks: Iterable[Sequence[Sums]], options: Options) -> dict[str, Sums]:
+    """Return the statistics of each region over all blocks."""
     total: dict[str, Sums] = {}
-    for start in range(0, len(arrays), 3):
-        name = names[start // 3 % len(names)]
-        pred, reference, kept = arrays[start : start + 3]
-        sums = _to_host(_sums(pred, reference, kept, options))
-        total[name] = total[name] + sums if name in total else sums
-    return scores_of(pair, total, options)
-
-
-def _sums(pred: Any, reference: Any, kept: Any, options: Options) -> Sums:
-    if kept.size:
-        pred, reference = pred[kept], reference[..., kept]
-    raters = None
-    if reference.ndim > pred.ndim:
-        soft, hard = uniform_average(reference), majority_vote(reference)
-        raters = rater_sums(pred, reference, options)
-    else:
-        soft, hard = reference, reference > 0.5
-    sums = sums_of(pred, soft, hard, options, doubt=(pred > CERTAIN) | (soft > 0))
-    return replace(sums, raters=raters)
-
-
-def _to_host(value: Any) -> Any:
-    """Return a statistic with NumPy's arrays."""
-    if is_dataclass(value) and not isinstance(value, type):
-        return replace(value, **{f.name: _to_host(getattr(value, f.name)) for f in fields(value)})
-    return value.get() if hasattr(value, "__cuda_array_interface__") else value
+    for block in blocks:
+        for name, sums in zip(_regions(options), block, strict=True):
+            total[name] = total[name] + sums if name in total else sums
+    return total
