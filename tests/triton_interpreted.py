@@ -168,3 +168,31 @@ def test_a_loss_goes_through_the_kernels(monkeypatch: pytest.MonkeyPatch) -> Non
     monkeypatch.setattr("dice_semimetric_torch._operator.sums_module", module)
     torch.testing.assert_close(loss(), plain, rtol=1e-5, atol=1e-7)
     assert used == [True, True]
+
+
+@pytest.mark.parametrize("most", [7, 1, 0])
+def test_short_memory_takes_fewer_programs_or_blocks(monkeypatch: Any, most: int) -> None:
+    """Each program leaves sums of its own: fewer of them need less, and blocks none at all."""
+    empty, refused = torch.empty, []
+
+    def short(*shape: Any, **options: Any) -> Tensor:
+        if options.get("dtype") == torch.float64 and len(shape[0]) == 4 and shape[0][1] > most:
+            refused.append(shape[0][1])
+            raise torch.OutOfMemoryError
+        return empty(*shape, **options)
+
+    monkeypatch.setattr(triton_sums, "_PROGRAMS", 64)
+    monkeypatch.setattr(torch, "empty", short)
+    mask = logits(2, 1, 9_000) > -1
+    check(logits(2, 4, 9_000), labels(2, 9_000, top=4), mask, activation="softmax")
+    assert len(refused) == {7: 1, 1: 2, 0: 3}[most]
+
+
+def test_no_room_for_a_mask_takes_blocks(monkeypatch: Any) -> None:
+    def refuse(*_: Any) -> Any:
+        raise torch.OutOfMemoryError
+
+    monkeypatch.setattr(triton_sums, "_mask", refuse)
+    mask = logits(1, 1, 9, 37) > -1
+    target = logits(2, 3, 9, 37).sigmoid().flip(0).contiguous()
+    check(logits(2, 3, 9, 37), target, mask, activation="sigmoid")

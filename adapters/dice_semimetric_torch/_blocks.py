@@ -19,11 +19,17 @@ class Blocks:
 
     With ``regional`` the kept axes are images and classes, and a block holds all classes of its
     pixels. Otherwise the kept axes are joined and stand in for the classes of one image. The
-    summed axes are walked in memory order, as one axis where all strides allow it.
+    summed axes are walked in memory order, as one axis where all strides allow it. ``cut`` makes
+    blocks so many times smaller.
     """
 
     def __init__(
-        self, tensors: Sequence[Tensor | None], axis: Sequence[int], *, regional: bool
+        self,
+        tensors: Sequence[Tensor | None],
+        axis: Sequence[int],
+        *,
+        regional: bool,
+        cut: int = 1,
     ) -> None:
         lead = tensors[0]
         assert lead is not None
@@ -32,6 +38,7 @@ class Blocks:
         self._order = (*kept, *sorted(axis, key=strides.__getitem__, reverse=True))
         self._shape = tuple(lead.shape[a] for a in self._order)
         self._regional = regional
+        self._cut = cut
         self.kept = len(kept)
         self.kept_shape = self._shape[: self.kept]
         views = [None if t is None else self.view(t) for t in tensors]
@@ -48,7 +55,7 @@ class Blocks:
             shape = (*self.kept_shape, math.prod(shape[self.kept :]))
         lead = self.views[0]
         host = lead is not None and lead.device.type == "cpu"
-        size = HOST_BLOCK if host else DEVICE_BLOCK
+        size = max(1, (HOST_BLOCK if host else DEVICE_BLOCK) // self._cut)
         return block_slices(shape, whole=(1,) if self._regional else (), size=size)
 
     def view(self, tensor: Tensor) -> Tensor:

@@ -33,12 +33,19 @@ class Options(NamedTuple):
 class Reader:
     """Reads block after block into memory that is used again."""
 
-    def __init__(self, pred: Tensor, target: Tensor, mask: Tensor | None, options: Options) -> None:
+    def __init__(
+        self,
+        pred: Tensor,
+        target: Tensor,
+        mask: Tensor | None,
+        options: Options,
+        cut: int = 1,
+    ) -> None:
         self.labels = target.ndim < pred.ndim
         self.options = options
         regional = self.labels or options.activation == "softmax"
         tensors = (pred, target[:, None] if self.labels else target, mask)
-        self.blocks = Blocks(tensors, options.axis, regional=regional)
+        self.blocks = Blocks(tensors, options.axis, regional=regional, cut=cut)
         self.scratch = Scratch(options.dtype, pred.device)
         views: list[Any] = self.blocks.views
         self._pred, self._target, self._mask = views

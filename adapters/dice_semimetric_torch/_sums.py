@@ -21,12 +21,22 @@ from dice_semimetric._blocks import Place
 from dice_semimetric._checks import require_unit_interval
 
 from ._reader import Options, Reader, sum_over_classes
+from ._room import first_with_room
 from ._threads import map_blocks
+
+#: How many times smaller the blocks are that are tried in turn where memory is short.
+_CUTS = (1, 4, 16, 64, 256)
 
 
 def forward(pred: Tensor, target: Tensor, mask: Tensor | None, options: Options) -> Tensor:
     """Return the sums, of shape (4, *kept axes)."""
-    reader = Reader(pred, target, mask, options)
+    return first_with_room([partial(_forward, pred, target, mask, options, cut) for cut in _CUTS])
+
+
+def _forward(
+    pred: Tensor, target: Tensor, mask: Tensor | None, options: Options, cut: int
+) -> Tensor:
+    reader = Reader(pred, target, mask, options, cut)
     blocks = reader.blocks
     wide = options.dtype if pred.device.type == "mps" else torch.float64
     total = torch.zeros((4, *blocks.kept_shape), dtype=wide, device=pred.device)
@@ -80,7 +90,20 @@ def backward(
 ) -> tuple[Tensor | None, Tensor | None]:
     """Return the gradients of pred and target from that of the sums; None where not needed."""
     options = options._replace(checked=False)  # the forward pass has checked
-    reader = Reader(pred, target, mask, options)
+    arguments = (gradient, pred, target, mask, options, needs)
+    return first_with_room([partial(_backward, *arguments, cut) for cut in _CUTS])
+
+
+def _backward(
+    gradient: Tensor,
+    pred: Tensor,
+    target: Tensor,
+    mask: Tensor | None,
+    options: Options,
+    needs: tuple[bool, bool],
+    cut: int,
+) -> tuple[Tensor | None, Tensor | None]:
+    reader = Reader(pred, target, mask, options, cut)
     blocks = reader.blocks
     results = [
         _Result(tensor, reader) if need else None

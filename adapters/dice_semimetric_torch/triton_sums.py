@@ -1,5 +1,6 @@
 """The four sums of `Overlap` and their gradient on a GPU, each in one pass, by Triton."""
 
+from functools import partial
 from typing import Any
 
 import torch
@@ -7,8 +8,9 @@ import triton
 import triton.language as tl
 from torch import Tensor
 
-from . import triton_kernels
+from . import _sums, triton_kernels
 from ._reader import Options
+from ._room import first_with_room
 
 #: Entries of a tile, and the warps of a program: 16 entries to a thread, so that the registers of a
 #: Hopper multiprocessor hold three programs and 24 KiB of loads are under way on each.
@@ -35,12 +37,26 @@ def eligible(pred: Tensor, target: Tensor, mask: Tensor | None, options: Options
 
 
 def forward(pred: Tensor, target: Tensor, mask: Tensor | None, options: Options) -> Tensor:
-    """Return the sums, of shape (4, B, C)."""
+    """Return the sums, of shape (4, B, C), by fewer programs or in blocks where memory is short."""
+    images, classes = pred.shape[:2]
+    rows = -(-pred[0, 0].numel() // _tile_shape(classes)["BLOCK_N"])
+    most = min(rows, max(1, -(-_PROGRAMS * _processors(pred.device) // images)))
+    arguments = (pred, target, mask, options)
+    attempts = [partial(_forward, *arguments, programs) for programs in _fewer(most)]
+    return first_with_room([*attempts, partial(_sums.forward, *arguments)])
+
+
+def _fewer(programs: int) -> list[int]:
+    """Return so many programs, and ever fewer down to one; each leaves sums of its own."""
+    return [programs] if programs == 1 else [programs, *_fewer(-(-programs // 8))]
+
+
+def _forward(
+    pred: Tensor, target: Tensor, mask: Tensor | None, options: Options, programs: int
+) -> Tensor:
     images, classes = pred.shape[:2]
     pixels = pred[0, 0].numel()
     tile = _tile_shape(classes)
-    rows = -(-pixels // tile["BLOCK_N"])
-    programs = min(rows, max(1, -(-_PROGRAMS * _processors(pred.device) // images)))
     partial = torch.empty((images, programs, 4, classes), dtype=torch.float64, device=pred.device)
     with _on(pred.device):
         triton_kernels.overlap_forward[(programs, images)](
@@ -66,6 +82,19 @@ def backward(
     needs: tuple[bool, bool],
 ) -> tuple[Tensor | None, Tensor | None]:
     """Return the gradients of pred and target from that of the sums; None where not needed."""
+    arguments = (gradient, pred, target, mask, options, needs)
+    attempts = [partial(of, *arguments) for of in (_backward, _sums.backward)]
+    return first_with_room(attempts)
+
+
+def _backward(
+    gradient: Tensor,
+    pred: Tensor,
+    target: Tensor,
+    mask: Tensor | None,
+    options: Options,
+    needs: tuple[bool, bool],
+) -> tuple[Tensor | None, Tensor | None]:
     images, classes = pred.shape[:2]
     pixels = pred[0, 0].numel()
     tile = _tile_shape(classes)
