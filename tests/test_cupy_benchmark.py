@@ -26,7 +26,8 @@ def gpu(monkeypatch: pytest.MonkeyPatch) -> Any:
 def test_rehearsal_goes_through_every_case(gpu: Any, capsys: pytest.CaptureFixture[str]) -> None:
     assert gpu.main(["--rehearse"]) == 0
     text = capsys.readouterr().out
-    for word in ("overlap", "thresholds", "bins", "loss of", "kernel regression", "Dice", "ECE"):
+    words = ("overlap", "thresholds", "bins", "majority vote", "Dice-weighted mean", "loss of")
+    for word in (*words, "kernel regression", "Dice of", "ECE"):
         assert word in text
     for peer in ("MONAI", "torchmetrics", "plain torch"):
         assert peer in text

@@ -95,6 +95,8 @@ def every_case(device: str, xp: Any, where: str, sizes: Any) -> Iterator[GpuCase
     """Yield one case after another; the arrays of each are freed before the next."""
     yield from gpu_cases.statistics(xp, where, sizes, device)
     _free(device, xp)
+    yield from gpu_cases.fusions(xp, where, sizes, device)
+    _free(device, xp)
     yield from gpu_cases.losses(sizes, device)
     _free(device, xp)
     yield from gpu_cases.regressions(xp, where, sizes, device)

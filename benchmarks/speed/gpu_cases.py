@@ -55,6 +55,31 @@ def statistics(xp: Any, where: str, sizes: Sizes, device: str) -> Iterator[GpuCa
         yield GpuCase(f"{name} of {sizes.pairs} pairs", {where: function}, nbytes, nbytes)
 
 
+def fusions(xp: Any, where: str, sizes: Sizes, device: str) -> Iterator[GpuCase]:
+    """Yield the ways to join four raters; the weighted one reads them for its weights too."""
+    pixels = max(sizes.pairs // 4, 1)
+    generator = torch.Generator(device).manual_seed(0)
+    mean = torch.rand(pixels, generator=generator, device=device)
+    drawn = torch.rand((4, pixels), generator=generator, device=device)
+    raters = (drawn < mean).to(torch.uint8)
+    del drawn, mean
+    own = xp.asarray(raters) if device == "cuda" else raters.numpy()
+    for name, fuse, out in (
+        ("majority vote", ds.majority_vote, 1),
+        ("mean", ds.uniform_average, 4),
+        ("Dice-weighted mean", ds.dice_weighted_average, 4),
+    ):
+        options: Any = {} if out == 1 else {"dtype": xp.float32}
+        in_torch: Any = {} if out == 1 else {"dtype": torch.float32}
+        functions = {
+            where: lambda fuse=fuse, options=options: fuse(own, **options)[0],
+            "torch": lambda fuse=fuse, options=in_torch: fuse(raters, **options)[0],
+        }
+        passes = 3 if "weighted" in name else 1  # vote, agreement with it, and the sum
+        nbytes = passes * raters.nbytes + out * pixels
+        yield GpuCase(f"{name} of 4 raters, {pixels} pixels", functions, nbytes, raters.nbytes)
+
+
 def losses(sizes: Sizes, device: str) -> Iterator[GpuCase]:
     """Yield losses from logits, forward and backward."""
     from monai.losses import DiceLoss
