@@ -36,6 +36,13 @@ def test_two_devices() -> None:
         dml1(strict.asarray(X), there)
 
 
+def test_two_devices_of_torch() -> None:
+    torch = pytest.importorskip("torch")
+    x = torch.full((2, 3, 4), 0.5)
+    with pytest.raises(ValueError, match="one device, got pred: cpu, target: meta"):
+        region_loss(x, x.to("meta"))
+
+
 def test_two_shapes(backend: Backend) -> None:
     with pytest.raises(ValueError, match=r"one shape, got \(2, 3, 4\) and \(2, 3\)"):
         backend.run(dml1, X, X[..., 0])
