@@ -104,6 +104,7 @@ def test_bash_completes(tmp_path: Path) -> None:
     assert set(completed("dice-semimetric evaluate --re", tmp_path)) == {
         "--ref",
         "--regions",
+        "--report",
         "--resamples",
         "--resume",
     }

@@ -33,7 +33,7 @@ _FUSE = f"""examples:
 
 {_EXIT}"""
 _EVALUATE = f"""examples:
-  dice-semimetric evaluate --pred predictions --ref study/Testing --out scores
+  dice-semimetric evaluate --pred predictions --ref study/Testing --out scores --report report.html
   dice-semimetric evaluate --pred labels --ref labelsTr --out liver --label 5
   dice-semimetric evaluate --pred maps --ref labelsTr --out organs --regions organs.toml --jobs 4
   dice-semimetric evaluate --pred maps --pred-pattern "{{case}}/{{class}}.nii.gz" --ref labelsTr \\
@@ -156,6 +156,12 @@ def _add_evaluate(parser: argparse.ArgumentParser) -> None:
         "--json",
         metavar="FILE",
         help="write the summary there too; - is stdout, which then has nothing else",
+    )
+    parser.add_argument(
+        "--report",
+        type=Path,
+        metavar="FILE",
+        help="write one HTML page with curves, pictures and all cases, to be opened in a browser",
     )
     parser.add_argument(
         "--device",

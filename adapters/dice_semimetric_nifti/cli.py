@@ -119,6 +119,7 @@ def _evaluate(args: argparse.Namespace) -> int:
         device=args.device,
         patients=patients_of(args),
         bootstrap=bootstrap_of(args),
+        report_file=args.report,
         **sides,
     )
     if args.json == "-":
@@ -127,7 +128,7 @@ def _evaluate(args: argparse.Namespace) -> int:
         write_json(Path(args.json), summary)
     if args.json != "-" and not args.quiet:
         print(score_table(summary))
-        print(f"results in {args.out}")
+        print(f"results in {args.out}" + (f", report in {args.report}" if args.report else ""))
     return 1 if summary["faults"] else 0
 
 

@@ -168,8 +168,9 @@ def _show_fusion(cases: Sequence[DemoCase], out: Path) -> None:
 def _show_scores(pred: Path, data: Path, out: Path) -> list[Fault]:
     print("The prediction against the raters: BDice to their mean, the rest to their majority,")
     print("soft ECE to their mean where there is doubt.\n")
-    summary: dict[str, Any] = evaluate(pred, data, out / "scores")
+    summary: dict[str, Any] = evaluate(pred, data, out / "scores", report_file=out / "report.html")
     print(score_table(summary))
+    print(f"\nThe same to look at, in a browser: {out / 'report.html'}")
     return [Fault(**f) for f in summary["faults"]]
 
 

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from .layout import CaseFiles
 from .paradox import Paradox, best_threshold
-from .plots import BLUE, DARK, GREY, ORANGE, new_figure, style
+from .plots import BLUE, DARK, GREY, ORANGE, contrast, new_figure, style
 from .volumes import read_volume
 
 
@@ -53,7 +53,7 @@ def plot_cases(cases: Sequence[CaseFiles], mean: Path, pred: Path | None) -> Fig
         masks = [read_volume(path).data for path in files.masks.values()]
         window = _window(soft)
         line[0].set_ylabel(files.case.split("/")[-1], color=DARK)
-        _show(line[0], _contrast(_image(files, soft)[window]), "gray", None)
+        _show(line[0], contrast(_image(files, soft)[window]), "gray", None)
         colours = [f"C{i}" for i in range(len(masks))]
         for mask, colour in zip(masks, colours, strict=True):
             _outline(line[0], mask[window], 0.5, colour)
@@ -99,13 +99,6 @@ def _image(files: CaseFiles, soft: NDArray[Any]) -> NDArray[Any]:
         if image.shape == soft.shape:
             return image
     return np.zeros(soft.shape)
-
-
-def _contrast(plane: NDArray[Any]) -> NDArray[Any]:
-    """Cut off what lies far from the middle, such as the air around a body."""
-    low, middle, high = np.quantile(plane, [0.25, 0.5, 0.75])
-    reach = 4 * (high - low) or 1
-    return np.asarray(np.clip(plane, middle - reach, middle + reach))
 
 
 def _show(

@@ -16,10 +16,11 @@ from .layout import Raters, find_cases
 from .pairing import Pair, add_masks, pair_up
 from .patients import Patients
 from .records import Records
+from .reporting import Scored, check_report, write_report
 from .score_json import from_json, to_json
 from .score_tables import write_score_tables
 from .scoring import CaseScore, Options
-from .studies import Recorded, each_recorded, write_run
+from .studies import Recorded, each_recorded, run_record
 from .summary import jsonable, summarize, write_json
 
 
@@ -92,6 +93,7 @@ def evaluate(
     device: str = "cpu",
     patients: Patients | None = None,
     bootstrap: Bootstrap | None = None,
+    report_file: Path | None = None,
 ) -> dict[str, Any]:
     """Score every case and write its scores, ``summary.json`` and two pictures.
 
@@ -127,6 +129,8 @@ def evaluate(
         Which patient a case is of; by default each case is one.
     bootstrap : Bootstrap, optional
         How patients are drawn for the intervals of the means.
+    report_file : Path, optional
+        Where to write a page about the study that a person opens in a browser.
 
     Returns
     -------
@@ -136,13 +140,16 @@ def evaluate(
     Raises
     ------
     UsageError
-        If a folder cannot be read or written, or the patient of a case is not known.
+        If a folder cannot be read or written, the patient of a case is not known, or a package
+        for the page is missing.
     """
     options = options or Options()
     sides = Sides(pred, ref, pattern, pred_pattern, raters, mask, mask_pattern, follow_links)
     pairs, faults = sides.pairs()
     patient = (patients or Patients()).of_all(p.case for p in pairs)
     prepare_folder(out)
+    if report_file is not None:
+        check_report(report_file)
     report(faults)
     settings = {"evaluate": jsonable(asdict(options))}
     with scorer(pairs, options, device=device, workers=workers) as work:
@@ -166,8 +173,13 @@ def evaluate(
     write_json(out / "summary.json", summary)
     if scores and pictures:
         _draw(out, scores, options)
+    record = run_record("evaluate", sides.settings() | settings["evaluate"], done)
     if done:
-        write_run(out, "evaluate", sides.settings() | settings["evaluate"], done)
+        write_json(out / "run.json", record)
+    if report_file is not None:
+        regions = list(options.regions.labels) if options.regions else [""]
+        scored = [Scored(p, r, s) for p, d in done for r, s in zip(regions, d.value, strict=True)]
+        write_report(report_file, scored, summary, options, record)
     return summary
 
 

@@ -70,7 +70,7 @@ def _thresholds(axes: Axes, task: str, scores: Sequence[CaseScore], options: Opt
         name = "_" if i else "single cases"
         axes.plot(x, curve, color=GREY, linewidth=0.6, alpha=0.3, zorder=1, label=name)
     known = [column[~np.isnan(column)] for column in curves.T]
-    low, middle, high, mean = np.transpose([_spread(column) for column in known])
+    low, middle, high, mean = np.transpose([spread(column) for column in known])
     axes.fill_between(
         x, low, high, color=BLUE, alpha=0.3, linewidth=0, zorder=2, label="middle half of cases"
     )
@@ -84,7 +84,7 @@ def _thresholds(axes: Axes, task: str, scores: Sequence[CaseScore], options: Opt
     axes.legend(loc="lower left", fontsize=8, frameon=False)
 
 
-def _spread(values: NDArray[Any]) -> tuple[float, float, float, float]:
+def spread(values: NDArray[Any]) -> tuple[float, float, float, float]:
     """Return the quartiles and the mean, NaN if there is no value."""
     if not values.size:
         return (np.nan,) * 4
@@ -150,3 +150,10 @@ def draw_reliability(
     style(bottom, "", x, "pixels")
     bottom.set_yscale("log")
     bottom.set_ylim(0.5, max(10.0, float(count.max(initial=0)) * 3))
+
+
+def contrast(plane: NDArray[Any]) -> NDArray[Any]:
+    """Cut off what lies far from the middle, such as the air around a body."""
+    low, middle, high = np.quantile(plane, [0.25, 0.5, 0.75])
+    reach = 4 * (high - low) or 1
+    return np.asarray(np.clip(plane, middle - reach, middle + reach))

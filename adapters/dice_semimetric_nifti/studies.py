@@ -107,28 +107,32 @@ def _work(numbered: _Numbered[Item], *, work: Callable[[Item], Done[Result]]) ->
     return work(numbered.item)
 
 
+def run_record(
+    command: str, settings: dict[str, Any], done: Sequence[tuple[Named, Done[Any]]]
+) -> dict[str, Any]:
+    """Return all that is needed to get the same results again, and to check that."""
+    versions = {"python": platform.python_version(), "dice-semimetric": __version__}
+    versions |= {name: found for name in _PACKAGES if (found := _version(name))}
+    inputs = [
+        {"case": i.case, "task": i.task, "files": [asdict(f) for f in d.inputs]} for i, d in done
+    ]
+    return {
+        "command": command,
+        "versions": versions,
+        "platform": platform.platform(),
+        "settings": settings,
+        "inputs": inputs,
+    }
+
+
 def write_run(
     out: Path,
     command: str,
     settings: dict[str, Any],
     done: Sequence[tuple[Named, Done[Any]]],
 ) -> None:
-    """Write ``run.json``: all that is needed to get the same results again, and to check that."""
-    versions = {"python": platform.python_version(), "dice-semimetric": __version__}
-    versions |= {name: found for name in _PACKAGES if (found := _version(name))}
-    inputs = [
-        {"case": i.case, "task": i.task, "files": [asdict(f) for f in d.inputs]} for i, d in done
-    ]
-    write_json(
-        out / "run.json",
-        {
-            "command": command,
-            "versions": versions,
-            "platform": platform.platform(),
-            "settings": settings,
-            "inputs": inputs,
-        },
-    )
+    """Write ``run.json``, the record of a run."""
+    write_json(out / "run.json", run_record(command, settings, done))
 
 
 def _version(name: str) -> str | None:
