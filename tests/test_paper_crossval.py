@@ -31,7 +31,7 @@ from benchmarks.paper.config import Config  # noqa: E402
 from benchmarks.paper.crossval import Machine, Study, run_name  # noqa: E402
 from benchmarks.paper.data import Crops  # noqa: E402
 from benchmarks.paper.datasets import Prepared, PreparedCase  # noqa: E402
-from benchmarks.paper.distill_training import DistillConfig  # noqa: E402
+from benchmarks.paper.distill_training import DistillConfig, teacher_of  # noqa: E402
 from benchmarks.paper.losses import counted  # noqa: E402
 from benchmarks.paper.samples import Samples, load_samples  # noqa: E402
 
@@ -308,6 +308,11 @@ def test_runs_have_names_of_their_own() -> None:
     assert run_name(replace(SMALL, ce_weight=1.0)) == "unet-small-ce-majority"
     assert run_name(HEARD) == "unet-small-dml1-kd-kde-0.001-from-unet-small"
     assert run_name(replace(HEARD, rung="dml")) == "unet-small-dml1-kd-dml-from-unet-small"
+
+
+def test_students_of_all_losses_have_one_teacher() -> None:
+    teachers = {teacher_of(replace(HEARD, loss=loss)) for loss in ("sdl", "dml1", "dml2")}
+    assert teachers == {SMALL}
 
 
 def test_the_result_says_what_was_run(data: Prepared, tmp_path: Path) -> None:

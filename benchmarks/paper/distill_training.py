@@ -109,12 +109,16 @@ class StudentLoss(nn.Module):
 
 
 def teacher_of(config: DistillConfig) -> Config:
-    """Return the configuration of the teacher: the student's own but for network and labels."""
+    """Return the configuration of the teacher: the student's own but for network and labels.
+
+    Students of all losses hear one teacher, whose loss is DML1.
+    """
     shared = {item.name: getattr(config, item.name) for item in fields(Config)}
     return Config(
         **shared
         | {
             "model": config.teacher_model,
+            "loss": "dml1",
             "labels": config.teacher_labels,
             "epochs": config.teacher_epochs,
         }

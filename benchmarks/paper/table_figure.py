@@ -14,7 +14,9 @@ MOST_PANELS = 32
 
 def draw(table: int, shifts: list[dict[str, Any]], path: Path, note: str) -> None:
     """Draw the mean differences by patient and their 95 % intervals; the better side is right."""
-    places = list(dict.fromkeys((s["row"], s["score"]) for s in shifts))[:MOST_PANELS]
+    rows = list(dict.fromkeys(s["row"] for s in shifts))
+    places = list(dict.fromkeys((s["row"], s["score"]) for s in shifts))
+    places = sorted(places, key=lambda place: rows.index(place[0]))[:MOST_PANELS]
     if not places:
         return
     scores = len({score for _, score in places})
