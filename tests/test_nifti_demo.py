@@ -11,7 +11,7 @@ import pytest
 from dice_semimetric_nifti.cli import main
 from nifti_files import data_folder, save, study
 
-PICTURES = ("paradox.png", "cases.png", "scores/bdice.png", "scores/reliability.png")
+PICTURES = ("paradox.png", "cases.png", "scores/bdice.png", "scores/reliability.png", "report.html")
 
 
 def test_the_default_runs_by_itself(tmp_path: Path) -> None:

@@ -6,6 +6,7 @@ import io
 import json
 import re
 import zipfile
+from dataclasses import replace
 from html.parser import HTMLParser
 from importlib.util import find_spec
 from pathlib import Path
@@ -222,6 +223,21 @@ def test_the_slice_with_the_largest_error(
         np.testing.assert_array_equal(mark, turned(mask))
     np.testing.assert_array_equal(plane.hard, turned(seen.sum(axis=0) > 1))
     assert plane.sides == (("R", "A") if len(shape) == 3 else ())
+
+
+def test_what_does_not_count_is_outlined_and_left_out(tmp_path: Path) -> None:
+    ref, pred = study(tmp_path, cases=("a",))
+    kept = np.ones((20, 24), np.uint8)
+    kept[:10] = 0
+    save(tmp_path / "mask/a.nii.gz", kept)
+    assert evaluate(tmp_path, "--mask", str(tmp_path / "mask")) == 0
+    assert 'class="uncounted"' in (tmp_path / "report.html").read_text(encoding="utf-8")
+    (pair,), _ = pair_up(find_cases(ref), find_cases(pred))
+    plane = read_plane(replace(pair, mask=tmp_path / "mask/a.nii.gz"), "", Options())
+    np.testing.assert_array_equal(plane.kept, kept.T)
+    np.testing.assert_array_equal(plane.prediction, (load(pred / "a/task01.nii.gz")[0] * kept).T)
+    assert not plane.marks[:, kept.T == 0].any()
+    assert area(draw(plane).uncounted) == pytest.approx(240, rel=0.2)
 
 
 def test_a_slice_larger_than_a_slab_is_not_drawn(tmp_path: Path) -> None:
