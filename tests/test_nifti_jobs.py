@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from dice_semimetric_nifti import cluster
 from dice_semimetric_nifti.cases import each_case
 from dice_semimetric_nifti.cli import main
 from dice_semimetric_nifti.cluster import Workers
@@ -16,7 +17,7 @@ from dice_semimetric_nifti.faults import Fault
 from dice_semimetric_nifti.layout import CaseFiles
 from nifti_files import study
 
-pytest.importorskip("distributed", reason="--jobs needs distributed")
+distributed = pytest.importorskip("distributed", reason="--jobs needs distributed")
 COMMAND = [sys.executable, "-m", "dice_semimetric_nifti"]
 
 
@@ -167,3 +168,35 @@ def test_the_whole_group_is_stopped(tmp_path: Path, how: signal.Signals) -> None
     while any(psutil.pid_exists(p) for p in others) and time.monotonic() < deadline:
         time.sleep(0.1)
     assert not any(psutil.pid_exists(p) for p in others)
+
+
+class Lost:
+    """What Dask's future is when the process that held its result was killed before it was read."""
+
+    def __init__(self, status: str, error: BaseException | None = None) -> None:
+        self.status, self._error = status, error
+
+    def exception(self) -> BaseException | None:
+        return self._error
+
+    def result(self) -> str:
+        if self._error is not None:
+            raise self._error
+        return "done"
+
+
+def test_a_result_that_was_lost_is_made_again() -> None:
+    killed = distributed.KilledWorker("task", None, 1)
+    cancelled = distributed.client.FutureCancelledError("task", "lost")
+    for future in (
+        Lost("pending"),
+        Lost("lost"),
+        Lost("cancelled"),
+        Lost("error", killed),
+        Lost("finished", killed),
+        Lost("finished", cancelled),
+    ):
+        assert cluster._outcome(future) is None
+    assert cluster._outcome(Lost("finished")) == ("done",)
+    (failure,) = cluster._outcome(Lost("error", ValueError("no such module")))
+    assert "no such module" in failure.reason

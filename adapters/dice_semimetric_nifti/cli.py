@@ -10,12 +10,12 @@ from .arguments import make_parser
 from .calibrating import Fitting, calibrate
 from .calibrating_report import change_table
 from .completion import completion
-from .demo import demo
 from .evaluating import Sides, evaluate
 from .faults import UsageError
 from .fusing import fuse
 from .listing import list_cases, list_pairs
 from .logs import say
+from .memory import keep_memory
 from .phantoms import write_phantoms
 from .regions import read_regions
 from .running import workers_of
@@ -43,6 +43,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     except SystemExit as stop:  # argparse: 0 after --help, 2 after a wrong option
         return int(stop.code or 0)
     say(quiet=getattr(args, "quiet", False), verbose=getattr(args, "verbose", False))
+    keep_memory()
     try:
         return _COMMANDS[args.command](args)
     except UsageError as error:
@@ -152,6 +153,8 @@ def _calibrate(args: argparse.Namespace) -> int:
 
 
 def _demo(args: argparse.Namespace) -> int:
+    from .demo import demo  # with it comes matplotlib, which is slow to import
+
     if args.pred is not None and args.data is None:
         raise UsageError("--pred needs --data")
     return demo(args.out, data=args.data, pred=args.pred)

@@ -4,6 +4,8 @@ What travels is the names of files and small records, never an image. The proces
 starts talk over the loopback interface alone, encrypted where the package cryptography is there.
 """
 
+import asyncio
+import concurrent.futures
 import signal
 import threading
 from collections.abc import Callable, Iterator, Sequence
@@ -16,6 +18,7 @@ from itertools import islice
 from typing import Any, TypeVar
 
 from .faults import Failure, UsageError, attempt
+from .memory import keep_memory
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
@@ -90,16 +93,18 @@ def _stream(
     suspects: list[int] = []
     for future in ready:
         i = index.pop(future.key)
-        if _was_killed(future):
+        outcome = _outcome(future)
+        if outcome is None:
             suspects.append(i)
         else:
-            yield i, _result(future)
+            yield i, outcome[0]
         for sent in send(1):
             ready.add(sent)
     for i in suspects:  # one by one: a case that only waited in a process that died is innocent
         future = client.submit(_alone, work, items[i], pure=False)
         next(_dask().as_completed([future], loop=client.loop))
-        yield i, _result(future)
+        outcome = _outcome(future)
+        yield i, _KILLED if outcome is None else outcome[0]
 
 
 def _alone(work: Callable[[Item], Result], item: Item) -> Result | Failure:
@@ -108,17 +113,25 @@ def _alone(work: Callable[[Item], Result], item: Item) -> Result | Failure:
         return attempt(work, item)
 
 
-def _was_killed(future: Any) -> bool:
-    return future.status == "error" and isinstance(future.exception(), _dask().KilledWorker)
+_KILLED = Failure("the process that worked on it was killed, and again when it was retried")
 
 
-def _result(future: Any) -> Any:
-    if future.status == "finished":
-        return future.result()
-    if _was_killed(future):
-        return Failure("the process that worked on it was killed, and again when it was retried")
-    error = future.exception() if future.status == "error" else None
-    return Failure(f"the cluster lost it: {error or future.status}")
+def _outcome(future: Any) -> tuple[Any] | None:
+    """Return the result or the failure of what is done; None where a process died with it.
+
+    A result may be lost after its future was done: it lies in the process, which may be killed by
+    the next item before it was fetched. The future is then no longer finished.
+    """
+    killed = _dask().KilledWorker
+    if future.status == "error":
+        error = future.exception()
+        return None if isinstance(error, killed) else (Failure(f"the cluster lost it: {error}"),)
+    if future.status != "finished":
+        return None
+    try:
+        return (future.result(),)
+    except (killed, asyncio.CancelledError, concurrent.futures.CancelledError):
+        return None
 
 
 @contextmanager
@@ -161,11 +174,15 @@ def _local(jobs: int) -> Any:
 
 
 def _ignore_interrupts() -> Any:
-    """Return what makes processes leave Ctrl-C, which all of them get, to the first one."""
+    """Return what makes processes leave Ctrl-C, which all of them get, to the first one.
+
+    They keep their memory from case to case too.
+    """
     base: Any = _dask().WorkerPlugin
 
     class IgnoreInterrupts(base):  # type: ignore[misc]
         def setup(self, worker: Any) -> None:
+            keep_memory()
             with suppress(ValueError):  # not in the main thread
                 signal.signal(signal.SIGINT, signal.SIG_IGN)
 
