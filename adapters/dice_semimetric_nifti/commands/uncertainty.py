@@ -4,8 +4,8 @@ import argparse
 from collections.abc import Callable
 from pathlib import Path
 
-from .bootstrap import Bootstrap
-from .patients import Patients, match_patients, read_patients
+from ..bootstrap import Bootstrap
+from ..patients import Patients, match_patients, read_patients
 
 
 def add_uncertainty(parser: argparse.ArgumentParser) -> None:

@@ -1,0 +1,27 @@
+"""The command ``completion``: completion in shells."""
+
+import argparse
+
+from ..completion import SHELLS, completion
+from .command import EXIT, Command
+
+_EPILOG = f"""examples:
+  eval "$(dice-semimetric completion bash)"                     # in ~/.bashrc
+  eval "$(dice-semimetric completion zsh)"                      # in ~/.zshrc
+  dice-semimetric completion fish > ~/.config/fish/completions/dice-semimetric.fish
+
+{EXIT}"""
+
+
+def _add_options(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("shell", choices=SHELLS, help="the shell that is to complete options")
+
+
+def _run(args: argparse.Namespace) -> int:
+    from ..cli import make_parser  # which has this command in it
+
+    print(completion(make_parser(), args.shell), end="")
+    return 0
+
+
+COMMAND = Command("completion", "print a script for a shell", _EPILOG, _add_options, _run)
