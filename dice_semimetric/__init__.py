@@ -5,6 +5,7 @@ first, and returns arrays of the same library on the same device.
 """
 
 from ._checks import value_checks
+from .agreement import Agreement, disagreement, rater_agreement
 from .bins import CalibrationBins, calibration_bins
 from .boundary import label_boundary, smooth_boundary
 from .calibration import expected_calibration_error, reliability_curve
@@ -27,6 +28,7 @@ from .thresholds import ThresholdCounts, threshold_counts
 __version__ = "0.1.0"
 
 __all__ = [
+    "Agreement",
     "CalibrationBins",
     "KernelCalibrator",
     "Overlap",
@@ -40,6 +42,7 @@ __all__ = [
     "dice_score",
     "dice_weighted_average",
     "dml1",
+    "disagreement",
     "dml2",
     "expected_calibration_error",
     "jaccard_score",
@@ -53,6 +56,7 @@ __all__ = [
     "overlap",
     "overlap_loss",
     "random_rater",
+    "rater_agreement",
     "region_loss",
     "region_overlap",
     "region_score",

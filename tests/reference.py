@@ -80,6 +80,27 @@ def dice(x: Float, y: Float) -> float:
     return 2 * int(np.sum(x & y)) / total if total else 1.0
 
 
+def cohen_kappa(x: Float, y: Float) -> float:
+    """Return Cohen's kappa of two masks; 1 if chance alone makes them agree everywhere."""
+    x, y = np.ravel(x).astype(bool), np.ravel(y).astype(bool)
+    seen = np.mean(x == y)
+    chance = np.mean(x) * np.mean(y) + np.mean(~x) * np.mean(~y)
+    return float((seen - chance) / (1 - chance)) if chance < 1 else 1.0
+
+
+def fleiss_kappa(raters: Float) -> float:
+    """Return Fleiss' kappa of masks, pixel by pixel; 1 if all say the same of every pixel."""
+    flat = raters.reshape(len(raters), -1).astype(bool)
+    number = len(flat)
+    alike = [
+        np.mean([a == b for i, a in enumerate(p) for j, b in enumerate(p) if i != j])
+        for p in flat.T
+    ]
+    marked = flat.sum() / (number * flat.shape[1])
+    chance = marked**2 + (1 - marked) ** 2
+    return float((np.mean(alike) - chance) / (1 - chance)) if 0 < marked < 1 else 1.0
+
+
 def staple(masks: Float, iterations: int) -> tuple[Float, Float, Float]:
     """Iterate Warfield's equations pixel by pixel, on plain products of probabilities."""
     votes = masks.reshape(len(masks), -1).astype(bool)

@@ -1,0 +1,302 @@
+"""How far several raters agree: counts that add up, and where they do not."""
+
+import functools
+import operator
+from dataclasses import dataclass
+from typing import ClassVar, Self
+
+import array_api_compat as compat
+
+from ._additive import Additive
+from ._blocks import BLOCK
+from ._namespace import constant, default_float, default_index, namespace, require_mask, size
+from ._raters import count_raters, float_dtypes, look_up, marks_of, require_raters
+from ._special import divide
+from ._typing import Array, DType, Namespace
+from .thresholds import Empty, fill_empty
+
+
+@dataclass(frozen=True)
+class Agreement(Additive):
+    """How many pixels R raters mark, alone and together.
+
+    Agreements add up over blocks, images and cases that the same raters marked: ``a + b`` and
+    ``sum(agreements)``.
+
+    Parameters
+    ----------
+    both : Array
+        Integers (R, R): the number of pixels that two raters mark, on the diagonal one alone.
+    majority : Array
+        (R,): the number of pixels that a rater and more than half of all raters mark.
+    votes : Array
+        (R + 1,): the number of pixels that exactly 0, 1, ..., R raters mark.
+
+    See Also
+    --------
+    rater_agreement : Computes it.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from dice_semimetric import rater_agreement
+    >>> found = rater_agreement(np.array([[1, 1, 1, 0], [1, 1, 0, 0], [1, 0, 0, 0]]))
+    >>> found.dice().round(2)
+    array([[1.  , 0.8 , 0.5 ],
+           [0.8 , 1.  , 0.67],
+           [0.5 , 0.67, 1.  ]])
+    >>> found.votes
+    array([1, 1, 1, 1])
+    """
+
+    _sums: ClassVar = ("both", "majority", "votes")
+
+    both: Array
+    majority: Array
+    votes: Array
+
+    def _require_same(self, other: Self) -> None:
+        if self.both.shape != other.both.shape:
+            raise ValueError(
+                "agreements to be added must be of as many raters, "
+                f"got {self.both.shape[0]} and {other.both.shape[0]}"
+            )
+
+    def dice(self, *, empty: Empty = 1.0, dtype: DType = None) -> Array:
+        """Return the Dice score of every two raters: twice what both mark over what each marks.
+
+        Parameters
+        ----------
+        empty : {1.0, 0.0, nan, "skip"}, optional
+            The score of two raters who mark nothing; "skip" marks it with NaN.
+        dtype : DType, optional
+            The floating dtype of the result; None means the library's default.
+
+        Returns
+        -------
+        Array
+            (R, R), symmetric.
+        """
+        xp, both, one, other = self._floating(dtype)
+        return fill_empty(xp, divide(xp, 2 * both, one + other), one + other > 0, empty)
+
+    def jaccard(self, *, empty: Empty = 1.0, dtype: DType = None) -> Array:
+        """Return the Jaccard index of every two raters: what both mark over what any marks.
+
+        Parameters
+        ----------
+        empty : {1.0, 0.0, nan, "skip"}, optional
+            The index of two raters who mark nothing; "skip" marks it with NaN.
+        dtype : DType, optional
+            The floating dtype of the result; None means the library's default.
+
+        Returns
+        -------
+        Array
+            (R, R), symmetric.
+        """
+        xp, both, one, other = self._floating(dtype)
+        union = one + other - both
+        return fill_empty(xp, divide(xp, both, union), union > 0, empty)
+
+    def dice_to_majority(self, *, empty: Empty = 1.0, dtype: DType = None) -> Array:
+        """Return the Dice score of each rater to the strict majority of all.
+
+        Parameters
+        ----------
+        empty : {1.0, 0.0, nan, "skip"}, optional
+            The score of a rater who marks nothing where the majority is empty; "skip" marks it
+            with NaN.
+        dtype : DType, optional
+            The floating dtype of the result; None means the library's default.
+
+        Returns
+        -------
+        Array
+            (R,).
+
+        References
+        ----------
+        .. [1] Wang et al., "Dice Semimetric Losses", MICCAI 2023, Table 6.
+        """
+        xp, both, _, _ = self._floating(dtype)
+        raters = both.shape[0]
+        target = xp.sum(self.votes[raters // 2 + 1 :])
+        total = xp.astype(xp.linalg.diagonal(self.both) + target, both.dtype)
+        score = divide(xp, 2 * xp.astype(self.majority, both.dtype), total)
+        return fill_empty(xp, score, total > 0, empty)
+
+    def cohen_kappa(self, *, dtype: DType = None) -> Array:
+        """Return Cohen's kappa of every two raters: agreement beyond what chance would give.
+
+        Two raters who both mark nothing, or everything, agree: 1.
+
+        Parameters
+        ----------
+        dtype : DType, optional
+            The floating dtype of the result; None means the library's default.
+
+        Returns
+        -------
+        Array
+            (R, R), symmetric, at most 1; it depends on how much background there is.
+
+        References
+        ----------
+        .. [1] Cohen, "A coefficient of agreement for nominal scales", Educational and
+           Psychological Measurement 20, 1960.
+        """
+        xp, both, one, other = self._floating(dtype)
+        pixels = xp.astype(xp.sum(self.votes), both.dtype)
+        one, other, both = (divide(xp, a, pixels + xp.zeros_like(a)) for a in (one, other, both))
+        chance = one * (1 - other) + other * (1 - one)
+        return divide(xp, 2 * (both - one * other), chance, empty=1.0)
+
+    def fleiss_kappa(self, *, dtype: DType = None) -> Array:
+        """Return Fleiss' kappa of all raters: agreement beyond what chance would give.
+
+        If all raters mark nothing, or everything, they agree: 1.
+
+        Parameters
+        ----------
+        dtype : DType, optional
+            The floating dtype of the result; None means the library's default.
+
+        Returns
+        -------
+        Array
+            A scalar, at most 1; it depends on how much background there is.
+
+        References
+        ----------
+        .. [1] Fleiss, "Measuring nominal scale agreement among many raters", Psychological
+           Bulletin 76, 1971.
+        """
+        xp = namespace(agreement=self.votes)
+        dtype = default_float(xp, self.votes) if dtype is None else dtype
+        raters = self.majority.shape[0]
+        votes = xp.astype(self.votes, dtype)
+        share = votes / xp.maximum(xp.sum(votes), xp.ones_like(votes[0]))
+        marked = constant(xp, [k / raters for k in range(raters + 1)], dtype, votes)
+        pairs = max(1, raters * (raters - 1))
+        unlike = [k * (raters - k) / pairs for k in range(raters + 1)]
+        p = xp.sum(share * marked)
+        apart = xp.sum(share * constant(xp, unlike, dtype, votes))
+        return 1 - divide(xp, apart, p * (1 - p))
+
+    def _floating(self, dtype: DType) -> tuple[Namespace, Array, Array, Array]:
+        """Return what both mark, what the one marks (R, 1) and what the other marks (1, R)."""
+        xp = namespace(agreement=self.both)
+        dtype = default_float(xp, self.both) if dtype is None else dtype
+        both = xp.astype(self.both, dtype)
+        marked = xp.linalg.diagonal(both)
+        return xp, both, marked[:, None], marked[None, :]
+
+
+def rater_agreement(raters: Array, *, mask: Array | None = None) -> Agreement:
+    """Return how many pixels raters mark, alone and together.
+
+    Parameters
+    ----------
+    raters : Array
+        (R, ...), raters along axis 0: boolean or integer masks of 0 and 1.
+    mask : Array, optional
+        Boolean, broadcast to the shape of one rater: the pixels that count. The others are not
+        counted, but they too must hold 0 and 1.
+
+    Returns
+    -------
+    Agreement
+        Counts in the library's integer dtype for indices.
+
+    Raises
+    ------
+    TypeError
+        If ``raters`` is no array or not of a boolean or integer dtype, or ``mask`` not boolean.
+    ValueError
+        If there is no rater, shapes do not fit, or a checked value is not 0 or 1; see
+        `value_checks`.
+
+    See Also
+    --------
+    disagreement : Shows where they do not agree.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from dice_semimetric import rater_agreement
+    >>> raters = np.array([[1, 1, 1, 0], [1, 1, 0, 0], [1, 0, 0, 0]])
+    >>> rater_agreement(raters).dice_to_majority().round(2)
+    array([0.8 , 1.  , 0.67])
+    """
+    xp = require_raters(raters, None)
+    shape = raters.shape[1:]
+    require_mask(xp, mask, shape)
+    pixels = size(raters) // raters.shape[0]
+    if not compat.is_numpy_namespace(xp) or pixels <= BLOCK:
+        return _counted(xp, raters, mask)
+    marks = raters.reshape(raters.shape[0], pixels)
+    kept = None if mask is None else xp.broadcast_to(mask, shape).reshape(pixels)
+    starts = range(0, pixels, BLOCK)  # a block of all raters is in the cache for every pair
+    cuts = (slice(i, i + BLOCK) for i in starts)
+    parts = (_counted(xp, marks[:, c], None if kept is None else kept[c]) for c in cuts)
+    return functools.reduce(operator.add, parts)
+
+
+def _counted(xp: Namespace, raters: Array, mask: Array | None) -> Agreement:
+    """Return the counts of masks (R, ...)."""
+    index = default_index(xp, raters)
+    number = raters.shape[0]
+    marks = [marks_of(xp, raters[r, ...]) for r in range(number)]
+    votes = xp.astype(count_raters(xp, raters), xp.int32)
+    if mask is not None:
+        marks = [m & mask for m in marks]
+        votes = xp.where(mask, votes, xp.full_like(votes, -1))
+
+    def count(flags: Array) -> Array:
+        return xp.astype(xp.count_nonzero(flags), index)
+
+    pairs = {(i, j): count(marks[i] & marks[j]) for j in range(number) for i in range(j + 1)}
+    square = [pairs[min(i, j), max(i, j)] for i in range(number) for j in range(number)]
+    most = votes > number // 2
+    return Agreement(
+        xp.reshape(xp.stack(square), (number, number)),
+        xp.stack([count(m & most) for m in marks]),
+        xp.stack([count(votes == k) for k in range(number + 1)]),
+    )
+
+
+def disagreement(raters: Array, *, dtype: DType | None = None) -> Array:
+    """Return where raters disagree: 4 p (1 - p) for the share p that marks a pixel.
+
+    Parameters
+    ----------
+    raters : Array
+        (R, ...), raters along axis 0: boolean or integer masks of 0 and 1.
+    dtype : dtype, optional
+        The floating dtype of the result; None is the library's default.
+
+    Returns
+    -------
+    Array
+        Of the shape of one rater: 0 where all agree, 1 where half of them mark the pixel.
+
+    Raises
+    ------
+    TypeError
+        If ``raters`` is no array or not of a boolean or integer dtype, or ``dtype`` not floating.
+    ValueError
+        If there is no rater, or a checked value is not 0 or 1; see `value_checks`.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from dice_semimetric import disagreement
+    >>> disagreement(np.array([[1, 1, 1, 0], [1, 1, 0, 0], [1, 0, 0, 0], [1, 0, 0, 0]]))
+    array([0.  , 1.  , 0.75, 0.  ])
+    """
+    xp = require_raters(raters, None)
+    out, _ = float_dtypes(xp, raters, dtype)
+    number = raters.shape[0]
+    values = [4 * k * (number - k) / number**2 for k in range(number + 1)]
+    return look_up(count_raters(xp, raters), constant(xp, values, out, raters))
