@@ -1,0 +1,98 @@
+"""The options of how predictions are scored, which the commands that score share."""
+
+import argparse
+from pathlib import Path
+from typing import Any
+
+from ..devices import DEVICES
+from ..regions import read_regions
+from ..scoring import Options
+from ..summary import json_text, write_json
+from .command import at_least
+from .running import add_structures
+
+
+def add_scoring(parser: argparse.ArgumentParser) -> None:
+    """Add the options of how cases are paired and scored."""
+    parser.add_argument("--pred-pattern", metavar="PATTERN", help="file names of the predictions")
+    parser.add_argument(
+        "--thresholds",
+        type=_probability,
+        nargs="+",
+        default=Options.thresholds,
+        metavar="T",
+        help="levels of BDice (default: 0.1 0.2 ... 0.9)",
+    )
+    parser.add_argument(
+        "--bins",
+        type=at_least(1),
+        default=10,
+        metavar="N",
+        help="bins of confidence (default: 10)",
+    )
+    parser.add_argument(
+        "--empty",
+        choices=("1", "0", "skip"),
+        default="1",
+        help="score of an empty prediction of an empty reference (default: 1)",
+    )
+    parser.add_argument(
+        "--device",
+        choices=DEVICES,
+        default="cpu",
+        help="where scores are computed; cuda needs CuPy and a GPU (default: cpu)",
+    )
+    add_structures(parser)
+
+
+def add_json(parser: argparse.ArgumentParser) -> None:
+    """Add the option of where else the summary goes."""
+    parser.add_argument(
+        "--json",
+        metavar="FILE",
+        help="write the summary there too; - is stdout, which then has nothing else",
+    )
+
+
+def tell(args: argparse.Namespace, summary: dict[str, Any], text: str) -> None:
+    """Write the summary where ``--json`` says, and print the text unless that is stdout."""
+    if args.json == "-":
+        print(json_text(summary), end="")
+    elif args.json is not None:
+        write_json(Path(args.json), summary)
+    if args.json != "-" and not args.quiet:
+        print(text)
+
+
+def options_of(args: argparse.Namespace) -> Options:
+    """Return how cases are scored, as the command line says."""
+    return Options(
+        thresholds=tuple(sorted(set(args.thresholds))),
+        n_bins=args.bins,
+        empty="skip" if args.empty == "skip" else float(args.empty),
+        label=args.label,
+        tolerance=args.affine_tolerance,
+        regions=read_regions(args.regions) if args.regions else None,
+        ignore=tuple(args.ignore),
+        reorient=args.allow_reorient,
+        slab=args.slab,
+    )
+
+
+def sides_of(args: argparse.Namespace) -> dict[str, Any]:
+    """Return how files are found and paired, as the command line says."""
+    return {
+        "pattern": args.pattern,
+        "pred_pattern": args.pred_pattern,
+        "raters": args.raters,
+        "mask": args.mask,
+        "mask_pattern": args.mask_pattern,
+        "follow_links": args.follow_links,
+    }
+
+
+def _probability(text: str) -> float:
+    value = float(text)
+    if not 0 < value <= 1:
+        raise argparse.ArgumentTypeError(f"must be above 0 and at most 1, got {text}")
+    return value
