@@ -11,12 +11,43 @@ from numpy.typing import NDArray
 from .cases import require_fits_geometry
 from .faults import CaseError
 from .orientation import turned
-from .pairing import Pair
+from .pairing import Pair, Rated
 from .regions import Class, Regions
 from .slabs import read_slabs
 from .volumes import Geometry, read_geometry, read_volume, require_same_geometry
 
 Vector = NDArray[Any]
+
+#: Voxels of a volume that is read as a whole: 256 MiB of float32 in each file.
+WHOLE = 1 << 26
+
+
+@dataclass(frozen=True)
+class Reading:
+    """How the files of a case are read, and what counts in them.
+
+    Attributes
+    ----------
+    label : int, optional
+        The value that is the foreground in label maps; None for masks of 0 and 1.
+    tolerance : float
+        The largest difference of two affines, in millimetres.
+    regions : Regions, optional
+        The structures of label maps, each of which counts for itself.
+    ignore : tuple of int
+        The labels of voxels that do not count where any rater has them.
+    reorient : bool
+        Whether axes may be permuted and flipped to make the geometries of a case one.
+    slab : int
+        Larger volumes are read slab by slab, in at most about so many voxels of each file.
+    """
+
+    label: int | None = None
+    tolerance: float = 1e-3
+    regions: Regions | None = None
+    ignore: tuple[int, ...] = ()
+    reorient: bool = False
+    slab: int = WHOLE
 
 
 @dataclass(frozen=True)
@@ -28,7 +59,7 @@ class Block:
     reference : list of NDArray
         Of each rater, or of the single reference.
     prediction : NDArray or dict
-        One map, or one for each class.
+        One map, or one for each class; none where only raters are compared.
     mask : NDArray, optional
         Nonzero where voxels count.
     """
@@ -48,15 +79,8 @@ class _Source:
     channels: int = 1
 
 
-def read_blocks(
-    pair: Pair,
-    *,
-    regions: Regions | None,
-    tolerance: float,
-    reorient: bool,
-    slab: int,
-) -> Iterator[Block]:
-    """Yield the voxels of a case in blocks of at most about ``slab`` voxels of each file.
+def read_blocks(case: Rated, reading: Reading) -> Iterator[Block]:
+    """Yield the voxels of a case, with its prediction if it is a pair, in blocks.
 
     Geometry is checked before anything is yielded.
 
@@ -65,36 +89,34 @@ def read_blocks(
     CaseError
         If a file is faulty or the sides do not fit.
     """
-    reference, prediction = pair.reference, pair.prediction
+    reference = case.reference
     raters = list(reference.masks.values()) or [p for p in (reference.label,) if p]
     if not raters:
         raise CaseError("there is no reference")
     like = read_geometry(raters[0])
-    require_fits_geometry(reference, like, tolerance)
-    classes = _classes(pair, regions, like, reorient)
+    require_fits_geometry(reference, like, reading.tolerance)
+    classes = _classes(case, reading, like) if isinstance(case, Pair) else {}
     sources = [_Source(p, f"{raters[0].name} and {p.name}") for p in raters]
     sources += classes.values()
-    if pair.mask is not None:
-        sources.append(_Source(pair.mask, f"the reference and the mask {pair.mask.name}"))
-    if math.prod(like.shape) <= slab:
-        vectors = iter([_whole(sources, like, tolerance, reorient)])
+    if case.mask is not None:
+        sources.append(_Source(case.mask, f"the reference and the mask {case.mask.name}"))
+    if math.prod(like.shape) <= reading.slab:
+        vectors = iter([_whole(sources, like, reading.tolerance, reading.reorient)])
     else:
-        vectors = _slabs(sources, like, tolerance, slab)
-    single = prediction.label is not None and list(classes) == [""]
+        vectors = _slabs(sources, like, reading.tolerance, reading.slab)
+    single = list(classes) == [""]
     for found in vectors:
         pred = found[len(raters) : len(raters) + len(classes)]
         yield Block(
             found[: len(raters)],
             pred[0] if single else dict(zip(classes, pred, strict=True)),
-            None if pair.mask is None else found[-1],
+            None if case.mask is None else found[-1],
         )
 
 
-def _classes(
-    pair: Pair, regions: Regions | None, like: Geometry, turn: bool
-) -> dict[Class, _Source]:
+def _classes(pair: Pair, reading: Reading, like: Geometry) -> dict[Class, _Source]:
     """Return where the prediction of each class lies; a single map has the class ""."""
-    files = pair.prediction
+    files, regions = pair.prediction, reading.regions
     if files.label is None:
         if regions is None:
             raise CaseError("the prediction is a set of raters' masks, not one map")
@@ -104,7 +126,7 @@ def _classes(
         return single
     shape = read_geometry(files.label).shape
     spatial, rest = shape[: len(like.shape)], shape[len(like.shape) :]
-    fits = sorted(spatial) == sorted(like.shape) if turn else spatial == like.shape
+    fits = sorted(spatial) == sorted(like.shape) if reading.reorient else spatial == like.shape
     if not fits or not rest or math.prod(rest) != rest[-1]:
         return single
     count = rest[-1]

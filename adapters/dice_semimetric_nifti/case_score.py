@@ -9,15 +9,12 @@ from numpy.typing import NDArray
 from dice_semimetric import CalibrationBins, Overlap, ThresholdCounts
 from dice_semimetric.thresholds import THRESHOLDS
 
-from .regions import Regions
-
-#: Voxels of a volume that is read as a whole: 256 MiB of float32 in each file.
-WHOLE = 1 << 26
+from .blocks import Reading
 
 
 @dataclass(frozen=True)
-class Options:
-    """How cases are scored.
+class Options(Reading):
+    """How cases are read and scored.
 
     Attributes
     ----------
@@ -28,29 +25,13 @@ class Options:
     empty : float or "skip"
         The Dice and Jaccard score of an empty prediction of an empty reference; "skip" leaves it
         out of means.
-    label : int, optional
-        The value that is the foreground in label maps; None for masks of 0 and 1.
-    tolerance : float
-        The largest difference of two affines, in millimetres.
-    regions : Regions, optional
-        The structures of label maps, each of which is scored.
-    ignore : tuple of int
-        The labels of voxels that do not count where any rater has them.
-    reorient : bool
-        Whether axes may be permuted and flipped to make the geometries of a case one.
-    slab : int
-        Larger volumes are read slab by slab, in at most about so many voxels of each file.
+    label, tolerance, regions, ignore, reorient, slab
+        As in `Reading`.
     """
 
     thresholds: Sequence[float] = THRESHOLDS
     n_bins: int = 10
     empty: float | Literal["skip"] = 1.0
-    label: int | None = None
-    tolerance: float = 1e-3
-    regions: Regions | None = None
-    ignore: tuple[int, ...] = ()
-    reorient: bool = False
-    slab: int = WHOLE
 
 
 @dataclass(frozen=True)

@@ -97,18 +97,11 @@ def _blocks(pair: Pair, options: Options) -> Iterator[HostArrays]:
     fault = pair.reference.fault or pair.prediction.fault
     if fault:
         raise CaseError(fault)
-    blocks = read_blocks(
-        pair,
-        regions=options.regions,
-        tolerance=options.tolerance,
-        reorient=options.reorient,
-        slab=options.slab,
-    )
-    for block in blocks:
-        voxels = Voxels(pair, block, options.regions, options.label, options.ignore)
+    for block in read_blocks(pair, options):
+        voxels = Voxels(pair, block, options)
         found: list[NDArray[Any]] = []
         for name in _regions(options):
-            pred, reference = voxels.foreground(name)
+            pred, reference = voxels.prediction(name), voxels.reference(name)
             marks = np.stack(reference) if isinstance(reference, list) else reference
             kept = np.empty(0, bool) if voxels.kept is None else voxels.kept
             found += [pred, marks, kept]

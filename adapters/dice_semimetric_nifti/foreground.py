@@ -5,12 +5,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from .blocks import Block
+from .blocks import Block, Reading
 from .cases import to_mask
 from .faults import CaseError
-from .pairing import Pair
+from .pairing import Pair, Rated
 from .reading import probability
-from .regions import Class, Regions, is_any_of, require_labels
+from .regions import Class, is_any_of, require_labels
 from .sums import Marks
 
 
@@ -19,16 +19,12 @@ class Voxels:
 
     Parameters
     ----------
-    pair : Pair
+    case : Rated
         The files, for their names.
     block : Block
         What they hold.
-    regions : Regions, optional
-        The structures of label maps; None for one foreground.
-    label : int, optional
-        The value that is this one foreground; None for masks of 0 and 1.
-    ignore : tuple of int
-        The labels of voxels that do not count.
+    reading : Reading
+        What of it counts.
 
     Raises
     ------
@@ -36,21 +32,15 @@ class Voxels:
         If a map holds what it must not.
     """
 
-    def __init__(
-        self,
-        pair: Pair,
-        block: Block,
-        regions: Regions | None,
-        label: int | None,
-        ignore: tuple[int, ...],
-    ) -> None:
-        self.pair, self.block, self.regions, self.label = pair, block, regions, label
-        ignore += regions.ignore if regions else ()
+    def __init__(self, case: Rated, block: Block, reading: Reading) -> None:
+        regions = reading.regions
+        self.case, self.block, self.regions, self.label = case, block, regions, reading.label
+        ignore = reading.ignore + (regions.ignore if regions else ())
         self.kept = None if block.mask is None else block.mask != 0
         if ignore:
             ignored = np.any([is_any_of(r, ignore) for r in block.reference], axis=0)
             self.kept = ~ignored if self.kept is None else self.kept & ~ignored
-        files = pair.reference
+        files = case.reference
         self._names = [p.name for p in files.masks.values()] or [files.paths[0].name]
         self._classes: dict[Class, NDArray[np.float32]] = {}
         if regions is None:
@@ -65,26 +55,27 @@ class Voxels:
         else:
             require_labels(block.prediction, self._prediction_name)
 
-    def foreground(self, region: str) -> tuple[NDArray[np.float32], Marks | NDArray[np.float32]]:
-        """Return the prediction of a region and its reference: raters' marks, or a soft label."""
-        if self.regions is None:
-            return self._single()
-        labels = self.regions.labels[region]
-        marks = [is_any_of(r, labels) for r in self.block.reference]
-        if self._classes:
-            return self.regions.probability(region, self._classes, self._prediction_name), marks
-        prediction: Any = self.block.prediction
-        return is_any_of(prediction, labels).astype(np.float32), marks
-
-    def _single(self) -> tuple[NDArray[np.float32], Marks | NDArray[np.float32]]:
-        if isinstance(self.block.prediction, dict):
-            raise CaseError("the prediction has several classes: give --regions")
-        pred = probability(self._counted(self.block.prediction), self._prediction_name, self.label)
-        reference = [self._counted(r) for r in self.block.reference]
-        if not self.pair.reference.masks:
-            return pred, probability(reference[0], self._names[0], self.label)
+    def reference(self, region: str) -> Marks | NDArray[np.float32]:
+        """Return what a region is compared with: raters' marks, or a soft label."""
+        reference = self.block.reference
+        if self.regions is not None:
+            return [is_any_of(r, self.regions.labels[region]) for r in reference]
+        reference = [self._counted(r) for r in reference]
+        if not self.case.reference.masks:
+            return probability(reference[0], self._names[0], self.label)
         named = zip(reference, self._names, strict=True)
-        return pred, [to_mask(data, name, self.label) for data, name in named]
+        return [to_mask(data, name, self.label) for data, name in named]
+
+    def prediction(self, region: str) -> NDArray[np.float32]:
+        """Return the probability of a region."""
+        predicted: Any = self.block.prediction
+        if self.regions is None:
+            if isinstance(predicted, dict):
+                raise CaseError("the prediction has several classes: give --regions")
+            return probability(self._counted(predicted), self._prediction_name, self.label)
+        if self._classes:
+            return self.regions.probability(region, self._classes, self._prediction_name)
+        return is_any_of(predicted, self.regions.labels[region]).astype(np.float32)
 
     def _counted(self, data: NDArray[Any]) -> NDArray[Any]:
         """Return data with 0 where voxels do not count, so that what they hold does not matter."""
@@ -92,4 +83,5 @@ class Voxels:
 
     @property
     def _prediction_name(self) -> str:
-        return self.pair.prediction.paths[0].name
+        assert isinstance(self.case, Pair)
+        return self.case.prediction.paths[0].name

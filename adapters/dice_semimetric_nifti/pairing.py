@@ -2,8 +2,9 @@
 
 from collections import defaultdict
 from collections.abc import Iterable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import TypeVar
 
 from .faults import Fault
 from .layout import TASK, CaseFiles
@@ -12,22 +13,19 @@ Key = tuple[str, str]
 
 
 @dataclass(frozen=True)
-class Pair:
-    """A prediction and the reference that it is scored against.
+class Rated:
+    """A reference, and what counts of it.
 
     Attributes
     ----------
     reference : CaseFiles
         The raters' masks or one label map.
-    prediction : CaseFiles
-        The label map that was predicted, or a probability map of each class.
     mask : Path, optional
         A map that is nonzero where voxels count.
     """
 
     reference: CaseFiles
-    prediction: CaseFiles
-    mask: Path | None = None
+    mask: Path | None = field(default=None, kw_only=True)
 
     @property
     def case(self) -> str:
@@ -41,8 +39,31 @@ class Pair:
 
     @property
     def paths(self) -> tuple[Path, ...]:
+        """All files."""
+        return self.reference.paths + ((self.mask,) if self.mask else ())
+
+
+@dataclass(frozen=True)
+class Pair(Rated):
+    """A prediction and the reference that it is scored against.
+
+    Attributes
+    ----------
+    reference, mask
+        As in `Rated`.
+    prediction : CaseFiles
+        The label map that was predicted, or a probability map of each class.
+    """
+
+    prediction: CaseFiles
+
+    @property
+    def paths(self) -> tuple[Path, ...]:
         """All files of both sides."""
-        return self.reference.paths + self.prediction.paths + ((self.mask,) if self.mask else ())
+        return super().paths + self.prediction.paths
+
+
+Some = TypeVar("Some", bound=Rated)
 
 
 def pair_up(
@@ -80,20 +101,20 @@ def pair_up(
     return pairs, faults
 
 
-def add_masks(pairs: Iterable[Pair], masks: Iterable[CaseFiles]) -> tuple[list[Pair], list[Fault]]:
-    """Give every pair its mask: that of its task, or the one that its case has for all tasks.
+def add_masks(pairs: Iterable[Some], masks: Iterable[CaseFiles]) -> tuple[list[Some], list[Fault]]:
+    """Give every case its mask: that of its task, or the one that its case has for all tasks.
 
     Parameters
     ----------
-    pairs : iterable of Pair
-        As `pair_up` returns them.
+    pairs : iterable of Rated or Pair
+        The cases, such as those that `pair_up` returns.
     masks : iterable of CaseFiles
-        As `find_cases` returns them; those that fit no pair are left out.
+        As `find_cases` returns them; those that fit no case are left out.
 
     Returns
     -------
-    tuple of list of Pair and list of Fault
-        The pairs with a mask, and what is said of the others.
+    tuple of list and list of Fault
+        The cases with a mask, and what is said of the others.
     """
     pairs, masks = list(pairs), list(masks)
     by_task = {

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from dice_semimetric.scores import overlap_score
 
 from .blocks import read_blocks
-from .case_score import WHOLE, CaseScore, Options, RaterScore
+from .case_score import CaseScore, Options, RaterScore
 from .faults import CaseError
 from .foreground import Voxels
 from .layout import TASK
@@ -18,7 +18,6 @@ from .pairing import Pair
 from .sums import RaterSums, Sums, in_doubt, sums_of, sums_of_marks
 
 __all__ = [
-    "WHOLE",
     "CaseScore",
     "Options",
     "RaterScore",
@@ -54,20 +53,14 @@ def score_files(pair: Pair, options: Options) -> tuple[CaseScore, ...]:
     fault = pair.reference.fault or pair.prediction.fault
     if fault:
         raise CaseError(fault)
-    regions = options.regions
-    names = list(regions.labels) if regions else [""]
+    names = list(options.regions.labels) if options.regions else [""]
     total: dict[str, Sums] = {}
-    blocks = read_blocks(
-        pair,
-        regions=regions,
-        tolerance=options.tolerance,
-        reorient=options.reorient,
-        slab=options.slab,
-    )
-    for block in blocks:
-        voxels = Voxels(pair, block, regions, options.label, options.ignore)
+    for block in read_blocks(pair, options):
+        voxels = Voxels(pair, block, options)
         for name in names:
-            sums = sums_of_marks(*voxels.foreground(name), voxels.kept, options)
+            sums = sums_of_marks(
+                voxels.prediction(name), voxels.reference(name), voxels.kept, options
+            )
             total[name] = total[name] + sums if name in total else sums
     return scores_of(pair, total, options)
 

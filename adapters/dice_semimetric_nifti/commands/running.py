@@ -4,8 +4,8 @@ import argparse
 import os
 from pathlib import Path
 
+from ..blocks import WHOLE
 from ..cluster import Workers
-from ..scoring import WHOLE
 
 
 def add_running(parser: argparse.ArgumentParser) -> None:

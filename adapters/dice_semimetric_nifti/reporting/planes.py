@@ -112,16 +112,9 @@ class _Pixels:
 
 
 def _each_plane(pair: Pair, region: str, options: Options, size: int) -> Iterator[_Pixels]:
-    blocks = read_blocks(
-        pair,
-        regions=options.regions,
-        tolerance=options.tolerance,
-        reorient=options.reorient,
-        slab=options.slab,
-    )
-    for block in blocks:
-        voxels = Voxels(pair, block, options.regions, options.label, options.ignore)
-        prediction, reference = voxels.foreground(region)
+    for block in read_blocks(pair, options):
+        voxels = Voxels(pair, block, options)
+        prediction, reference = voxels.prediction(region), voxels.reference(region)
         for start in range(0, prediction.size, size):
             part = slice(start, start + size)
             kept = np.ones(size, bool) if voxels.kept is None else voxels.kept[part]
