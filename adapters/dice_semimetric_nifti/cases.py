@@ -22,6 +22,7 @@ from .volumes import (
 )
 
 HERE = Workers()
+_STOPPED = "stopped by the user"
 
 
 class Named(Protocol):
@@ -91,9 +92,14 @@ def _outcomes(
 
 def stopped(done: int, total: int) -> Fault:
     """Say on stderr that the user stopped the run, and return it as what is wrong with it."""
-    fault = Fault("run", "", f"stopped by the user after {done} of {total} cases")
+    fault = Fault("run", "", f"{_STOPPED} after {done} of {total} cases")
     report([fault])
     return fault
+
+
+def is_stop(fault: Fault) -> bool:
+    """Return whether it is what `stopped` returns."""
+    return (fault.case, fault.task) == ("run", "") and fault.reason.startswith(_STOPPED)
 
 
 def report(faults: Iterable[Fault]) -> None:
