@@ -2,15 +2,19 @@
 
 import os
 import secrets
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from typing import IO
 
 from .faults import CaseError, UsageError
 
 _SUFFIX = ".part"
 
 
-def write_bytes(path: Path, content: bytes, *, durable: bool = True) -> None:
-    """Write a file so that its name never stands for half of it.
+@contextmanager
+def appearing(path: Path, *, durable: bool = True) -> Iterator[IO[bytes]]:
+    """Open a file to be written, so that its name never stands for half of it.
 
     The bytes go to a hidden file in the same folder, reach the disk, and then take the name in one
     step. What an earlier run that was killed left of the same file is removed. A file that is not
@@ -23,7 +27,7 @@ def write_bytes(path: Path, content: bytes, *, durable: bool = True) -> None:
     part = path.with_name(f".{path.name}.{secrets.token_hex(4)}{_SUFFIX}")
     try:
         with part.open("xb") as file:
-            file.write(content)
+            yield file
             file.flush()
             if durable:
                 os.fsync(file.fileno())
@@ -31,6 +35,12 @@ def write_bytes(path: Path, content: bytes, *, durable: bool = True) -> None:
     except BaseException:
         part.unlink(missing_ok=True)
         raise
+
+
+def write_bytes(path: Path, content: bytes, *, durable: bool = True) -> None:
+    """Write a file as a whole or not at all; see `appearing`."""
+    with appearing(path, durable=durable) as file:
+        file.write(content)
 
 
 def remove_parts(folder: Path) -> None:

@@ -48,9 +48,9 @@ class Voxels:
         for data, name in zip(block.reference, self._names, strict=True):
             require_labels(data, name)
         if isinstance(block.prediction, dict):
-            name = self._prediction_name
             self._classes = {
-                c: probability(self._counted(p), name, None) for c, p in block.prediction.items()
+                c: probability(self._counted(p), self._prediction_name, None)
+                for c, p in block.prediction.items()
             }
         else:
             require_labels(block.prediction, self._prediction_name)

@@ -19,6 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .faults import CaseError, UsageError
+from .layout import TASK
 
 #: What a channel or a file of a class stands for: a label's number or a region's name.
 Class = int | str
@@ -119,6 +120,13 @@ def _labels(value: Any, name: str, path: Path, *, empty: bool = False) -> tuple[
 
 def _is_label(value: Any) -> bool:
     return isinstance(value, int) and not isinstance(value, bool)
+
+
+def task_name(task: str, region: str) -> str:
+    """Return what a region of a task is called; the empty region is all of it."""
+    if not region:
+        return task
+    return region if task == TASK else f"{task}/{region}"
 
 
 def is_any_of(data: NDArray[Any], labels: tuple[int, ...]) -> NDArray[np.bool_]:

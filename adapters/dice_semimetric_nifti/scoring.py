@@ -13,8 +13,8 @@ from .blocks import read_blocks
 from .case_score import CaseScore, Options, RaterScore
 from .faults import CaseError
 from .foreground import Voxels
-from .layout import TASK
 from .pairing import Pair
+from .regions import task_name
 from .sums import RaterSums, Sums, in_doubt, sums_of, sums_of_marks
 
 __all__ = [
@@ -70,7 +70,7 @@ def scores_of(pair: Pair, sums: dict[str, Sums], options: Options) -> tuple[Case
     names = list(pair.reference.masks)
     return tuple(
         replace(
-            _score(found, pair.case, _task(pair.task, region), max(1, len(names)), options),
+            _score(found, pair.case, task_name(pair.task, region), max(1, len(names)), options),
             by_rater=_by_rater(found.raters, names, options),
         )
         for region, found in sums.items()
@@ -92,12 +92,6 @@ def _by_rater(
         RaterScore(name, int(marked), float(bdice), float(dice), float(jaccard))
         for name, marked, bdice, dice, jaccard in zip(names, *columns, strict=True)
     )
-
-
-def _task(task: str, region: str) -> str:
-    if not region:
-        return task
-    return region if task == TASK else f"{task}/{region}"
 
 
 def score_pair(pair: Pair, options: Options) -> CaseScore:

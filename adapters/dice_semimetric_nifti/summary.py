@@ -32,7 +32,7 @@ _AGGREGATION = (
     "mean over cases, each case of each task weighing the same; "
     "'pooled' is the score of the pixels of all cases together"
 )
-_BOOTSTRAP = "percentiles of the mean over resamples of the patients, each with all its cases"
+BOOTSTRAP = "percentiles of the mean over resamples of the patients, each with all its cases"
 
 
 def summarize(
@@ -81,7 +81,7 @@ def summarize(
             for task in tasks
         },
         "aggregation": _AGGREGATION,
-        "bootstrap": asdict(bootstrap) | {"method": _BOOTSTRAP},
+        "bootstrap": asdict(bootstrap) | {"method": BOOTSTRAP},
         "faults": [asdict(f) for f in faults],
         "options": jsonable(asdict(options)),
         "version": __version__,

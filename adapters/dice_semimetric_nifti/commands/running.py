@@ -4,8 +4,9 @@ import argparse
 import os
 from pathlib import Path
 
-from ..blocks import WHOLE
+from ..blocks import WHOLE, Reading
 from ..cluster import Workers
+from ..regions import read_regions
 
 
 def add_running(parser: argparse.ArgumentParser) -> None:
@@ -63,6 +64,18 @@ def add_structures(parser: argparse.ArgumentParser) -> None:
         default=WHOLE,
         metavar="N",
         help="read volumes of more voxels in slabs of about so many (default: 2^26)",
+    )
+
+
+def reading_of(args: argparse.Namespace) -> Reading:
+    """Return how cases are read, as the command line says."""
+    return Reading(
+        label=args.label,
+        tolerance=args.affine_tolerance,
+        regions=read_regions(args.regions) if args.regions else None,
+        ignore=tuple(args.ignore),
+        reorient=args.allow_reorient,
+        slab=args.slab,
     )
 
 

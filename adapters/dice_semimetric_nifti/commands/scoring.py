@@ -2,14 +2,13 @@
 
 import argparse
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from ..devices import DEVICES
-from ..regions import read_regions
 from ..scoring import Options
 from ..summary import json_text, write_json
 from .command import at_least
-from .running import add_structures
+from .running import add_structures, reading_of
 
 
 def add_scoring(parser: argparse.ArgumentParser) -> None:
@@ -30,12 +29,7 @@ def add_scoring(parser: argparse.ArgumentParser) -> None:
         metavar="N",
         help="bins of confidence (default: 10)",
     )
-    parser.add_argument(
-        "--empty",
-        choices=("1", "0", "skip"),
-        default="1",
-        help="score of an empty prediction of an empty reference (default: 1)",
-    )
+    add_empty(parser)
     parser.add_argument(
         "--device",
         choices=DEVICES,
@@ -43,6 +37,21 @@ def add_scoring(parser: argparse.ArgumentParser) -> None:
         help="where scores are computed; cuda needs CuPy and a GPU (default: cpu)",
     )
     add_structures(parser)
+
+
+def add_empty(parser: argparse.ArgumentParser) -> None:
+    """Add the option of what two empty masks score."""
+    parser.add_argument(
+        "--empty",
+        choices=("1", "0", "skip"),
+        default="1",
+        help="overlap score of two empty masks; skip leaves it out of means (default: 1)",
+    )
+
+
+def empty_of(args: argparse.Namespace) -> float | Literal["skip"]:
+    """Return what two empty masks score, as the command line says."""
+    return "skip" if args.empty == "skip" else float(args.empty)
 
 
 def add_json(parser: argparse.ArgumentParser) -> None:
@@ -69,13 +78,8 @@ def options_of(args: argparse.Namespace) -> Options:
     return Options(
         thresholds=tuple(sorted(set(args.thresholds))),
         n_bins=args.bins,
-        empty="skip" if args.empty == "skip" else float(args.empty),
-        label=args.label,
-        tolerance=args.affine_tolerance,
-        regions=read_regions(args.regions) if args.regions else None,
-        ignore=tuple(args.ignore),
-        reorient=args.allow_reorient,
-        slab=args.slab,
+        empty=empty_of(args),
+        **vars(reading_of(args)),
     )
 
 
