@@ -8,18 +8,20 @@ from matplotlib.axes import Axes
 from matplotlib.colors import to_rgb
 from matplotlib.figure import Figure, SubFigure
 
+from ..bootstrap import Numbers
 from ..faults import printable
 from ..plots import DARK, GREY, new_figure, save, style
-from .text import NAMES, limit_of, number, p_value, rank, sure
+from .text import NAMES, counts, limit_of, number, p_value, rank, sure
 
 __all__ = ["plot_comparison", "save"]
 
 #: Told apart by people who see few colours (Okabe and Ito), and by their marks.
 _COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000", "#7A5195")
-_MARKS = "osD^vPX*"
+_MARKS = "osD^vPX"  # one less than colours, so that all pairs of both come up
 _WIDTH = 15.0
 _TASKS = 3  # more tasks are not drawn one by one
 _LETTERS = 24  # of a name
+_PAIRS = 45  # more are cut to those of the best model
 _TOLD = 12  # thresholds with a number each
 _MODELS = 10  # whose ranks are told in numbers
 
@@ -44,8 +46,8 @@ def plot_comparison(summary: dict[str, Any]) -> Figure:
         parts = {_short(task): part for task, part in summary["tasks"].items()}
     elif len(summary["tasks"]) <= _TASKS:
         parts |= {_short(task): part for task, part in summary["tasks"].items()}
-    pairs = len(summary["overall"]["pairs"]) // len(summary["metrics"])
-    heights = (max(4.4, 1.6 + 0.36 * len(summary["models"])), 1.6 + 0.24 * pairs)
+    pairs = len(_shown_pairs(summary["overall"], next(iter(summary["metrics"]))))
+    heights = (max(4.6, 1.9 + 0.36 * len(summary["models"])), 1.6 + 0.24 * pairs)
     figure = new_figure(_WIDTH, len(parts) * sum(heights))
     rows = figure.subfigures(2 * len(parts), 1, height_ratios=heights * len(parts), squeeze=False)
     for i, (title, part) in enumerate(parts.items()):
@@ -59,22 +61,28 @@ def _draw_models(figure: SubFigure, title: str, part: Row, summary: Row) -> None
     found = {(row["score"], row["model"]): row for row in part["ranks"]}
     _draw_curves(left, found, summary)
     _draw_ranks(right, found, summary)
-    cases = f"{title}: {part['cases']} scores of cases, {part['patients']} patients"
-    figure.suptitle(cases, fontsize=12, color=DARK, fontweight="bold", x=0.01, ha="left")
+    handles = left.get_lines()
+    labels = [f"BDice {number(found['bdice', m]['mean'])}  {_short(m)}" for m in summary["models"]]
+    figure.legend(
+        handles,
+        labels,
+        title=f"{title}  ({counts(part)})",
+        title_fontproperties={"size": 12, "weight": "bold"},
+        alignment="left",
+        loc="outside upper left",
+        ncols=5,
+        fontsize=9,
+        frameon=False,
+        labelcolor=DARK,
+    )
 
 
 def _draw_curves(axes: Axes, found: dict[tuple[str, str], Row], summary: Row) -> None:
     x = summary["thresholds"]
-    lines = []
     for i, model in enumerate(summary["models"]):
         y = [_nan(found[f"dice@{t:g}", model]["mean"]) for t in x]
-        lines += axes.plot(x, y, **_look(i), linewidth=1.8, markersize=5)
+        axes.plot(x, y, **_look(i), linewidth=1.8, markersize=5)
     style(axes, "Mean Dice", "threshold of prediction and soft label", "Dice score")
-    labels = [
-        f"BDice {number(found['bdice', model]['mean'])}  {_short(model)}"
-        for model in summary["models"]
-    ]
-    axes.legend(lines, labels, fontsize=8, frameon=False, loc="best")
 
 
 def _draw_ranks(axes: Axes, found: dict[tuple[str, str], Row], summary: Row) -> None:
@@ -85,31 +93,35 @@ def _draw_ranks(axes: Axes, found: dict[tuple[str, str], Row], summary: Row) -> 
     told = len(curve) <= _TOLD and len(models) <= _MODELS
     step = 1 if told else len(curve) / _TOLD
     x = [*range(len(curve)), *(len(curve) + step * (k + 0.15) for k in range(len(others)))]
-    for i, model in enumerate(models):
-        rows = [found[score, model] for score in (*curve, *others)]
-        y = [_nan(row["rank"]) for row in rows]
-        look = _look(i)
-        axes.text(
-            -0.42, y[0], _short(model), fontsize=8, color=look["color"], ha="right", va="center"
-        )
-        axes.plot(x[: len(curve)], y[: len(curve)], color=look["color"], linewidth=2, alpha=0.6)
-        for at, rank_of, row in zip(x, y, rows, strict=True):
-            share = _nan(row["same"])
-            face = _tint(look["color"], share)
-            size = 19 if told else 5
-            axes.plot(at, rank_of, "o", markersize=size, color=face, mec=look["color"], mew=1.5)
-            if told and not np.isnan(share):
-                axes.text(
-                    at,
-                    rank_of,
-                    f"{100 * share:.0f}",
-                    fontsize=7,
-                    color=DARK,
-                    ha="center",
-                    va="center",
-                )
+    scores = [*curve, *others]
+    ranks = np.array([[_nan(found[score, m]["rank"]) for m in models] for score in scores])
+    for i, (model, y) in enumerate(zip(models, _beside(ranks).T, strict=True)):
+        colour = _look(i)["color"]
+        if not np.isnan(y[0]):
+            axes.text(-0.42, y[0], _short(model), fontsize=8, color=colour, ha="right", va="center")
+        axes.plot(x[: len(curve)], y[: len(curve)], color=colour, linewidth=2, alpha=0.6)
+        for score, left, place in zip(scores, x, y, strict=True):
+            _draw_place(axes, left, place, _nan(found[score, model]["same"]), colour, told=told)
     style(axes, "Rank; in the marks: % of draws of patients with this rank", "", "rank by mean")
-    _label_ranks(axes, x, found, [*curve, *others], summary)
+    _label_ranks(axes, x, found, scores, summary)
+
+
+def _beside(ranks: Numbers) -> Numbers:
+    """Return ranks (S, M) with those that are shared moved apart, so that no mark hides another."""
+    alike = ranks[:, :, None] == ranks[:, None]
+    before = np.tril(alike, -1).sum(axis=2)
+    return np.asarray(ranks + 0.25 * (before - (alike.sum(axis=2) - 1) / 2))
+
+
+def _draw_place(axes: Axes, x: float, y: float, share: float, colour: str, *, told: bool) -> None:
+    """Draw the mark of one rank, the paler the less patients agree, with how many do."""
+    part = 0.08 + 0.5 * (0.0 if np.isnan(share) else share)
+    face = [1 - part * (1 - c) for c in to_rgb(colour)]
+    size = 19 if told else 5
+    axes.plot(x, y, "o", markersize=size, color=face, markeredgecolor=colour, markeredgewidth=1.5)
+    if told and not np.isnan(share):
+        ink = DARK if np.mean(face) > 0.5 else "white"
+        axes.text(x, y, f"{100 * share:.0f}", fontsize=7, color=ink, ha="center", va="center")
 
 
 def _label_ranks(
@@ -130,7 +142,7 @@ def _label_ranks(
     axes.axvline(count - 0.45, color=GREY, linewidth=0.8)
     ranks = range(1, len(models) + 1)
     axes.set_yticks(ranks, [rank(k) for k in ranks])
-    room = 0.7 + 0.028 * (x[-1] + 2) * max(len(_short(m)) for m in models) / 2.6
+    room = 0.7 + 0.028 * (x[-1] + 2) * max(len(_short(m)) for m in models) / 2.2
     axes.set_xlim(-room, x[-1] + 0.6)
     axes.set_ylim(len(models) + 0.5, 0.5)
     axes.grid(visible=False, axis="x")
@@ -141,14 +153,16 @@ def _draw_pairs(figure: SubFigure, part: Row, summary: Row) -> None:
     metrics = list(summary["metrics"])
     columns = figure.subplots(1, len(metrics), sharey=True, squeeze=False)[0]
     for axes, metric in zip(columns, metrics, strict=True):
-        rows = [row for row in part["pairs"] if row["metric"] == metric]
+        rows = _shown_pairs(part, metric)
         _forest(axes, rows, summary)
         style(axes, f"{NAMES[metric]}: {rows[0]['better_is']} is better", "first − second", "")
         axes.tick_params(axis="y", length=0)
     share = f"{100 * summary['bootstrap']['confidence']:g} %"
+    drawn, known = len(rows), len(part["pairs"]) // len(metrics)
+    cut = "" if drawn == known else f" ({drawn} of {known} pairs; all are in the tables)"
     figure.suptitle(
         f"Mean differences and {share} intervals by patient; p is adjusted after Holm, and below "
-        f"{limit_of(summary):g} the line is coloured as the better model",
+        f"{limit_of(summary):g} the line is coloured as the better model" + cut,
         fontsize=10,
         color=DARK,
         x=0.01,
@@ -157,6 +171,15 @@ def _draw_pairs(figure: SubFigure, part: Row, summary: Row) -> None:
     names = [f"{_short(row['a'])} − {_short(row['b'])}" for row in rows]
     columns[0].set_yticks(range(len(names)), names)
     columns[0].set_ylim(len(names) - 0.4, -0.6)
+
+
+def _shown_pairs(part: Row, metric: str) -> list[Row]:
+    """Return all pairs, or those of the best model by BDice where there are too many."""
+    rows = [row for row in part["pairs"] if row["metric"] == metric]
+    if len(rows) <= _PAIRS:
+        return rows
+    best = min((r for r in part["ranks"] if r["score"] == "bdice"), key=lambda r: _nan(r["rank"]))
+    return [row for row in rows if best["model"] in (row["a"], row["b"])][:_PAIRS]
 
 
 def _forest(axes: Axes, rows: Sequence[Row], summary: Row) -> None:
@@ -190,12 +213,6 @@ def _forest(axes: Axes, rows: Sequence[Row], summary: Row) -> None:
 
 def _look(i: int) -> dict[str, Any]:
     return {"color": _COLOURS[i % len(_COLOURS)], "marker": _MARKS[i % len(_MARKS)]}
-
-
-def _tint(colour: str, share: float) -> tuple[float, ...]:
-    """Return a colour mixed with white, the paler the smaller the share."""
-    part = 0.08 + 0.5 * (0.0 if np.isnan(share) else share)
-    return tuple(1 - part * (1 - c) for c in to_rgb(colour))
 
 
 def _short(name: str) -> str:

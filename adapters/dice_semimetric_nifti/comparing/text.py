@@ -28,12 +28,9 @@ def comparison_text(summary: dict[str, Any]) -> str:
     str
         Two tables, with a line before them that says what they are of.
     """
-    part, tasks = summary["overall"], summary["tasks"]
-    noun = "1 task" if len(tasks) == 1 else f"{len(tasks)} tasks"
     share = f"{100 * summary['bootstrap']['confidence']:g} %"
     lines = [
-        f"{part['cases']} scores of {noun} in all {len(summary['models'])} models, "
-        f"{part['patients']} patients; a row is a model:",
+        f"models: {len(summary['models'])}, {counts(summary['overall'])}",
         _models(summary),
         "",
         f"first - second, over all tasks; in brackets {share} of draws of patients; better: where "
@@ -83,6 +80,22 @@ def _pairs(summary: dict[str, Any]) -> str:
         )
     heads = ["pair", "score", "difference", "interval", "effect", "p", "p (Holm)", "better"]
     return table(heads, rows)
+
+
+def counts(part: dict[str, Any]) -> str:
+    """Return how much a part has.
+
+    Parameters
+    ----------
+    part : dict
+        All tasks together, where each task of a case counts, or one of them.
+
+    Returns
+    -------
+    str
+        Such as "cases: 87, patients: 58".
+    """
+    return f"cases: {part['cases']}, patients: {part['patients']}"
 
 
 def limit_of(summary: dict[str, Any]) -> float:
