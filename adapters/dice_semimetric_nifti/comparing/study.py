@@ -79,16 +79,12 @@ def align(models: Sequence[Scores], patients: Patients | None = None) -> Study:
     Raises
     ------
     UsageError
-        If thresholds differ, nothing is common, or a common line has another patient or another
-        reference in one of the tables.
+        If thresholds or other options differ, nothing is common, or a common line has another
+        patient or another reference in one of the tables.
     """
     first = models[0]
     for other in models[1:]:
-        if other.thresholds != first.thresholds:
-            raise UsageError(
-                f"{printable(str(first.path))} has the thresholds {_levels(first)}, and "
-                f"{printable(str(other.path))} has {_levels(other)}; score both with the same"
-            )
+        _require_same_options(first, other)
     keys = tuple(sorted(set.intersection(*(set(m.lines) for m in models))))
     if not keys:
         names = ", ".join(printable(m.name) for m in models)
@@ -102,6 +98,20 @@ def align(models: Sequence[Scores], patients: Patients | None = None) -> Study:
         patients=tuple(patients.of(k[0]) if patients else first.lines[k].patient for k in keys),
         values=np.array([[m.lines[k].values for k in keys] for m in models], np.float64),
     )
+
+
+def _require_same_options(first: Scores, other: Scores) -> None:
+    """Raise UsageError where two tables were scored in two ways."""
+    a, b = printable(str(first.path)), printable(str(other.path))
+    if other.thresholds != first.thresholds:
+        raise UsageError(
+            f"{a} has the thresholds {_levels(first)}, and {b} has {_levels(other)}; "
+            "score both with the same"
+        )
+    for name in sorted(first.options.keys() & other.options.keys()):
+        one, two = first.options[name], other.options[name]
+        if one != two:
+            raise UsageError(f"{a} was scored with {name} {one!r:.80}, and {b} with {two!r:.80}")
 
 
 def _require_alike(first: Scores, other: Scores, keys: Sequence[Key], patients: bool) -> None:

@@ -13,6 +13,7 @@ from ..score_tables import CASES, NUMBERS, curve_columns
 _CURVE = "dice@"
 _TEXTS = ("case", "task", "patient")
 _WHAT = ("raters", "voxels")
+_OPTIONS = ("n_bins", "empty", "label", "regions", "ignore")
 _SLACK = 1e-9  # a mean of ones may round to a bit more than one
 
 #: A case and one of its tasks.
@@ -54,6 +55,8 @@ class Scores:
         The levels of BDice, rising.
     lines : dict
         The scores of each task of each case.
+    options : dict
+        How they were scored, as far as the summary beside the table tells.
     """
 
     name: str
@@ -61,6 +64,7 @@ class Scores:
     digest: str
     thresholds: tuple[float, ...]
     lines: dict[Key, Line]
+    options: dict[str, Any]
 
 
 def read_scores(name: str, folder: Path) -> Scores:
@@ -106,12 +110,21 @@ def read_scores(name: str, folder: Path) -> Scores:
             lines[key] = line
     except ValueError as error:
         raise UsageError(f"{_shown(path)} {error}") from error
-    return Scores(name, path, sha256(content).hexdigest(), thresholds, lines)
+    return Scores(name, path, sha256(content).hexdigest(), thresholds, lines, _options(folder))
+
+
+def _options(folder: Path) -> dict[str, Any]:
+    """Return the options that change scores, none where there is no summary of ``evaluate``."""
+    try:
+        found = json.loads((folder / "summary.json").read_bytes())["options"]
+        return {name: found[name] for name in _OPTIONS}
+    except (OSError, ValueError, LookupError, TypeError, RecursionError):
+        return {}
 
 
 def _thresholds(row: Any) -> tuple[float, ...]:
     """Return the thresholds that the columns are of."""
-    _columns(row, (), 1)
+    _columns(row, (*_TEXTS, *_WHAT, *NUMBERS), 1)
     found = []
     for text in (name.removeprefix(_CURVE) for name in row if name.startswith(_CURVE)):
         try:
