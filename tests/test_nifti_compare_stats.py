@@ -6,6 +6,7 @@ import math
 import numpy as np
 import pytest
 from dice_semimetric_nifti.bootstrap import Bootstrap
+from dice_semimetric_nifti.comparing import paired
 from dice_semimetric_nifti.comparing.paired import (
     compare_pair,
     holm,
@@ -65,6 +66,14 @@ def test_rank_biserial_is_its_definition(differences: list[float], data: st.Data
     repeated = [d for d, k in zip(differences, times, strict=True) for _ in range(k)]
     got = rank_biserial(np.array(differences), np.array([times, [1] * len(times)], float))
     assert got == pytest.approx([naive_biserial(repeated), naive_biserial(differences)])
+
+
+def test_rank_biserial_in_blocks(monkeypatch: pytest.MonkeyPatch) -> None:
+    differences = np.random.default_rng(5).integers(-9, 9, 40) / 8
+    drawn = Bootstrap(resamples=101).drawn(40)
+    whole = rank_biserial(differences, drawn)
+    monkeypatch.setattr(paired, "_BLOCK", 100)
+    np.testing.assert_array_equal(rank_biserial(differences, drawn), whole)
 
 
 @given(st.lists(few_digits, min_size=2, max_size=10))

@@ -10,6 +10,7 @@ from ..bootstrap import Bootstrap, Numbers, by_patient, mean_intervals
 
 #: Digits after the point at which two differences are one, so that rounding breaks no tie.
 DIGITS = 12
+_BLOCK = 1 << 19  # numbers that stay in a cache, some three times faster than all at once
 
 
 @dataclass(frozen=True)
@@ -155,10 +156,15 @@ def rank_biserial(differences: Numbers, times: Numbers) -> Numbers:
     order = order[rounded[order] != 0]
     if not order.size:
         return np.zeros(len(times))
-    ordered, drawn = rounded[order], times[:, order]
+    blocks = np.array_split(times, -(-times.size // _BLOCK))
+    return np.concatenate([_rank_biserial(rounded[order], block[:, order]) for block in blocks])
+
+
+def _rank_biserial(ordered: Numbers, times: Numbers) -> Numbers:
+    """Return the correlation in some resamples, of differences that rise in size."""
     _, starts = np.unique(np.abs(ordered), return_index=True)
-    tied = np.add.reduceat(drawn, starts, axis=1)
-    signed = np.add.reduceat(drawn * np.sign(ordered), starts, axis=1)
+    tied = np.add.reduceat(times, starts, axis=1)
+    signed = np.add.reduceat(times * np.sign(ordered), starts, axis=1)
     ranks = np.cumsum(tied, axis=1) - (tied - 1) / 2
     total = (tied * ranks).sum(axis=1)
     return np.asarray((signed * ranks).sum(axis=1) / np.where(total > 0, total, 1))
