@@ -28,7 +28,7 @@ _EPILOG = f"""examples:
 --pred scores each folder as evaluate does, into OUT/NAME; --scores takes what evaluate wrote.
 Differences are the first model minus the second: of ECE and soft ECE less is better.
 p values are of Wilcoxon's signed-rank test of the patients' mean differences, and adjusted after
-Holm over the pairs of one score.
+Holm over the pairs of one score: those over all tasks, or those in all single tasks.
 
 {LAYOUT}
 
@@ -93,7 +93,7 @@ def _require_no_scoring(args: argparse.Namespace) -> None:
     """Raise UsageError if an option of how to score is given, which would do nothing."""
     parser = argparse.ArgumentParser()
     _add_scoring(parser)
-    usual = vars(parser.parse_args(["--out", str(args.out)])) | {"ref": None, "out": args.out}
+    usual = vars(parser.parse_args([f"--out={args.out}"])) | {"ref": None, "out": args.out}
     idle = [name for name, value in usual.items() if getattr(args, name) != value]
     if idle:
         flag = "--" + idle[0].replace("_", "-")
