@@ -9,6 +9,7 @@ from numbers import Real
 from typing import Any
 
 import array_api_compat as compat
+import numpy as np
 
 from ._typing import Array, Axis, DType, Namespace
 
@@ -20,6 +21,8 @@ def namespace(**arrays: Array | None) -> Namespace:
     they lie on two devices.
     """
     given = {name: array for name, array in arrays.items() if array is not None}
+    if given and all(_is_plain(array) for array in given.values()):
+        return _NUMPY
     for name, array in given.items():
         if not compat.is_array_api_obj(array):
             raise TypeError(
@@ -37,6 +40,14 @@ def namespace(**arrays: Array | None) -> Namespace:
         got = ", ".join(f"{name}: {d}" for name, d in devices.items())
         raise ValueError(f"arrays must be on one device, got {got}")
     return xp
+
+
+_NUMPY: Namespace = compat.array_namespace(np.empty(0))
+
+
+def _is_plain(array: object) -> bool:
+    """Tell whether this is an array of NumPy, and not the zero that JAX has for a derivative."""
+    return type(array) is np.ndarray and array.dtype.kind != "V"
 
 
 def _type_name(array: object) -> str:

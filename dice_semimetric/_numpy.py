@@ -4,7 +4,7 @@ No temporary is larger than a block, and the values are checked while they are i
 """
 
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, cast
 
 import array_api_compat.numpy as xp
 import numpy as np
@@ -77,11 +77,12 @@ def threshold_sums(
             counters = [LevelCounts(len(thresholds) + 1, dtype, corrections) for _ in number.flat]
     scratch, flags = _Scratch(dtype), _Scratch(bool)
     blocks = _pair_blocks(
-        pred, target, mask, axis, checked, activation, ignore_index, scratch=scratch
+        pred, target, mask, axis, checked, activation, ignore_index, scratch=scratch, flags=True
     )
     for place, x, y in blocks:
         if counters:
-            for n, row_x, row_y in zip(number[place].ravel(), x, y, strict=True):
+            rows_y = scratch.cast("target", y)
+            for n, row_x, row_y in zip(number[place].ravel(), x, rows_y, strict=True):
                 counters[n].add(row_x, row_y, inside=checked)
         else:
             block = total[(slice(None), slice(None), *place)]
@@ -109,10 +110,15 @@ def _mask_sums(
 def _counts_above(x: Array, y: Array, levels: tuple[Array, Array], flags: "_Scratch") -> Array:
     """Return how many of each row reach each threshold, (3, T, rows), one after the other."""
     counts = np.empty((3, levels[0].size, x.shape[0]), np.intp)
-    above_x, above_y = flags.empty("pred", x.shape), flags.empty("target", y.shape)
+    above_x = flags.empty("pred", x.shape)
+    hard = y.dtype == bool  # reaches every threshold, or none
+    above_y = y if hard else flags.empty("target", y.shape)
+    if hard:
+        counts[1] = _count(y)
     for k, (x_level, y_level) in enumerate(zip(*levels, strict=True)):
         counts[0, k] = _count(np.greater_equal(x, x_level, out=above_x))
-        counts[1, k] = _count(np.greater_equal(y, y_level, out=above_y))
+        if not hard:
+            counts[1, k] = _count(np.greater_equal(y, y_level, out=above_y))
         counts[2, k] = _count(np.logical_and(above_x, above_y, out=above_x))
     return counts
 
@@ -127,11 +133,12 @@ def _pair_blocks(
     ignore_index: int | None,
     *,
     scratch: "_Scratch",
+    flags: bool = False,
 ) -> Iterator[tuple[Place, Array, Array]]:
     """Yield what `dice_semimetric._pairs.probabilities` returns as blocks of equal matrices.
 
     Kept axes lie along the rows, summed ones along the columns; with each block comes its place
-    among the kept axes.
+    among the kept axes. With ``flags``, hard targets stay boolean.
     """
     labels = target.ndim < pred.ndim
     if labels:
@@ -144,17 +151,20 @@ def _pair_blocks(
     numbers = np.arange(pred.shape[1])[:, None] if labels and pred.shape[1] > 1 else 1
     for image in images:
         arrays = [pred[image], target[image], _image(mask, image, pred.ndim)]
-        for place, (x, y, m) in rows(xp, arrays, axis, whole=whole):
-            x = activate(xp, scratch.cast("pred", x), activation, axis=0)  # noqa: PLW2901
+        for place, block in rows(xp, arrays, axis, whole=whole):
+            x, y, m = cast(tuple[Array, Array, Array], tuple(block))
+            x = activate(xp, scratch.cast("pred", x), activation, axis=0)
             if labels:
-                m = both(m, None if ignore_index is None else y != ignore_index)  # noqa: PLW2901
-                y = y == numbers  # noqa: PLW2901
-            y = scratch.cast("target", y)  # noqa: PLW2901
+                m = both(m, None if ignore_index is None else y != ignore_index)
+                y = y == numbers
+            if not (flags and y.dtype == bool):
+                y = scratch.cast("target", y)
             if m is not None:
-                x, y = np.where(m, x, 0), np.where(m, y, 0)  # noqa: PLW2901
+                x, y = np.where(m, x, 0), np.where(m, y, y.dtype.type(0))
             if checked:
                 require_probabilities(x, "pred")
-                require_probabilities(y, "target")
+                if y.dtype != bool:
+                    require_probabilities(y, "target")
             yield (*image, *place[len(image) :]), x, y
 
 

@@ -57,7 +57,7 @@ def _pixel_blocks(
         for _, block in rows(xp, arrays, tuple(range(2, prob.ndim)), whole=(1,)):
             x, y, m = cast(tuple[Array, Array, Array], tuple(block))
             kept = both(m, None if ignore_index is None else y != ignore_index)
-            if kept is not None:
+            if kept is not None and not kept.all():
                 x, y = x[:, kept[0]], y[:, kept[0]]
             x = x.astype(dtype, copy=False)
             soft = y.dtype.kind == "f"

@@ -110,6 +110,24 @@ def test_large_volumes_in_any_memory_order(rng, thresholds, dtype) -> None:
                     np.testing.assert_array_equal(getattr(got, field)[k], count)
 
 
+@pytest.mark.parametrize("size", [300, 800_000])
+def test_hard_targets_reach_every_threshold_or_none(rng, size) -> None:
+    x = rng.random((2, 2, size))
+    label, mask = rng.integers(0, 2, (2, size)), rng.random((2, 1, size)) < 0.9
+    hard = np.stack([label == 0, label == 1], axis=1)
+    expected = ds.threshold_counts(x, hard.astype(float), axis=2, mask=mask)
+    found = [
+        ds.threshold_counts(x, hard, axis=2, mask=mask),
+        ds.threshold_counts(x, hard.astype(np.uint8), axis=2, mask=mask),
+    ]
+    for got in found:
+        for name in ("pred", "target", "both"):
+            np.testing.assert_array_equal(getattr(got, name), getattr(expected, name))
+    options = {"mask": mask[:, 0], "score": "bdice", "reduction": "none", "per": "image"}
+    score = ds.region_score(x, label, **options)
+    np.testing.assert_allclose(score, expected.binarized_dice(), rtol=1e-12)
+
+
 def test_unchecked_values_are_compared_as_they_are() -> None:
     x = np.tile(np.array([np.nan, -np.inf, -3, 0.5, 26.0, np.inf], np.float32), 200_000)
     with ds.value_checks("never"):
