@@ -6,6 +6,7 @@ from pathlib import Path
 import nibabel as nib
 import numpy as np
 import pytest
+from dice_semimetric_nifti import files
 from dice_semimetric_nifti.atomic import write_bytes
 from dice_semimetric_nifti.faults import CaseError
 from dice_semimetric_nifti.volumes import read_geometry, read_volume, write_volume
@@ -134,10 +135,33 @@ def broken(kind: str, path: Path) -> None:
         ("no dtype", "broken header"),
     ],
 )
-def test_faulty_files_are_named(tmp_path: Path, kind: str, words: str) -> None:
+@pytest.mark.parametrize("whole", [True, False])
+def test_faulty_files_are_named(
+    tmp_path: Path, monkeypatch, kind: str, words: str, whole: bool
+) -> None:
+    if not whole:
+        monkeypatch.setattr(files, "_inflate", None)
     broken(kind, tmp_path / "a b.nii.gz")
     with pytest.raises(CaseError, match=f"a b.nii.gz.*({words})"):
         read_volume(tmp_path / "a b.nii.gz")
+
+
+def test_compressed_files_read_as_a_whole_or_as_a_stream(tmp_path: Path, monkeypatch) -> None:
+    """libdeflate is asked where it is there; parts of a file, one behind the other, it cannot."""
+    data = np.random.default_rng(0).normal(size=(9, 8, 7))
+    content = nib.Nifti1Image(data, AFFINE).to_bytes()
+    for name, parts in (("one", [content]), ("three", [content[:300], content[300:], b""])):
+        (tmp_path / f"{name}.nii.gz").write_bytes(b"".join(map(gzip.compress, parts)))
+    size = len(content)
+    if files._inflate is not None:
+        assert files.inflated(tmp_path / "one.nii.gz", size) == content
+    assert files.inflated(tmp_path / "three.nii.gz", size) is None
+    for inflate in (files._inflate, None):
+        monkeypatch.setattr(files, "_inflate", inflate)
+        for name in ("one", "three"):
+            volume = read_volume(tmp_path / f"{name}.nii.gz")
+            np.testing.assert_array_equal(volume.data, data)
+            assert volume.data.flags.writeable
 
 
 def test_uncompressed_files_are_checked_too(tmp_path: Path) -> None:

@@ -1,7 +1,8 @@
 """Open NIfTI files and believe them only as far as their size allows.
 
-What a header claims is compared with what the bytes can hold before any memory is taken. Files are
-decompressed by ISA-L where the package isal is there, some two to three times faster than by zlib.
+What a header claims is compared with what the bytes can hold before any memory is taken. Where the
+packages deflate and isal are there, whole files are decompressed by libdeflate and streams by
+ISA-L, about three and two times as fast as by zlib.
 """
 
 import gzip
@@ -27,6 +28,12 @@ if find_spec("isal"):
     _open_gzip = import_module("isal.igzip").open
     _corrupt += (import_module("isal.isal_zlib").error,)
 
+_inflate: Any = None
+_not_inflated: tuple[type[Exception], ...] = ()
+if find_spec("deflate"):
+    _inflate = import_module("deflate").gzip_decompress
+    _not_inflated = (import_module("deflate").DeflateError,)
+
 #: What reading may raise; `reason` has words for it.
 READ_ERRORS: tuple[type[Exception], ...] = (OSError, EOFError, *_corrupt)
 #: Deflate never makes data more than 1032 times smaller.
@@ -44,6 +51,21 @@ def open_file(path: Path) -> IO[bytes]:
     if path.suffix == ".gz":
         return cast(IO[bytes], _open_gzip(path, "rb"))
     return path.open("rb")
+
+
+def inflated(path: Path, claimed: int) -> bytearray | None:
+    """Return all that a compressed file holds, or None if it must be read as a stream.
+
+    That is so without libdeflate, and for a file that is faulty or of several parts: only a stream
+    tells what is wrong, and where.
+    """
+    if _inflate is None or path.suffix != ".gz":
+        return None
+    try:
+        content: bytearray = _inflate(path.read_bytes(), claimed)
+    except _not_inflated:
+        return None
+    return content if len(content) == claimed else None
 
 
 def read_header(path: Path, file: IO[bytes]) -> tuple[Any, bytes]:

@@ -25,12 +25,10 @@ error e.
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.ndimage import gaussian_filter
-from scipy.special import ndtr
 
 from .atomic import prepare_folder
 from .files import nib
@@ -107,10 +105,10 @@ def phantom(
     depth = _depth(shape, rng)
     image = _image(depth, rng)
     wander = _smooth(shape, rng, scale=0.03)
-    prediction = ndtr(1.4 * (depth + rng.normal(0, 0.2)) + 0.5 * wander)
+    prediction = _normal_cdf(1.4 * (depth + rng.normal(0, 0.2)) + 0.5 * wander)
     masks = [_mark(depth, rater, case, seed) for rater in range(raters)]
     return Phantom(
-        image, np.stack(masks), ndtr(depth).astype(np.float32), prediction.astype(np.float32)
+        image, np.stack(masks), _normal_cdf(depth).astype(np.float32), prediction.astype(np.float32)
     )
 
 
@@ -195,11 +193,25 @@ def _image(depth: Field, rng: np.random.Generator) -> NDArray[np.int16]:
     body = 0.92 - np.sqrt((axes[0] / 0.95) ** 2 + axes[1] ** 2)
     body = body.reshape(shape[:2] + (1,) * (len(shape) - 2)) + np.zeros(shape)
     texture = 9 * _smooth(shape, rng, scale=0.02) + 7 * _smooth(shape, rng, scale=0.006)
-    tissue = 55 + texture - 60 * ndtr(depth)
+    tissue = 55 + texture - 60 * _normal_cdf(depth)
     level = np.where(body < 0, -1000.0, np.where(body < 0.07, -100.0 + texture, tissue))
-    blurred = gaussian_filter(level, [0.7] * 2 + [0.0] * (len(shape) - 2))
+    blurred = _blurred(level, [0.7] * 2 + [0.0] * (len(shape) - 2))
     noise = 14 * _smooth(shape, rng, scale=0.005)
     return np.rint(blurred + noise).astype(np.int16)
+
+
+def _normal_cdf(values: Field) -> Field:
+    from scipy.special import ndtr  # as slow to import
+
+    return np.asarray(ndtr(values))
+
+
+def _blurred(
+    values: Field, sigma: Sequence[float], mode: Literal["reflect", "wrap"] = "reflect"
+) -> Field:
+    from scipy.ndimage import gaussian_filter  # slow to import for all other commands
+
+    return np.asarray(gaussian_filter(values, sigma, mode=mode))
 
 
 def _smooth(shape: tuple[int, ...], rng: np.random.Generator, *, scale: float) -> Field:
@@ -212,8 +224,8 @@ def _smooth(shape: tuple[int, ...], rng: np.random.Generator, *, scale: float) -
     sigma = [width, width, width / 2][: len(shape)]
     pulse = np.zeros(shape)
     pulse[tuple(n // 2 for n in shape)] = 1
-    weights = gaussian_filter(pulse, sigma, mode="wrap")
-    field = gaussian_filter(rng.standard_normal(shape), sigma, mode="wrap")
+    weights = _blurred(pulse, sigma, mode="wrap")
+    field = _blurred(rng.standard_normal(shape), sigma, mode="wrap")
     return np.asarray(field / np.sqrt(np.sum(weights**2)))
 
 

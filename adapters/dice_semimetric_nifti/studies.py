@@ -20,7 +20,7 @@ from .summary import write_json
 Item = TypeVar("Item", bound=Named)
 Result = TypeVar("Result")
 
-_PACKAGES = ("numpy", "scipy", "nibabel", "array-api-compat", "isal", "distributed")
+_PACKAGES = ("numpy", "scipy", "nibabel", "array-api-compat", "isal", "deflate", "distributed")
 
 
 @dataclass(frozen=True)

@@ -21,6 +21,7 @@ from .files import (
     READ_ERRORS,
     check_size,
     claimed_bytes,
+    inflated,
     nib,
     open_file,
     read_header,
@@ -90,16 +91,14 @@ def read_volume(path: Path) -> Volume:
             claimed = claimed_bytes(path, header)
             check_size(path, claimed)
             offset = int(header.get_data_offset())
-            content += file.read(offset - len(content))
-            voxels = np.empty(claimed - offset, np.uint8)
-            there = _fill(file, voxels)
-            while file.read(1 << 20):  # gzip compares its checksum at the end only
-                pass
+            whole = inflated(path, claimed)
+            if whole is not None:
+                content, voxels = bytes(whole[:offset]), np.frombuffer(whole, np.uint8)[offset:]
+            else:
+                content += file.read(offset - len(content))
+                voxels = _streamed(path, file, len(content), claimed)
     except READ_ERRORS as error:
         raise CaseError(f"{path.name} {reason(error)}") from error
-    if there < voxels.size:
-        there += len(content)
-        raise CaseError(f"{path.name} is truncated: {there} of {claimed} bytes are there")
     geometry = _geometry(path, header)
     data = scaled(path, voxels.view(header.get_data_dtype()), header)
     return Volume(
@@ -107,15 +106,19 @@ def read_volume(path: Path) -> Volume:
     )
 
 
-def _fill(file: IO[bytes], place: NDArray[np.uint8]) -> int:
-    """Read into an array, without another copy, and return how many bytes there were."""
-    done = 0
-    while done < place.size:
-        count = cast(Any, file).readinto(cast(Any, place)[done:])
+def _streamed(path: Path, file: IO[bytes], offset: int, claimed: int) -> NDArray[np.uint8]:
+    """Return the rest of a file that claims so many bytes, or raise CaseError if it has fewer."""
+    voxels = np.empty(claimed - offset, np.uint8)
+    there = 0
+    while there < voxels.size:  # into the array, without another copy
+        count = cast(Any, file).readinto(cast(Any, voxels)[there:])
         if not count:
-            break
-        done += count
-    return done
+            there += offset
+            raise CaseError(f"{path.name} is truncated: {there} of {claimed} bytes are there")
+        there += count
+    while file.read(1 << 20):  # gzip compares its checksum at the end only
+        pass
+    return voxels
 
 
 def read_geometry(path: Path) -> Geometry:

@@ -4,7 +4,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from scipy import stats
 
 from ..bootstrap import Bootstrap, Numbers, by_patient, mean_intervals
 
@@ -125,7 +124,9 @@ def signed_rank(differences: Numbers) -> float:
         return np.nan
     rounded = np.round(differences, DIGITS)
     nonzero = rounded[rounded != 0]
-    return float(stats.wilcoxon(nonzero).pvalue) if nonzero.size else 1.0
+    from scipy.stats import wilcoxon  # slow to import, and this module is for every command
+
+    return float(wilcoxon(nonzero).pvalue) if nonzero.size else 1.0
 
 
 def rank_biserial(differences: Numbers, times: Numbers) -> Numbers:

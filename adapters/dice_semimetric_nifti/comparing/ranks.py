@@ -4,7 +4,6 @@ from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
-from scipy import stats
 
 from ..bootstrap import Bootstrap, Numbers, by_patient, mean_intervals
 from .paired import DIGITS
@@ -100,7 +99,9 @@ def rank_models(
 def _ranks(means: Numbers, *, lower: bool, method: Ties = "average") -> Numbers:
     """Return ranks along the last axis, 1 for the best."""
     oriented = np.round(means if lower else -means, DIGITS)
-    return np.asarray(stats.rankdata(oriented, method=method, axis=-1), np.float64)
+    from scipy.stats import rankdata  # slow to import
+
+    return np.asarray(rankdata(oriented, method=method, axis=-1), np.float64)
 
 
 def _chances(means: Numbers, *, lower: bool) -> Numbers:
@@ -127,4 +128,6 @@ def agreement(ranks: Numbers, others: Numbers) -> float:
     """
     if np.isnan(ranks).any() or np.isnan(others).any() or 0 in (np.ptp(ranks), np.ptp(others)):
         return np.nan
-    return float(stats.kendalltau(ranks, others, variant="b").statistic)
+    from scipy.stats import kendalltau  # slow to import
+
+    return float(kendalltau(ranks, others, variant="b").statistic)
