@@ -179,10 +179,10 @@ class Lost:
     def exception(self) -> BaseException | None:
         return self._error
 
-    def result(self) -> str:
+    def result(self) -> tuple[list[str], float]:
         if self._error is not None:
             raise self._error
-        return "done"
+        return ["one", "two"], 0.5
 
 
 def test_a_result_that_was_lost_is_made_again() -> None:
@@ -196,7 +196,20 @@ def test_a_result_that_was_lost_is_made_again() -> None:
         Lost("finished", killed),
         Lost("finished", cancelled),
     ):
-        assert cluster._outcome(future) is None
-    assert cluster._outcome(Lost("finished")) == ("done",)
-    (failure,) = cluster._outcome(Lost("error", ValueError("no such module")))
-    assert "no such module" in failure.reason
+        assert cluster._outcome(future, 2) is None
+    assert cluster._outcome(Lost("finished"), 2) == (["one", "two"], 0.5)
+    failures, _ = cluster._outcome(Lost("error", ValueError("no such module")), 2)
+    assert ["no such module" in f.reason for f in failures] == [True, True]
+
+
+def test_short_items_travel_together(monkeypatch) -> None:
+    sent = []
+    send = cluster._Tasks.send
+    monkeypatch.setattr(
+        cluster._Tasks, "send", lambda self, places: sent.append(len(places)) or send(self, places)
+    )
+    found = dict(cluster.outcomes(abs, range(-299, 1), Workers(jobs=2)))
+    assert found == {i: 299 - i for i in range(300)}
+    assert sum(sent) == 300
+    assert max(sent) > 1
+    assert len(sent) < 150

@@ -6,15 +6,17 @@ starts talk over the loopback interface alone, encrypted where the package crypt
 
 import asyncio
 import concurrent.futures
+import math
 import signal
 import threading
+import time
+from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from functools import partial
 from importlib import import_module
 from importlib.util import find_spec
-from itertools import islice
 from typing import Any, TypeVar
 
 from .faults import Failure, UsageError, attempt
@@ -23,10 +25,12 @@ from .memory import keep_memory
 Item = TypeVar("Item")
 Result = TypeVar("Result")
 
-#: Cases on their way for each process: enough that none waits, few when the user stops the run.
+#: Tasks on their way for each process: enough that none waits, few when the user stops the run.
 _AHEAD = 4
+#: Seconds that a task should take, and the most items that it may have.
+_MOMENT, _MOST = 0.2, 64
 _SETTINGS = {
-    # A process that dies is replaced and its case is tried again once, and the case that was
+    # A process that dies is replaced and its task is tried again once, and the task that was
     # running is the only one that it holds.
     "distributed.scheduler.allowed-failures": 1,
     "distributed.scheduler.worker-saturation": 1.0,
@@ -77,59 +81,93 @@ def outcomes(
 def _stream(
     client: Any, work: Callable[[Item], Result], items: Sequence[Item]
 ) -> Iterator[tuple[int, Result | Failure]]:
-    """Keep a few items on their way to every process and yield what comes back."""
-    index: dict[Any, int] = {}
-    waiting = iter(enumerate(items))
+    """Keep a few tasks on their way to every process and yield what comes back.
 
-    def send(count: int) -> Iterator[Any]:
-        for i, item in islice(waiting, count):
-            # Two cases may have the same names of files, and still each has its own result.
-            future = client.submit(_alone, work, item, pure=False)
-            index[future.key] = i
-            yield future
-
-    count = _AHEAD * max(1, len(client.scheduler_info()["workers"]))
-    ready = _dask().as_completed(list(send(count)), loop=client.loop)
+    A task is one item at first, and then as many as take about a moment, since to send one costs
+    milliseconds.
+    """
+    tasks = _Tasks(client, work, items)
+    workers = max(1, len(client.scheduler_info()["workers"]))
+    waiting, size = deque(range(len(items))), 1
     suspects: list[int] = []
+    ready = _dask().as_completed(loop=client.loop)
+
+    def send(count: int) -> None:
+        for _ in range(count):
+            most = max(1, min(size, len(waiting) // (2 * workers)))  # all end at about one time
+            some = [waiting.popleft() for _ in range(min(most, len(waiting)))]
+            if some:
+                ready.add(tasks.send(some))
+
+    send(_AHEAD * workers)
     for future in ready:
-        i = index.pop(future.key)
-        outcome = _outcome(future)
+        some, outcome = tasks.take(future)
         if outcome is None:
-            suspects.append(i)
+            suspects += some
         else:
-            yield i, outcome[0]
-        for sent in send(1):
-            ready.add(sent)
+            found, seconds = outcome
+            yield from zip(some, found, strict=True)
+            size = max(1, min(_MOST, int(_MOMENT * len(some) / max(seconds, 1e-9))))
+        send(1)
     for i in suspects:  # one by one: a case that only waited in a process that died is innocent
-        future = client.submit(_alone, work, items[i], pure=False)
-        next(_dask().as_completed([future], loop=client.loop))
-        outcome = _outcome(future)
-        yield i, _KILLED if outcome is None else outcome[0]
+        (future,) = _dask().as_completed([tasks.send([i])], loop=client.loop)
+        _, outcome = tasks.take(future)
+        yield i, _KILLED if outcome is None else outcome[0][0]
 
 
-def _alone(work: Callable[[Item], Result], item: Item) -> Result | Failure:
-    """Do one item; a process that has several threads still holds one case in memory."""
+class _Tasks:
+    """Items by their places among all, some to a task."""
+
+    def __init__(self, client: Any, work: Callable[[Any], Any], items: Sequence[Any]) -> None:
+        self._client, self._work, self._items = client, work, items
+        self._places: dict[str, list[int]] = {}
+
+    def send(self, places: list[int]) -> Any:
+        """Return the future of the results of some items."""
+        # Two cases may have the same names of files, and still each has its own result.
+        some = [self._items[i] for i in places]
+        future = self._client.submit(_in_turn, self._work, some, pure=False)
+        self._places[future.key] = places
+        return future
+
+    def take(self, future: Any) -> tuple[list[int], tuple[list[Any], float] | None]:
+        """Return the places of a task's items and what became of them."""
+        places = self._places.pop(future.key)
+        return places, _outcome(future, len(places))
+
+
+def _in_turn(
+    work: Callable[[Item], Result], items: Sequence[Item]
+) -> tuple[list[Result | Failure], float]:
+    """Do some items and say how long it took.
+
+    A process that has several threads still holds one case in memory.
+    """
     with _one_at_a_time:
-        return attempt(work, item)
+        start = time.perf_counter()
+        return [attempt(work, item) for item in items], time.perf_counter() - start
 
 
 _KILLED = Failure("the process that worked on it was killed, and again when it was retried")
 
 
-def _outcome(future: Any) -> tuple[Any] | None:
-    """Return the result or the failure of what is done; None where a process died with it.
+def _outcome(future: Any, count: int) -> tuple[list[Any], float] | None:
+    """Return the results and failures of some items, and seconds; None where a process died.
 
-    A result may be lost after its future was done: it lies in the process, which may be killed by
-    the next item before it was fetched. The future is then no longer finished.
+    Results may be lost after their future was done: they lie in the process, which may be killed
+    by the next items before they were fetched. The future is then no longer finished.
     """
     killed = _dask().KilledWorker
     if future.status == "error":
         error = future.exception()
-        return None if isinstance(error, killed) else (Failure(f"the cluster lost it: {error}"),)
+        if isinstance(error, killed):
+            return None
+        return [Failure(f"the cluster lost it: {error}")] * count, math.inf
     if future.status != "finished":
         return None
     try:
-        return (future.result(),)
+        found: tuple[list[Any], float] = future.result()
+        return found
     except (killed, asyncio.CancelledError, concurrent.futures.CancelledError):
         return None
 
