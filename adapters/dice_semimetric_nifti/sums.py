@@ -132,21 +132,20 @@ def sums_of_marks(
         if kept is not None:
             some &= kept
     near = np.flatnonzero(some)
+    inside = pred[near]
     if isinstance(reference, list):
         marks = np.stack([m[near] for m in reference])
-        soft, hard = uniform_average(marks), majority_vote(marks)
-        found = sums_of(pred[near], soft, hard, levels)
-        found = replace(found, raters=rater_sums(pred[near], marks, levels))
+        soft = uniform_average(marks, dtype=np.float32)
+        found = sums_of(inside, soft, majority_vote(marks), levels)
+        found = replace(found, raters=rater_sums(inside, marks, levels))
     else:
         soft = reference[near]
-        found = sums_of(pred[near], soft, soft > 0.5, levels)  # strict, as the majority is
-    number, mass = pred.size, _total(pred)
-    if kept is not None:
-        number, mass = int(np.count_nonzero(kept)), _total(pred[kept])
-    number -= near.size
+        found = sums_of(inside, soft, soft > 0.5, levels)  # strict, as the majority is
+    counted = pred if kept is None else pred[kept]
+    number = counted.size - near.size
     if number == 0:
         return found
-    mass -= _total(pred[near])
+    mass = _total(counted) - _total(inside)
     last = np.zeros(levels.n_bins)
     last[-1] = 1
     bins = replace(
