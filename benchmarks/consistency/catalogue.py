@@ -136,7 +136,13 @@ def _label_tools() -> list[Call]:
         Call("uniform_average", ds.uniform_average, _raters),
         Call("dice_weighted_average", ds.dice_weighted_average, _raters),
         Call("staple, 10 iterations", partial(ds.staple, max_iter=10), _raters),
+        Call("disagreement", ds.disagreement, _raters),
+        Call("rater_agreement, kappa", _kappa, _raters),
     ]
+
+
+def _kappa(raters: Any) -> Any:
+    return ds.rater_agreement(raters).cohen_kappa()
 
 
 def _kernels() -> list[Call]:
