@@ -15,7 +15,8 @@ from .phantoms import Phantom, phantom, write_phantoms
 from .regions import Regions, read_regions
 from .scoring import CaseScore, Options, RaterScore, score_case, score_files, score_pair
 from .summary import summarize
-from .volumes import Geometry, Volume, read_volume, write_volume
+from .volumes import Geometry, Volume, read_volume
+from .writing import write_volume
 
 __all__ = [
     "CaseError",

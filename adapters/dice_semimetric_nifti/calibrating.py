@@ -15,7 +15,7 @@ from .layout import CaseFiles, Raters, find_cases
 from .pairing import Pair, pair_up
 from .reading import read_pair, read_prediction
 from .scoring import Options, in_doubt, score_case
-from .volumes import write_volume
+from .writing import write_volume
 
 Target = Literal["mean", "majority"]
 

@@ -26,7 +26,8 @@ from .phantoms import write_phantoms
 from .plots import save
 from .summary import score_table
 from .tables import csv_text, table
-from .volumes import read_volume, write_volume
+from .volumes import read_volume
+from .writing import write_volume
 
 _LINES = 12
 

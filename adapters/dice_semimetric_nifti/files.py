@@ -29,13 +29,15 @@ if find_spec("isal"):
     _corrupt += (import_module("isal.isal_zlib").error,)
 
 _inflate: Any = None
-_not_inflated: tuple[type[Exception], ...] = ()
+_not_inflated: tuple[type[Exception], ...] = (OSError,)
 if find_spec("deflate"):
     _inflate = import_module("deflate").gzip_decompress
-    _not_inflated = (import_module("deflate").DeflateError,)
+    _not_inflated += (import_module("deflate").DeflateError,)
 
 #: What reading may raise; `reason` has words for it.
 READ_ERRORS: tuple[type[Exception], ...] = (OSError, EOFError, *_corrupt)
+#: Bytes of the longest header, that of NIfTI-2.
+MOST_HEADER = 540
 #: Deflate never makes data more than 1032 times smaller.
 _MOST_COMPRESSION = 1032
 #: nibabel is only partly typed.
@@ -53,7 +55,7 @@ def open_file(path: Path) -> IO[bytes]:
     return path.open("rb")
 
 
-def inflated(path: Path, claimed: int) -> bytearray | None:
+def inflated(path: Path) -> bytearray | None:
     """Return all that a compressed file holds, or None if it must be read as a stream.
 
     That is so without libdeflate, and for a file that is faulty or of several parts: only a stream
@@ -62,10 +64,14 @@ def inflated(path: Path, claimed: int) -> bytearray | None:
     if _inflate is None or path.suffix != ".gz":
         return None
     try:
-        content: bytearray = _inflate(path.read_bytes(), claimed)
+        content = path.read_bytes()
+        size = int.from_bytes(content[-4:], "little")  # as gzip says it, modulo 2^32
+        if not 0 < size <= len(content) * _MOST_COMPRESSION:
+            return None
+        found: bytearray = _inflate(content, size)
     except _not_inflated:
         return None
-    return content if len(content) == claimed else None
+    return found if len(found) == size else None
 
 
 def read_header(path: Path, file: IO[bytes]) -> tuple[Any, bytes]:

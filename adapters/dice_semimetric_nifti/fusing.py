@@ -28,7 +28,7 @@ from .records import Records
 from .studies import Recorded, each_recorded, write_run
 from .summary import jsonable
 from .tables import csv_text, digits
-from .volumes import write_volume
+from .writing import write_volume
 
 Method = Literal["majority", "random", "uniform", "weighted", "staple"]
 Masks = NDArray[np.bool_]

@@ -32,7 +32,8 @@ from numpy.typing import NDArray
 
 from .atomic import prepare_folder
 from .files import nib
-from .volumes import Geometry, Volume, write_volume
+from .volumes import Geometry, Volume
+from .writing import write_volume
 
 Field = NDArray[np.float64]
 

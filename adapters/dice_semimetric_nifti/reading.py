@@ -7,6 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dice_semimetric import majority_vote, uniform_average
+from dice_semimetric._numpy_checks import are_probabilities
 
 from .cases import read_masks, require_fits_image, to_mask
 from .faults import CaseError
@@ -70,8 +71,9 @@ def probability(data: NDArray[Any], name: str, label: int | None) -> NDArray[Any
     """Return a probability map as float32; a hard mask is one of 0 and 1."""
     if data.dtype.kind != "f":
         return to_mask(data, name, label).astype(np.float32)
-    low, high = (np.min(data), np.max(data)) if data.size else (0, 1)
-    if not (low >= 0 and high <= 1):  # NaN if any value is
-        got = "NaN" if np.isnan(low) else f"values from {low:g} to {high:g}"
-        raise CaseError(f"{name} must hold probabilities from 0 to 1, got {got}")
+    if not are_probabilities(data):
+        low, high = (np.min(data), np.max(data)) if data.size else (0, 1)
+        if not (low >= 0 and high <= 1):  # NaN if any value is
+            got = "NaN" if np.isnan(low) else f"values from {low:g} to {high:g}"
+            raise CaseError(f"{name} must hold probabilities from 0 to 1, got {got}")
     return data.astype(np.float32, copy=False)

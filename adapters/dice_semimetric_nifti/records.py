@@ -10,7 +10,7 @@ import hashlib
 import json
 import re
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Generic, TypeVar
 
@@ -109,7 +109,7 @@ class Records:
             "case": item.case,
             "task": item.task,
             "settings": self.settings,
-            "inputs": [asdict(i) for i in inputs],
+            "inputs": [vars(i) for i in inputs],
             "result": value,
         }
         text = json.dumps(record, allow_nan=False, separators=(",", ":"))

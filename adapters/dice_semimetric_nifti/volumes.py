@@ -1,28 +1,25 @@
-"""Read and write single NIfTI files.
+"""Read single NIfTI files.
 
 Every file is read by nibabel in the order that the file has, so that the two sides of a pair are
 never turned against each other unless the user asks for it.
 """
 
-import gzip
 import math
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
+from io import BytesIO
 from pathlib import Path
-from typing import IO, Any, cast
+from typing import Any, cast
 
 import numpy as np
 from numpy.typing import NDArray
 
-from .atomic import appearing, write_bytes
 from .faults import CaseError
 from .files import (
+    MOST_HEADER,
     READ_ERRORS,
     check_size,
     claimed_bytes,
     inflated,
-    nib,
     open_file,
     read_header,
     reason,
@@ -86,17 +83,7 @@ def read_volume(path: Path) -> Volume:
         real numbers.
     """
     try:
-        with open_file(path) as file:
-            header, content = read_header(path, file)
-            claimed = claimed_bytes(path, header)
-            check_size(path, claimed)
-            offset = int(header.get_data_offset())
-            whole = inflated(path, claimed)
-            if whole is not None:
-                content, voxels = bytes(whole[:offset]), np.frombuffer(whole, np.uint8)[offset:]
-            else:
-                content += file.read(offset - len(content))
-                voxels = _streamed(path, file, len(content), claimed)
+        header, content, voxels = _from_memory(path) or _from_stream(path)
     except READ_ERRORS as error:
         raise CaseError(f"{path.name} {reason(error)}") from error
     geometry = _geometry(path, header)
@@ -106,19 +93,40 @@ def read_volume(path: Path) -> Volume:
     )
 
 
-def _streamed(path: Path, file: IO[bytes], offset: int, claimed: int) -> NDArray[np.uint8]:
-    """Return the rest of a file that claims so many bytes, or raise CaseError if it has fewer."""
-    voxels = np.empty(claimed - offset, np.uint8)
-    there = 0
-    while there < voxels.size:  # into the array, without another copy
-        count = cast(Any, file).readinto(cast(Any, voxels)[there:])
-        if not count:
-            there += offset
-            raise CaseError(f"{path.name} is truncated: {there} of {claimed} bytes are there")
-        there += count
-    while file.read(1 << 20):  # gzip compares its checksum at the end only
-        pass
-    return voxels
+_Parts = tuple[Any, bytes, NDArray[np.uint8]]
+
+
+def _from_memory(path: Path) -> _Parts | None:
+    """Return header, all before the voxels, and the voxels; None if a stream must tell them."""
+    whole = inflated(path)
+    if whole is None:
+        return None
+    header, _ = read_header(path, BytesIO(whole[:MOST_HEADER]))
+    claimed = claimed_bytes(path, header)
+    if len(whole) < claimed:
+        return None
+    offset = int(header.get_data_offset())
+    return header, bytes(whole[:offset]), np.frombuffer(whole, np.uint8)[offset:claimed]
+
+
+def _from_stream(path: Path) -> _Parts:
+    """Return header, all before the voxels, and the voxels, or raise CaseError."""
+    with open_file(path) as file:
+        header, content = read_header(path, file)
+        claimed = claimed_bytes(path, header)
+        check_size(path, claimed)
+        content += file.read(int(header.get_data_offset()) - len(content))
+        voxels = np.empty(claimed - len(content), np.uint8)
+        there = 0
+        while there < voxels.size:  # into the array, without another copy
+            count = cast(Any, file).readinto(cast(Any, voxels)[there:])
+            if not count:
+                there += len(content)
+                raise CaseError(f"{path.name} is truncated: {there} of {claimed} bytes are there")
+            there += count
+        while file.read(1 << 20):  # gzip compares its checksum at the end only
+            pass
+    return header, content, voxels
 
 
 def read_geometry(path: Path) -> Geometry:
@@ -135,89 +143,6 @@ def read_geometry(path: Path) -> Geometry:
     except READ_ERRORS as error:
         raise CaseError(f"{path.name} {reason(error)}") from error
     return _geometry(path, header)
-
-
-def write_volume(path: Path, data: NDArray[Any], like: Volume) -> None:
-    """Write voxels with the header and the affine of a volume that was read.
-
-    Boolean data are written as uint8, floating data as float32, integers in their own dtype, all
-    without scaling. The file appears as a whole or not at all.
-
-    Parameters
-    ----------
-    path : Path
-        The file, compressed if its name ends in .gz; its folder is made.
-    data : NDArray
-        The voxels.
-    like : Volume
-        A volume of that shape.
-
-    Raises
-    ------
-    OSError
-        If the file cannot be written; a former one stays as it was.
-    """
-    written = {"b": np.uint8, "f": np.float32}
-    dtype: np.dtype[Any] = np.dtype(written.get(data.dtype.kind, data.dtype))
-    voxels = data.astype(dtype).reshape(like.header.get_data_shape(), order="F")
-    header = like.header.copy()
-    kind = nib.Nifti2Image if isinstance(header, nib.Nifti2Header) else nib.Nifti1Image
-    _describe(header, dtype, data.dtype.kind)
-    content = kind(voxels, like.geometry.affine, header).to_bytes()
-    if path.suffix == ".gz":
-        content = gzip.compress(content, compresslevel=1, mtime=0)
-    write_bytes(path, content)
-
-
-@contextmanager
-def written_in_blocks(path: Path, like: Path) -> Iterator[Callable[[NDArray[Any]], None]]:
-    """Write a map of float32 block after block, with the geometry of a file.
-
-    Parameters
-    ----------
-    path : Path
-        The file, compressed; it appears when all is written, or not at all.
-    like : Path
-        The file whose voxels the map is about; its extensions are left out.
-
-    Yields
-    ------
-    callable
-        Takes the next voxels as a vector, in the order of the file.
-
-    Raises
-    ------
-    CaseError
-        If ``like`` cannot be read.
-    OSError
-        If the file cannot be written; a former one stays as it was.
-    """
-    with open_file(like) as source:
-        header = read_header(like, source)[0].copy()
-    dtype = np.dtype(np.float32).newbyteorder(header.endianness)
-    _describe(header, dtype, "f")
-    header.set_data_offset(header.sizeof_hdr + 4)
-    # The whole name of the part would be in the file, and differ from run to run.
-    with (
-        appearing(path) as raw,
-        gzip.GzipFile("", "wb", compresslevel=1, fileobj=raw, mtime=0) as file,
-    ):
-        file.write(header.binaryblock + bytes(4))
-
-        def write(block: NDArray[Any]) -> None:
-            file.write(block.astype(dtype).tobytes())
-
-        yield write
-
-
-def _describe(header: Any, dtype: np.dtype[Any], kind: str) -> None:
-    """Make a header say what its voxels are: booleans "b", numbers up to 1 "f", or labels."""
-    header.set_data_dtype(dtype)
-    header.set_slope_inter(1, 0)
-    if kind in "bf":
-        header["cal_min"], header["cal_max"] = 0, 1  # the range that viewers show
-    if kind == "f":
-        header["intent_code"] = 0  # the source's may say "label"
 
 
 def require_same_geometry(one: Geometry, other: Geometry, names: str, tolerance: float) -> None:

@@ -16,7 +16,7 @@ from ..faults import CaseError
 from ..foreground import Voxels
 from ..pairing import Rated
 from ..regions import task_name
-from ..volumes import written_in_blocks
+from ..writing import written_in_blocks
 
 
 @dataclass(frozen=True)
