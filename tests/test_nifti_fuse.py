@@ -10,7 +10,7 @@ import nibabel as nib
 import numpy as np
 import pytest
 from dice_semimetric_nifti.cli import main
-from nifti_files import AFFINE, load, masks, save, study
+from nifti_files import AFFINE, data_folder, load, masks, save, study
 
 COMMAND = [sys.executable, "-m", "dice_semimetric_nifti"]
 
@@ -239,3 +239,27 @@ def test_a_full_disk_is_named(tmp_path: Path, monkeypatch, capsys) -> None:
     assert fuse(ref, tmp_path / "out", "majority") == 1
     assert capsys.readouterr().err.count("No space left on device") == 3
     assert not [p for p in (tmp_path / "out").rglob("*") if p.is_file()]
+
+
+@pytest.mark.parametrize("method", ["majority", "uniform", "weighted", "staple", "random"])
+def test_real_volumes_keep_their_geometry(tmp_path: Path, method: str) -> None:
+    """Four radiologists on two CT volumes with voxels of 0.7 x 0.7 x 2.5 mm."""
+    source = data_folder() / "lidc3d/lidc-nodule3d"
+    assert fuse(source, tmp_path, method) == 0
+    for case in ("Training/case01", "Training/case02"):
+        seen = [load(p) for p in sorted((source / case).glob("task01_seg*.nii.gz"))]
+        raters = np.stack([data for data, _ in seen])
+        label, image = load(tmp_path / case / "task01.nii.gz")
+        assert image.header.get_zooms() == seen[0][1].header.get_zooms()
+        np.testing.assert_array_equal(image.affine, seen[0][1].affine)
+        votes = raters.sum(axis=0)
+        assert label[votes == 0].max() < (1e-3 if method == "staple" else 1e-9)
+        assert label[votes == 4].min() > 0.99
+        if method == "majority":
+            np.testing.assert_array_equal(label, votes > 2)
+        elif method == "uniform":
+            np.testing.assert_array_equal(label, (votes / 4).astype(np.float32))
+        elif method == "random":
+            assert any(np.array_equal(label, r) for r in raters)
+        else:
+            assert np.corrcoef(label.ravel(), votes.ravel())[0, 1] > 0.9

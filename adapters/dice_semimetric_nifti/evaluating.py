@@ -15,7 +15,7 @@ from .faults import Fault
 from .layout import Raters, find_cases
 from .pairing import Pair, add_masks, pair_up
 from .patients import Patients
-from .records import Records
+from .records import Done, Records
 from .reporting import Scored, check_report, write_report
 from .score_json import from_json, to_json
 from .score_tables import write_score_tables
@@ -98,7 +98,7 @@ def evaluate(
     """Score every case and write its scores, ``summary.json`` and two pictures.
 
     ``cases`` has a line a case and task, ``raters`` a line for each of their raters, both as .csv,
-    .json and, where pandas and pyarrow are there, .parquet. Beside them are a record of each case,
+    .json and, where pyarrow is there, .parquet. Beside them are a record of each case,
     for ``resume``, and ``run.json`` with the versions, the options and the digests of all files.
 
     Parameters
@@ -143,37 +143,33 @@ def evaluate(
         If a folder cannot be read or written, the patient of a case is not known, or a package
         for the page is missing.
     """
-    options = options or Options()
+    options, bootstrap = options or Options(), bootstrap or Bootstrap()
+    patients = patients or Patients()
     sides = Sides(pred, ref, pattern, pred_pattern, raters, mask, mask_pattern, follow_links)
     pairs, faults = sides.pairs()
-    patient = (patients or Patients()).of_all(p.case for p in pairs)
+    patient = patients.of_all(p.case for p in pairs)
     prepare_folder(out)
     if report_file is not None:
         check_report(report_file)
     report(faults)
     settings = {"evaluate": jsonable(asdict(options))}
-    with scorer(pairs, options, device=device, workers=workers) as work:
-        done = each_recorded(
-            Recorded(
-                work=work,
-                files=attrgetter("paths"),
-                encode=to_json,
-                decode=_decode,
-            ),
-            pairs,
-            records=Records(out, settings),
-            faults=faults,
-            action="evaluate",
-            workers=workers,
-            resume=resume,
-        )
-        scores = [score for _, d in done for score in d.value]
+    done = _score(
+        pairs,
+        options,
+        records=Records(out, settings),
+        faults=faults,
+        device=device,
+        workers=workers,
+        resume=resume,
+    )
+    scores = [score for _, d in done for score in d.value]
     write_score_tables(out, scores, options, patient)
     summary = summarize(scores, faults, options, patients=patient, bootstrap=bootstrap)
     write_json(out / "summary.json", summary)
     if scores and pictures:
         _draw(out, scores, options)
-    record = run_record("evaluate", sides.settings() | settings["evaluate"], done)
+    means = {"patients": asdict(patients), "bootstrap": asdict(bootstrap)}
+    record = run_record("evaluate", sides.settings() | settings["evaluate"] | means, done)
     if done:
         write_json(out / "run.json", record)
     if report_file is not None:
@@ -181,6 +177,29 @@ def evaluate(
         scored = [Scored(p, r, s) for p, d in done for r, s in zip(regions, d.value, strict=True)]
         write_report(report_file, scored, summary, options, record)
     return summary
+
+
+def _score(
+    pairs: Sequence[Pair],
+    options: Options,
+    *,
+    records: Records,
+    faults: list[Fault],
+    device: str,
+    workers: Workers,
+    resume: bool,
+) -> list[tuple[Pair, Done[tuple[CaseScore, ...]]]]:
+    """Return the scores of the good pairs; the faults get the others."""
+    with scorer(pairs, options, device=device, workers=workers) as work:
+        return each_recorded(
+            Recorded(work=work, files=attrgetter("paths"), encode=to_json, decode=_decode),
+            pairs,
+            records=records,
+            faults=faults,
+            action="evaluate",
+            workers=workers,
+            resume=resume,
+        )
 
 
 def _decode(_: Pair, found: Any) -> tuple[CaseScore, ...]:

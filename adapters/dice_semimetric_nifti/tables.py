@@ -14,7 +14,7 @@ from .atomic import write_bytes, write_text
 
 
 def write_table(stem: Path, names: Sequence[str], rows: Sequence[dict[str, Any]]) -> None:
-    """Write a table as .csv, .json and, where pandas and pyarrow are there, .parquet.
+    """Write a table as .csv, .json and, where pyarrow is there, .parquet.
 
     CSV has six digits after the point and nothing for NaN. JSON is a list with an object a row, all
     digits, and null for NaN; Parquet has both as they are.
@@ -24,12 +24,13 @@ def write_table(stem: Path, names: Sequence[str], rows: Sequence[dict[str, Any]]
     whole = [{n: None if _is_nan(r[n]) else r[n] for n in names} for r in rows]
     write_text(stem.with_suffix(".json"), json.dumps(whole, indent=1, allow_nan=False) + "\n")
     parquet = stem.with_suffix(".parquet")
-    if not (find_spec("pandas") and find_spec("pyarrow")):
+    if not find_spec("pyarrow"):
         parquet.unlink(missing_ok=True)  # an old one would contradict the others
         return
     columns = {n: [_encodable(r[n]) for r in rows] for n in names}
-    content = import_module("pandas").DataFrame(columns).to_parquet(None, index=False)
-    write_bytes(parquet, content)
+    arrow, content = import_module("pyarrow"), io.BytesIO()
+    import_module("pyarrow.parquet").write_table(arrow.table(columns), content)
+    write_bytes(parquet, content.getvalue())
 
 
 def _is_nan(value: Any) -> bool:

@@ -12,6 +12,7 @@ TOPICS = {
     "core": ["--json", "benchmarks/results/core-cpu.json"],
     "torch_losses": ["--output", "benchmarks/results/torch-losses-cpu.json"],
     "kernel": ["--out", "benchmarks/results"],
+    "study": ["--out", "benchmarks/results/study-cpu.json"],
 }
 
 for topic, options in TOPICS.items():

@@ -1,6 +1,6 @@
 """A study of many 3-D cases: what ``evaluate`` takes beside merely reading the same files.
 
-Run ``python -m benchmarks.speed.study [--cases N] [--side N]``. The study is generated once in a
+Run ``python -m benchmarks.speed.study [--studies CASESxSIDE ...]``. A study is generated in a
 temporary folder, with the phantoms' model: a few distinct cases, written under many names, so that
 every case is a file of its own on the disk. Each figure is the best of some rounds, and the rounds
 of all competitors take turns, since the machine may be shared.
@@ -9,6 +9,7 @@ of all competitors take turns, since the machine may be shared.
 import argparse
 import gzip
 import json
+import multiprocessing
 import os
 import platform
 import shutil
@@ -17,13 +18,14 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from dice_semimetric_nifti.evaluating import Sides, evaluate
-from dice_semimetric_nifti.files import open_file
 from dice_semimetric_nifti.phantoms import write_phantoms
+from dice_semimetric_nifti.volumes import read_volume
 
 RESULTS = Path(__file__).parents[1] / "results" / "study-cpu.json"
 DISTINCT = 10
@@ -57,11 +59,28 @@ def make_study(folder: Path, cases: int, side: int) -> None:
     shutil.rmtree(seed)
 
 
-def read_all(folder: Path, opener: Callable[[Path], Any]) -> None:
+def decompress(path: Path) -> None:
+    """Read a file with the gzip of the standard library."""
+    with gzip.open(path) as file:
+        file.read()
+
+
+def read_all(folder: Path, read: Callable[[Path], object], share: slice = slice(None)) -> None:
     """Read and decompress every file, and do nothing with it."""
-    for path in folder.rglob("*.nii.gz"):
-        with opener(path) as file:
-            file.read()
+    for path in sorted(folder.rglob("*.nii.gz"))[share]:
+        read(path)
+
+
+def read_by_two(folder: Path) -> None:
+    """Read and decompress every file in two processes."""
+    halves = [
+        multiprocessing.Process(target=read_all, args=(folder, decompress, slice(i, None, 2)))
+        for i in range(2)
+    ]
+    for process in halves:
+        process.start()
+    for process in halves:
+        process.join()
 
 
 def timed(work: Callable[[], object]) -> tuple[float, float]:
@@ -102,12 +121,13 @@ def peak(folder: Path, slab: int) -> dict[str, float]:
 def measure(folder: Path, cases: int, side: int, rounds: int) -> dict[str, Any]:
     """Return all figures."""
     competitors: dict[str, Callable[[], object]] = {
-        "read with gzip": lambda: read_all(folder, gzip.open),
-        "read with the package's reader": lambda: read_all(folder, open_file),
+        "read with gzip": lambda: read_all(folder, decompress),
+        "read with gzip, two processes": lambda: read_by_two(folder),
+        "read with the package's reader": lambda: read_all(folder, read_volume),
         "evaluate --jobs 1": lambda: run_cli(folder, 1),
         "evaluate --jobs 2": lambda: run_cli(folder, 2),
     }
-    read_all(folder, open_file)  # into the page cache
+    read_all(folder, read_volume)  # into the page cache
     found: dict[str, list[tuple[float, float]]] = {name: [] for name in competitors}
     for _ in range(rounds):
         for name, work in competitors.items():
@@ -128,6 +148,8 @@ def measure(folder: Path, cases: int, side: int, rounds: int) -> dict[str, Any]:
         "evaluate_over_gzip": processor["evaluate --jobs 1"] / mere,
         "evaluate_over_own_reader": processor["evaluate --jobs 1"] / own,
         "evaluate_over_gzip_by_the_clock": seconds["evaluate --jobs 1"] / seconds["read with gzip"],
+        "speedup_of_two_readers": seconds["read with gzip"]
+        / seconds["read with gzip, two processes"],
         "speedup_of_two_jobs": seconds["evaluate --jobs 1"] / seconds["evaluate --jobs 2"],
         "seconds_resumed": resumed(folder),
         "memory_mib": {"whole": peak(folder, 1 << 26), "slabs": peak(folder, side * side * 8)},
@@ -138,25 +160,36 @@ def measure(folder: Path, cases: int, side: int, rounds: int) -> dict[str, Any]:
 def main() -> None:
     """Generate, measure and record."""
     parser = argparse.ArgumentParser(description=main.__doc__)
-    parser.add_argument("--cases", type=int, default=1000)
-    parser.add_argument("--side", type=int, default=96)
-    parser.add_argument("--rounds", type=int, default=1)
+    parser.add_argument(
+        "--studies",
+        nargs="+",
+        default=["1000x96", "200x224"],
+        metavar="CASESxSIDE",
+        help="cases and the length of their three axes (default: 1000x96 200x224)",
+    )
+    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--out", type=Path, default=RESULTS)
     args = parser.parse_args()
-    with tempfile.TemporaryDirectory() as name:
-        folder = Path(name)
-        make_study(folder, args.cases, args.side)
-        load = os.getloadavg()[0]
-        result = measure(folder, args.cases, args.side, args.rounds)
+    load = os.getloadavg()[0]
+    results = []
+    for study in args.studies:
+        cases, side = map(int, study.split("x"))
+        with tempfile.TemporaryDirectory() as name:
+            make_study(Path(name), cases, side)
+            results.append(measure(Path(name), cases, side, args.rounds))
     machine = {
         "cores": len(os.sched_getaffinity(0)),
         "processor": platform.machine(),
         "python": platform.python_version(),
         "numpy": np.__version__,
+        "isal": version("isal"),
+        "deflate": version("deflate"),
         "load_average_before": load,
     }
-    RESULTS.parent.mkdir(parents=True, exist_ok=True)
-    RESULTS.write_text(json.dumps({"machine": machine, **result}, indent=2) + "\n")
-    print(json.dumps(result, indent=2))
+    args.out.parent.mkdir(parents=True, exist_ok=True)
+    record = {"command": "python -m benchmarks.speed.study", "machine": machine, "studies": results}
+    args.out.write_text(json.dumps(record, indent=2) + "\n")
+    print(json.dumps(record, indent=2))
 
 
 if __name__ == "__main__":

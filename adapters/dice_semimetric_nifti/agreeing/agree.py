@@ -48,7 +48,7 @@ def agree(
     """Compare the raters of every case and write what comes out.
 
     ``cases``, ``raters`` and ``pairs`` have a line a case and task, a line for each rater of these,
-    and a line for every two raters, all as .csv, .json and, where pandas and pyarrow are there,
+    and a line for every two raters, all as .csv, .json and, where pyarrow is there,
     .parquet. ``maps`` has a map of 4 p (1 - p) for each case and task, p the share of the raters.
     Beside them are ``summary.json``, ``agreement.png``, a record of each case, for ``resume``, and
     ``run.json`` with the versions, the options and the digests of all files.
@@ -100,7 +100,8 @@ def agree(
     require_apart(out, folder)
     folder, out = folder.absolute(), out.absolute()  # workers may have another current folder
     cases, faults = _cases(folder, pattern, raters, mask, mask_pattern, follow_links)
-    patient = (patients or Patients()).of_all(c.case for c in cases)
+    patients = patients or Patients()
+    patient = patients.of_all(c.case for c in cases)
     prepare_folder(out)
     report(faults)
     where = out / MAPS if maps else None
@@ -127,6 +128,7 @@ def agree(
     if done:
         sides: dict[str, Any] = {"folder": str(folder), "pattern": pattern, "raters": raters}
         sides |= {"mask": mask and str(mask.absolute()), "mask_pattern": mask_pattern}
+        sides |= {"empty": empty, "patients": asdict(patients), "bootstrap": asdict(bootstrap)}
         write_run(out, "agreement", sides | settings["agreement"], done)
     if found and pictures:
         _draw(out, tables[1], summary)

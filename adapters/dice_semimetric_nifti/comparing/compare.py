@@ -58,7 +58,7 @@ def compare(
     """Compare models case by case, rank them at every threshold, and write both.
 
     ``comparison`` has a line a task, metric and pair, ``ranks`` one a task, score and model, both
-    as .csv, .json and, where pandas and pyarrow are there, .parquet; ``summary.json`` has all.
+    as .csv, .json and, where pyarrow is there, .parquet; ``summary.json`` has all.
 
     Parameters
     ----------
