@@ -14,6 +14,8 @@ import numpy as np
 
 from dice_semimetric import dml1, uniform_average
 
+from .agreeing import agree
+from .agreeing.summary import agreement_table
 from .atomic import prepare_folder, require_apart, write_text
 from .cases import each_case, read_masks
 from .demo_plots import plot_cases, plot_paradox
@@ -92,6 +94,7 @@ def demo(out: Path, *, data: Path | None = None, pred: Path | None = None) -> in
         action="fuse and compare losses",
     )
     if cases:
+        _show_agreement(data, out)
         _show_paradox(cases, out, pred)
         _show_fusion(cases, out)
     if pred is None:
@@ -115,6 +118,12 @@ def _fuse_case(files: CaseFiles, out: Path, truth: Path | None) -> DemoCase:
         if known is not None:
             to_truth[method] = float(dml1(label.astype(known.dtype), known))
     return DemoCase(files, len(masks), soft_dice_paradox(uniform_average(masks)), to_truth)
+
+
+def _show_agreement(data: Path, out: Path) -> None:
+    print("How far do the raters agree? Dice of every two, and of each to their majority; maps of")
+    print(f"where they do not: {out / 'agreement/maps'}\n")
+    print(agreement_table(agree(data, out / "agreement")) + "\n")
 
 
 def _show_paradox(cases: Sequence[DemoCase], out: Path, pred: Path | None) -> None:
