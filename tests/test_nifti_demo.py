@@ -16,7 +16,7 @@ PICTURES = ("paradox.png", "cases.png", "scores/bdice.png", "scores/reliability.
 
 def test_the_default_runs_by_itself(tmp_path: Path) -> None:
     out = tmp_path / "demo"
-    argv = [sys.executable, "-m", "dice_semimetric_nifti.demo", "--out", str(out)]
+    argv = [sys.executable, "-m", "dice_semimetric_nifti", "demo", "--out", str(out)]
     done = subprocess.run(argv, capture_output=True, text=True, check=False, timeout=60)
     assert (done.returncode, done.stderr) == (0, "")
     assert "This holds in 8 of 8 cases." in done.stdout

@@ -3,11 +3,11 @@
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 from .atomic import prepare_folder, require_apart
 from .calibrating_report import Scored, write_report
-from .calibrators import FLOOR, MOST_PIXELS, MapCalibrator, Method, Sample, case_generator, draw
+from .calibrators import FLOOR, MOST_PIXELS, Fitting, MapCalibrator, Sample, case_generator, draw
 from .cases import HERE, each_case, report
 from .cluster import Workers
 from .faults import CaseError, Fault, UsageError
@@ -16,35 +16,6 @@ from .pairing import Pair, pair_up
 from .reading import read_pair, read_prediction
 from .scoring import Options, in_doubt, score_case
 from .writing import write_volume
-
-Target = Literal["mean", "majority"]
-
-
-@dataclass(frozen=True)
-class Fitting:
-    """What is fitted, and how.
-
-    Attributes
-    ----------
-    method : {"kernel", "temperature"}
-        The calibrator.
-    target : {"mean", "majority"}
-        What a calibrated probability should be the mean of. The raters' mean is the share of
-        raters who mark a pixel of this prediction; a majority throws their disagreement away, and
-        its calibrated maps are as overconfident as it is.
-    bandwidth : float, optional
-        Of the kernel; None chooses it by the likelihood of the keys.
-    keys : int
-        How many pixels serve as keys of the kernel.
-    seed : int
-        Which pixels are drawn depends on it and on the cases' names alone.
-    """
-
-    method: Method
-    target: Target = "mean"
-    bandwidth: float | None = None
-    keys: int = 1000
-    seed: int = 0
 
 
 @dataclass(frozen=True)

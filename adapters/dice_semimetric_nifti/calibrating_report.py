@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from dice_semimetric import __version__
 
 from .atomic import write_text
-from .calibrators import FLOOR
+from .calibrators import FLOOR, Fitting
 from .faults import Fault
 from .score_tables import NUMBERS
 from .scoring import CaseScore, Options
@@ -17,8 +17,6 @@ from .tables import csv_text, digits, table
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
-
-    from .calibrating import Fitting
 
 _SETS = {
     "fit": "the cases that were fitted to: scored in sample, and so too well",
@@ -44,7 +42,7 @@ Part = tuple[Sequence[Scored], Sequence[Fault]]
 def write_report(
     out: Path,
     *,
-    fitting: "Fitting",
+    fitting: Fitting,
     parameters: dict[str, dict[str, float | int]],
     options: Options,
     fit: Part,

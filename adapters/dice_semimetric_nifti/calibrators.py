@@ -17,6 +17,7 @@ from dice_semimetric import KernelCalibrator, TemperatureScaling, value_checks
 
 Method = Literal["kernel", "temperature"]
 METHODS: tuple[Method, ...] = ("kernel", "temperature")
+Target = Literal["mean", "majority"]
 
 #: Probabilities up to here stay as they are; 0 itself always does.
 FLOOR: dict[Method, float] = {"kernel": 0.01, "temperature": 0.0}
@@ -24,6 +25,33 @@ FLOOR: dict[Method, float] = {"kernel": 0.01, "temperature": 0.0}
 MOST_PIXELS = 1_000_000
 #: float32 has 1.0 for every probability nearer to 1.
 _TOP = 1 - 2.0**-24
+
+
+@dataclass(frozen=True)
+class Fitting:
+    """What is fitted, and how.
+
+    Attributes
+    ----------
+    method : {"kernel", "temperature"}
+        The calibrator.
+    target : {"mean", "majority"}
+        What a calibrated probability should be the mean of. The raters' mean is the share of
+        raters who mark a pixel of this prediction; a majority throws their disagreement away, and
+        its calibrated maps are as overconfident as it is.
+    bandwidth : float, optional
+        Of the kernel; None chooses it by the likelihood of the keys.
+    keys : int
+        How many pixels serve as keys of the kernel.
+    seed : int
+        Which pixels are drawn depends on it and on the cases' names alone.
+    """
+
+    method: Method
+    target: Target = "mean"
+    bandwidth: float | None = None
+    keys: int = 1000
+    seed: int = 0
 
 
 @dataclass(frozen=True)

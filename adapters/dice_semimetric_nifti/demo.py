@@ -4,7 +4,6 @@ Without arguments it runs on generated cases, whose true probabilities are known
 and ``--pred`` on a real folder.
 """
 
-import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -182,9 +181,3 @@ def _show_scores(pred: Path, data: Path, out: Path) -> list[Fault]:
     print(score_table(summary))
     print(f"\nThe same to look at, in a browser: {out / 'report.html'}")
     return [Fault(**f) for f in summary["faults"]]
-
-
-if __name__ == "__main__":
-    from .cli import main
-
-    sys.exit(main(["demo", *sys.argv[1:]]))

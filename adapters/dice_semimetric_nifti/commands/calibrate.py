@@ -3,9 +3,9 @@
 import argparse
 from pathlib import Path
 
-from ..calibrating import Fitting, calibrate
+from ..calibrating import calibrate
 from ..calibrating_report import change_table
-from ..calibrators import FLOOR, METHODS
+from ..calibrators import FLOOR, METHODS, Fitting
 from ..scoring import Options
 from .command import EXIT, LAYOUT, Command, add_common, add_label, at_least
 from .running import add_running, workers_of

@@ -18,9 +18,7 @@ def _add_options(parser: argparse.ArgumentParser) -> None:
 
 
 def _run(args: argparse.Namespace) -> int:
-    from ..cli import make_parser  # which has this command in it
-
-    print(completion(make_parser(), args.shell), end="")
+    print(completion(args.parser, args.shell), end="")
     return 0
 
 
