@@ -43,9 +43,9 @@ class Bootstrap:
 
 @lru_cache(maxsize=2)  # the tasks of a study have the same patients
 def _drawn(patients: int, resamples: int, seed: int) -> Numbers:
-    rng = np.random.default_rng(seed)
-    drawn = rng.multinomial(patients, np.full(patients, 1 / patients), size=resamples)
-    found = drawn.astype(np.float64)
+    drawn = np.random.default_rng(seed).integers(patients, size=(resamples, patients))
+    drawn += patients * np.arange(resamples)[:, None]  # each resample counts in a row of its own
+    found = np.bincount(drawn.ravel(), minlength=drawn.size).reshape(drawn.shape).astype(float)
     found.flags.writeable = False
     return found
 

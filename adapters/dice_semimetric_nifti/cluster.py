@@ -4,8 +4,6 @@ What travels is the names of files and small records, never an image. The proces
 starts talk over the loopback interface alone, encrypted where the package cryptography is there.
 """
 
-import asyncio
-import concurrent.futures
 import math
 import signal
 import threading
@@ -157,6 +155,9 @@ def _outcome(future: Any, count: int) -> tuple[list[Any], float] | None:
     Results may be lost after their future was done: they lie in the process, which may be killed
     by the next items before they were fetched. The future is then no longer finished.
     """
+    from asyncio import CancelledError  # with distributed, which brings it; slow to import
+    from concurrent.futures import CancelledError as Cancelled
+
     killed = _dask().KilledWorker
     if future.status == "error":
         error = future.exception()
@@ -168,7 +169,7 @@ def _outcome(future: Any, count: int) -> tuple[list[Any], float] | None:
     try:
         found: tuple[list[Any], float] = future.result()
         return found
-    except (killed, asyncio.CancelledError, concurrent.futures.CancelledError):
+    except (killed, CancelledError, Cancelled):
         return None
 
 

@@ -73,7 +73,7 @@ def rank_models(
     >>> dice = np.array([[0.9, 0.8, 0.7], [0.8, 0.7, 0.6], [0.5, 0.9, 0.5]])
     >>> found = rank_models(dice, ("ann", "bob", "eve"), Bootstrap(), lower=False)
     >>> found.rank.tolist(), found.chance.round(2).tolist()
-    ([1.0, 2.0, 3.0], [[0.9, 0.1, 0.0], [0.0, 0.67, 0.33], [0.1, 0.23, 0.67]])
+    ([1.0, 2.0, 3.0], [[0.91, 0.09, 0.0], [0.0, 0.69, 0.31], [0.09, 0.22, 0.69]])
     """
     known = ~np.any(np.isnan(values), axis=0)
     whose = [name for name, some in zip(patients, known, strict=True) if some]
