@@ -21,7 +21,6 @@ from dice_semimetric import (
 #: Soft calibration leaves out pixels that everybody agrees are background.
 CERTAIN = 0.01
 _SHORT = 1024
-_ONES = np.ones(_SHORT, np.float32)
 
 Marks = list[NDArray[np.bool_]]
 
@@ -161,7 +160,7 @@ def sums_of_marks(
 def _total(values: NDArray[np.float32]) -> float:
     """Return the sum in float64 of short sums in float32, which is faster and as good."""
     whole = values.size - values.size % _SHORT
-    short = np.vecdot(values[:whole].reshape(-1, _SHORT), _ONES)
+    short = values[:whole].reshape(-1, _SHORT).sum(axis=1)
     return float(short.sum(dtype=np.float64) + values[whole:].sum(dtype=np.float64))
 
 
