@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from dice_semimetric_nifti.bootstrap import Bootstrap, mean_intervals
 from dice_semimetric_nifti.cli import main
+from dice_semimetric_nifti.tables import write_table
 from nifti_files import load, masks, save, study
 from scipy import stats
 
@@ -74,6 +75,28 @@ def test_the_formats_hold_the_same(tmp_path: Path) -> None:
     summary = json.loads((tmp_path / "out/summary.json").read_text())
     assert summary["overall"]["intervals"]["ece_soft"] is None  # one value is no spread
     assert summary["overall"]["intervals"]["ece"] is not None
+
+
+def test_parquet_keeps_types(tmp_path: Path) -> None:
+    """Names that look like dates stay text, whatever is missing."""
+    parquet = pytest.importorskip("pyarrow.parquet")
+    rows = [
+        {"case": "2020-01-01", "n": 3, "x": math.nan, "y": 1.0},
+        {"case": "k\u00e4se\n<\U0001f600>\udce4", "n": 4, "x": math.nan, "y": 1 / 3},
+    ]
+    for kept in (rows, rows[:1], []):
+        write_table(tmp_path / "table", list(rows[0]), kept)
+        found = parquet.read_table(tmp_path / "table.parquet")
+        assert found.num_rows == len(kept)
+        assert found.column_names == list(rows[0])
+        if kept:
+            assert [str(t) for t in found.schema.types] == ["string", "int64", "double", "double"]
+            assert found["case"].to_pylist()[0] == "2020-01-01"
+            assert found["x"].to_pylist() == [None] * len(kept)
+            assert found["y"].to_pylist() == [row["y"] for row in kept]
+    write_table(tmp_path / "table", list(rows[0]), rows)
+    name = parquet.read_table(tmp_path / "table.parquet")["case"].to_pylist()[1]
+    assert name == "k\u00e4se\n<\U0001f600>\\udce4"  # an undecodable byte is escaped
 
 
 def test_an_interval_is_that_of_scipy() -> None:

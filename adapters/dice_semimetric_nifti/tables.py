@@ -24,13 +24,28 @@ def write_table(stem: Path, names: Sequence[str], rows: Sequence[dict[str, Any]]
     whole = [{n: None if _is_nan(r[n]) else r[n] for n in names} for r in rows]
     write_text(stem.with_suffix(".json"), json.dumps(whole, indent=1, allow_nan=False) + "\n")
     parquet = stem.with_suffix(".parquet")
-    if not find_spec("pyarrow"):
+    if find_spec("pyarrow"):
+        write_bytes(parquet, _parquet(names, whole))
+    else:
         parquet.unlink(missing_ok=True)  # an old one would contradict the others
-        return
-    columns = {n: [_encodable(r[n]) for r in rows] for n in names}
-    arrow, content = import_module("pyarrow"), io.BytesIO()
-    import_module("pyarrow.parquet").write_table(arrow.table(columns), content)
-    write_bytes(parquet, content.getvalue())
+
+
+def _parquet(names: Sequence[str], rows: Sequence[dict[str, Any]]) -> bytes:
+    """Return a table as Parquet, None where a value is missing."""
+    arrow = import_module("pyarrow")
+    kinds = {str: arrow.string(), int: arrow.int64(), float: arrow.float64()}
+    of_column = {n: next((type(r[n]) for r in rows if r[n] is not None), float) for n in names}
+    schema = arrow.schema([(n, kinds[kind]) for n, kind in of_column.items()])
+    table = arrow.Table.from_batches([], schema)
+    if rows:
+        # Arrow reads lines of JSON by itself; to take Python's values it imports pandas.
+        lines = "\n".join(json.dumps({n: _encodable(r[n]) for n in names}) for r in rows)
+        reader = import_module("pyarrow.json")
+        options = reader.ParseOptions(explicit_schema=schema)
+        table = reader.read_json(io.BytesIO(lines.encode()), parse_options=options)
+    content = io.BytesIO()
+    import_module("pyarrow.parquet").write_table(table, content)
+    return content.getvalue()
 
 
 def _is_nan(value: Any) -> bool:
