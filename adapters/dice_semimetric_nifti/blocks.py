@@ -49,6 +49,11 @@ class Reading:
     reorient: bool = False
     slab: int = WHOLE
 
+    @property
+    def structures(self) -> list[str]:
+        """The names of the regions, or one empty name for the one foreground."""
+        return list(self.regions.labels) if self.regions else [""]
+
 
 @dataclass(frozen=True)
 class Block:

@@ -100,7 +100,7 @@ def _blocks(pair: Pair, options: Options) -> Iterator[HostArrays]:
     for block in read_blocks(pair, options):
         voxels = Voxels(pair, block, options)
         found: list[NDArray[Any]] = []
-        for name in _regions(options):
+        for name in options.structures:
             pred, reference = voxels.prediction(name), voxels.reference(name)
             marks = np.stack(reference) if isinstance(reference, list) else reference
             kept = np.empty(0, bool) if voxels.kept is None else voxels.kept
@@ -108,14 +108,10 @@ def _blocks(pair: Pair, options: Options) -> Iterator[HostArrays]:
         yield found
 
 
-def _regions(options: Options) -> list[str]:
-    return list(options.regions.labels) if options.regions else [""]
-
-
 def _joined(blocks: Iterable[Sequence[Sums]], options: Options) -> dict[str, Sums]:
     """Return the statistics of each region over all blocks."""
     total: dict[str, Sums] = {}
     for block in blocks:
-        for name, sums in zip(_regions(options), block, strict=True):
+        for name, sums in zip(options.structures, block, strict=True):
             total[name] = total[name] + sums if name in total else sums
     return total

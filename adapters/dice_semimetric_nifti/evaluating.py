@@ -6,6 +6,8 @@ from operator import attrgetter
 from pathlib import Path
 from typing import Any
 
+from dice_semimetric import CalibrationBins, Overlap, ThresholdCounts
+
 from .atomic import prepare_folder
 from .bootstrap import Bootstrap
 from .cases import HERE, report
@@ -19,9 +21,11 @@ from .records import Done, Records
 from .reporting import Scored, check_report, write_report
 from .score_json import from_json, to_json
 from .score_tables import write_score_tables
-from .scoring import CaseScore, Options
+from .scoring import CaseScore, Options, RaterScore
 from .studies import Recorded, each_recorded, run_record
 from .summary import jsonable, summarize, write_json
+
+_KINDS = (CaseScore, RaterScore, CalibrationBins, Overlap, ThresholdCounts)
 
 
 @dataclass(frozen=True)
@@ -173,8 +177,8 @@ def evaluate(
     if done:
         write_json(out / "run.json", record)
     if report_file is not None:
-        regions = list(options.regions.labels) if options.regions else [""]
-        scored = [Scored(p, r, s) for p, d in done for r, s in zip(regions, d.value, strict=True)]
+        names = options.structures
+        scored = [Scored(p, n, s) for p, d in done for n, s in zip(names, d.value, strict=True)]
         write_report(report_file, scored, summary, options, record)
     return summary
 
@@ -203,7 +207,7 @@ def _score(
 
 
 def _decode(_: Pair, found: Any) -> tuple[CaseScore, ...]:
-    scores = from_json(found)
+    scores = from_json(found, _KINDS)
     if not isinstance(scores, tuple) or not all(isinstance(s, CaseScore) for s in scores):
         raise ValueError("scores were expected")
     return scores

@@ -1,24 +1,15 @@
-"""Scores as JSON, without the loss of a digit."""
+"""Results of cases as JSON, without the loss of a digit."""
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import fields, is_dataclass
 from typing import Any
 
 import numpy as np
 
-from dice_semimetric import CalibrationBins, Overlap, ThresholdCounts
-
-from .scoring import CaseScore, RaterScore
-
-_KINDS = {
-    kind.__name__: kind
-    for kind in (CaseScore, RaterScore, CalibrationBins, Overlap, ThresholdCounts)
-}
-
 
 def to_json(value: Any) -> Any:
-    """Return a score, or a part of it, as what JSON can hold.
+    """Return a dataclass, or a part of it, as what JSON can hold.
 
     Arrays and NumPy's numbers carry their dtype; what is no number becomes null.
     """
@@ -32,19 +23,23 @@ def to_json(value: Any) -> Any:
     return None if isinstance(value, float) and math.isnan(value) else value
 
 
-def from_json(value: Any) -> Any:
-    """Return what `to_json` was given.
+def from_json(value: Any, kinds: Iterable[type]) -> Any:
+    """Return what `to_json` was given, which holds dataclasses of these kinds only.
 
     Raises
     ------
     TypeError, ValueError, KeyError
-        If it is no score.
+        If it holds something else.
     """
+    return _restored(value, {kind.__name__: kind for kind in kinds})
+
+
+def _restored(value: Any, kinds: Mapping[str, Callable[..., Any]]) -> Any:
     if isinstance(value, dict) and "dtype" in value:
         return np.array(value["data"], np.dtype(value["dtype"]))[()]
     if isinstance(value, dict):
-        kind: Callable[..., Any] = _KINDS[value["kind"]]
-        return kind(**{k: from_json(v) for k, v in value.items() if k != "kind"})
+        kind = kinds[value["kind"]]
+        return kind(**{k: _restored(v, kinds) for k, v in value.items() if k != "kind"})
     if isinstance(value, list):
-        return tuple(from_json(v) for v in value)
+        return tuple(_restored(v, kinds) for v in value)
     return math.nan if value is None else value

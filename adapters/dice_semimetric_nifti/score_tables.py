@@ -7,7 +7,15 @@ from typing import Any
 from .case_score import CaseScore, Options
 from .tables import write_table
 
-NUMBERS = ("bdice", "dice", "jaccard", "ece", "ece_soft")
+#: The scores of a case, with their names for people.
+TITLES = {
+    "bdice": "BDice",
+    "dice": "Dice",
+    "jaccard": "Jaccard",
+    "ece": "ECE",
+    "ece_soft": "soft ECE",
+}
+NUMBERS = tuple(TITLES)
 CASES, RATERS = "cases", "raters"
 _WHOSE = ("case", "task", "patient")
 _OF_RATER = ("rater", "marked", "bdice", "dice", "jaccard")

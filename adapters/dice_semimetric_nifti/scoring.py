@@ -53,11 +53,10 @@ def score_files(pair: Pair, options: Options) -> tuple[CaseScore, ...]:
     fault = pair.reference.fault or pair.prediction.fault
     if fault:
         raise CaseError(fault)
-    names = list(options.regions.labels) if options.regions else [""]
     total: dict[str, Sums] = {}
     for block in read_blocks(pair, options):
         voxels = Voxels(pair, block, options)
-        for name in names:
+        for name in options.structures:
             sums = sums_of_marks(
                 voxels.prediction(name), voxels.reference(name), voxels.kept, options
             )

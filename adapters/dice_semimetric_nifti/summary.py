@@ -12,10 +12,10 @@ import numpy as np
 from dice_semimetric import __version__, overlap_loss
 
 from .atomic import write_text
-from .bootstrap import Bootstrap, mean_intervals
+from .bootstrap import Bootstrap, Numbers, mean_intervals
 from .case_score import CaseScore, Options
 from .faults import Fault, printable
-from .score_tables import NUMBERS
+from .score_tables import NUMBERS, TITLES
 from .tables import table
 
 __all__ = [
@@ -116,12 +116,17 @@ def _intervals(
 ) -> dict[str, Any]:
     """Return the interval of every mean over cases."""
     values = np.array([[*(getattr(s, n) for n in NUMBERS), *s.curve] for s in scores], float)
-    pairs = [
-        None if np.isnan(pair).any() else pair.tolist()
-        for pair in mean_intervals(values, whose, bootstrap).T
-    ]
+    pairs = known_intervals(values, whose, bootstrap)
     named = dict(zip(NUMBERS, pairs, strict=False))
     return named | {"dice_at_threshold": pairs[len(NUMBERS) :]}
+
+
+def known_intervals(
+    values: Numbers, patients: Sequence[str], bootstrap: Bootstrap
+) -> list[list[float] | None]:
+    """Return the ends of `mean_intervals` of each column, None where they are not known."""
+    pairs = mean_intervals(values, patients, bootstrap).T
+    return [None if np.isnan(pair).any() else pair.tolist() for pair in pairs]
 
 
 def _pooled(scores: Sequence[CaseScore], options: Options) -> dict[str, Any]:
@@ -179,8 +184,7 @@ def score_table(summary: dict[str, Any]) -> str:
         between = part.get("intervals", {})
         if any(between.get(name) for name in NUMBERS):
             rows.append([f"  {share} of draws", "", "", *(_range(between[n]) for n in NUMBERS)])
-    names = ["task", "cases", "faulty", "BDice", "Dice", "Jaccard", "ECE", "soft ECE"]
-    return table(names, rows)
+    return table(["task", "cases", "faulty", *TITLES.values()], rows)
 
 
 def _range(pair: Sequence[float] | None) -> str:

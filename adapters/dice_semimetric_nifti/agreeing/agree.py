@@ -17,10 +17,11 @@ from ..layout import Raters, find_cases
 from ..pairing import Rated, add_masks
 from ..patients import Patients
 from ..records import Records
+from ..score_json import to_json
 from ..studies import Recorded, each_recorded, write_run
 from ..summary import jsonable, write_json
 from ..tables import write_table
-from .case import agree_files, decode, encode
+from .case import agree_files, decode
 from .rows import COUNTS, NUMBERS, OF_PAIR, OF_RATER, WHOSE, Empty, rows
 from .summary import summarize_agreement
 
@@ -110,7 +111,7 @@ def agree(
         Recorded(
             work=partial(agree_files, reading=reading, maps=where),
             files=attrgetter("paths"),
-            encode=encode,
+            encode=to_json,
             decode=partial(decode, maps=where),
         ),
         cases,

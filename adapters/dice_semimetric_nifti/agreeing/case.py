@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from contextlib import ExitStack
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +16,7 @@ from ..faults import CaseError
 from ..foreground import Voxels
 from ..pairing import Rated
 from ..regions import task_name
+from ..score_json import from_json
 from ..writing import written_in_blocks
 
 
@@ -83,7 +84,7 @@ def agree_files(case: Rated, reading: Reading, maps: Path | None = None) -> Agre
         raise CaseError(files.fault)
     if len(files.masks) < 2:
         raise CaseError("there must be two raters or more to agree")
-    regions = list(reading.regions.labels) if reading.regions else [""]
+    regions = reading.structures
     paths = _map_paths(case, regions, maps) if maps else []
     total: dict[str, Agreement] = {}
     like = next(iter(files.masks.values()))
@@ -119,30 +120,11 @@ def _stamp(path: Path, maps: Path) -> tuple[str, int, int]:
     return path.relative_to(maps).as_posix(), status.st_size, status.st_mtime_ns
 
 
-def encode(agreed: Agreed) -> Any:
-    """Return what JSON can hold of the counts and maps of a case."""
-    return {
-        "found": [
-            {k: v for k, v in asdict(a).items() if k != "counts"}
-            | {n: np.asarray(v).tolist() for n, v in asdict(a.counts).items()}
-            for a in agreed.found
-        ],
-        "maps": agreed.maps,
-    }
-
-
 def decode(_: Rated, value: Any, *, maps: Path | None) -> Agreed:
-    """Return what `encode` was given, or raise ValueError if a map was changed since."""
-    found = tuple(
-        CaseAgreement(
-            v["case"],
-            v["task"],
-            tuple(v["raters"]),
-            Agreement(*(np.asarray(v[n], np.int64) for n in ("both", "majority", "votes"))),
-        )
-        for v in value["found"]
-    )
-    stamps = tuple((str(n), int(s), int(t)) for n, s, t in value["maps"])
-    if maps is not None and any(_stamp(maps / n, maps) != (n, s, t) for n, s, t in stamps):
+    """Return what `to_json` made of a case, or raise ValueError if a map was changed since."""
+    found = from_json(value, (Agreed, CaseAgreement, Agreement))
+    if not isinstance(found, Agreed):
+        raise ValueError("an agreement was expected")
+    if maps is not None and any(_stamp(maps / stamp[0], maps) != stamp for stamp in found.maps):
         raise ValueError("a map was changed")
-    return Agreed(found, stamps)
+    return found

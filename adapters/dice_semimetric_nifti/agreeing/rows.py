@@ -7,6 +7,7 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from ..summary import mean_of_known
 from .case import CaseAgreement
 
 Empty = float | Literal["skip"]
@@ -36,15 +37,15 @@ def rows(
         majority = one.counts.dice_to_majority(empty=empty)
         number = len(one.raters)
         off = ~np.eye(number, dtype=bool)
-        case = {name: _mean(matrix[off]) for name, matrix in scores.items()}
-        case |= {"dice_to_majority": _mean(majority)}
+        case = {name: mean_of_known(matrix[off]) for name, matrix in scores.items()}
+        case |= {"dice_to_majority": mean_of_known(majority)}
         case |= {"fleiss_kappa": float(one.counts.fleiss_kappa())}
         cases.append(whose | _counts(one) | case)
         raters += [
             whose
             | {"rater": name, "marked": int(one.counts.both[i, i])}
             | {"dice_to_majority": float(majority[i])}
-            | {k: _mean(matrix[i][off[i]]) for k, matrix in scores.items()}
+            | {k: mean_of_known(matrix[i][off[i]]) for k, matrix in scores.items()}
             for i, name in enumerate(one.raters)
         ]
         pairs += [
@@ -80,9 +81,3 @@ def _counts(one: CaseAgreement) -> Row:
         "disputed": int(votes[1:-1].sum()),
         "disagreement": float(votes @ (4 * share * (1 - share)) / some) if some else 0.0,
     }
-
-
-def _mean(values: NDArray[Any]) -> float:
-    """Return the mean of the values that are not NaN, NaN if there is none."""
-    known = values[~np.isnan(values)]
-    return float(known.mean()) if known.size else float("nan")

@@ -10,9 +10,9 @@ from numpy.typing import NDArray
 from dice_semimetric import __version__
 
 from ..blocks import Reading
-from ..bootstrap import Bootstrap, mean_intervals
+from ..bootstrap import Bootstrap
 from ..faults import Fault, printable
-from ..summary import BOOTSTRAP, jsonable, mean_of_known
+from ..summary import BOOTSTRAP, jsonable, known_intervals, mean_of_known
 from ..tables import table
 from .rows import NUMBERS, Empty, Row
 
@@ -91,11 +91,8 @@ def _means(rows: Sequence[Row], names: Sequence[str], bootstrap: Bootstrap) -> d
     intervals: dict[str, Any] = dict.fromkeys(names)
     if rows:
         values = np.array([[row[n] for n in names] for row in rows], float)
-        ends = mean_intervals(values, [row["patient"] for row in rows], bootstrap)
-        intervals = {
-            n: None if np.isnan(pair).any() else pair.tolist()
-            for n, pair in zip(names, ends.T, strict=True)
-        }
+        ends = known_intervals(values, [row["patient"] for row in rows], bootstrap)
+        intervals = dict(zip(names, ends, strict=True))
     return found | {"intervals": intervals}
 
 

@@ -5,9 +5,8 @@ from pathlib import Path
 
 from ..agreeing import agree
 from ..agreeing.summary import agreement_table
-from ..listing import list_cases
 from .command import EXIT, LAYOUT, Command, add_common
-from .running import add_habits, add_running, add_structures, reading_of, workers_of
+from .running import add_habits, add_running, add_structures, list_only, reading_of, workers_of
 from .scoring import add_empty, add_json, empty_of, tell
 from .uncertainty import add_uncertainty, bootstrap_of, patients_of
 
@@ -41,14 +40,7 @@ def _add_options(parser: argparse.ArgumentParser) -> None:
 
 def _run(args: argparse.Namespace) -> int:
     if args.dry_run:
-        text, faults = list_cases(
-            args.folder,
-            pattern=args.pattern,
-            raters=args.raters,
-            follow_links=args.follow_links,
-        )
-        print(text)
-        return 1 if faults else 0
+        return list_only(args)
     summary = agree(
         args.folder,
         args.out,

@@ -112,19 +112,20 @@ def _run_predictions(args: argparse.Namespace, models: Sequence[Model]) -> int:
     patients = patients_of(args)
     _require_common(models, sides, patients)
     faults: list[dict[str, str]] = []
+    options, workers, bootstrap = options_of(args), workers_of(args), bootstrap_of(args)
     for model in models:
         log.info("scoring %s", model.name)
         summary = evaluate(
             model.folder,
             args.ref,
             args.out / model.name,
-            options=options_of(args),
+            options=options,
             pictures=not args.no_pictures,
-            workers=workers_of(args),
+            workers=workers,
             resume=args.resume,
             device=args.device,
             patients=patients,
-            bootstrap=bootstrap_of(args),
+            bootstrap=bootstrap,
             **sides_of(args),
         )
         faults += [{"model": model.name} | fault for fault in summary["faults"]]

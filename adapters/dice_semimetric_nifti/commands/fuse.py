@@ -4,9 +4,8 @@ import argparse
 from pathlib import Path
 
 from ..fusing import METHODS, fuse
-from ..listing import list_cases
 from .command import EXIT, LAYOUT, Command, add_common, add_label, at_least
-from .running import add_habits, add_running, workers_of
+from .running import add_habits, add_running, list_only, workers_of
 
 _EPILOG = f"""examples:
   dice-semimetric fuse study/Training --out mean --method uniform
@@ -30,14 +29,7 @@ def _add_options(parser: argparse.ArgumentParser) -> None:
 
 def _run(args: argparse.Namespace) -> int:
     if args.dry_run:
-        text, faults = list_cases(
-            args.folder,
-            pattern=args.pattern,
-            raters=args.raters,
-            follow_links=args.follow_links,
-        )
-        print(text)
-        return 1 if faults else 0
+        return list_only(args)
     count, faults = fuse(
         args.folder,
         args.out,

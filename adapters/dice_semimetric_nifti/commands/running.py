@@ -6,7 +6,9 @@ from pathlib import Path
 
 from ..blocks import WHOLE, Reading
 from ..cluster import Workers
+from ..listing import list_cases
 from ..regions import read_regions
+from .command import at_least
 
 
 def add_running(parser: argparse.ArgumentParser) -> None:
@@ -15,7 +17,7 @@ def add_running(parser: argparse.ArgumentParser) -> None:
     who = group.add_mutually_exclusive_group()
     who.add_argument(
         "--jobs",
-        type=_jobs,
+        type=at_least(0),
         default=1,
         metavar="N",
         help="processes on this machine, each with one case at a time; 0: one a core (default: 1)",
@@ -60,7 +62,7 @@ def add_structures(parser: argparse.ArgumentParser) -> None:
     )
     group.add_argument(
         "--slab",
-        type=_voxels,
+        type=at_least(1),
         default=WHOLE,
         metavar="N",
         help="read volumes of more voxels in slabs of about so many (default: 2^26)",
@@ -77,13 +79,6 @@ def reading_of(args: argparse.Namespace) -> Reading:
         reorient=args.allow_reorient,
         slab=args.slab,
     )
-
-
-def _voxels(text: str) -> int:
-    value = int(text)
-    if value < 1:
-        raise argparse.ArgumentTypeError(f"must be at least 1, got {value}")
-    return value
 
 
 def add_habits(parser: argparse.ArgumentParser) -> None:
@@ -118,8 +113,10 @@ def cores() -> int:
     return os.cpu_count() or 1
 
 
-def _jobs(text: str) -> int:
-    value = int(text)
-    if value < 0:
-        raise argparse.ArgumentTypeError(f"must be at least 0, got {value}")
-    return value
+def list_only(args: argparse.Namespace) -> int:
+    """Print the cases of a folder of masks, as ``--dry-run`` asks, and return the exit status."""
+    text, faults = list_cases(
+        args.folder, pattern=args.pattern, raters=args.raters, follow_links=args.follow_links
+    )
+    print(text)
+    return 1 if faults else 0

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from ..bootstrap import Bootstrap
 from ..patients import Patients, match_patients, read_patients
+from .command import at_least
 
 
 def add_uncertainty(parser: argparse.ArgumentParser) -> None:
@@ -25,7 +26,7 @@ def add_uncertainty(parser: argparse.ArgumentParser) -> None:
     )
     group.add_argument(
         "--resamples",
-        type=_resamples,
+        type=at_least(100),
         default=Bootstrap.resamples,
         metavar="N",
         help=f"draws of patients by the bootstrap (default: {Bootstrap.resamples})",
@@ -51,13 +52,6 @@ def patients_of(args: argparse.Namespace) -> Patients:
 def bootstrap_of(args: argparse.Namespace) -> Bootstrap:
     """Return how patients are drawn, as the command line says."""
     return Bootstrap(args.resamples, args.confidence)
-
-
-def _resamples(text: str) -> int:
-    value = int(text)
-    if value < 100:
-        raise argparse.ArgumentTypeError(f"must be at least 100, got {value}")
-    return value
 
 
 def _between(low: float, high: float) -> Callable[[str], float]:

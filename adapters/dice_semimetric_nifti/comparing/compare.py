@@ -16,8 +16,17 @@ from ..patients import Patients
 from ..score_tables import NUMBERS
 from ..summary import jsonable, write_json
 from ..tables import write_table
-from .rows import PAIR_COLUMNS, Pair, Part, Row, better_is, pair_rows, parts_of, rank_columns
-from .rows import rank_rows as ranks_of
+from .rows import (
+    PAIR_COLUMNS,
+    Pair,
+    Part,
+    Row,
+    better_is,
+    pair_rows,
+    parts_of,
+    rank_columns,
+    rank_rows,
+)
 from .study import align
 from .tables import Scores
 
@@ -99,7 +108,7 @@ def compare(
         log.warning("left out, since not scored in all models: %s", listed)
     parts = parts_of(study)
     compared = pair_rows(parts, metrics, pairs, bootstrap)
-    ranked = ranks_of(parts, metrics, bootstrap)
+    ranked = rank_rows(parts, metrics, bootstrap)
     write_table(out / _PAIRS, PAIR_COLUMNS, compared)
     write_table(out / _RANKS, rank_columns(len(models)), ranked)
     told = [_told(part, compared, ranked) for part in parts]
@@ -119,7 +128,8 @@ def compare(
     )
     write_json(out / _SUMMARY, summary)
     if pictures:
-        from .plots import plot_comparison, save  # matplotlib is slow to import
+        from ..plots import save  # matplotlib is slow to import
+        from .plots import plot_comparison
 
         save(plot_comparison(summary), out / _PICTURE)
     return summary

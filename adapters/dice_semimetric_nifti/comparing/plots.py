@@ -10,10 +10,9 @@ from matplotlib.figure import Figure, SubFigure
 
 from ..bootstrap import Numbers
 from ..faults import printable
-from ..plots import DARK, GREY, new_figure, save, style
-from .text import NAMES, counts, limit_of, number, p_value, rank, sure
-
-__all__ = ["plot_comparison", "save"]
+from ..plots import DARK, GREY, new_figure, style
+from ..score_tables import TITLES
+from .text import counts, limit_of, number, p_value, rank, sure
 
 #: Told apart by people who see few colours (Okabe and Ito), and by their marks.
 _COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000", "#7A5195")
@@ -135,7 +134,7 @@ def _label_ranks(
     count = len(summary["thresholds"])
     every = max(1, -(-count // _TOLD))
     shown = [i for i in range(len(scores)) if i >= count or i % every == 0]
-    names = [NAMES.get(s, s.removeprefix("dice@")) for s in scores]
+    names = [TITLES.get(s, s.removeprefix("dice@")) for s in scores]
     taus = [number(found[s, models[0]]["tau"], ".2f") for s in scores]
     axes.set_xticks([x[i] for i in shown], [f"{names[i]}\n{taus[i]}" for i in shown])
     axes.set_xlabel("Dice at threshold, and other scores; below: Kendall's tau with BDice's ranks")
@@ -155,7 +154,7 @@ def _draw_pairs(figure: SubFigure, part: Row, summary: Row) -> None:
     for axes, metric in zip(columns, metrics, strict=True):
         rows = _shown_pairs(part, metric)
         _forest(axes, rows, summary)
-        style(axes, f"{NAMES[metric]}: {rows[0]['better_is']} is better", "first − second", "")
+        style(axes, f"{TITLES[metric]}: {rows[0]['better_is']} is better", "first − second", "")
         axes.tick_params(axis="y", length=0)
     share = f"{100 * summary['bootstrap']['confidence']:g} %"
     drawn, known = len(rows), len(part["pairs"]) // len(metrics)

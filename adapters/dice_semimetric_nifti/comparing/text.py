@@ -3,16 +3,8 @@
 from typing import Any
 
 from ..faults import printable
+from ..score_tables import TITLES
 from ..tables import table
-
-#: The names of the scores, for people.
-NAMES = {
-    "bdice": "BDice",
-    "dice": "Dice",
-    "jaccard": "Jaccard",
-    "ece": "ECE",
-    "ece_soft": "soft ECE",
-}
 
 
 def comparison_text(summary: dict[str, Any]) -> str:
@@ -56,7 +48,7 @@ def _models(summary: dict[str, Any]) -> str:
                 percent(own["bdice"]["best"]),
             ]
         )
-    heads = [f"{NAMES[m]} (rank)" for m in metrics]
+    heads = [f"{TITLES[m]} (rank)" for m in metrics]
     return table(["model", *heads, "rank over thresholds", "best by BDice"], rows)
 
 
@@ -69,7 +61,7 @@ def _pairs(summary: dict[str, Any]) -> str:
         rows.append(
             [
                 printable(f"{pair['a']} - {pair['b']}"),
-                NAMES[pair["metric"]],
+                TITLES[pair["metric"]],
                 number(pair["difference"], "+.4f"),
                 between,
                 number(pair["effect"], "+.2f"),

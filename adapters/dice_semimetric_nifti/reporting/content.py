@@ -10,17 +10,9 @@ from typing import Any
 
 from ..case_score import CaseScore, Options
 from ..faults import printable
-from ..summary import NUMBERS
+from ..score_tables import NUMBERS, TITLES
 from .charts import Reliability, Thresholds, reliability_chart, thresholds_chart
 from .chosen import Scored
-
-TITLES = {
-    "bdice": "BDice",
-    "dice": "Dice",
-    "jaccard": "Jaccard",
-    "ece": "ECE",
-    "ece_soft": "soft ECE",
-}
 
 ANATOMY = {
     "R": "the right side",

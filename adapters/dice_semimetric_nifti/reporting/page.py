@@ -16,7 +16,7 @@ from ..case_score import Options
 from ..faults import CaseError, UsageError, printable
 from ..logs import is_quiet, log
 from ..pairing import Pair
-from ..summary import NUMBERS
+from ..score_tables import NUMBERS, TITLES
 from .chosen import Chosen, Scored, choose
 
 _NEEDS = {"jinja2": "Jinja2", "matplotlib": "matplotlib", "PIL": "pillow", "contourpy": "contourpy"}
@@ -81,7 +81,7 @@ def write_report(
     record : dict
         How to get the same results again, as ``run.json`` holds it.
     """
-    from .content import TITLES, cards, checksums, data, structures, title
+    from .content import cards, checksums, data, structures, title
 
     chosen, without = choose(scored)
     hidden = True if is_quiet() else None
