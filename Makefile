@@ -14,7 +14,7 @@ help:            ## Show the targets.
 	$(PYTHON) -m venv .venv
 
 .venv/.demo: .venv/bin/python pyproject.toml constraints.txt
-	$(BIN)/python -m pip install --quiet -c constraints.txt -e '.[nifti]'
+	$(BIN)/python -m pip install --quiet -c constraints.txt -e '.[study]'
 	@touch $@
 
 .venv/.dev: .venv/bin/python pyproject.toml constraints.txt
@@ -22,12 +22,12 @@ help:            ## Show the targets.
 	@touch $@ .venv/.demo
 
 demo: .venv/.demo  ## The main job on generated data, or on DATA=folder PRED=folder.
-	$(BIN)/python -m dice_semimetric_nifti demo --out $(OUT) $(if $(DATA),--data $(DATA)) $(if $(PRED),--pred $(PRED))
+	$(BIN)/python -m dice_semimetric_study demo --out $(OUT) $(if $(DATA),--data $(DATA)) $(if $(PRED),--pred $(PRED))
 
 test: .venv/.dev   ## The test suite.
 	@# Those that start processes, kill them and limit their memory run apart from the rest.
-	$(BIN)/python -m pytest -n auto -m "not slow" -rf tests/test_nifti_*.py
-	$(BIN)/python -m pytest -n auto -m "not slow" -rf --ignore-glob='tests/test_nifti_*.py'
+	$(BIN)/python -m pytest -n auto -m "not slow" -rf tests/study
+	$(BIN)/python -m pytest -n auto -m "not slow" -rf --ignore=tests/study
 
 test-slow: .venv/.dev  ## The suites that take minutes each.
 	$(BIN)/python -m pytest -m slow
@@ -45,7 +45,7 @@ bench: .venv/.dev  ## Ours against the peers, in one run; writes benchmarks/resu
 	$(BIN)/python -m benchmarks.speed
 
 consistency: .venv/.dev  ## Every function on every array library: the largest deviation from NumPy.
-	PYTHONPATH=tests $(BIN)/python -m benchmarks.consistency \
+	PYTHONPATH=tests/common $(BIN)/python -m benchmarks.consistency \
 		--json benchmarks/results/consistency.json --markdown benchmarks/results/consistency.md --readme README.md
 
 docs: .venv/.dev   ## The documentation as pages, in docs/_build/html.
@@ -53,7 +53,7 @@ docs: .venv/.dev   ## The documentation as pages, in docs/_build/html.
 	$(BIN)/sphinx-build -W --keep-going -q -b html docs docs/_build/html
 
 support: .venv/.dev  ## Write the README's support table from the test suite's own list.
-	$(BIN)/python tests/support.py
+	$(BIN)/python tests/common/support.py
 
 clean:           ## Remove the environment and what the demo wrote.
 	rm -rf .venv demo-out

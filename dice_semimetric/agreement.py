@@ -7,12 +7,19 @@ from typing import ClassVar, Self
 
 import array_api_compat as compat
 
-from ._additive import Additive
-from ._blocks import BLOCK
-from ._namespace import constant, default_float, default_index, namespace, require_mask, size
-from ._raters import count_raters, float_dtypes, look_up, marks_of, require_raters
-from ._special import divide
-from ._typing import Array, DType, Namespace
+from ._lib.additive import Additive
+from ._lib.blocks import BLOCK
+from ._lib.namespace import (
+    constant,
+    default_float,
+    default_index,
+    namespace,
+    require_mask,
+    size,
+)
+from ._lib.raters import count_raters, float_dtypes, look_up, marks_of, require_raters
+from ._lib.special import divide
+from ._lib.typing import Array, DType, Namespace
 from .thresholds import Empty, fill_empty
 
 

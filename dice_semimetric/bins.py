@@ -5,11 +5,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import ClassVar, Literal, Self
 
-from ._additive import Additive
-from ._bin_inputs import confidences, given_edges, is_hard, pixel_mask, quantile_edges
-from ._checks import checks_apply, require_labels, require_unit_interval
-from ._kernels import accelerated
-from ._namespace import (
+from ._lib.additive import Additive
+from ._lib.bin_inputs import confidences, given_edges, is_hard, pixel_mask, quantile_edges
+from ._lib.checks import checks_apply, require_labels, require_unit_interval
+from ._lib.namespace import (
     is_boolean,
     is_floating,
     namespace,
@@ -17,10 +16,11 @@ from ._namespace import (
     require_floating,
     sum_dtype,
 )
-from ._pairs import both
-from ._quantiles import uniform_edges
-from ._special import divide, widen
-from ._typing import Array, DType, Namespace
+from ._lib.pairs import both
+from ._lib.quantiles import uniform_edges
+from ._lib.seam import accelerated
+from ._lib.special import divide, widen
+from ._lib.typing import Array, DType, Namespace
 
 Kind = Literal["top_label", "classwise", "binary"]
 Strategy = Literal["uniform", "quantile"]

@@ -2,10 +2,10 @@
 
 from collections.abc import Callable
 
-from ._kernels import accelerated
-from ._namespace import is_integer, namespace, normalize_axis
-from ._special import widen
-from ._typing import Array, DType, Namespace
+from ._lib.namespace import is_integer, namespace, normalize_axis
+from ._lib.seam import accelerated
+from ._lib.special import widen
+from ._lib.typing import Array, DType, Namespace
 from .labels import mix_uniform, one_hot, require_fraction
 
 

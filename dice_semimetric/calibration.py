@@ -1,6 +1,6 @@
 """Calibration: do predictions of 0.8 come true in 8 cases of 10?"""
 
-from ._typing import Array
+from ._lib.typing import Array
 from .bins import Kind, Norm, Strategy, calibration_bins
 
 

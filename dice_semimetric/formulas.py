@@ -18,9 +18,9 @@ there. Written this way a loss at x = y is exactly 0 in floating point.
 from collections.abc import Callable
 from typing import NamedTuple
 
-from ._namespace import namespace, require_choice, require_number
-from ._special import divide, positive_part, power
-from ._typing import Array, Smooth
+from ._lib.namespace import namespace, require_choice, require_number
+from ._lib.special import divide, positive_part, power
+from ._lib.typing import Array, Smooth
 from .overlap import Overlap
 
 Count = Callable[[Overlap], tuple[Array, Array]]

@@ -7,9 +7,8 @@ from typing import Literal
 
 import numpy as np
 
-from ._kernels import accelerated
-from ._namespace import constant, namespace, require_choice
-from ._raters import (
+from ._lib.namespace import constant, namespace, require_choice
+from ._lib.raters import (
     class_numbers,
     count_raters,
     float_dtypes,
@@ -21,8 +20,9 @@ from ._raters import (
     require_raters,
     weighted_marks,
 )
-from ._special import divide
-from ._typing import Array, DType, Namespace
+from ._lib.seam import accelerated
+from ._lib.special import divide
+from ._lib.typing import Array, DType, Namespace
 
 Per = Literal["batch", "image"]
 

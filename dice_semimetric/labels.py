@@ -2,8 +2,8 @@
 
 from numbers import Integral
 
-from ._checks import checks_apply, require_labels, require_unit_interval
-from ._namespace import (
+from ._lib.checks import checks_apply, require_labels, require_unit_interval
+from ._lib.namespace import (
     constant,
     default_float,
     is_floating,
@@ -12,8 +12,8 @@ from ._namespace import (
     normalize_axis,
     require_number,
 )
-from ._special import widen
-from ._typing import Array, DType, Namespace
+from ._lib.special import widen
+from ._lib.typing import Array, DType, Namespace
 
 
 def one_hot(

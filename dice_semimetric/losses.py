@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from typing import TypeVar
 
-from ._typing import Array, Axis, Smooth
+from ._lib.typing import Array, Axis, Smooth
 from .formulas import overlap_loss
 from .overlap import overlap
 

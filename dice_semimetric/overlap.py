@@ -3,13 +3,13 @@
 from dataclasses import dataclass
 from typing import ClassVar, Self
 
-from ._additive import Regional
-from ._checks import checks_apply
-from ._kernels import accelerated
-from ._namespace import namespace, normalize_axis, sum_dtype
-from ._pairs import probabilities, require_pair, require_region
-from ._special import absolute
-from ._typing import Activation, Array, Axis, DType
+from ._lib.additive import Regional
+from ._lib.checks import checks_apply
+from ._lib.namespace import namespace, normalize_axis, sum_dtype
+from ._lib.pairs import probabilities, require_pair, require_region
+from ._lib.seam import accelerated
+from ._lib.special import absolute
+from ._lib.typing import Activation, Array, Axis, DType
 
 Sums = tuple[Array, Array, Array, Array]
 

@@ -4,9 +4,9 @@ import math
 from collections.abc import Sequence
 from typing import Any, Literal
 
-from ._aggregate import Classes, Per, Reduction, aggregate, class_indices
-from ._namespace import namespace, require_choice, sum_dtype
-from ._typing import Activation, Array, Axis, Namespace
+from ._lib.aggregate import Classes, Per, Reduction, aggregate, class_indices
+from ._lib.namespace import namespace, require_choice, sum_dtype
+from ._lib.typing import Activation, Array, Axis, Namespace
 from .formulas import overlap_loss
 from .overlap import Overlap, overlap, region_overlap
 from .thresholds import (

@@ -2,10 +2,10 @@
 
 import math
 
-from ._namespace import constant, device, namespace, size
-from ._raters import float_dtypes, fold, look_up, marks_of, require_raters
-from ._special import as_one_task, bincount, divide, iterate, sigmoid
-from ._typing import Array, DType, Namespace
+from ._lib.namespace import constant, device, namespace, size
+from ._lib.raters import float_dtypes, fold, look_up, marks_of, require_raters
+from ._lib.special import as_one_task, bincount, divide, iterate, sigmoid
+from ._lib.typing import Array, DType, Namespace
 
 #: Up to this many raters the voting patterns are counted; their table has 2**R columns.
 MOST = 16

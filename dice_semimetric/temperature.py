@@ -5,10 +5,10 @@ from typing import Any, Self
 
 import numpy as np
 
-from ._fitting import class_rows, label_pair, require_fitted, require_logits
-from ._namespace import is_eager, namespace, sum_dtype
-from ._special import sigmoid, softmax
-from ._typing import Array
+from ._lib.fitting import class_rows, label_pair, require_fitted, require_logits
+from ._lib.namespace import is_eager, namespace, sum_dtype
+from ._lib.special import sigmoid, softmax
+from ._lib.typing import Array
 
 
 class TemperatureScaling:

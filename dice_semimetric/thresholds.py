@@ -5,10 +5,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import ClassVar, Literal, Self
 
-from ._additive import Regional
-from ._checks import checks_apply
-from ._kernels import accelerated
-from ._namespace import (
+from ._lib.additive import Regional
+from ._lib.checks import checks_apply
+from ._lib.namespace import (
     constant,
     default_float,
     default_index,
@@ -18,9 +17,10 @@ from ._namespace import (
     require_number,
     sum_dtype,
 )
-from ._pairs import probabilities, require_pair, require_region
-from ._special import divide
-from ._typing import Activation, Array, Axis, DType, Namespace
+from ._lib.pairs import probabilities, require_pair, require_region
+from ._lib.seam import accelerated
+from ._lib.special import divide
+from ._lib.typing import Activation, Array, Axis, DType, Namespace
 
 Empty = float | Literal["skip"]
 Counts = tuple[Array, Array, Array]

@@ -1,7 +1,5 @@
 """Fixtures: the backends, the dtypes, and arrays that are awkward on purpose."""
 
-from typing import Any
-
 import numpy as np
 import pytest
 from backends import BACKENDS, Backend
@@ -43,8 +41,3 @@ def dtype(request: pytest.FixtureRequest) -> str:
 def rng() -> np.random.Generator:
     """A seeded generator."""
     return np.random.default_rng(20230918)
-
-
-def tolerance(dtype: Any) -> dict[str, float]:
-    """Return rtol and atol for comparing a result of that dtype with float64."""
-    return {"rtol": 1e-5, "atol": 1e-6} if dtype == "float32" else {"rtol": 1e-12, "atol": 1e-13}

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from dice_semimetric._typing import Array, DType, Namespace
+from dice_semimetric._lib.typing import Array, DType, Namespace
 
 #: The types that the sources know, by NumPy's names.
 C_TYPES: Mapping[str, str] = {

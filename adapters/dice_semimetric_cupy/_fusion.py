@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from dice_semimetric._typing import Array, DType
+from dice_semimetric._lib.typing import Array, DType
 
 from ._device import C_TYPES, DIMS, Device, Kernel
 from ._layout import Axes, axes_type, split_axes, vector

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from dice_semimetric._typing import Array
+from dice_semimetric._lib.typing import Array
 
 from ._device import DIMS
 

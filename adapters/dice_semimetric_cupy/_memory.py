@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Sequence
 
-from dice_semimetric._typing import Array
+from dice_semimetric._lib.typing import Array
 
 from ._device import Device
 from ._pairs import Pairs

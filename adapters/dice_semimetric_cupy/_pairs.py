@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from dice_semimetric._typing import Activation, Array, DType
+from dice_semimetric._lib.typing import Activation, Array, DType
 
 from ._device import C_TYPES, DIMS, Device, Kernel
 from ._layout import Axes, axes_type, parts_of, split_axes, vector

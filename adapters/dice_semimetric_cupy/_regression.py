@@ -4,7 +4,7 @@ from typing import Any
 
 import numpy as np
 
-from dice_semimetric._typing import Array
+from dice_semimetric._lib.typing import Array
 
 from ._device import C_TYPES, Device, Kernel
 
@@ -24,7 +24,7 @@ REGRESSION = np.dtype(
 def regression(
     device: Device, query: Array, key: Array, bias: Array, value: Array, *, skip_self: bool
 ) -> Any:
-    """Return the sums of `dice_semimetric._density.kernel_sums`, without pairs in memory."""
+    """Return the sums of `dice_semimetric.kernel.density.kernel_sums`, without pairs in memory."""
     size, pixels = query.shape
     values, keys = value.shape
     inputs = [device.xp.ascontiguousarray(a) for a in (query, key, bias, value)]

@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from dice_semimetric._typing import Array
+from dice_semimetric._lib.typing import Array
 
 from ._device import FLOATING, Device
 from ._pairs import Pairs, pair_sums

@@ -12,7 +12,7 @@ import functools
 from collections.abc import Callable
 from typing import Any, TypeVar, cast
 
-from dice_semimetric._typing import Activation, Array, DType
+from dice_semimetric._lib.typing import Activation, Array, DType
 
 from ._bins import pair_bins, threads_for, top_bins, top_eligible
 from ._device import device
@@ -130,13 +130,13 @@ def bin_sums(
 
 @_where_it_lies
 def kernel_sums(query: Array, key: Array, bias: Array, value: Array, *, skip_self: bool) -> Any:
-    """Return the sums of `dice_semimetric._density.kernel_sums`."""
+    """Return the sums of `dice_semimetric.kernel.density.kernel_sums`."""
     return regression(device(), query, key, bias, value, skip_self=skip_self)
 
 
 @_where_it_lies
 def rater_counts(raters: Array, c: int | None = None) -> Any:
-    """Return the counts of `dice_semimetric._raters.rater_counts`."""
+    """Return the counts of `dice_semimetric._lib.raters.rater_counts`."""
     small = raters.shape[0] < 256
     wanted = -1 if c is None else c
     counts = join_raters(device(), "marked", raters, wanted, "uint8" if small else "int32")
@@ -145,7 +145,7 @@ def rater_counts(raters: Array, c: int | None = None) -> Any:
 
 @_where_it_lies
 def weighted_marks(raters: Array, shares: Array, c: int | None = None) -> Any:
-    """Return the sums of `dice_semimetric._raters.weighted_marks`."""
+    """Return the sums of `dice_semimetric._lib.raters.weighted_marks`."""
     wanted = -1 if c is None else c
     if shares.dtype.name not in ("float32", "float64"):
         return NotImplemented

@@ -10,7 +10,7 @@ from typing import Any, Generic, Protocol, Self, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from dice_semimetric._typing import Array
+from dice_semimetric._lib.typing import Array
 
 Item = TypeVar("Item")
 HostArrays = Sequence[NDArray[Any]]

@@ -12,9 +12,9 @@ from typing import Any
 import dask.array as da
 from dask.array.utils import meta_from_array
 
-from dice_semimetric._namespace import namespace
-from dice_semimetric._raters import look_up as look_up_of_chunk
-from dice_semimetric._typing import Activation, Array
+from dice_semimetric._lib.namespace import namespace
+from dice_semimetric._lib.raters import look_up as look_up_of_chunk
+from dice_semimetric._lib.typing import Activation, Array
 from dice_semimetric.boundary import window_differs as differs_in_chunk
 from dice_semimetric.overlap import overlap_sums as sums_of_chunk
 from dice_semimetric.thresholds import threshold_sums as counts_of_chunk

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 
 import jax
 
-from dice_semimetric._additive import Additive
+from dice_semimetric._lib.additive import Additive
 
 
 def register() -> None:

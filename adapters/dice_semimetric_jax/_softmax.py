@@ -10,8 +10,8 @@ from collections.abc import Sequence
 import jax.numpy as jnp
 from jax import Array
 
-from dice_semimetric._special import activate
-from dice_semimetric._typing import Activation, Namespace
+from dice_semimetric._lib.special import activate
+from dice_semimetric._lib.typing import Activation, Namespace
 
 #: Up to so many classes the code for each class is written out.
 FEW_CLASSES = 16

@@ -22,8 +22,8 @@ import jax.numpy as jnp
 from jax import Array
 from jax.custom_derivatives import SymbolicZero
 
-from dice_semimetric._pairs import both, expand_labels
-from dice_semimetric._typing import Activation
+from dice_semimetric._lib.pairs import both, expand_labels
+from dice_semimetric._lib.typing import Activation
 
 from ._reduce import range_together, sum_together
 from ._softmax import probabilities, softmax_tangent

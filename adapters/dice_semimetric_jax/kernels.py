@@ -8,8 +8,8 @@ from typing import Any
 
 from jax import Array
 
-from dice_semimetric._checks import require_unit_interval
-from dice_semimetric._typing import Activation
+from dice_semimetric._lib.checks import require_unit_interval
+from dice_semimetric._lib.typing import Activation
 
 from . import _pytrees
 from ._counts import counts

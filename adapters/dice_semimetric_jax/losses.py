@@ -4,9 +4,9 @@ import jax.numpy as jnp
 from jax import Array
 
 from dice_semimetric import Overlap, overlap_loss
-from dice_semimetric._aggregate import Reduction
-from dice_semimetric._aggregate import class_weights as class_weights_of
-from dice_semimetric._namespace import (
+from dice_semimetric._lib.aggregate import Reduction
+from dice_semimetric._lib.aggregate import class_weights as class_weights_of
+from dice_semimetric._lib.namespace import (
     is_floating,
     is_integer,
     namespace,
@@ -14,8 +14,8 @@ from dice_semimetric._namespace import (
     require_choice,
     sum_dtype,
 )
-from dice_semimetric._pairs import require_region
-from dice_semimetric._typing import Activation, Axis, Smooth
+from dice_semimetric._lib.pairs import require_region
+from dice_semimetric._lib.typing import Activation, Axis, Smooth
 from dice_semimetric.overlap import overlap_sums
 
 from ._sums import xp

@@ -4,7 +4,7 @@ Importing `dice_semimetric` is enough for its functions to run on tensors throug
 this package.
 """
 
-from dice_semimetric._kernels import kernels
+from dice_semimetric._lib.seam import kernels
 
 from .accumulation import AccumulatedLoss
 from .compound import DiceSemimetricCELoss, DistillationLoss

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 import torch
 from torch import Tensor
 
-from dice_semimetric._blocks import Place, block_slices
+from dice_semimetric._lib.blocks import Place, block_slices
 
 #: Elements in a block. On a host its four buffers, 512 KiB each in float32, fit the L2 cache of
 #: a core; an accelerator wants larger blocks, since each operation costs a launch.

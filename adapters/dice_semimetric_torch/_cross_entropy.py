@@ -7,7 +7,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from dice_semimetric._pairs import both, expand_labels
+from dice_semimetric._lib.pairs import both, expand_labels
 
 from .distributed import all_reduce
 from .fast_path import entropy_module

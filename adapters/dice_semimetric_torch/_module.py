@@ -8,9 +8,9 @@ import torch
 from torch import Tensor, nn
 
 from dice_semimetric import Overlap, region_overlap
-from dice_semimetric._aggregate import Classes, Per
-from dice_semimetric._namespace import require_choice
-from dice_semimetric._typing import Activation
+from dice_semimetric._lib.aggregate import Classes, Per
+from dice_semimetric._lib.namespace import require_choice
+from dice_semimetric._lib.typing import Activation
 from dice_semimetric.formulas import _check_options
 from dice_semimetric.region import table_loss
 

@@ -7,9 +7,9 @@ import array_api_compat.torch as xp
 import torch
 from torch import Tensor
 
-from dice_semimetric._blocks import Place
-from dice_semimetric._special import widen
-from dice_semimetric._typing import Activation
+from dice_semimetric._lib.blocks import Place
+from dice_semimetric._lib.special import widen
+from dice_semimetric._lib.typing import Activation
 
 from ._blocks import Blocks, Scratch
 

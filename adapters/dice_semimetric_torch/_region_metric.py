@@ -7,9 +7,9 @@ import torch
 from torch import Tensor
 
 from dice_semimetric import region_overlap
-from dice_semimetric._aggregate import Classes, class_indices
-from dice_semimetric._namespace import namespace, require_choice
-from dice_semimetric._typing import Activation
+from dice_semimetric._lib.aggregate import Classes, class_indices
+from dice_semimetric._lib.namespace import namespace, require_choice
+from dice_semimetric._lib.typing import Activation
 from dice_semimetric.thresholds import Empty, fill_empty
 
 if TYPE_CHECKING:

@@ -17,8 +17,8 @@ import array_api_compat.torch as xp
 import torch
 from torch import Tensor
 
-from dice_semimetric._blocks import Place
-from dice_semimetric._checks import require_unit_interval
+from dice_semimetric._lib.blocks import Place
+from dice_semimetric._lib.checks import require_unit_interval
 
 from ._reader import Options, Reader, sum_over_classes
 from ._room import first_with_room

@@ -3,7 +3,7 @@
 import torch
 from torch import Tensor
 
-from dice_semimetric._checks import checks_apply
+from dice_semimetric._lib.checks import checks_apply
 
 
 def resolve_target(pred: Tensor, target: Tensor, *, to_onehot_y: bool) -> Tensor:

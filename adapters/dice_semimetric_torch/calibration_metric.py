@@ -6,9 +6,14 @@ import torch
 from torch import Tensor
 
 from dice_semimetric import CalibrationBins, calibration_bins
-from dice_semimetric._namespace import namespace, require_choice, require_floating, sum_dtype
-from dice_semimetric._special import activate
-from dice_semimetric._typing import Activation
+from dice_semimetric._lib.namespace import (
+    namespace,
+    require_choice,
+    require_floating,
+    sum_dtype,
+)
+from dice_semimetric._lib.special import activate
+from dice_semimetric._lib.typing import Activation
 from dice_semimetric.bins import Kind, Norm
 
 from ._region_metric import require_batch

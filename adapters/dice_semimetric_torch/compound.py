@@ -6,8 +6,8 @@ import array_api_compat.torch as xp
 import torch
 from torch import Tensor, nn
 
-from dice_semimetric._namespace import require_choice
-from dice_semimetric._special import widen
+from dice_semimetric._lib.namespace import require_choice
+from dice_semimetric._lib.special import widen
 
 from ._cross_entropy import cross_entropy
 from ._module import Weight

@@ -13,11 +13,11 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from dice_semimetric._density import KEYS, block_length, lowest_exponent
+from dice_semimetric.kernel.density import KEYS, block_length, lowest_exponent
 
 
 def kernel_sums(query: Tensor, key: Tensor, bias: Tensor, value: Tensor, *, skip_self: bool) -> Any:
-    """Return what `dice_semimetric._density.kernel_sums` does, differentiable once.
+    """Return what `dice_semimetric.kernel.density.kernel_sums` does, differentiable once.
 
     One tile holds all keys; larger sets, and what cannot be looked at, are left to the core.
     """

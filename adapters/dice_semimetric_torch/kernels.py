@@ -8,7 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from dice_semimetric._typing import Activation
+from dice_semimetric._lib.typing import Activation
 
 from . import _operator
 from ._blocks import HOST_BLOCK

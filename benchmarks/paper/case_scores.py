@@ -5,7 +5,12 @@ from typing import Any
 
 import numpy as np
 
-from dice_semimetric import calibration_bins, majority_vote, threshold_counts, uniform_average
+from dice_semimetric import (
+    calibration_bins,
+    majority_vote,
+    threshold_counts,
+    uniform_average,
+)
 
 from .cases import Case
 from .distill_scores import near_bins

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from dice_semimetric_nifti.atomic import write_bytes
+from dice_semimetric_study.files.atomic import write_bytes
 
 from .config import Config
 

@@ -19,8 +19,8 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from dice_semimetric_nifti.atomic import prepare_folder, write_text
-from dice_semimetric_nifti.faults import UsageError
+from dice_semimetric_study.faults import UsageError
+from dice_semimetric_study.files.atomic import prepare_folder, write_text
 
 from .cases import Case, read_split
 from .config import Config, add_options, from_options

@@ -11,8 +11,8 @@ from typing import Any
 
 import numpy as np
 import torch
-from dice_semimetric_nifti.atomic import prepare_folder, write_text
-from dice_semimetric_nifti.faults import UsageError
+from dice_semimetric_study.faults import UsageError
+from dice_semimetric_study.files.atomic import prepare_folder, write_text
 from torch import nn
 
 from . import checkpoint, parallel

@@ -4,7 +4,15 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from dice_semimetric_nifti.plots import BLUE, DARK, GREY, ORANGE, new_figure, save, style
+from dice_semimetric_study.results.plots import (
+    BLUE,
+    DARK,
+    GREY,
+    ORANGE,
+    new_figure,
+    save,
+    style,
+)
 
 from .statistics import paired_test
 

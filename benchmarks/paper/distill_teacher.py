@@ -5,8 +5,7 @@ from typing import Any
 
 import numpy as np
 import torch
-from dice_semimetric_nifti.atomic import prepare_folder
-from dice_semimetric_nifti.calibrators import (
+from dice_semimetric_study.calibrate.calibrators import (
     FLOOR,
     MOST_PIXELS,
     MapCalibrator,
@@ -14,6 +13,7 @@ from dice_semimetric_nifti.calibrators import (
     case_generator,
     draw,
 )
+from dice_semimetric_study.files.atomic import prepare_folder
 from torch import nn
 
 from dice_semimetric import uniform_average

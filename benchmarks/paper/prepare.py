@@ -14,7 +14,7 @@ import json
 import sys
 from pathlib import Path
 
-from dice_semimetric_nifti.faults import Fault, UsageError, printable
+from dice_semimetric_study.faults import Fault, UsageError, printable
 
 from .datasets.prepared import INDEX
 from .datasets.preparing import Plan, prepare

@@ -5,7 +5,7 @@ from dataclasses import asdict, dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any
 
-from dice_semimetric_nifti.faults import UsageError
+from dice_semimetric_study.faults import UsageError
 
 from .config import Config
 from .distill_training import DistillConfig

@@ -14,8 +14,8 @@ from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
-from dice_semimetric_nifti.atomic import prepare_folder, write_text
-from dice_semimetric_nifti.faults import UsageError
+from dice_semimetric_study.faults import UsageError
+from dice_semimetric_study.files.atomic import prepare_folder, write_text
 from tqdm import tqdm
 
 from . import parallel

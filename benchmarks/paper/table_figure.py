@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import Any
 
-from dice_semimetric_nifti.plots import BLUE, GREY, ORANGE, new_figure, save, style
+from dice_semimetric_study.results.plots import BLUE, GREY, ORANGE, new_figure, save, style
 
 from .claims import ALPHA, BASELINES, LOWER_IS_BETTER
 from .table_report import NAMES

@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 import torch
-from dice_semimetric_nifti.atomic import write_text
+from dice_semimetric_study.files.atomic import write_text
 from torch import Tensor, nn
 from tqdm import tqdm
 

@@ -23,17 +23,17 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from dice_semimetric_nifti.evaluating import Sides, evaluate
-from dice_semimetric_nifti.phantoms import write_phantoms
-from dice_semimetric_nifti.volumes import read_volume
+from dice_semimetric_study.demo.phantoms import write_phantoms
+from dice_semimetric_study.evaluate.evaluate import Sides, evaluate
+from dice_semimetric_study.files.volumes import read_volume
 
 RESULTS = Path(__file__).parents[1] / "results" / "study-cpu.json"
 DISTINCT = 10
 _PEAK = """
 import sys
 from pathlib import Path
-from dice_semimetric_nifti.evaluating import Sides
-from dice_semimetric_nifti.scoring import Options, score_files
+from dice_semimetric_study.evaluate.evaluate import Sides
+from dice_semimetric_study.scores.scoring import Options, score_files
 def most():
     lines = Path("/proc/self/status").read_text().splitlines()
     return next(line.split()[1] for line in lines if line.startswith("VmHWM"))
@@ -94,7 +94,7 @@ def timed(work: Callable[[], object]) -> tuple[float, float]:
 def run_cli(folder: Path, jobs: int, *options: str) -> None:
     """Run the command as a user does, into a fresh folder."""
     with tempfile.TemporaryDirectory(dir=folder) as out:
-        argv = [sys.executable, "-m", "dice_semimetric_nifti", "evaluate", "--no-pictures"]
+        argv = [sys.executable, "-m", "dice_semimetric_study", "evaluate", "--no-pictures"]
         argv += ["--pred", str(folder / "prediction"), "--ref", str(folder / "raters")]
         argv += ["--out", str(Path(out) / "scores"), "--jobs", str(jobs), "--quiet", *options]
         subprocess.run(argv, check=True)

@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from dice_semimetric_nifti.faults import UsageError
-from dice_semimetric_nifti.records import FOLDER as RECORDS
+from dice_semimetric_study.faults import UsageError
+from dice_semimetric_study.runs.records import FOLDER as RECORDS
 
 from ..cases import Incomplete, read_split
 

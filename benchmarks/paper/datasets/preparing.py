@@ -15,10 +15,15 @@ from pathlib import Path
 from typing import Any, cast
 
 import numpy as np
-from dice_semimetric_nifti.atomic import prepare_folder, remove_parts, require_apart, write_bytes
-from dice_semimetric_nifti.cases import each_case, report
-from dice_semimetric_nifti.faults import CaseError, Fault
-from dice_semimetric_nifti.records import Done, Records, traced
+from dice_semimetric_study.faults import CaseError, Fault
+from dice_semimetric_study.files.atomic import (
+    prepare_folder,
+    remove_parts,
+    require_apart,
+    write_bytes,
+)
+from dice_semimetric_study.runs.each import each_case, report
+from dice_semimetric_study.runs.records import Done, Records, traced
 from tqdm import tqdm
 
 from .prepared import FORMAT, INDEX

@@ -9,9 +9,9 @@ from functools import partial
 from pathlib import Path
 
 import numpy as np
-from dice_semimetric_nifti.faults import Fault, UsageError
-from dice_semimetric_nifti.layout import CaseFiles, find_cases
-from dice_semimetric_nifti.volumes import read_geometry
+from dice_semimetric_study.cases.layout import CaseFiles, find_cases
+from dice_semimetric_study.faults import Fault, UsageError
+from dice_semimetric_study.files.volumes import read_geometry
 
 from ..cases import Incomplete, read_slice, standardised
 from .prepared import read_patients

@@ -1,8 +1,0 @@
-"""``python -m dice_semimetric_nifti`` is the command ``dice-semimetric``."""
-
-import sys
-
-from .cli import main
-
-if __name__ == "__main__":
-    sys.exit(main())

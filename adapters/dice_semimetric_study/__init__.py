@@ -1,0 +1,78 @@
+"""Whole folders of NIfTI files: fuse raters' masks, score predictions, draw what comes out.
+
+The command ``dice-semimetric`` is made of these functions. A case is read, scored by a pure
+function of its arrays, and dropped; what is kept of it is a small record of statistics that add up.
+"""
+
+from .agree import CaseAgreement, agree, agree_files
+from .cases.blocks import Reading
+from .cases.layout import CaseFiles, find_cases
+from .cases.pairing import Pair, Rated, pair_up
+from .cases.patients import Patients, match_patients, read_patients
+from .cases.regions import Regions, read_regions
+from .compare import Scores, compare, read_scores
+from .demo.paradox import Paradox, best_threshold, soft_dice_paradox
+from .demo.phantoms import Phantom, phantom, write_phantoms
+from .evaluate.evaluate import Sides, evaluate
+from .faults import CaseError, Fault, UsageError
+from .files.volumes import Geometry, Volume, read_volume
+from .files.writing import write_volume
+from .fuse.fuse import Fused, fuse, fuse_masks
+from .results.bootstrap import Bootstrap
+from .runs.cluster import Workers
+from .scores.scoring import (
+    CaseScore,
+    Options,
+    RaterScore,
+    score_case,
+    score_files,
+    score_pair,
+)
+from .scores.summary import summarize
+
+__all__ = [
+    "Bootstrap",
+    "CaseAgreement",
+    "CaseError",
+    "CaseFiles",
+    "CaseScore",
+    "Fault",
+    "Fused",
+    "Geometry",
+    "Options",
+    "Pair",
+    "Paradox",
+    "Patients",
+    "Phantom",
+    "Rated",
+    "RaterScore",
+    "Reading",
+    "Regions",
+    "Scores",
+    "Sides",
+    "UsageError",
+    "Volume",
+    "Workers",
+    "agree",
+    "agree_files",
+    "best_threshold",
+    "compare",
+    "evaluate",
+    "find_cases",
+    "fuse",
+    "fuse_masks",
+    "match_patients",
+    "pair_up",
+    "phantom",
+    "read_patients",
+    "read_regions",
+    "read_scores",
+    "read_volume",
+    "score_case",
+    "score_files",
+    "score_pair",
+    "soft_dice_paradox",
+    "summarize",
+    "write_phantoms",
+    "write_volume",
+]

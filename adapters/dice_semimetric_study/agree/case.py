@@ -1,0 +1,130 @@
+"""The agreement of the raters of one case: counts that add up, and maps of disagreement."""
+
+from collections.abc import Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from dice_semimetric import Agreement, disagreement, rater_agreement
+
+from ..cases.blocks import Reading, read_blocks
+from ..cases.foreground import Voxels
+from ..cases.pairing import Rated
+from ..cases.regions import task_name
+from ..faults import CaseError
+from ..files.atomic import require_within
+from ..files.writing import written_in_blocks
+from ..results.encoding import from_json
+
+
+@dataclass(frozen=True)
+class CaseAgreement:
+    """How far the raters of one structure of a case agree.
+
+    Attributes
+    ----------
+    case, task : str
+        Their names.
+    raters : tuple of str
+        The R raters' names.
+    counts : Agreement
+        How many voxels they mark, alone and together.
+    """
+
+    case: str
+    task: str
+    raters: tuple[str, ...]
+    counts: Agreement
+
+
+@dataclass(frozen=True)
+class Agreed:
+    """What is kept of a case.
+
+    Attributes
+    ----------
+    found : tuple of CaseAgreement
+        One, or one for each region.
+    maps : tuple
+        The name of each map that was written, its size and the time of its last change.
+    """
+
+    found: tuple[CaseAgreement, ...]
+    maps: tuple[tuple[str, int, int], ...] = ()
+
+
+def agree_files(case: Rated, reading: Reading, maps: Path | None = None) -> Agreed:
+    """Read the masks of one case and count how far they agree.
+
+    Parameters
+    ----------
+    case : Rated
+        The files.
+    reading : Reading
+        How they are read.
+    maps : Path, optional
+        The folder that gets a map of 4 p (1 - p) for each region, p the share of the raters; it is
+        0 where voxels do not count.
+
+    Returns
+    -------
+    Agreed
+        Counts, no images.
+
+    Raises
+    ------
+    CaseError
+        If a file is faulty or there are fewer than two raters.
+    """
+    files = case.reference
+    if files.fault:
+        raise CaseError(files.fault)
+    if len(files.masks) < 2:
+        raise CaseError("there must be two raters or more to agree")
+    regions = reading.structures
+    paths = _map_paths(case, regions, maps) if maps else []
+    total: dict[str, Agreement] = {}
+    like = next(iter(files.masks.values()))
+    with ExitStack() as stack:
+        writers = [stack.enter_context(written_in_blocks(p, like)) for p in paths]
+        for block in read_blocks(case, reading):
+            voxels = Voxels(case, block, reading)
+            for i, region in enumerate(regions):
+                marks = np.stack(list(voxels.reference(region)))
+                counts = rater_agreement(marks, mask=voxels.kept)
+                total[region] = total[region] + counts if region in total else counts
+                if writers:
+                    shown = disagreement(marks, dtype=np.float32)
+                    writers[i](shown if voxels.kept is None else shown * voxels.kept)
+    found = tuple(
+        CaseAgreement(case.case, task_name(case.task, region), tuple(files.masks), counts)
+        for region, counts in total.items()
+    )
+    return Agreed(found, tuple(_stamp(p, maps) for p in paths) if maps else ())
+
+
+def _map_paths(case: Rated, regions: Sequence[str], maps: Path) -> list[Path]:
+    """Return where the maps go, in the layout of the masks."""
+    stem = case.reference.label_name.removesuffix(".nii.gz")
+    paths = [maps / f"{stem}{region and '_' + region}.nii.gz" for region in regions]
+    for path in paths:
+        require_within(path.parent, maps)
+    return paths
+
+
+def _stamp(path: Path, maps: Path) -> tuple[str, int, int]:
+    status = path.stat()
+    return path.relative_to(maps).as_posix(), status.st_size, status.st_mtime_ns
+
+
+def decode(_: Rated, value: Any, *, maps: Path | None) -> Agreed:
+    """Return what `to_json` made of a case, or raise ValueError if a map was changed since."""
+    found = from_json(value, (Agreed, CaseAgreement, Agreement))
+    if not isinstance(found, Agreed):
+        raise ValueError("an agreement was expected")
+    if maps is not None and any(_stamp(maps / stamp[0], maps) != stamp for stamp in found.maps):
+        raise ValueError("a map was changed")
+    return found

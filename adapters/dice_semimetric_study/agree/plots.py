@@ -1,0 +1,104 @@
+"""The picture of a study's raters: who agrees with whom, and each with the majority."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from ..faults import printable
+from ..results.plots import BLUE, DARK, GREY, ORANGE, new_figure, style
+from .rows import Row
+
+MOST_TASKS = 6
+_NUMBERED = 12  # raters of a matrix with its numbers written in
+_FAINT = 400  # dots of single cases of a rater
+
+
+def plot_agreement(raters: Sequence[Row], summary: Mapping[str, Any]) -> Figure:
+    """Return two panels for each task: Dice of every two raters, and of each to the majority.
+
+    Of many tasks those are shown whose raters agree least.
+
+    Parameters
+    ----------
+    raters : sequence of dict
+        A line for each rater of each case.
+    summary : dict
+        As `summarize_agreement` returns it.
+    """
+    tasks = {t: p for t, p in summary["tasks"].items() if p["raters"]}
+    order = sorted(tasks, key=lambda t: (tasks[t]["dice"] is not None, tasks[t]["dice"] or 0, t))
+    shown = sorted(order[:MOST_TASKS])
+    figure = new_figure(10.4, 4.1 * len(shown))
+    panels = figure.subplots(len(shown), 2, squeeze=False, width_ratios=(1, 1.25))
+    for (left, right), task in zip(panels, shown, strict=True):
+        _matrix(left, task, tasks[task])
+        _to_majority(right, tasks[task], [row for row in raters if row["task"] == task])
+    left_out = len(order) - len(shown)
+    if left_out:
+        figure.supxlabel(f"{left_out} tasks on which raters agree more are not shown", fontsize=9)
+    return figure
+
+
+def _matrix(axes: Axes, task: str, part: Mapping[str, Any]) -> None:
+    names = [printable(n) for n in part["raters"]]
+    values = np.array(part["matrices"]["dice"], float)  # None becomes NaN
+    off = ~np.eye(len(names), dtype=bool)
+    known = values[off & ~np.isnan(values)]
+    low, high = (known.min(), known.max()) if known.size else (0.0, 1.0)
+    low = min(low, high - 0.05)
+    shown = np.ma.masked_where(~off | np.isnan(values), values)
+    image = axes.imshow(shown, cmap="Blues", vmin=low - 0.3 * (high - low), vmax=high)
+    number = "-" if part["dice"] is None else f"{part['dice']:.4f}"
+    title = f"{printable(task)}: Dice {number} between raters, {part['cases']['compared']} cases"
+    style(axes, title, "", "")
+    axes.grid(visible=False)
+    axes.set_xticks(range(len(names)), names)
+    axes.set_yticks(range(len(names)), names)
+    axes.set_ylabel("rater", color=DARK)
+    axes.spines[["left", "bottom"]].set_visible(False)
+    axes.tick_params(length=0)
+    if len(names) > _NUMBERED:
+        axes.tick_params(axis="x", rotation=90)
+        bar = axes.figure.colorbar(image, ax=axes, shrink=0.8)
+        bar.set_label("mean Dice", color=DARK, fontsize=9)
+        return
+    for (i, j), value in np.ndenumerate(values):
+        if i != j and not np.isnan(value):
+            dark = value > (low + high) / 2
+            axes.text(j, i, f"{value:.3f}", ha="center", va="center", fontsize=9,
+                      color="white" if dark else DARK)  # fmt: skip
+
+
+def _to_majority(axes: Axes, part: Mapping[str, Any], rows: Sequence[Row]) -> None:
+    """Draw each rater's Dice to the majority: cases as dots, the mean with its interval."""
+    rng = np.random.default_rng(0)
+    names = list(part["raters"])
+    for place, name in enumerate(names):
+        values = np.array([row["dice_to_majority"] for row in rows if row["rater"] == name])
+        values = values[~np.isnan(values)]
+        dots = rng.choice(values, _FAINT, replace=False) if len(values) > _FAINT else values
+        axes.plot(place + rng.uniform(-0.22, 0.22, len(dots)), dots, "o", color=GREY, markersize=3,
+                  alpha=0.45, markeredgewidth=0, zorder=1,
+                  label="_" if place else "single cases")  # fmt: skip
+        found = part["raters"][name]
+        mean, ends = found["dice_to_majority"], found["intervals"]["dice_to_majority"]
+        if ends is not None:
+            axes.vlines(place, *ends, color=BLUE, linewidth=5, alpha=0.4, zorder=2,
+                        label="_" if place else "interval of the mean")  # fmt: skip
+        if mean is not None:
+            axes.plot(place, mean, "D", color=ORANGE, markersize=6, zorder=3,
+                      label="_" if place else "mean")  # fmt: skip
+            axes.annotate(f"{mean:.3f}", (place, mean), (9, -3), textcoords="offset points",
+                          fontsize=8, color=DARK, zorder=4)  # fmt: skip
+    mean = part["dice_to_majority"]
+    number = "-" if mean is None else f"{mean:.4f}"
+    style(axes, f"Dice to the majority: {number}", "rater", "Dice score")
+    axes.set_xticks(range(len(names)), [printable(n) for n in names])
+    axes.set_xlim(-0.6, len(names) - 0.4)
+    axes.set_ylim(top=1.005)
+    if len(names) > _NUMBERED:
+        axes.tick_params(axis="x", rotation=90)
+    axes.legend(loc="lower left", fontsize=8, facecolor="white", edgecolor="none", framealpha=0.8)

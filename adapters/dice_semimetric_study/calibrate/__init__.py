@@ -1,0 +1,1 @@
+"""Probability maps calibrated by held-out cases."""

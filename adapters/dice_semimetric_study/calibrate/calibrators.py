@@ -1,0 +1,184 @@
+"""Calibrators of foreground maps: what is drawn of held-out cases, the fit, and a map made anew.
+
+The kernel is fitted to pixels above a floor, and changes only those: the choice looks at the
+prediction alone, so it leaves E[y | p] what it is, and a few keys in the background could not tell
+how rare its marks are. The temperature is fitted to all pixels and changes them all: one number
+cannot suit a part of them without being wrong for it, since what it suits is their likelihood.
+"""
+
+import zlib
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from dice_semimetric import KernelCalibrator, TemperatureScaling, value_checks
+
+Method = Literal["kernel", "temperature"]
+METHODS: tuple[Method, ...] = ("kernel", "temperature")
+Target = Literal["mean", "majority"]
+
+#: Probabilities up to here stay as they are; 0 itself always does.
+FLOOR: dict[Method, float] = {"kernel": 0.01, "temperature": 0.0}
+#: A temperature is one number: more pixels hardly change it.
+MOST_PIXELS = 1_000_000
+#: float32 has 1.0 for every probability nearer to 1.
+_TOP = 1 - 2.0**-24
+
+
+@dataclass(frozen=True)
+class Fitting:
+    """What is fitted, and how.
+
+    Attributes
+    ----------
+    method : {"kernel", "temperature"}
+        The calibrator.
+    target : {"mean", "majority"}
+        What a calibrated probability should be the mean of. The raters' mean is the share of
+        raters who mark a pixel of this prediction; a majority throws their disagreement away, and
+        its calibrated maps are as overconfident as it is.
+    bandwidth : float, optional
+        Of the kernel; None chooses it by the likelihood of the keys.
+    keys : int
+        How many pixels serve as keys of the kernel.
+    seed : int
+        Which pixels are drawn depends on it and on the cases' names alone.
+    """
+
+    method: Method
+    target: Target = "mean"
+    bandwidth: float | None = None
+    keys: int = 1000
+    seed: int = 0
+
+
+@dataclass(frozen=True)
+class Sample:
+    """Pixels drawn evenly, without replacement, from cases that need not be in memory together.
+
+    Each pixel has a random rank and the lowest ranks win, so samples of cases add up to a sample
+    of them all, in whatever order.
+
+    Attributes
+    ----------
+    rank, prob, target : NDArray
+        (n,), sorted by rank: its rank, prediction and reference.
+    size : int
+        The largest n.
+    seen : int
+        How many pixels were drawn from.
+    """
+
+    rank: NDArray[Any]
+    prob: NDArray[Any]
+    target: NDArray[Any]
+    size: int
+    seen: int
+
+    def __add__(self, other: "Sample") -> "Sample":
+        """Return the sample of both."""
+        rank = np.concatenate([self.rank, other.rank])
+        kept = np.argsort(rank, kind="stable")[: self.size]
+        return Sample(
+            rank[kept],
+            np.concatenate([self.prob, other.prob])[kept],
+            np.concatenate([self.target, other.target])[kept],
+            self.size,
+            self.seen + other.seen,
+        )
+
+
+def draw(
+    prob: NDArray[Any],
+    target: NDArray[Any],
+    *,
+    above: float,
+    size: int,
+    rng: np.random.Generator,
+    of_one: int | None = None,
+) -> Sample:
+    """Return a sample of the pixels of a case with probabilities above the floor.
+
+    ``of_one`` limits what is kept of this case alone, well above its share of ``size``.
+    """
+    open_ = np.flatnonzero(prob.ravel() > above)
+    rank = rng.random(open_.size)
+    kept = np.argsort(rank, kind="stable")[: min(size, of_one or size)]
+    chosen = open_[kept]
+    return Sample(
+        rank[kept],
+        prob.ravel()[chosen],
+        target.ravel()[chosen].astype(np.float32),
+        size,
+        open_.size,
+    )
+
+
+def case_generator(seed: int, case: str, task: str) -> np.random.Generator:
+    """Return a generator that neither the order nor the faults of other cases can change."""
+    name = f"{case}\0{task}".encode("utf-8", errors="surrogateescape")
+    return np.random.default_rng([seed, zlib.crc32(name)])
+
+
+class MapCalibrator:
+    """Make a foreground map anew, by E[y | p] or by one temperature of the logits.
+
+    Parameters
+    ----------
+    method : {"kernel", "temperature"}
+        `KernelCalibrator` with the Beta kernel, or `TemperatureScaling` of the logit of p.
+    bandwidth : float, optional
+        Of the kernel; None chooses it by the likelihood of the keys, each left out.
+
+    References
+    ----------
+    .. [1] Wang et al., "Dice Semimetric Losses", MICCAI 2023, Eqs. (21), (22).
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from dice_semimetric_study.calibrate.calibrators import MapCalibrator, draw
+    >>> prob, target = np.full(10, 0.9), np.array([1.0] * 6 + [0.0] * 4)
+    >>> sample = draw(prob, target, above=0.01, size=10, rng=np.random.default_rng(0))
+    >>> calibrator = MapCalibrator("kernel", bandwidth=0.01).fit(sample)
+    >>> calibrator.predict(np.array([0.9, 0.001], np.float32)).round(3)
+    array([0.6  , 0.001], dtype=float32)
+    """
+
+    def __init__(self, method: Method, *, bandwidth: float | None = None) -> None:
+        self.method = method
+        self.bandwidth = bandwidth
+
+    def fit(self, sample: Sample) -> "MapCalibrator":
+        """Learn from a sample of held-out cases."""
+        prob, target = sample.prob[:, None], sample.target[:, None]
+        self.parameters: dict[str, float | int] = {"pixels": sample.seen, "drawn": prob.size}
+        if self.method == "temperature":
+            scaling = TemperatureScaling().fit(_logit(prob), target)
+            self._fitted: TemperatureScaling | KernelCalibrator = scaling
+            self.parameters["temperature"] = scaling.temperature_
+        else:
+            kernel = KernelCalibrator(bandwidth=self.bandwidth, n_keys=prob.size)
+            kernel.fit(prob, target)
+            self._fitted = kernel
+            self.parameters["bandwidth"] = kernel.bandwidth_
+        return self
+
+    def predict(self, prob: NDArray[Any]) -> NDArray[np.float32]:
+        """Return the map with every probability above the floor made anew, in float32."""
+        new = prob.astype(np.float32)
+        changed = new > FLOOR[self.method]
+        given = new[changed][:, None]
+        with value_checks("never"):  # the reader has checked the map
+            made = self._fitted.predict_proba(
+                _logit(given) if self.method == "temperature" else given
+            )
+        new[changed] = np.clip(made[:, 0], 0, 1)
+        return new
+
+
+def _logit(prob: NDArray[Any]) -> NDArray[np.float64]:
+    p = np.minimum(prob.astype(np.float64), _TOP)
+    return np.log(p) - np.log1p(-p)

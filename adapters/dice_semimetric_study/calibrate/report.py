@@ -1,0 +1,137 @@
+"""What a calibration changed: one line a case, one summary, and reliability diagrams."""
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from dice_semimetric import __version__
+
+from ..faults import Fault
+from ..files.atomic import write_text
+from ..results.tables import csv_text, digits, table
+from ..scores.score_tables import NUMBERS
+from ..scores.scoring import CaseScore, Options
+from ..scores.summary import mean_of_known, summarize, write_json
+from .calibrators import FLOOR, Fitting
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+_SETS = {
+    "fit": "the cases that were fitted to: scored in sample, and so too well",
+    "pred": "the cases that were calibrated",
+}
+_PIXELS = (
+    "both times over the pixels that were in doubt before; of the calibrated maps alone, evaluate "
+    "may count other pixels"
+)
+
+
+@dataclass(frozen=True)
+class Scored:
+    """The scores of one map before and after."""
+
+    before: CaseScore
+    after: CaseScore
+
+
+Part = tuple[Sequence[Scored], Sequence[Fault]]
+
+
+def write_report(
+    out: Path,
+    *,
+    fitting: Fitting,
+    parameters: dict[str, dict[str, float | int]],
+    options: Options,
+    fit: Part,
+    pred: Part | None,
+    written: int,
+    faults: Sequence[Fault],
+) -> dict[str, Any]:
+    """Write the tables and pictures, and return the summary."""
+    parts = {"fit": fit} | ({"pred": pred} if pred is not None else {})
+    summary: dict[str, Any] = {
+        "fitting": asdict(fitting) | {"floor": FLOOR[fitting.method]},
+        "tasks": parameters,
+        "written": written,
+    }
+    for name, (scored, wrong) in parts.items():
+        before, after = (
+            summarize([getattr(s, when) for s in scored], wrong, options)
+            for when in ("before", "after")
+        )
+        summary[name] = {
+            "cases": _SETS[name],
+            "before": {"overall": before["overall"], "tasks": before["tasks"]},
+            "after": {"overall": after["overall"], "tasks": after["tasks"]},
+        }
+        if scored:
+            from ..results.plots import save  # slow to import in each worker
+
+            save(plot_change(scored), out / f"reliability-{name}.png")
+        summary |= {key: before[key] for key in ("aggregation", "options")}
+        summary["ece_soft"] = _PIXELS
+    summary |= {"faults": [asdict(f) for f in faults], "version": __version__}
+    write_text(out / "calibration.csv", _case_table(parts))
+    write_json(out / "calibration.json", summary)
+    return summary
+
+
+def _case_table(parts: dict[str, Part]) -> str:
+    columns = [f"{name}_{when}" for name in NUMBERS for when in ("before", "after")]
+    rows = [
+        {"set": part, "case": s.before.case, "task": s.before.task}
+        | {
+            f"{name}_{when}": digits(getattr(getattr(s, when), name))
+            for name in NUMBERS
+            for when in ("before", "after")
+        }
+        for part, (scored, _) in parts.items()
+        for s in scored
+    ]
+    return csv_text(["set", "case", "task", *columns], rows)
+
+
+def plot_change(scored: Sequence[Scored]) -> "Figure":
+    """Return the reliability diagram of the foreground before and after, with counts below."""
+    from ..results.plots import draw_reliability, new_figure
+
+    figure = new_figure(9.6, 5.0)
+    panels = figure.subplots(2, 2, height_ratios=(3, 1), sharex="col", sharey="row")
+    most = 0.0
+    for column, when in enumerate(("before", "after")):
+        scores: list[CaseScore] = [getattr(s, when) for s in scored]
+        bins = sum((s.soft_bins for s in scores[1:]), scores[0].soft_bins)
+        by_case = mean_of_known(s.ece_soft for s in scores)
+        draw_reliability(
+            panels[:, column],
+            bins,
+            f"{when.capitalize()}: foreground, pixels in doubt\n"
+            f"soft ECE {by_case:.4f} by case, {bins.error():.4f} pooled",
+            "predicted probability",
+            "mean of the soft reference",
+            start=0.0,
+        )
+        most = max(most, panels[1, column].get_ylim()[1])
+    panels[1, 0].set_ylim(top=most)  # both columns share their axes
+    for axes in panels[:, 1]:
+        axes.set_ylabel("")
+    return figure
+
+
+def change_table(summary: dict[str, Any]) -> str:
+    """Return a summary as text: the scores of each set before and after."""
+    rows = []
+    for name in _SETS:
+        for when in ("before", "after") if name in summary else ():
+            part = summary[name][when]["overall"]
+            pooled = part.get("pooled", {}).get("ece_soft")
+            values = [*(part[n] for n in NUMBERS), pooled]
+            rows.append(
+                [f"{name}, {when}", str(part["cases"]["scored"])]
+                + ["-" if v is None else f"{v:.4f}" for v in values]
+            )
+    names = ["set", "cases", "BDice", "Dice", "Jaccard", "ECE", "soft ECE", "pooled"]
+    return table(names, rows)

@@ -1,0 +1,195 @@
+"""The voxels of a case side by side: all at once, or slab by slab where they do not fit."""
+
+import math
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from numpy.typing import NDArray
+
+from ..faults import CaseError
+from ..files.orientation import turned
+from ..files.slabs import read_slabs
+from ..files.volumes import Geometry, read_geometry, read_volume, require_same_geometry
+from ..runs.each import require_fits_geometry
+from .pairing import Pair, Rated
+from .regions import Class, Regions
+
+Vector = NDArray[Any]
+
+#: Voxels of a volume that is read as a whole: 256 MiB of float32 in each file.
+WHOLE = 1 << 26
+
+
+@dataclass(frozen=True)
+class Reading:
+    """How the files of a case are read, and what counts in them.
+
+    Attributes
+    ----------
+    label : int, optional
+        The value that is the foreground in label maps; None for masks of 0 and 1.
+    tolerance : float
+        The largest difference of two affines, in millimetres.
+    regions : Regions, optional
+        The structures of label maps, each of which counts for itself.
+    ignore : tuple of int
+        The labels of voxels that do not count where any rater has them.
+    reorient : bool
+        Whether axes may be permuted and flipped to make the geometries of a case one.
+    slab : int
+        Larger volumes are read slab by slab, in at most about so many voxels of each file.
+    """
+
+    label: int | None = None
+    tolerance: float = 1e-3
+    regions: Regions | None = None
+    ignore: tuple[int, ...] = ()
+    reorient: bool = False
+    slab: int = WHOLE
+
+    @property
+    def structures(self) -> list[str]:
+        """The names of the regions, or one empty name for the one foreground."""
+        return list(self.regions.labels) if self.regions else [""]
+
+
+@dataclass(frozen=True)
+class Block:
+    """Voxels of one case in the order of the file, as vectors of one length.
+
+    Attributes
+    ----------
+    reference : list of NDArray
+        Of each rater, or of the single reference.
+    prediction : NDArray or dict
+        One map, or one for each class; none where only raters are compared.
+    mask : NDArray, optional
+        Nonzero where voxels count.
+    """
+
+    reference: list[Vector]
+    prediction: Vector | dict[Class, Vector]
+    mask: Vector | None
+
+
+@dataclass(frozen=True)
+class _Source:
+    """One volume: a file, or one of its channels; ``names`` are for what is wrong with it."""
+
+    path: Path
+    names: str
+    channel: int = 0
+    channels: int = 1
+
+
+def read_blocks(case: Rated, reading: Reading) -> Iterator[Block]:
+    """Yield the voxels of a case, with its prediction if it is a pair, in blocks.
+
+    Geometry is checked before anything is yielded.
+
+    Raises
+    ------
+    CaseError
+        If a file is faulty or the sides do not fit.
+    """
+    reference = case.reference
+    raters = list(reference.masks.values()) or [p for p in (reference.label,) if p]
+    if not raters:
+        raise CaseError("there is no reference")
+    like = read_geometry(raters[0])
+    require_fits_geometry(reference, like, reading.tolerance)
+    classes = _classes(case, reading, like) if isinstance(case, Pair) else {}
+    sources = [_Source(p, f"{raters[0].name} and {p.name}") for p in raters]
+    sources += classes.values()
+    if case.mask is not None:
+        sources.append(_Source(case.mask, f"the reference and the mask {case.mask.name}"))
+    if math.prod(like.shape) <= reading.slab:
+        vectors = iter([_whole(sources, like, reading.tolerance, reading.reorient)])
+    else:
+        vectors = _slabs(sources, like, reading.tolerance, reading.slab)
+    single = list(classes) == [""]
+    for found in vectors:
+        pred = found[len(raters) : len(raters) + len(classes)]
+        yield Block(
+            found[: len(raters)],
+            pred[0] if single else dict(zip(classes, pred, strict=True)),
+            None if case.mask is None else found[-1],
+        )
+
+
+def _classes(pair: Pair, reading: Reading, like: Geometry) -> dict[Class, _Source]:
+    """Return where the prediction of each class lies; a single map has the class ""."""
+    files, regions = pair.prediction, reading.regions
+    if files.label is None:
+        if regions is None:
+            raise CaseError("the prediction is a set of raters' masks, not one map")
+        return {regions.class_of(n): _Source(p, _told(p)) for n, p in files.masks.items()}
+    single: dict[Class, _Source] = {"": _Source(files.label, _told(files.label))}
+    if regions is None:
+        return single
+    shape = read_geometry(files.label).shape
+    spatial, rest = shape[: len(like.shape)], shape[len(like.shape) :]
+    fits = sorted(spatial) == sorted(like.shape) if reading.reorient else spatial == like.shape
+    if not fits or not rest or math.prod(rest) != rest[-1]:
+        return single
+    count = rest[-1]
+    channels = regions.channels or tuple(range(count))
+    if len(channels) != count:
+        raise CaseError(
+            f"{files.label.name} has {count} channels, and {len(channels)} are named in the regions"
+        )
+    names = _told(files.label)
+    return {c: _Source(files.label, names, i, count) for i, c in enumerate(channels)}
+
+
+def _told(path: Path) -> str:
+    return f"the reference and the prediction {path.name}"
+
+
+def _whole(
+    sources: Sequence[_Source], like: Geometry, tolerance: float, turn: bool
+) -> list[Vector]:
+    """Return all voxels of each source, each file read once."""
+    found: list[Vector] = []
+    path: Path | None = None
+    for source in sources:
+        if source.path != path:
+            volume = read_volume(source.path)
+            data, geometry, path = volume.data, volume.geometry, source.path
+            if turn:
+                data, geometry = turned(data, geometry, like)
+            require_same_geometry(like, _spatial(source, geometry), source.names, tolerance)
+            volumes = data.reshape((math.prod(like.shape), -1), order="F")
+        found.append(volumes[:, source.channel])
+    return found
+
+
+def _slabs(
+    sources: Sequence[_Source], like: Geometry, tolerance: float, slab: int
+) -> Iterator[list[Vector]]:
+    """Yield some planes of each source, all of them read side by side in one pass."""
+    for source in sources:
+        geometry = _spatial(source, read_geometry(source.path))
+        try:
+            require_same_geometry(like, geometry, source.names, tolerance)
+        except CaseError as error:
+            raise CaseError(f"{error}; a case that is read in slabs is not reoriented") from None
+    axes = len(like.shape)
+    planes = max(1, slab // math.prod(like.shape[:-1]))
+    streams = [
+        read_slabs(s.path, axes, planes, channel=s.channel, last=s.channel == s.channels - 1)
+        for s in sources
+    ]
+    yield from (list(found) for found in zip(*streams, strict=True))
+
+
+def _spatial(source: _Source, geometry: Geometry) -> Geometry:
+    """Return the geometry without the axis of channels, behind which there may be axes of one."""
+    if source.channels == 1:
+        return geometry
+    shape = geometry.shape[:-1]
+    while len(shape) > 1 and shape[-1] == 1:
+        shape = shape[:-1]
+    return Geometry(shape, geometry.affine)

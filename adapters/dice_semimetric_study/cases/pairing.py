@@ -1,0 +1,151 @@
+"""Which prediction belongs to which reference."""
+
+from collections import defaultdict
+from collections.abc import Iterable
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import TypeVar
+
+from ..faults import Fault
+from .layout import TASK, CaseFiles
+
+Key = tuple[str, str]
+
+
+@dataclass(frozen=True)
+class Rated:
+    """A reference, and what counts of it.
+
+    Attributes
+    ----------
+    reference : CaseFiles
+        The raters' masks or one label map.
+    mask : Path, optional
+        A map that is nonzero where voxels count.
+    """
+
+    reference: CaseFiles
+    mask: Path | None = field(default=None, kw_only=True)
+
+    @property
+    def case(self) -> str:
+        """The name of the case, as the references have it."""
+        return self.reference.case
+
+    @property
+    def task(self) -> str:
+        """The name of the task."""
+        return self.reference.task
+
+    @property
+    def paths(self) -> tuple[Path, ...]:
+        """All files."""
+        return self.reference.paths + ((self.mask,) if self.mask else ())
+
+
+@dataclass(frozen=True)
+class Pair(Rated):
+    """A prediction and the reference that it is scored against.
+
+    Attributes
+    ----------
+    reference, mask
+        As in `Rated`.
+    prediction : CaseFiles
+        The label map that was predicted, or a probability map of each class.
+    """
+
+    prediction: CaseFiles
+
+    @property
+    def paths(self) -> tuple[Path, ...]:
+        """All files of both sides."""
+        return super().paths + self.prediction.paths
+
+
+Some = TypeVar("Some", bound=Rated)
+
+
+def pair_up(
+    references: Iterable[CaseFiles], predictions: Iterable[CaseFiles]
+) -> tuple[list[Pair], list[Fault]]:
+    """Find the prediction of every reference; the faults name those that stay alone.
+
+    Names are the same, or one lacks leading folders of the other, as when only one side has a
+    folder for the split and no other case would fit.
+
+    Parameters
+    ----------
+    references, predictions : iterable of CaseFiles
+        As `find_cases` returns them.
+
+    Returns
+    -------
+    tuple of list of Pair and list of Fault
+        The pairs, sorted by name, and what has no partner.
+    """
+    refs = {(c.case, c.task): c for c in references}
+    preds = {(c.case, c.task): c for c in predictions}
+    matched = {key: key for key in preds if key in refs}
+    matched |= _match_by_ending(set(refs) - set(matched.values()), set(preds) - set(matched))
+    pairs = [Pair(refs[ref], preds[pred]) for pred, ref in matched.items()]
+    pairs.sort(key=lambda p: (p.reference.case, p.reference.task))
+    faults = [
+        Fault(*key, refs[key].fault or "there is no prediction")
+        for key in sorted(set(refs) - set(matched.values()))
+    ]
+    faults += [
+        Fault(*key, preds[key].fault or "there is a prediction but no reference")
+        for key in sorted(set(preds) - set(matched))
+    ]
+    return pairs, faults
+
+
+def add_masks(pairs: Iterable[Some], masks: Iterable[CaseFiles]) -> tuple[list[Some], list[Fault]]:
+    """Give every case its mask: that of its task, or the one that its case has for all tasks.
+
+    Parameters
+    ----------
+    pairs : iterable of Rated or Pair
+        The cases, such as those that `pair_up` returns.
+    masks : iterable of CaseFiles
+        As `find_cases` returns them; those that fit no case are left out.
+
+    Returns
+    -------
+    tuple of list and list of Fault
+        The cases with a mask, and what is said of the others.
+    """
+    pairs, masks = list(pairs), list(masks)
+    by_task = {
+        (p.case, p.task): p.prediction for p in pair_up((p.reference for p in pairs), masks)[0]
+    }
+    of_all = {
+        p.case: p.prediction
+        for p in pair_up(
+            (replace(r, task=TASK) for r in {p.case: p.reference for p in pairs}.values()),
+            (m for m in masks if m.task == TASK),
+        )[0]
+    }
+    found, faults = [], []
+    for pair in pairs:
+        files = by_task.get((pair.case, pair.task)) or of_all.get(pair.case)
+        if files is None or files.fault or files.label is None:
+            reason = files.fault if files else ""
+            faults.append(Fault(pair.case, pair.task, reason or "there is no mask"))
+        else:
+            found.append(replace(pair, mask=files.label))
+    return found, faults
+
+
+def _match_by_ending(refs: set[Key], preds: set[Key]) -> dict[Key, Key]:
+    by_last = defaultdict(list)
+    for ref in refs:
+        by_last[ref[0].split("/")[-1], ref[1]].append(ref)
+    claims = defaultdict(list)
+    for pred in preds:
+        near = by_last[pred[0].split("/")[-1], pred[1]]
+        fits = [r for r in near if r[0].endswith("/" + pred[0]) or pred[0].endswith("/" + r[0])]
+        if len(fits) == 1:
+            claims[fits[0]].append(pred)
+    return {preds[0]: ref for ref, preds in claims.items() if len(preds) == 1}

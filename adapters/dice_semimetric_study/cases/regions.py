@@ -1,0 +1,146 @@
+"""Which labels make which structure, as a small TOML file says.
+
+.. code-block:: toml
+
+    ignore = [255]               # voxels with these labels do not count
+    channels = [0, 2, 3, 5]      # the label, or the region, of each channel of a prediction
+
+    [regions]
+    liver = [5]
+    kidneys = [2, 3]
+"""
+
+import tomllib
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..faults import CaseError, UsageError
+from .layout import TASK
+
+#: What a channel or a file of a class stands for: a label's number or a region's name.
+Class = int | str
+_ROUNDING = 1e-3  # by which the probabilities of several labels may add up to more than 1
+
+
+@dataclass(frozen=True)
+class Regions:
+    """Named sets of labels.
+
+    Attributes
+    ----------
+    labels : dict
+        The labels of each region.
+    ignore : tuple of int
+        The labels of voxels that do not count.
+    channels : tuple of int or str
+        What the channels of a prediction stand for; empty: the labels 0, 1, 2, ...
+    """
+
+    labels: dict[str, tuple[int, ...]]
+    ignore: tuple[int, ...] = ()
+    channels: tuple[Class, ...] = ()
+
+    def class_of(self, name: str) -> Class:
+        """Return what the file of a class stands for, by its name.
+
+        Raises
+        ------
+        CaseError
+            If it is neither a region nor a number.
+        """
+        if name in self.labels:
+            return name
+        if name.isdecimal():
+            return int(name)
+        raise CaseError(f"{name} is neither a region nor the number of a label")
+
+    def probability(
+        self, region: str, classes: dict[Class, NDArray[np.float32]], name: str
+    ) -> NDArray[np.float32]:
+        """Return the probability of a region: its own, or the sum of those of its labels.
+
+        Raises
+        ------
+        CaseError
+            If a label has no probability, or they add up to more than 1.
+        """
+        if region in classes:
+            return classes[region]
+        missing = [n for n in self.labels[region] if n not in classes]
+        if missing:
+            raise CaseError(f"{name} has no probability of label {missing[0]} of {region}")
+        parts = [classes[n] for n in self.labels[region]]
+        if len(parts) == 1:
+            return parts[0]
+        total = np.asarray(np.sum(parts, axis=0, dtype=np.float32))
+        if total.size and total.max() > 1 + _ROUNDING:
+            raise CaseError(
+                f"the probabilities of {region} in {name} add up to {total.max():g}: "
+                "give the channels of regions the regions' names if they overlap"
+            )
+        return np.asarray(np.minimum(total, 1, out=total))
+
+
+def read_regions(path: Path) -> Regions:
+    """Read a TOML file of regions.
+
+    Raises
+    ------
+    UsageError
+        If it cannot be read or says something else.
+    """
+    try:
+        found = tomllib.loads(path.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+        raise UsageError(f"cannot read the regions in {path}: {error}") from error
+    unknown = set(found) - {"regions", "ignore", "channels"}
+    regions = found.get("regions")
+    if unknown or not isinstance(regions, dict) or not regions:
+        wrong = f"unknown: {', '.join(sorted(unknown))}" if unknown else "there are no regions"
+        raise UsageError(f"{path} must hold [regions], and may hold ignore and channels; {wrong}")
+    labels = {name: _labels(value, f"region {name}", path) for name, value in regions.items()}
+    channels = found.get("channels", [])
+    if not isinstance(channels, list) or not all(_is_label(c) or c in labels for c in channels):
+        raise UsageError(f"channels in {path} must be labels or names of regions, got {channels}")
+    if len(set(channels)) != len(channels):
+        raise UsageError(f"channels in {path} must differ, got {channels}")
+    ignore = _labels(found.get("ignore", []), "ignore", path, empty=True)
+    return Regions(labels, ignore, tuple(channels))
+
+
+def _labels(value: Any, name: str, path: Path, *, empty: bool = False) -> tuple[int, ...]:
+    if not isinstance(value, list) or not all(map(_is_label, value)) or not (value or empty):
+        raise UsageError(f"{name} in {path} must be a list of labels such as [1, 2], got {value}")
+    return tuple(value)
+
+
+def _is_label(value: Any) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool)
+
+
+def task_name(task: str, region: str) -> str:
+    """Return what a region of a task is called; the empty region is all of it."""
+    if not region:
+        return task
+    return region if task == TASK else f"{task}/{region}"
+
+
+def is_any_of(data: NDArray[Any], labels: tuple[int, ...]) -> NDArray[np.bool_]:
+    """Return where a label map, of whatever dtype, holds one of a few labels."""
+    found = np.zeros(data.shape, bool)
+    for label in labels:
+        found |= data == label
+    return found
+
+
+def require_labels(data: NDArray[Any], name: str) -> NDArray[Any]:
+    """Return a label map, or raise CaseError if it holds anything but whole numbers."""
+    if data.dtype.kind == "f" and not np.all(data == np.rint(data)):
+        raise CaseError(
+            f"{name} must be a map of labels or have an axis of channels: it holds fractions or NaN"
+        )
+    return data

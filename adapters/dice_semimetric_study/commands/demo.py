@@ -1,0 +1,36 @@
+"""The command ``demo``: the demonstration."""
+
+import argparse
+from pathlib import Path
+
+from ..faults import UsageError
+from .command import EXIT, Command
+
+_EPILOG = f"""examples:
+  dice-semimetric demo --out demo
+  dice-semimetric demo --data study/Testing --pred predictions --out demo
+
+{EXIT}"""
+
+
+def _add_options(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--data", type=Path, metavar="DIR", help="raters' masks of real cases")
+    parser.add_argument("--pred", type=Path, metavar="DIR", help="predictions of these cases")
+    parser.add_argument(
+        "--out",
+        type=Path,
+        default=Path("demo-out"),
+        metavar="OUT",
+        help="where to write (default: demo-out)",
+    )
+
+
+def _run(args: argparse.Namespace) -> int:
+    from ..demo.demo import demo  # with it comes matplotlib, which is slow to import
+
+    if args.pred is not None and args.data is None:
+        raise UsageError("--pred needs --data")
+    return demo(args.out, data=args.data, pred=args.pred)
+
+
+COMMAND = Command("demo", "show it all on generated or real cases", _EPILOG, _add_options, _run)

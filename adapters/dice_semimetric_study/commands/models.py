@@ -1,0 +1,73 @@
+"""Models on a command line: NAME=DIR, or DIR whose last part is the name."""
+
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from ..compare import FILES
+from ..faults import UsageError, printable
+
+MODEL = "[NAME=]DIR"
+#: No folder can have these in its name, on one system or another.
+_ILLEGAL = frozenset('/\\:*?"<>|=')
+
+
+@dataclass(frozen=True)
+class Model:
+    """A folder of one model.
+
+    Attributes
+    ----------
+    name : str
+        Its name, which can be that of a folder.
+    folder : Path
+        Where its predictions or scores are.
+    """
+
+    name: str
+    folder: Path
+
+
+def models_of(texts: Sequence[str]) -> list[Model]:
+    """Return the models that the command line names.
+
+    Parameters
+    ----------
+    texts : sequence of str
+        NAME=DIR or DIR each; what has a separator before its first = is a DIR.
+
+    Returns
+    -------
+    list of Model
+        In the same order.
+
+    Raises
+    ------
+    UsageError
+        If a name cannot be that of a folder.
+
+    Examples
+    --------
+    >>> from dice_semimetric_study.commands.models import models_of
+    >>> [(m.name, m.folder.as_posix()) for m in models_of(["dml=preds/a", "preds/lr=1/sdl"])]
+    [('dml', 'preds/a'), ('sdl', 'preds/lr=1/sdl')]
+    """
+    return [_model(text) for text in texts]
+
+
+def _model(text: str) -> Model:
+    name, mark, folder = text.partition("=")
+    if not mark or any(s in name for s in (os.sep, os.altsep) if s):
+        name, folder = Path(os.path.abspath(text)).name, text
+    if not folder:
+        raise UsageError(f"there is no folder in {printable(text)!r}; give NAME=DIR")
+    legal = name.isprintable() and name == name.strip() and not _ILLEGAL & set(name)
+    if not name or not legal or name.startswith((".", "-")):
+        raise UsageError(
+            f"{name!r} cannot be the name of a model, since it must be that of a folder: no "
+            f"separator, = or control character, no dot or dash in front; give NAME=DIR"
+        )
+    if name.casefold() in FILES:
+        raise UsageError(f"a model cannot have the name {name}: the results have it")
+    return Model(name, Path(folder))

@@ -1,0 +1,43 @@
+"""The command ``phantoms``: generated studies."""
+
+import argparse
+from pathlib import Path
+
+from ..demo.phantoms import write_phantoms
+from ..faults import UsageError
+from .command import EXIT, Command, at_least
+
+_EPILOG = f"""examples:
+  dice-semimetric phantoms --out study
+  dice-semimetric phantoms --out study --cases 100 --shape 96 96 24 --raters 3 --seed 7
+
+{EXIT}"""
+
+
+def _add_options(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--out", type=Path, required=True, metavar="OUT", help="where to write")
+    parser.add_argument("--cases", type=at_least(1), default=8, metavar="N", help="default: 8")
+    parser.add_argument("--raters", type=at_least(1), default=5, metavar="R", help="default: 5")
+    parser.add_argument(
+        "--shape",
+        type=at_least(1),
+        nargs="+",
+        default=[128, 128],
+        metavar="N",
+        help="two or three axes (default: 128 128)",
+    )
+    parser.add_argument("--seed", type=at_least(0), default=0, help="default: 0")
+
+
+def _run(args: argparse.Namespace) -> int:
+    try:
+        write_phantoms(
+            args.out, cases=args.cases, shape=args.shape, raters=args.raters, seed=args.seed
+        )
+    except ValueError as error:
+        raise UsageError(str(error)) from error
+    print(f"{args.cases} cases written to {args.out}")
+    return 0
+
+
+COMMAND = Command("phantoms", "generate a study with a known truth", _EPILOG, _add_options, _run)

@@ -1,0 +1,200 @@
+"""Compare the scores of several models, and write what comes out."""
+
+from collections.abc import Sequence
+from dataclasses import asdict
+from itertools import combinations
+from pathlib import Path
+from typing import Any
+
+from dice_semimetric import __version__
+
+from ..cases.patients import Patients
+from ..faults import UsageError, printable
+from ..files.atomic import prepare_folder
+from ..results.bootstrap import Bootstrap
+from ..results.tables import write_table
+from ..runs.logs import log
+from ..scores.score_tables import NUMBERS
+from ..scores.summary import jsonable, write_json
+from .rows import (
+    PAIR_COLUMNS,
+    Pair,
+    Part,
+    Row,
+    better_is,
+    pair_rows,
+    parts_of,
+    rank_columns,
+    rank_rows,
+)
+from .study import align
+from .tables import Scores
+
+_PAIRS, _RANKS, _SUMMARY, _PICTURE = "comparison", "ranks", "summary.json", "comparison.png"
+#: What is written into the folder of the results.
+FILES = (
+    *(f"{stem}.{end}" for stem in (_PAIRS, _RANKS) for end in ("csv", "json", "parquet")),
+    _SUMMARY,
+    _PICTURE,
+)
+
+_METHOD = {
+    "cases": "those scored in all models; a pair leaves out the scores that one of it lacks, "
+    "a ranking those that any model lacks",
+    "difference": "mean over cases of the first model minus that of the second",
+    "interval": "percentiles over resamples of the patients, each with all its cases",
+    "p": "Wilcoxon's signed-rank test of the patients' mean differences, two-sided, without zeros",
+    "p_holm": "adjusted after Holm over the tests of one metric: all pairs overall are a family, "
+    "all pairs of all single tasks another",
+    "effect": "rank-biserial correlation of matched pairs of the patients' mean differences",
+    "rank": "1 is best, models of one mean share their mean rank; same: the share of resamples "
+    "with this rank; best, rank1, rank2 ...: the share with each rank",
+    "tau": "Kendall's tau-b of a ranking and that by BDice, null where all models share a rank",
+}
+
+
+def compare(
+    models: Sequence[Scores],
+    out: Path,
+    *,
+    metrics: Sequence[str] = NUMBERS,
+    baseline: str | None = None,
+    patients: Patients | None = None,
+    bootstrap: Bootstrap | None = None,
+    pictures: bool = True,
+    faults: Sequence[dict[str, str]] = (),
+) -> dict[str, Any]:
+    """Compare models case by case, rank them at every threshold, and write both.
+
+    ``comparison`` has a line a task, metric and pair, ``ranks`` one a task, score and model, both
+    as .csv, .json and, where pyarrow is there, .parquet; ``summary.json`` has all.
+
+    Parameters
+    ----------
+    models : sequence of Scores
+        Two or more, of different names.
+    out : Path
+        The folder for the results.
+    metrics : sequence of str, optional
+        What models are compared by; ranks are by these, BDice and Dice at each threshold.
+    baseline : str, optional
+        The model that each other one is compared with; by default all pairs are.
+    patients : Patients, optional
+        Whose case is whose; by default as the tables say.
+    bootstrap : Bootstrap, optional
+        How patients are drawn for the intervals and the chances of ranks.
+    pictures : bool, optional
+        Whether to draw ``comparison.png``.
+    faults : sequence of dict, optional
+        What could not be scored, for the summary: model, case, task and reason.
+
+    Returns
+    -------
+    dict
+        The summary.
+
+    Raises
+    ------
+    UsageError
+        If the models cannot be compared, or the folder cannot be written.
+    """
+    bootstrap = bootstrap or Bootstrap()
+    pairs = pairs_of([m.name for m in models], baseline)
+    study = align(models, patients)
+    prepare_folder(out)
+    dropped = {m.name: len(m.lines) - len(study.keys) for m in models}
+    if any(dropped.values()):
+        listed = ", ".join(f"{k} of {n}" for n, k in dropped.items() if k)
+        log.warning("left out, since not scored in all models: %s", listed)
+    parts = parts_of(study)
+    compared = pair_rows(parts, metrics, pairs, bootstrap)
+    ranked = rank_rows(parts, metrics, bootstrap)
+    write_table(out / _PAIRS, PAIR_COLUMNS, compared)
+    write_table(out / _RANKS, rank_columns(len(models)), ranked)
+    told = [_told(part, compared, ranked) for part in parts]
+    summary: dict[str, Any] = jsonable(
+        {
+            "overall": told[0],
+            "tasks": dict(zip(study.tasks, told[1:], strict=True)),
+            "models": {m.name: _source(m) | {"dropped": dropped[m.name]} for m in models},
+            "baseline": baseline,
+            "metrics": {name: f"{better_is(name)} is better" for name in metrics},
+            "thresholds": list(study.thresholds),
+            "method": _METHOD,
+            "bootstrap": asdict(bootstrap),
+            "faults": list(faults),
+            "version": __version__,
+        }
+    )
+    write_json(out / _SUMMARY, summary)
+    if pictures:
+        from ..results.plots import save  # matplotlib is slow to import
+        from .plots import plot_comparison
+
+        save(plot_comparison(summary), out / _PICTURE)
+    return summary
+
+
+def pairs_of(names: Sequence[str], baseline: str | None = None) -> list[Pair]:
+    """Return the pairs of models to compare: each with the baseline, or all.
+
+    Parameters
+    ----------
+    names : sequence of str
+        Of the models.
+    baseline : str, optional
+        One of them.
+
+    Returns
+    -------
+    list of (str, str)
+        First and second; the baseline is second.
+
+    Raises
+    ------
+    UsageError
+        If there are fewer than two models, two of one name, or no baseline of that name.
+
+    Examples
+    --------
+    >>> from dice_semimetric_study.compare.compare import pairs_of
+    >>> pairs_of(["dml", "sdl", "ce"])
+    [('dml', 'sdl'), ('dml', 'ce'), ('sdl', 'ce')]
+    >>> pairs_of(["dml", "sdl", "ce"], "sdl")
+    [('dml', 'sdl'), ('ce', 'sdl')]
+    """
+    if len(names) < 2:
+        raise UsageError(f"two models at least can be compared, got {len(names)}")
+    # A file system may not tell the cases of letters apart.
+    twice = [n for i, n in enumerate(names) if n.casefold() in {m.casefold() for m in names[:i]}]
+    if twice:
+        raise UsageError(f"two models have the name {printable(twice[0])}; give NAME=DIR")
+    if baseline is None:
+        return list(combinations(names, 2))
+    if baseline not in names:
+        listed = ", ".join(map(printable, names))
+        raise UsageError(f"--baseline {printable(baseline)} is none of the models {listed}")
+    return [(name, baseline) for name in names if name != baseline]
+
+
+def _told(part: Part, compared: Sequence[Row], ranked: Sequence[Row]) -> Row:
+    """Return what the summary says of a part."""
+    where = part.where
+    here = [
+        [
+            {k: v for k, v in row.items() if k not in where}
+            for row in rows
+            if where.items() <= row.items()
+        ]
+        for rows in (compared, ranked)
+    ]
+    counts = {"cases": len(part.study.keys), "patients": len(set(part.study.patients))}
+    return counts | {"pairs": here[0], "ranks": here[1]}
+
+
+def _source(model: Scores) -> Row:
+    return {
+        "scores": str(model.path.absolute()),
+        "sha256": model.digest,
+        "cases": len(model.lines),
+    }

@@ -1,0 +1,133 @@
+"""Which model comes first, by each score, and whether it would with other patients."""
+
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+
+from ..results.bootstrap import Bootstrap, Numbers, by_patient, mean_intervals
+from ..results.paired import DIGITS
+
+Ties = Literal["average", "min", "max"]
+
+#: Of these scores less is better.
+LOWER_IS_BETTER = ("ece", "ece_soft")
+
+
+@dataclass(frozen=True)
+class Ranking:
+    """The models ranked by the mean of one score over the cases that all of them have.
+
+    Attributes
+    ----------
+    cases, patients : int
+        With this score in every model.
+    mean : NDArray
+        (M,): of each model.
+    interval : NDArray
+        (2, M): low and high of the mean, by patient.
+    rank : NDArray
+        (M,): 1 is best; models with one mean share their mean rank.
+    same : NDArray
+        (M,): the share of resamples in which the model has this very rank.
+    chance : NDArray
+        (M, M): the share of resamples in which a model (axis 0) has each rank from 1 on (axis 1);
+        those that share ranks have equal parts of each.
+    """
+
+    cases: int
+    patients: int
+    mean: Numbers
+    interval: Numbers
+    rank: Numbers
+    same: Numbers
+    chance: Numbers
+
+
+def rank_models(
+    values: Numbers, patients: tuple[str, ...], bootstrap: Bootstrap, *, lower: bool
+) -> Ranking:
+    """Rank models by one score.
+
+    Parameters
+    ----------
+    values : NDArray
+        (M, N): a score of each model a case, NaN where there is none.
+    patients : tuple of str
+        The patient of each case.
+    bootstrap : Bootstrap
+        How patients are drawn, the same for all models.
+    lower : bool
+        Whether less is better.
+
+    Returns
+    -------
+    Ranking
+        NaN stands for what fewer than two patients do not tell.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from dice_semimetric_study.results.bootstrap import Bootstrap
+    >>> from dice_semimetric_study.compare.ranks import rank_models
+    >>> dice = np.array([[0.9, 0.8, 0.7], [0.8, 0.7, 0.6], [0.5, 0.9, 0.5]])
+    >>> found = rank_models(dice, ("ann", "bob", "eve"), Bootstrap(), lower=False)
+    >>> found.rank.tolist(), found.chance.round(2).tolist()
+    ([1.0, 2.0, 3.0], [[0.91, 0.09, 0.0], [0.0, 0.69, 0.31], [0.09, 0.22, 0.69]])
+    """
+    known = ~np.any(np.isnan(values), axis=0)
+    whose = [name for name, some in zip(patients, known, strict=True) if some]
+    scores, count = values[:, known].T, len(set(whose))
+    models = len(values)
+    if not count:
+        nothing = np.full(models, np.nan)
+        pair, square = np.full((2, models), np.nan), np.full((models, models), np.nan)
+        return Ranking(0, 0, nothing, pair, nothing, nothing, square)
+    mean = scores.mean(axis=0)
+    rank = _ranks(mean, lower=lower)
+    same, chance = np.full(models, np.nan), np.full((models, models), np.nan)
+    if count > 1:
+        sums, numbers = by_patient(scores, whose)
+        drawn = bootstrap.drawn(count)
+        means = (drawn @ sums) / (drawn @ numbers)
+        same = np.mean(_ranks(means, lower=lower) == rank, axis=0)
+        chance = _chances(means, lower=lower)
+    interval = mean_intervals(scores, whose, bootstrap)
+    return Ranking(len(whose), count, mean, interval, rank, same, chance)
+
+
+def _ranks(means: Numbers, *, lower: bool, method: Ties = "average") -> Numbers:
+    """Return ranks along the last axis, 1 for the best."""
+    oriented = np.round(means if lower else -means, DIGITS)
+    from scipy.stats import rankdata  # slow to import
+
+    return np.asarray(rankdata(oriented, method=method, axis=-1), np.float64)
+
+
+def _chances(means: Numbers, *, lower: bool) -> Numbers:
+    """Return how often each model (axis 0) has each rank (axis 1), from its means (B, M)."""
+    first = _ranks(means, lower=lower, method="min")[..., None]
+    last = _ranks(means, lower=lower, method="max")[..., None]
+    places = np.arange(1, means.shape[-1] + 1)
+    held = (first <= places) & (places <= last)
+    return np.asarray((held / (last - first + 1)).mean(axis=0))
+
+
+def agreement(ranks: Numbers, others: Numbers) -> float:
+    """Return Kendall's tau-b of two rankings: 1 if they are one, -1 if reversed.
+
+    Parameters
+    ----------
+    ranks, others : NDArray
+        (M,): of the same models.
+
+    Returns
+    -------
+    float
+        NaN where either has all models in one place, or is not known.
+    """
+    if np.isnan(ranks).any() or np.isnan(others).any() or 0 in (np.ptp(ranks), np.ptp(others)):
+        return np.nan
+    from scipy.stats import kendalltau  # slow to import
+
+    return float(kendalltau(ranks, others, variant="b").statistic)

@@ -1,0 +1,1 @@
+"""The demonstration, and the generated studies that it runs on."""

@@ -1,0 +1,183 @@
+"""The whole story on one screen: fuse raters, see the paper's point, score a prediction.
+
+Without arguments it runs on generated cases, whose true probabilities are known; with ``--data``
+and ``--pred`` on a real folder.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from dice_semimetric import dml1, uniform_average
+
+from ..agree import agree
+from ..agree.summary import agreement_table
+from ..cases.layout import CaseFiles, find_cases
+from ..evaluate.evaluate import evaluate
+from ..faults import CaseError, Fault
+from ..files.atomic import prepare_folder, require_apart, write_text
+from ..files.volumes import read_volume
+from ..files.writing import write_volume
+from ..fuse.fuse import METHODS, fuse_masks
+from ..results.plots import save
+from ..results.tables import csv_text, table
+from ..runs.each import each_case, read_masks
+from ..scores.summary import score_table
+from .paradox import Paradox, soft_dice_paradox
+from .phantoms import write_phantoms
+from .plots import plot_cases, plot_paradox
+
+_LINES = 12
+
+
+@dataclass(frozen=True)
+class DemoCase:
+    """What the demonstration keeps of a case.
+
+    Attributes
+    ----------
+    files : CaseFiles
+        Where it lies.
+    raters : int
+        How many there are.
+    paradox : Paradox
+        The losses of the raters' mean.
+    to_truth : dict
+        DML1 of the label that each method fuses to the true probabilities, where they are known.
+    """
+
+    files: CaseFiles
+    raters: int
+    paradox: Paradox
+    to_truth: dict[str, float]
+
+
+def demo(out: Path, *, data: Path | None = None, pred: Path | None = None) -> int:
+    """Run the demonstration and print what it finds.
+
+    Parameters
+    ----------
+    out : Path
+        The folder for labels, tables and pictures.
+    data : Path, optional
+        Raters' masks of real cases; by default eight phantoms are generated.
+    pred : Path, optional
+        Predictions of these cases.
+
+    Returns
+    -------
+    int
+        0 if every case is done, 1 if some are faulty.
+
+    Raises
+    ------
+    UsageError
+        If a folder cannot be read or written.
+    """
+    if data is not None:
+        require_apart(out, data)
+    prepare_folder(out)
+    truth: Path | None = None
+    if data is None:
+        write_phantoms(out / "phantoms")
+        data, truth, pred = (out / "phantoms" / n for n in ("raters", "truth", "prediction"))
+        print(f"Eight cases with five raters each and known probabilities, in {out / 'phantoms'}\n")
+    cases: list[DemoCase] = []
+    faults = each_case(
+        lambda files: _fuse_case(files, out, truth),
+        find_cases(data),
+        results=cases,
+        action="fuse and compare losses",
+    )
+    if cases:
+        _show_agreement(data, out)
+        _show_paradox(cases, out, pred)
+        _show_fusion(cases, out)
+    if pred is None:
+        print("No predictions to score: give --pred.")
+    else:
+        faults = _show_scores(pred, data, out)
+    print(f"\nLabels, tables and pictures are in {out}")
+    return 1 if faults else 0
+
+
+def _fuse_case(files: CaseFiles, out: Path, truth: Path | None) -> DemoCase:
+    """Write the labels of one case by every method, and compare the losses of its mean."""
+    if files.fault:
+        raise CaseError(files.fault)
+    masks, like = read_masks(files, label=None, tolerance=1e-3)
+    known = None if truth is None else read_volume(truth / files.label_name).data
+    to_truth: dict[str, float] = {}
+    for method in METHODS:
+        label = fuse_masks(masks, method).label
+        write_volume(out / "fused" / method / files.label_name, label, like)
+        if known is not None:
+            to_truth[method] = float(dml1(label.astype(known.dtype), known))
+    return DemoCase(files, len(masks), soft_dice_paradox(uniform_average(masks)), to_truth)
+
+
+def _show_agreement(data: Path, out: Path) -> None:
+    print("How far do the raters agree? Dice of every two, and of each to their majority; maps of")
+    print(f"where they do not: {out / 'agreement/maps'}\n")
+    print(agreement_table(agree(data, out / "agreement")) + "\n")
+
+
+def _show_paradox(cases: Sequence[DemoCase], out: Path, pred: Path | None) -> None:
+    print("Which prediction of the raters' mean y does a loss like best? SDL, the soft Dice loss,")
+    print("prefers a hard mask to y itself. DML, the Dice semimetric loss, is 0 at y.\n")
+    names = ["case", "raters", "SDL(y, y)", "SDL(best mask, y)", "mask", "DML1(y, y)", "DML2(y, y)"]
+    rows = [[f"{c.files.case} {c.files.task}", str(c.raters), *_digits(c.paradox)] for c in cases]
+    more = len(rows) - _LINES
+    shown = rows if more <= 0 else rows[:_LINES]
+    p = [c.paradox for c in cases]
+    mean = ["mean", "", f"{np.mean([q.sdl_self for q in p]):.4f}"]
+    mean += [f"{np.mean([q.sdl_hard for q in p]):.4f}", ""]
+    mean += [f"{max(q.dml1_self for q in p):g}", f"{max(q.dml2_self for q in p):g}"]
+    dots = [] if more <= 0 else [[f"... {more} more", *[""] * (len(names) - 1)]]
+    print(table(names, [*shown, *dots, mean]))
+    print(f"\nThis holds in {sum(q.holds for q in p)} of {len(cases)} cases.\n")
+    keys = [n.replace(" ", "") for n in names]
+    lines = [dict(zip(keys, row, strict=True)) for row in rows]
+    write_text(out / "paradox.csv", csv_text(keys, lines))
+    save(plot_paradox(p), out / "paradox.png")
+    save(
+        plot_cases([c.files for c in _examples(cases)], out / "fused" / "uniform", pred),
+        out / "cases.png",
+    )
+
+
+def _digits(p: Paradox) -> list[str]:
+    return [
+        f"{p.sdl_self:.4f}",
+        f"{p.sdl_hard:.4f}",
+        f"y >= {p.threshold:.2f}",
+        f"{p.dml1_self:g}",
+        f"{p.dml2_self:g}",
+    ]
+
+
+def _examples(cases: Sequence[DemoCase]) -> list[DemoCase]:
+    """Return the cases with the least, the middle and the most disagreement."""
+    order = sorted(cases, key=lambda c: c.paradox.sdl_self)
+    return [order[i] for i in sorted({0, len(order) // 2, len(order) - 1})]
+
+
+def _show_fusion(cases: Sequence[DemoCase], out: Path) -> None:
+    if not all(c.to_truth for c in cases):
+        print(f"Fused by {', '.join(METHODS)}: {out / 'fused'}\n")
+        return
+    print("How far is the fused label from the true probabilities? (DML1, mean over cases)\n")
+    rows = [[m, f"{np.mean([c.to_truth[m] for c in cases]):.4f}"] for m in METHODS]
+    print(table(["method", "DML1 to truth"], rows) + "\n")
+
+
+def _show_scores(pred: Path, data: Path, out: Path) -> list[Fault]:
+    print("The prediction against the raters: BDice to their mean, the rest to their majority,")
+    print("soft ECE to their mean where there is doubt.\n")
+    summary: dict[str, Any] = evaluate(pred, data, out / "scores", report_file=out / "report.html")
+    print(score_table(summary))
+    print(f"\nThe same to look at, in a browser: {out / 'report.html'}")
+    return [Fault(**f) for f in summary["faults"]]

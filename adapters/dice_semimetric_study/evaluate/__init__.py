@@ -1,0 +1,1 @@
+"""Predictions scored against references."""

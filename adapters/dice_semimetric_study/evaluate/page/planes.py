@@ -1,0 +1,201 @@
+"""The slice of a case that says most about it, read again when all cases are scored."""
+
+import math
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, fields, replace
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ...cases.blocks import read_blocks
+from ...cases.foreground import Voxels
+from ...cases.pairing import Pair
+from ...faults import CaseError
+from ...files.nifti import nib
+from ...files.slabs import read_slabs
+from ...files.volumes import Geometry, read_geometry
+from ...scores.case_score import Options
+
+#: From left to right and from top to bottom of the screen: the view that radiologists know.
+_RIGHT, _DOWN = {"R": "L", "L": "L", "A": "P", "P": "P"}, {"A": "P", "P": "P", "S": "I", "I": "I"}
+_OPPOSITE = dict(zip("LRAPSI", "RLPAIS", strict=True))
+_RANK = {letter: rank for rank, pair in enumerate(("LR", "AP", "SI")) for letter in pair}
+
+
+@dataclass(frozen=True)
+class Plane:
+    """One slice of a case as it lies on the screen: rows first, from top to bottom.
+
+    Attributes
+    ----------
+    raters : tuple of str
+        Their names; empty for a single soft reference.
+    number, count : int
+        Which slice of how many, counted from 1.
+    spacing : tuple of float
+        Between rows and between columns.
+    sides : tuple of str
+        What lies to the left and above, as letters of anatomy; empty where that is not known.
+    prediction, soft : NDArray
+        Probability of the foreground, and the raters' mean; 0 where pixels do not count.
+    hard : NDArray
+        The hard reference.
+    marks : NDArray
+        Of each rater, on axis 0.
+    kept : NDArray
+        Where pixels count.
+    image : NDArray, optional
+        What the raters saw.
+    no_image : str
+        Why there is no image.
+    """
+
+    raters: tuple[str, ...]
+    number: int
+    count: int
+    spacing: tuple[float, float]
+    sides: tuple[str, ...]
+    prediction: NDArray[Any]
+    soft: NDArray[Any]
+    hard: NDArray[Any]
+    marks: NDArray[Any]
+    kept: NDArray[Any]
+    image: NDArray[Any] | None = None
+    no_image: str = ""
+
+    def each(self, change: Any) -> "Plane":
+        """Return the slice with a function applied to every array, rows and columns last."""
+        found = {f.name: getattr(self, f.name) for f in fields(self)}
+        arrays = {k: change(v) for k, v in found.items() if isinstance(v, np.ndarray)}
+        return replace(self, **arrays)
+
+
+def read_plane(pair: Pair, region: str, options: Options) -> Plane:
+    """Return the slice across the last axis with the largest error, else with the largest union.
+
+    The error is the sum of what prediction and raters' mean differ by. Volumes are read in slabs
+    as they are when they are scored.
+
+    Raises
+    ------
+    CaseError
+        If a file is faulty by now, or one slice is larger than a slab may be.
+    """
+    like = read_geometry((*pair.reference.masks.values(), *pair.reference.paths)[0])
+    size = math.prod(like.shape[:2])
+    if size > options.slab:
+        raise CaseError(f"a slice of {size} pixels is larger than --slab {options.slab}")
+    best: tuple[tuple[float, int], int, _Pixels] | None = None
+    for index, found in enumerate(_each_plane(pair, region, options, size)):
+        error = float(np.abs(found.prediction - found.soft).sum(dtype=np.float64))
+        union = int(np.count_nonzero((found.soft > 0) | (found.prediction >= 0.5)))
+        if best is None or (error, union) > best[0]:
+            best = (error, union), index, found
+    assert best is not None  # a volume has at least one voxel
+    _, index, found = best
+    image, reason = _image(pair.reference.image, like, index, size, options.slab)
+    count = math.prod(like.shape[2:])
+    return _as_seen(found, like, image, reason, tuple(pair.reference.masks), index, count)
+
+
+@dataclass(frozen=True)
+class _Pixels:
+    """The pixels of one slice in the order of the file."""
+
+    prediction: NDArray[Any]
+    soft: NDArray[Any]
+    marks: NDArray[Any]
+    kept: NDArray[Any]
+
+
+def _each_plane(pair: Pair, region: str, options: Options, size: int) -> Iterator[_Pixels]:
+    for block in read_blocks(pair, options):
+        voxels = Voxels(pair, block, options)
+        prediction, reference = voxels.prediction(region), voxels.reference(region)
+        for start in range(0, prediction.size, size):
+            part = slice(start, start + size)
+            kept = np.ones(size, bool) if voxels.kept is None else voxels.kept[part]
+            if isinstance(reference, list):
+                marks = np.stack([m[part] & kept for m in reference])
+                soft = marks.mean(axis=0, dtype=np.float32)
+            else:
+                marks, soft = np.zeros((0, size), bool), reference[part] * kept
+            yield _Pixels(prediction[part] * kept, soft, marks, kept)
+
+
+def _image(
+    path: Path | None, like: Geometry, index: int, size: int, slab: int
+) -> tuple[NDArray[Any] | None, str]:
+    """Return the slice of the image, the first of several channels, or why there is none."""
+    if path is None:
+        return None, "the case has no image"
+    try:
+        shape = read_geometry(path).shape
+        if shape[: len(like.shape)] != like.shape:
+            return None, f"the image has another shape, {shape}"
+        axes = len(like.shape)
+        planes = 1 if axes > 2 else like.shape[-1]
+        vectors = read_slabs(path, axes, planes, last=False)
+        return next(islice(_segments(vectors, size), index, None)), ""
+    except CaseError as error:
+        return None, str(error)
+
+
+def _segments(vectors: Iterable[NDArray[Any]], size: int) -> Iterator[NDArray[Any]]:
+    for vector in vectors:
+        yield from vector.reshape(-1, size)
+
+
+def _as_seen(
+    found: _Pixels,
+    like: Geometry,
+    image: NDArray[Any] | None,
+    reason: str,
+    raters: tuple[str, ...],
+    index: int,
+    count: int,
+) -> Plane:
+    """Return pixels in rows and columns, turned the way that a person expects."""
+    shape = (*like.shape, 1)[:2]
+    across, flips, sides = _view(like)
+    spacing = [float(s) or 1.0 for s in nib.affines.voxel_sizes(like.affine)[:2]]
+
+    def turn(pixels: NDArray[Any]) -> NDArray[Any]:
+        # The first axis of a file runs fastest.
+        plane = pixels.reshape((*pixels.shape[:-1], *shape[::-1]))
+        plane = plane if across == 0 else plane.swapaxes(-1, -2)
+        return np.ascontiguousarray(plane[..., :: flips[0], :: flips[1]])
+
+    hard = found.marks.sum(axis=0) * 2 > len(raters) if raters else found.soft > 0.5
+    return Plane(
+        raters=raters,
+        number=index + 1,
+        count=count,
+        spacing=(spacing[1 - across], spacing[across]),
+        sides=sides,
+        prediction=found.prediction,
+        soft=found.soft,
+        hard=hard,
+        marks=found.marks,
+        kept=found.kept,
+        image=image,
+        no_image=reason,
+    ).each(turn)
+
+
+def _view(like: Geometry) -> tuple[int, tuple[int, int], tuple[str, ...]]:
+    """Return the axis that runs across the screen, the steps of rows and columns, and the sides.
+
+    A single image stays as it is: of it, axes seldom say how it lies in a body.
+    """
+    codes = nib.aff2axcodes(like.affine)[:2]
+    if len(like.shape) < 3 or None in codes:
+        return 0, (1, 1), ()
+    across = 0 if _RANK[codes[0]] < _RANK[codes[1]] else 1
+    column, row = codes[across], codes[1 - across]
+    right, down = _RIGHT[column], _DOWN[row]
+    flips = (1 if row == down else -1, 1 if column == right else -1)
+    return across, flips, (_OPPOSITE[right], _OPPOSITE[down])

@@ -1,0 +1,1 @@
+"""One image file: header, voxels, slabs, and how it is written. It knows no case."""

@@ -1,0 +1,83 @@
+"""Files that are there as a whole or not at all, also when the run is killed."""
+
+import os
+import secrets
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import IO
+
+from ..faults import CaseError, UsageError
+
+_SUFFIX = ".part"
+
+
+@contextmanager
+def appearing(path: Path, *, durable: bool = True) -> Iterator[IO[bytes]]:
+    """Open a file to be written, so that its name never stands for half of it.
+
+    The bytes go to a hidden file in the same folder, reach the disk, and then take the name in one
+    step. What an earlier run that was killed left of the same file is removed. A file that is not
+    ``durable`` is spared both: it is for many small ones that can be made again, and a power cut
+    may leave it empty.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    for stale in path.parent.glob(f".{_escape(path.name)}.*{_SUFFIX}") if durable else ():
+        stale.unlink(missing_ok=True)
+    part = path.with_name(f".{path.name}.{secrets.token_hex(4)}{_SUFFIX}")
+    try:
+        with part.open("xb") as file:
+            yield file
+            file.flush()
+            if durable:
+                os.fsync(file.fileno())
+        part.replace(path)
+    except BaseException:
+        part.unlink(missing_ok=True)
+        raise
+
+
+def write_bytes(path: Path, content: bytes, *, durable: bool = True) -> None:
+    """Write a file as a whole or not at all; see `appearing`."""
+    with appearing(path, durable=durable) as file:
+        file.write(content)
+
+
+def remove_parts(folder: Path) -> None:
+    """Remove what killed runs left in a folder, if it is there."""
+    for stale in folder.glob(f".*{_SUFFIX}"):
+        stale.unlink(missing_ok=True)
+
+
+def write_text(path: Path, text: str) -> None:
+    """Write a text file in UTF-8 as `write_bytes` does; undecodable file names are escaped."""
+    write_bytes(path, text.encode("utf-8", errors="backslashreplace"))
+
+
+def prepare_folder(folder: Path) -> None:
+    """Make the folder and try to write in it, or raise UsageError before any work is done."""
+    probe = folder / f".{secrets.token_hex(4)}{_SUFFIX}"
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        probe.write_bytes(b"")
+        probe.unlink()
+    except OSError as error:
+        raise UsageError(f"cannot write to {folder}: {error.strerror or error}") from error
+
+
+def require_apart(out: Path, source: Path) -> None:
+    """Raise UsageError if results would appear among what is read."""
+    if out.resolve().is_relative_to(source.resolve()):
+        raise UsageError(f"the output {out} must not lie in the folder that is read, {source}")
+
+
+def require_within(folder: Path, out: Path) -> None:
+    """Raise CaseError if a folder of the results is a link to somewhere else."""
+    if not folder.resolve().is_relative_to(out.resolve()):
+        name = folder.relative_to(out)
+        raise CaseError(f"{name} is a link that leads out of the output")
+
+
+def _escape(name: str) -> str:
+    """Return a file name with the wildcards of glob taken literally."""
+    return "".join(f"[{c}]" if c in "*?[" else c for c in name)

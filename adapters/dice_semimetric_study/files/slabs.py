@@ -1,0 +1,84 @@
+"""Volumes that do not fit: a few planes of the last axis at a time, in one pass over the file."""
+
+import math
+from collections.abc import Iterator
+from pathlib import Path
+from typing import IO, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..faults import CaseError
+from .nifti import (
+    READ_ERRORS,
+    check_size,
+    claimed_bytes,
+    open_file,
+    read_header,
+    reason,
+    scaled,
+)
+
+_CHUNK = 1 << 20
+
+
+def read_slabs(
+    path: Path, axes: int, planes: int, *, channel: int = 0, last: bool = True
+) -> Iterator[NDArray[Any]]:
+    """Yield the voxels of one file as vectors of a few planes each, in the order of the file.
+
+    Parameters
+    ----------
+    path : Path
+        The file.
+    axes : int
+        The number of its spatial axes.
+    planes : int
+        How many planes of the last spatial axis make a slab.
+    channel : int, optional
+        Which of the volumes that follow one another in the file.
+    last : bool, optional
+        Whether to read on to the end, where gzip has its checksum.
+
+    Yields
+    ------
+    NDArray
+        What `read_volume` would return of these planes.
+
+    Raises
+    ------
+    CaseError
+        If the file is faulty.
+    """
+    try:
+        with open_file(path) as file:
+            header, head = read_header(path, file)
+            claimed = claimed_bytes(path, header)
+            check_size(path, claimed)
+            shape = [int(n) for n in header.get_data_shape()]
+            shape += [1] * (axes - len(shape))
+            dtype = header.get_data_dtype()
+            plane = math.prod(shape[: axes - 1])
+            volume = plane * shape[axes - 1]
+            offset = int(header.get_data_offset()) + channel * volume * dtype.itemsize
+            _skip(file, path, offset - len(head))
+            for start in range(0, shape[axes - 1], planes):
+                count = plane * min(planes, shape[axes - 1] - start)
+                raw = _read(file, path, count * dtype.itemsize, claimed)
+                yield scaled(path, np.frombuffer(raw, dtype), header)
+            while last and file.read(_CHUNK):
+                pass
+    except READ_ERRORS as error:
+        raise CaseError(f"{path.name} {reason(error)}") from error
+
+
+def _skip(file: IO[bytes], path: Path, count: int) -> None:
+    while count > 0:
+        count -= len(_read(file, path, min(count, _CHUNK), count))
+
+
+def _read(file: IO[bytes], path: Path, count: int, claimed: int) -> bytes:
+    content = file.read(count)
+    if len(content) < count:
+        raise CaseError(f"{path.name} is truncated: it claims {claimed} bytes")
+    return content

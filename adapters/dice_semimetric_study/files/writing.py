@@ -1,0 +1,97 @@
+"""Write single NIfTI files, whole or not at all."""
+
+import gzip
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from .atomic import appearing, write_bytes
+from .nifti import nib, open_file, read_header
+from .volumes import Volume
+
+
+def write_volume(path: Path, data: NDArray[Any], like: Volume) -> None:
+    """Write voxels with the header and the affine of a volume that was read.
+
+    Boolean data are written as uint8, floating data as float32, integers in their own dtype, all
+    without scaling. The file appears as a whole or not at all.
+
+    Parameters
+    ----------
+    path : Path
+        The file, compressed if its name ends in .gz; its folder is made.
+    data : NDArray
+        The voxels.
+    like : Volume
+        A volume of that shape.
+
+    Raises
+    ------
+    OSError
+        If the file cannot be written; a former one stays as it was.
+    """
+    written = {"b": np.uint8, "f": np.float32}
+    dtype: np.dtype[Any] = np.dtype(written.get(data.dtype.kind, data.dtype))
+    voxels = data.astype(dtype).reshape(like.header.get_data_shape(), order="F")
+    header = like.header.copy()
+    kind = nib.Nifti2Image if isinstance(header, nib.Nifti2Header) else nib.Nifti1Image
+    _describe(header, dtype, data.dtype.kind)
+    content = kind(voxels, like.geometry.affine, header).to_bytes()
+    if path.suffix == ".gz":
+        content = gzip.compress(content, compresslevel=1, mtime=0)
+    write_bytes(path, content)
+
+
+@contextmanager
+def written_in_blocks(path: Path, like: Path) -> Iterator[Callable[[NDArray[Any]], None]]:
+    """Write a map of float32 block after block, with the geometry of a file.
+
+    Parameters
+    ----------
+    path : Path
+        The file, compressed; it appears when all is written, or not at all.
+    like : Path
+        The file whose voxels the map is about; its extensions are left out.
+
+    Yields
+    ------
+    callable
+        Takes the next voxels as a vector, in the order of the file.
+
+    Raises
+    ------
+    CaseError
+        If ``like`` cannot be read.
+    OSError
+        If the file cannot be written; a former one stays as it was.
+    """
+    with open_file(like) as source:
+        header = read_header(like, source)[0].copy()
+    dtype = np.dtype(np.float32).newbyteorder(header.endianness)
+    _describe(header, dtype, "f")
+    header.set_data_offset(header.sizeof_hdr + 4)
+    # The whole name of the part would be in the file, and differ from run to run.
+    with (
+        appearing(path) as raw,
+        gzip.GzipFile("", "wb", compresslevel=1, fileobj=raw, mtime=0) as file,
+    ):
+        file.write(header.binaryblock + bytes(4))
+
+        def write(block: NDArray[Any]) -> None:
+            file.write(block.astype(dtype).tobytes())
+
+        yield write
+
+
+def _describe(header: Any, dtype: np.dtype[Any], kind: str) -> None:
+    """Make a header say what its voxels are: booleans "b", numbers up to 1 "f", or labels."""
+    header.set_data_dtype(dtype)
+    header.set_slope_inter(1, 0)
+    if kind in "bf":
+        header["cal_min"], header["cal_max"] = 0, 1  # the range that viewers show
+    if kind == "f":
+        header["intent_code"] = 0  # the source's may say "label"

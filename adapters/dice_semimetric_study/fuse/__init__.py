@@ -1,0 +1,1 @@
+"""One label from the masks of several raters."""

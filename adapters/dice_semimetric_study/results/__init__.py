@@ -1,0 +1,1 @@
+"""What comes out of a study: tables, intervals, tests and figures."""

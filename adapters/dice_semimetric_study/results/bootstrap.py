@@ -1,0 +1,110 @@
+"""How far results would vary with other patients: the bootstrap, with patients drawn as a whole."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+
+import numpy as np
+from numpy.typing import NDArray
+
+Numbers = NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Bootstrap:
+    """How patients are drawn.
+
+    Attributes
+    ----------
+    resamples : int
+        How often.
+    confidence : float
+        The share of the resamples that an interval holds; it leaves out as many below as above.
+    seed : int
+        Of the generator.
+    """
+
+    resamples: int = 2000
+    confidence: float = 0.95
+    seed: int = 0
+
+    def drawn(self, patients: int) -> Numbers:
+        """Return how often each resample has each patient: (resamples, patients), read-only."""
+        return _drawn(patients, self.resamples, self.seed)
+
+    def interval(self, values: Numbers) -> Numbers:
+        """Return the percentile interval over the first axis, NaN left out: (2, ...)."""
+        tail = (1 - self.confidence) / 2
+        found = np.full((2, *values.shape[1:]), np.nan)
+        some = ~np.isnan(values).all(axis=0)
+        found[:, some] = np.nanquantile(values[:, some], [tail, 1 - tail], axis=0)
+        return found
+
+
+@lru_cache(maxsize=2)  # the tasks of a study have the same patients
+def _drawn(patients: int, resamples: int, seed: int) -> Numbers:
+    drawn = np.random.default_rng(seed).integers(patients, size=(resamples, patients))
+    drawn += patients * np.arange(resamples)[:, None]  # each resample counts in a row of its own
+    found = np.bincount(drawn.ravel(), minlength=drawn.size).reshape(drawn.shape).astype(float)
+    found.flags.writeable = False
+    return found
+
+
+def by_patient(values: Numbers, patients: Sequence[str]) -> tuple[Numbers, Numbers]:
+    """Return the sums and the numbers of known values of each patient, sorted by name.
+
+    Parameters
+    ----------
+    values : NDArray
+        (N, K): a line a case, NaN where nothing is known.
+    patients : sequence of str
+        The patient of each line.
+
+    Returns
+    -------
+    tuple of NDArray
+        Two arrays (P, K).
+    """
+    place = {name: i for i, name in enumerate(sorted(set(patients)))}
+    index = [place[name] for name in patients]
+    sums, known = np.zeros((2, len(place), values.shape[1]))
+    np.add.at(sums, index, np.nan_to_num(values))
+    np.add.at(known, index, ~np.isnan(values))
+    return sums, known
+
+
+def mean_intervals(values: Numbers, patients: Sequence[str], bootstrap: Bootstrap) -> Numbers:
+    """Return the intervals of the means over cases.
+
+    Patients are drawn with replacement, as many as there are, with all their cases; each case
+    drawn weighs the same.
+
+    Parameters
+    ----------
+    values : NDArray
+        (N, K): a line a case, NaN where nothing is known.
+    patients : sequence of str
+        The patient of each line.
+    bootstrap : Bootstrap
+        How they are drawn.
+
+    Returns
+    -------
+    NDArray
+        (2, K): low and high, NaN where fewer than two patients have a value.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from dice_semimetric_study.results.bootstrap import Bootstrap, mean_intervals
+    >>> values = np.array([[0.9], [0.7], [0.5], [0.7]])
+    >>> mean_intervals(values, ["ann", "ann", "bob", "eve"], Bootstrap()).round(2).tolist()
+    [[0.5], [0.8]]
+    """
+    sums, known = by_patient(values, patients)
+    drawn = bootstrap.drawn(len(sums))
+    with np.errstate(invalid="ignore"):
+        means = (drawn @ sums) / (drawn @ known)
+    found = bootstrap.interval(means)
+    found[:, (known > 0).sum(axis=0) < 2] = np.nan
+    return found

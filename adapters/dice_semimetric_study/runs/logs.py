@@ -1,0 +1,41 @@
+"""What a run says about itself, on stderr; results go to stdout."""
+
+import logging
+import sys
+
+from tqdm import tqdm
+
+from ..faults import printable
+
+log = logging.getLogger("dice_semimetric_study")
+
+
+class _BesideTheBar(logging.Handler):
+    """Write lines to stderr without tearing a progress bar."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        tqdm.write(self.format(record), file=sys.stderr)
+
+
+def _one_line(record: logging.LogRecord) -> bool:
+    """Make the message printable for every handler, of this package or of the program around it."""
+    record.msg, record.args = printable(record.getMessage()), None
+    return True
+
+
+log.addFilter(_one_line)
+
+
+def say(*, quiet: bool = False, verbose: bool = False) -> None:
+    """Choose how much is said: faults only, the usual, or every case."""
+    log.setLevel(logging.ERROR if quiet else logging.DEBUG if verbose else logging.INFO)
+    if not any(isinstance(h, _BesideTheBar) for h in log.handlers):
+        log.addHandler(_BesideTheBar())
+    log.propagate = False
+    # nibabel repairs some headers, and says so without the name of the file.
+    logging.getLogger("nibabel.global").setLevel(logging.INFO if verbose else logging.CRITICAL)
+
+
+def is_quiet() -> bool:
+    """Return whether nothing but faults is to be said."""
+    return log.level > logging.WARNING

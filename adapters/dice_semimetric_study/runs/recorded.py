@@ -1,0 +1,142 @@
+"""A whole study: what earlier runs left is taken over, the rest is done, and all of it is kept."""
+
+import platform
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass
+from functools import partial
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any, Generic, TypeVar
+
+from dice_semimetric import __version__
+
+from ..faults import Fault
+from ..scores.summary import write_json
+from .cluster import Workers
+from .each import HERE, Named, each_case, report, stopped
+from .logs import log
+from .records import Done, Records, traced
+
+Item = TypeVar("Item", bound=Named)
+Result = TypeVar("Result")
+
+_PACKAGES = ("numpy", "scipy", "nibabel", "array-api-compat", "isal", "deflate", "distributed")
+
+
+@dataclass(frozen=True)
+class Recorded(Generic[Item, Result]):
+    """How the results of one kind of work are recorded.
+
+    Attributes
+    ----------
+    work : callable
+        From an item to its result, in any process.
+    files : callable
+        From an item to the files that it reads.
+    encode, decode : callable
+        From a result to what JSON can hold, and from an item and that back to the result; the
+        latter raises ValueError where the result does not stand any more.
+    """
+
+    work: Callable[[Item], Result]
+    files: Callable[[Item], Sequence[Path]]
+    encode: Callable[[Result], Any]
+    decode: Callable[[Item, Any], Result]
+
+
+def each_recorded(
+    kind: Recorded[Item, Result],
+    items: Sequence[Item],
+    *,
+    records: Records,
+    faults: list[Fault],
+    action: str,
+    workers: Workers = HERE,
+    resume: bool = False,
+) -> list[tuple[Item, Done[Result]]]:
+    """Return the results of the good cases in the order of the items; the faults get the others.
+
+    With ``resume``, cases whose files and settings are those of an earlier run are not done again.
+    What is done stays when the user stops the run, which is a fault of the run.
+    """
+    finished: dict[int, Done[Result]] = {}
+    if resume:
+        for i, item in enumerate(items):
+            known = records.load(item, kind.files(item), kind.decode)
+            if known is not None:
+                finished[i] = known
+        log.info("%d of %d cases are done already", len(finished), len(items))
+    todo = [_Numbered(i, item) for i, item in enumerate(items) if i not in finished]
+    trouble: list[Fault] = []
+
+    def keep(numbered: _Numbered[Item], done: Done[Result]) -> None:
+        finished[numbered.index] = done
+        try:
+            records.save(numbered.item, done.inputs, kind.encode(done.value))
+        except OSError as error:
+            if not trouble:
+                trouble.append(Fault("run", "", f"the records cannot be written: {error}"))
+                report(trouble)
+
+    work = partial(_work, work=partial(traced, work=kind.work, files=kind.files))
+    try:
+        each_case(work, todo, results=[], faults=faults, action=action, workers=workers, keep=keep)
+    except KeyboardInterrupt:
+        faults.append(stopped(len(finished), len(items)))
+    faults += trouble
+    return [(items[i], finished[i]) for i in sorted(finished)]
+
+
+@dataclass(frozen=True)
+class _Numbered(Generic[Item]):
+    """An item with its place among all."""
+
+    index: int
+    item: Item
+
+    @property
+    def case(self) -> str:
+        return self.item.case
+
+    @property
+    def task(self) -> str:
+        return self.item.task
+
+
+def _work(numbered: _Numbered[Item], *, work: Callable[[Item], Done[Result]]) -> Done[Result]:
+    return work(numbered.item)
+
+
+def run_record(
+    command: str, settings: dict[str, Any], done: Sequence[tuple[Named, Done[Any]]]
+) -> dict[str, Any]:
+    """Return all that is needed to get the same results again, and to check that."""
+    versions = {"python": platform.python_version(), "dice-semimetric": __version__}
+    versions |= {name: found for name in _PACKAGES if (found := _version(name))}
+    inputs = [
+        {"case": i.case, "task": i.task, "files": [asdict(f) for f in d.inputs]} for i, d in done
+    ]
+    return {
+        "command": command,
+        "versions": versions,
+        "platform": platform.platform(),
+        "settings": settings,
+        "inputs": inputs,
+    }
+
+
+def write_run(
+    out: Path,
+    command: str,
+    settings: dict[str, Any],
+    done: Sequence[tuple[Named, Done[Any]]],
+) -> None:
+    """Write ``run.json``, the record of a run."""
+    write_json(out / "run.json", run_record(command, settings, done))
+
+
+def _version(name: str) -> str | None:
+    try:
+        return version(name)
+    except PackageNotFoundError:
+        return None

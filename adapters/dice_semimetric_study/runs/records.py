@@ -1,0 +1,144 @@
+"""What is kept of finished cases, so that a stopped run goes on where it was.
+
+Every case has one small JSON file, there as a whole or not at all. It holds the result, the options
+behind it, and for each file that was read its name, size, time of last change and SHA-256. A later
+run believes it as long as names, sizes, times, options and the version are the same. Nothing but
+numbers and text is ever loaded from it.
+"""
+
+import hashlib
+import json
+import re
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Generic, TypeVar
+
+from dice_semimetric import __version__
+
+from ..files.atomic import remove_parts, write_bytes
+from .each import Named
+
+Item = TypeVar("Item", bound=Named)
+Result = TypeVar("Result")
+
+_FORMAT = 2
+FOLDER = "records"
+
+
+@dataclass(frozen=True)
+class Input:
+    """A file that was read, as it was then.
+
+    Attributes
+    ----------
+    path : str
+        Its absolute name.
+    size : int
+        In bytes.
+    mtime_ns : int
+        When it was last changed, in nanoseconds.
+    sha256 : str
+        Of its bytes, compressed as they are; empty before they are read.
+    """
+
+    path: str
+    size: int
+    mtime_ns: int
+    sha256: str = ""
+
+    @property
+    def stamp(self) -> tuple[str, int, int]:
+        """What tells, without reading the file, that it is another one."""
+        return self.path, self.size, self.mtime_ns
+
+
+@dataclass(frozen=True)
+class Done(Generic[Result]):
+    """The result of a case and the files behind it."""
+
+    value: Result
+    inputs: tuple[Input, ...]
+
+
+def stamped(paths: Iterable[Path]) -> tuple[Input, ...]:
+    """Return name, size and time of the files; those that are not there are left out."""
+    found = []
+    for path in paths:
+        try:
+            status = path.stat()
+        except OSError:  # whoever reads it says so
+            continue
+        found.append(Input(str(path), status.st_size, status.st_mtime_ns))
+    return tuple(found)
+
+
+def traced(
+    item: Item, *, work: Callable[[Item], Result], files: Callable[[Item], Sequence[Path]]
+) -> Done[Result]:
+    """Return the result of an item with the digests of its files.
+
+    The times are those before the work, so that a file which changes under it is read again.
+    """
+    before = stamped(files(item))
+    value = work(item)
+    return Done(value, tuple(Input(*i.stamp, sha256=_digest(i.path)) for i in before))
+
+
+class Records:
+    """The records of one folder, for runs with the same settings.
+
+    Parameters
+    ----------
+    out : Path
+        The folder of the results; the records are in ``records`` below it.
+    settings : dict
+        All that a result depends on besides its files, as JSON has it.
+    """
+
+    def __init__(self, out: Path, settings: dict[str, Any]) -> None:
+        self.folder = out / FOLDER
+        # As it comes back from a file: tuples are lists then.
+        self.settings = json.loads(json.dumps({"version": __version__, **settings}))
+        remove_parts(self.folder)
+
+    def save(self, item: Named, inputs: Sequence[Input], value: Any) -> None:
+        """Keep a result that JSON can hold."""
+        record = {
+            "format": _FORMAT,
+            "case": item.case,
+            "task": item.task,
+            "settings": self.settings,
+            "inputs": [vars(i) for i in inputs],
+            "result": value,
+        }
+        text = json.dumps(record, allow_nan=False, separators=(",", ":"))
+        # Thousands of small files: a power cut may lose the last ones, which are then done again.
+        write_bytes(self._path(item), text.encode(), durable=False)
+
+    def load(
+        self, item: Item, paths: Sequence[Path], decode: Callable[[Item, Any], Result]
+    ) -> Done[Result] | None:
+        """Return the result of an item and its inputs, or None unless nothing has changed."""
+        try:
+            record = json.loads(self._path(item).read_bytes())
+            inputs = tuple(Input(**i) for i in record["inputs"])
+            same = (
+                (record["format"], record["case"], record["task"], record["settings"])
+                == (_FORMAT, item.case, item.task, self.settings)
+            ) and [i.stamp for i in inputs] == [i.stamp for i in stamped(paths)]
+            return Done(decode(item, record["result"]), inputs) if same else None
+        except (OSError, ValueError, TypeError, KeyError):
+            return None  # none, or damaged: the case is done again
+
+    def _path(self, item: Named) -> Path:
+        """Return a file name that is legal and unlike others, whatever the case is called."""
+        name = f"{item.case}\0{item.task}"
+        digest = hashlib.sha256(name.encode("utf-8", errors="surrogateescape")).hexdigest()
+        readable = re.sub(r"[^A-Za-z0-9.-]+", "_", f"{item.case} {item.task}").strip("._")[-60:]
+        return self.folder / f"{readable}-{digest[:16]}.json"
+
+
+def _digest(path: str) -> str:
+    with Path(path).open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()

@@ -1,0 +1,1 @@
+"""A case's statistics and scores, and their summary over a study."""

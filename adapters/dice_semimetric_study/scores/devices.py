@@ -1,0 +1,117 @@
+"""Score cases on a GPU: while one is scored, the next is copied and others are read."""
+
+import math
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import closing, contextmanager
+from functools import partial
+from typing import Any
+
+import numpy as np
+from dice_semimetric_cupy.ahead import read_ahead
+from dice_semimetric_cupy.stream import Feeder, HostArrays, Upload, upload_to
+from numpy.typing import NDArray
+
+from ..cases.blocks import read_blocks
+from ..cases.foreground import Voxels
+from ..cases.pairing import Pair
+from ..faults import CaseError, UsageError
+from ..files.volumes import read_geometry
+from ..runs.cluster import Workers
+from .device_sums import sums_on_device, sums_with_room
+from .scoring import CaseScore, Options, score_files, scores_of
+from .sums import Sums
+
+DEVICES = ("cpu", "cuda")
+Work = Callable[[Pair], tuple[CaseScore, ...]]
+
+
+@contextmanager
+def scorer(
+    pairs: Sequence[Pair], options: Options, *, device: str, workers: Workers
+) -> Iterator[Work]:
+    """Yield the function that scores one of the pairs on that device.
+
+    Raises
+    ------
+    UsageError
+        If there is no such device, or other processes are to do the work.
+    """
+    if device == "cpu":
+        yield partial(score_files, options=options)
+        return
+    if not workers.here:
+        raise UsageError(f"--device {device} works in this process: leave out --jobs, --scheduler")
+    try:
+        upload = upload_to(device)
+    except ValueError as error:
+        raise UsageError(f"--device: {error}") from error
+    with Feeder(pairs, partial(_read, options=options), upload) as feeder:
+        yield partial(_score, feeder=feeder, upload=upload, options=options)
+
+
+def _score(
+    pair: Pair, *, feeder: Feeder[Pair], upload: Upload, options: Options
+) -> tuple[CaseScore, ...]:
+    """Return the scores of a pair: all of it at once, or block by block where it does not fit."""
+    try:
+        arrays = feeder.take(pair)
+        if arrays:
+            return scores_of(pair, _joined([sums_on_device(arrays, options)], options), options)
+    except MemoryError:
+        arrays = ()  # nothing shall hold the memory that the blocks need
+    with closing(read_ahead(_started(_blocks(pair, options), upload))) as blocks:
+        found = (
+            sums_with_room(host, started, upload, options, feeder.make_room)
+            for host, started in blocks
+        )
+        return scores_of(pair, _joined(found, options), options)
+
+
+def _started(
+    blocks: Iterable[HostArrays], upload: Upload
+) -> Iterator[tuple[HostArrays, list[Any]]]:
+    """Yield blocks and what the upload has started of them, nothing where memory is short."""
+    for host in blocks:
+        try:
+            started = [upload.start(host)]
+        except MemoryError:
+            started = []
+        yield host, started
+
+
+def _read(pair: Pair, options: Options) -> HostArrays:
+    """Return the arrays of a case, as in `_blocks`, or none if it is to be read in slabs."""
+    files = (*pair.reference.masks.values(), pair.reference.label)
+    first = next((path for path in files if path is not None), None)
+    if first is not None and math.prod(read_geometry(first).shape) > options.slab:
+        return []
+    return [array for block in _blocks(pair, options) for array in block]
+
+
+def _blocks(pair: Pair, options: Options) -> Iterator[HostArrays]:
+    """Yield prediction, reference and kept pixels of each region, for block after block.
+
+    The reference is a soft label or the raters' marks along axis 0; where all pixels are kept,
+    there is an empty array.
+    """
+    fault = pair.reference.fault or pair.prediction.fault
+    if fault:
+        raise CaseError(fault)
+    for block in read_blocks(pair, options):
+        voxels = Voxels(pair, block, options)
+        found: list[NDArray[Any]] = []
+        for name in options.structures:
+            pred, reference = voxels.prediction(name), voxels.reference(name)
+            marks = np.stack(reference) if isinstance(reference, list) else reference
+            kept = np.empty(0, bool) if voxels.kept is None else voxels.kept
+            found += [pred, marks, kept]
+        yield found
+
+
+def _joined(blocks: Iterable[Sequence[Sums]], options: Options) -> dict[str, Sums]:
+    """Return the statistics of each region over all blocks."""
+    total: dict[str, Sums] = {}
+    for block in blocks:
+        for name, sums in zip(options.structures, block, strict=True):
+            total[name] = total[name] + sums if name in total else sums
+    return total

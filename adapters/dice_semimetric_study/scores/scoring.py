@@ -1,0 +1,192 @@
+"""The score of one case: a pure function of its arrays, with a small result that adds up."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from dice_semimetric.scores import overlap_score
+
+from ..cases.blocks import read_blocks
+from ..cases.foreground import Voxels
+from ..cases.pairing import Pair
+from ..cases.regions import task_name
+from ..faults import CaseError
+from .case_score import CaseScore, Options, RaterScore
+from .sums import RaterSums, Sums, in_doubt, sums_of, sums_of_marks
+
+__all__ = [
+    "CaseScore",
+    "Options",
+    "RaterScore",
+    "in_doubt",
+    "score_case",
+    "score_files",
+    "score_pair",
+    "scores_of",
+]
+
+
+def score_files(pair: Pair, options: Options) -> tuple[CaseScore, ...]:
+    """Read one case and score it: one score, or one for each region.
+
+    Parameters
+    ----------
+    pair : Pair
+        The files.
+    options : Options
+        How to score.
+
+    Returns
+    -------
+    tuple of CaseScore
+        Numbers and statistics, no images. The task of a region's score is the region, behind the
+        name of the task if the files have one.
+
+    Raises
+    ------
+    CaseError
+        If a file is faulty or the two sides do not fit.
+    """
+    fault = pair.reference.fault or pair.prediction.fault
+    if fault:
+        raise CaseError(fault)
+    total: dict[str, Sums] = {}
+    for block in read_blocks(pair, options):
+        voxels = Voxels(pair, block, options)
+        for name in options.structures:
+            sums = sums_of_marks(
+                voxels.prediction(name), voxels.reference(name), voxels.kept, options
+            )
+            total[name] = total[name] + sums if name in total else sums
+    return scores_of(pair, total, options)
+
+
+def scores_of(pair: Pair, sums: dict[str, Sums], options: Options) -> tuple[CaseScore, ...]:
+    """Return the score of each region of a pair, whose statistics are given."""
+    names = list(pair.reference.masks)
+    return tuple(
+        replace(
+            _score(found, pair.case, task_name(pair.task, region), max(1, len(names)), options),
+            by_rater=_by_rater(found.raters, names, options),
+        )
+        for region, found in sums.items()
+    )
+
+
+def _by_rater(
+    sums: RaterSums | None, names: Sequence[str], options: Options
+) -> tuple[RaterScore, ...]:
+    if sums is None or not names:
+        return ()
+    columns = (
+        sums.hard.target,
+        sums.counts.binarized_dice(empty=options.empty),
+        overlap_score(sums.hard, "dice", options.empty)[0],
+        overlap_score(sums.hard, "jaccard", options.empty)[0],
+    )
+    return tuple(
+        RaterScore(name, int(marked), float(bdice), float(dice), float(jaccard))
+        for name, marked, bdice, dice, jaccard in zip(names, *columns, strict=True)
+    )
+
+
+def score_pair(pair: Pair, options: Options) -> CaseScore:
+    """Read one case and score its foreground.
+
+    Parameters
+    ----------
+    pair : Pair
+        The files.
+    options : Options
+        How to score, without regions.
+
+    Returns
+    -------
+    CaseScore
+        Numbers and statistics, no images.
+
+    Raises
+    ------
+    CaseError
+        If a file is faulty or the two sides do not fit.
+    ValueError
+        If there are several regions; see `score_files`.
+    """
+    (score,) = score_files(pair, options)
+    return score
+
+
+def score_case(
+    pred: NDArray[Any],
+    soft: NDArray[Any],
+    hard: NDArray[np.bool_],
+    *,
+    case: str = "",
+    task: str = "",
+    raters: int = 1,
+    options: Options | None = None,
+    doubt: NDArray[np.bool_] | None = None,
+) -> CaseScore:
+    """Score a prediction against a soft and a hard reference.
+
+    Parameters
+    ----------
+    pred : NDArray
+        The foreground's probability, floating; it is scored in float32.
+    soft : NDArray
+        The soft reference in [0, 1], such as the raters' mean.
+    hard : NDArray
+        The hard reference, such as the raters' majority.
+    case, task : str, optional
+        Their names.
+    raters : int, optional
+        How many stand behind the reference.
+    options : Options, optional
+        Thresholds, bins and the score of nothing.
+    doubt : NDArray, optional
+        The pixels of ``ece_soft``; by default those of `in_doubt`.
+
+    Returns
+    -------
+    CaseScore
+        Numbers and statistics, no images.
+
+    References
+    ----------
+    .. [1] Wang et al., "Dice Semimetric Losses", MICCAI 2023, Sect. 3.3.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from dice_semimetric_study import score_case
+    >>> soft = np.array([0.0, 0.4, 1.0])
+    >>> score_case(soft, soft, soft > 0.5).bdice
+    1.0
+    """
+    options = options or Options()
+    sums = sums_of(pred, soft, hard, options, doubt=doubt)
+    return _score(sums, case, task, raters, options)
+
+
+def _score(sums: Sums, case: str, task: str, raters: int, options: Options) -> CaseScore:
+    """Return the numbers of statistics."""
+    counts, hard, empty = sums.counts, sums.hard, options.empty
+    return CaseScore(
+        case=case,
+        task=task,
+        raters=raters,
+        voxels=sums.voxels,
+        bdice=float(counts.binarized_dice(empty=empty)),
+        dice=float(overlap_score(hard, "dice", empty)[0]),
+        jaccard=float(overlap_score(hard, "jaccard", empty)[0]),
+        ece=float(sums.bins.error(norm="l1")),
+        ece_soft=float(sums.soft_bins.error(norm="l1")),
+        curve=counts.dice(empty=empty),
+        counts=counts,
+        hard=hard,
+        bins=sums.bins,
+        soft_bins=sums.soft_bins,
+    )

@@ -1,0 +1,67 @@
+"""From a table of images and classes to one number."""
+
+from collections.abc import Sequence
+from typing import Literal
+
+from .namespace import constant, namespace, require_choice
+from .special import divide
+from .typing import Array, Namespace
+
+Per = Literal["batch", "image", "class"]
+Classes = Literal["all", "present"] | Sequence[int]
+Reduction = Literal["mean", "sum", "none"]
+
+
+def class_indices(classes: Classes, num_classes: int) -> tuple[int, ...] | None:
+    """Return the chosen classes as numbers from 0 on, or None for all of them."""
+    if isinstance(classes, str):
+        require_choice("classes", classes, ("all", "present"))
+        return None
+    chosen = tuple(classes)
+    for index in chosen:
+        if not isinstance(index, int) or not -num_classes <= index < num_classes:
+            raise ValueError(
+                f"classes must be 'all', 'present' or numbers from 0 to {num_classes - 1}, "
+                f"got {classes!r}"
+            )
+    if not chosen:
+        raise ValueError("classes must name at least one class, got none")
+    return tuple(index % num_classes for index in chosen)
+
+
+def class_weights(
+    xp: Namespace, weight: Sequence[float] | Array, values: Array, num_classes: int
+) -> Array:
+    """Return one weight a class beside ``values``, or raise ValueError for another number."""
+    given: Array = weight
+    if isinstance(weight, list | tuple):
+        given = constant(xp, weight, values.dtype, values)
+    namespace(weight=given, pred=values)
+    if tuple(given.shape) != (num_classes,):
+        raise ValueError(
+            f"weight must hold one value for each of the {num_classes} classes, "
+            f"got shape {tuple(given.shape)}"
+        )
+    return xp.astype(given, values.dtype, copy=False)
+
+
+def aggregate(
+    xp: Namespace, values: Array, kept: Array, *, per: Per, reduction: Reduction, empty: float
+) -> Array:
+    """Reduce values of (C,) for "batch", else (B, C), leaving out what is not kept.
+
+    "image" takes the mean over the classes kept in each image, then over the images that kept
+    any; "class" the other way round. ``empty`` is the mean of nothing.
+    """
+    if reduction == "none":
+        return values
+    values = xp.where(kept, values, xp.zeros_like(values))
+    if reduction == "sum":
+        return xp.sum(values)
+    count = xp.astype(kept, values.dtype)
+    for axis in {"batch": (0,), "image": (1, 0), "class": (0, 0)}[per]:
+        total = xp.sum(count, axis=axis)
+        values = divide(xp, xp.sum(values * count, axis=axis), total, empty=empty)
+        count = xp.astype(total > 0, values.dtype)
+        values = xp.where(total > 0, values, xp.zeros_like(values)) if values.ndim else values
+    return values

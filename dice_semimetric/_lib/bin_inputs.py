@@ -1,0 +1,132 @@
+"""What calibration takes: labels hard or soft, masks, edges, and confidences from them."""
+
+from collections.abc import Iterator
+from typing import Any
+
+import array_api_compat as compat
+
+from .checks import checks_apply
+from .namespace import (
+    constant,
+    is_boolean,
+    is_floating,
+    is_integer,
+    namespace,
+    require_mask,
+)
+from .pairs import both, is_label_map
+from .quantiles import quantiles
+from .typing import Array, DType, Namespace
+
+
+def is_hard(xp: Namespace, prob: Array, label: Array, kind: str, ignore_index: int | None) -> bool:
+    """Tell hard labels (True) from soft ones (False) by dtype and shape; raise on any other."""
+    same = tuple(label.shape) == tuple(prob.shape)
+    hard = is_integer(xp, label) or is_boolean(xp, label)
+    if kind != "binary":
+        if same and hard:
+            raise ValueError(
+                f"label has the shape {tuple(label.shape)} of prob and dtype {label.dtype}: "
+                f"that is for kind='binary', got kind={kind!r}"
+            )
+        hard = is_label_map(xp, prob, label, ignore_index, ("prob", "label"))
+        if prob.shape[1] == 0:
+            raise ValueError(f"prob must have a class at least, got shape {tuple(prob.shape)}")
+        return hard
+    if not same:
+        raise ValueError(
+            "label must have the shape of prob for kind='binary', "
+            f"got {tuple(label.shape)} and {tuple(prob.shape)}"
+        )
+    if not (hard or is_floating(xp, label)):
+        raise TypeError(f"label must be of a real dtype, got {label.dtype}")
+    if ignore_index is not None and not is_integer(xp, label):
+        raise ValueError("ignore_index is for integer labels; use mask with soft ones")
+    return hard
+
+
+def pixel_mask(xp: Namespace, prob: Array, mask: Array | None, kind: str) -> Array | None:
+    """Return the mask of the pixels, broadcast to their shape."""
+    if mask is None:
+        return None
+    shape = tuple(prob.shape)
+    if kind != "binary":
+        shape = (shape[0], *shape[2:])
+        if mask.ndim == prob.ndim and mask.shape[1] == 1:
+            mask = mask[:, 0, ...]
+    require_mask(xp, mask, shape)
+    return xp.broadcast_to(mask, shape)
+
+
+def given_edges(xp: Namespace, edges: Any, prob: Array, kind: str, dtype: DType) -> Array:
+    """Return edges as an array, or raise ValueError for a wrong shape or order."""
+    if isinstance(edges, list | tuple):
+        edges = constant(xp, edges, dtype, prob)
+    namespace(prob=prob, edges=edges)
+    shape = tuple(edges.shape)
+    num_classes = 1 if kind == "binary" else max(prob.shape[1], 2)
+    leads = ((), (num_classes,)) if kind == "classwise" else ((),)
+    if not shape or shape[:-1] not in leads or shape[-1] < 2:
+        expected = " or ".join(str((*lead, "n_bins + 1")).replace("'", "") for lead in leads)
+        raise ValueError(f"edges must have shape {expected}, got {shape}")
+    if checks_apply(edges) and not bool(xp.all(edges[..., 1:] >= edges[..., :-1])):
+        raise ValueError("edges must be in ascending order")
+    return xp.astype(edges, dtype, copy=False)
+
+
+def quantile_edges(
+    xp: Namespace,
+    prob: Array,
+    label: Array,
+    mask: Array | None,
+    n_bins: int,
+    kind: str,
+    dtype: DType,
+    ignore_index: int | None,
+) -> Array:
+    """Return edges between which equally many of the pixels lie, for each class if classwise."""
+    if compat.is_dask_array(prob):
+        raise ValueError(
+            "strategy='quantile' sorts, which Dask arrays cannot; "
+            "take the edges from a NumPy sample and give them as edges="
+        )
+    kept = both(mask, None if ignore_index is None else label != ignore_index)
+    prob = xp.astype(prob, dtype, copy=False)
+    found = [
+        quantiles(xp, confidence, kept, n_bins)
+        for confidence, _ in confidences(xp, prob, label, kind)
+    ]
+    return xp.stack(found) if kind == "classwise" else found[0]
+
+
+def confidences(
+    xp: Namespace, prob: Array, label: Array, kind: str
+) -> Iterator[tuple[Array, Array]]:
+    """Yield confidence and correctness of all pixels, as often as there are rows of bins.
+
+    Correctness is boolean for hard labels. Nothing of the size of one-hot labels is made.
+    """
+    if kind == "binary":
+        yield prob, label == 1 if is_integer(xp, label) else label
+        return
+    pairs = _class_pairs(prob, label)
+    if kind == "classwise":
+        yield from pairs
+        return
+    confidence, correct = next(pairs)
+    for p, y in pairs:
+        higher = p > confidence
+        confidence = xp.where(higher, p, confidence)
+        correct = xp.where(higher, y, correct)
+    yield confidence, correct
+
+
+def _class_pairs(prob: Array, label: Array) -> Iterator[tuple[Array, Array]]:
+    """Yield each class's probability and truth, the implied background first."""
+    hard = label.ndim < prob.ndim
+    if prob.shape[1] == 1:
+        yield 1 - prob[:, 0, ...], label == 0 if hard else 1 - label[:, 0, ...]
+        yield prob[:, 0, ...], label == 1 if hard else label[:, 0, ...]
+        return
+    for c in range(prob.shape[1]):
+        yield prob[:, c, ...], label == c if hard else label[:, c, ...]

@@ -1,0 +1,57 @@
+"""What the calibrators share: labels in both forms, classes along the rows, and being fitted."""
+
+from ..kernel.regression import require_probabilities
+from ..kernel.teacher import predicted
+from .checks import checks_apply, require_labels
+from .namespace import is_floating, is_integer, require_floating, sum_dtype
+from .pairs import expand_labels
+from .typing import Array, Namespace
+
+
+def class_rows(xp: Namespace, array: Array) -> Array:
+    """Return (B, C, *spatial) as (C, all pixels)."""
+    order = (1, 0, *range(2, array.ndim))
+    return xp.reshape(xp.permute_dims(array, order), (array.shape[1], -1))
+
+
+def from_class_rows(xp: Namespace, rows: Array, shape: tuple[int, ...]) -> Array:
+    """Return (C, all pixels) as (B, C, *spatial)."""
+    apart = xp.reshape(rows, (shape[1], shape[0], *shape[2:]))
+    return xp.permute_dims(apart, (1, 0, *range(2, len(shape))))
+
+
+def label_pair(
+    xp: Namespace, prob: Array, label: Array, ignore_index: int | None
+) -> tuple[Array, Array]:
+    """Return integer labels (B, *spatial) and soft ones (B, C, *spatial)."""
+    if prob.ndim < 2:
+        raise ValueError(f"the predictions must have shape (B, C, *spatial), got {prob.shape}")
+    if is_floating(xp, label) and tuple(label.shape) == tuple(prob.shape):
+        if ignore_index is not None:
+            raise ValueError("ignore_index is for integer labels")
+        require_probabilities(xp, label, "label")
+        return predicted(xp, label), label
+    shape = (prob.shape[0], *prob.shape[2:])
+    if not is_integer(xp, label) or tuple(label.shape) != shape:
+        raise ValueError(
+            f"label must be integer labels of shape {shape} or soft labels of shape "
+            f"{tuple(prob.shape)} in a floating dtype, "
+            f"got shape {tuple(label.shape)} and dtype {label.dtype}"
+        )
+    if checks_apply(label):
+        require_labels(xp, label, max(prob.shape[1], 2), ignore_index, "label")
+    one_hot, _ = expand_labels(xp, label, prob.shape[1], None)
+    return label, xp.astype(one_hot, sum_dtype(xp, prob))
+
+
+def require_logits(xp: Namespace, logits: Array) -> None:
+    require_floating(xp, logits=logits)
+    if logits.ndim < 2:
+        raise ValueError(f"logits must have shape (B, C, *spatial), got {tuple(logits.shape)}")
+    if checks_apply(logits) and not bool(xp.all(xp.isfinite(logits))):
+        raise ValueError("logits must be finite, got NaN or infinity")
+
+
+def require_fitted(calibrator: object, attribute: str) -> None:
+    if not hasattr(calibrator, attribute):
+        raise RuntimeError(f"{type(calibrator).__name__} must be fitted first: call fit")

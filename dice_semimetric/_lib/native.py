@@ -1,0 +1,114 @@
+"""What libraries offer beyond the standard, each reached through its own modules, never imported.
+
+Where a library has nothing of the kind, the standard's own functions do.
+"""
+
+import sys
+from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
+from importlib import import_module
+from typing import Any, TypeVar, cast
+
+import array_api_compat as compat
+import numpy as np
+
+from .namespace import device, is_eager
+from .typing import Array, DType, Namespace
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+#: Coefficients of 1/z, 1/z^3, ... in Stirling's series of ln Gamma.
+_STIRLING = (1 / 12, -1 / 360, 1 / 1260, -1 / 1680, 1 / 1188, -691 / 360360)
+_SHIFT = 8
+
+
+def gammaln(xp: Namespace, x: Array) -> Array:
+    """Return ln Gamma(x) for x >= 1: the library's own function, else Stirling's series."""
+    if compat.is_torch_namespace(xp):
+        return sys.modules["torch"].special.gammaln(x)
+    if compat.is_jax_namespace(xp):
+        return import_module("jax.scipy.special").gammaln(x)
+    if compat.is_cupy_namespace(xp):
+        return import_module("cupyx.scipy.special").gammaln(x)
+    if compat.is_numpy_namespace(xp) or compat.is_dask_namespace(xp):
+        # A ufunc, which Dask keeps lazy. Imported when it is used: SciPy takes longest to import.
+        return import_module("scipy.special").gammaln(x)
+    return stirling(xp, x)
+
+
+def stirling(xp: Namespace, x: Array) -> Array:
+    """Return ln Gamma(x) for x >= 1 from the standard alone, to a few ulp.
+
+    The series is taken at x + 8, where six terms leave less than 1e-15.
+    """
+    product = xp.ones_like(x)
+    for step in range(_SHIFT):
+        product = product * (x + float(step))
+    z = x + float(_SHIFT)
+    series = xp.zeros_like(x)
+    for coefficient in reversed(_STIRLING):
+        series = series / (z * z) + coefficient
+    log_root = 0.5 * float(np.log(2 * np.pi))
+    return (z - 0.5) * xp.log(z) - z + log_root + series / z - xp.log(product)
+
+
+def double_precision(xp: Namespace) -> AbstractContextManager[Any]:
+    """Return a context in which the library has float64, if it can be asked for it.
+
+    JAX hides float64 unless a switch is set; nothing changes for what is outside.
+    """
+    if not compat.is_jax_namespace(xp):
+        return nullcontext()
+    jax = sys.modules["jax"]
+    if hasattr(jax, "enable_x64"):
+        return cast(AbstractContextManager[Any], jax.enable_x64(True))
+    return cast(AbstractContextManager[Any], import_module("jax.experimental").enable_x64())
+
+
+def widest_float(xp: Namespace, like: Array) -> DType:
+    """Return float64, or float32 where the device of ``like`` has nothing wider (Apple's GPUs)."""
+    place = device(like)
+    if compat.is_torch_namespace(xp):
+        return xp.float32 if place is not None and place.type == "mps" else xp.float64
+    known = xp.__array_namespace_info__().dtypes(device=place, kind="real floating")
+    return known.get("float64", xp.float32)
+
+
+def matmul(xp: Namespace, a: Array, b: Array) -> Array:
+    """Return a @ b, in float64 for float64 also where JAX differentiates it later."""
+    if compat.is_jax_namespace(xp):  # its own @ asks for a dtype, which it may not have by then
+        return sys.modules["jax"].lax.dot_general(a, b, (((1,), (0,)), ((), ())))
+    return a @ b
+
+
+def without_gradient(xp: Namespace, x: Array) -> Array:
+    """Return the same values as a constant of differentiation."""
+    if compat.is_torch_namespace(xp):
+        return x.detach()
+    if compat.is_jax_namespace(xp):
+        return sys.modules["jax"].lax.stop_gradient(x)
+    return x
+
+
+def recomputed(xp: Namespace, function: F) -> F:
+    """Return the function so that its derivative computes its inside anew, storing none of it."""
+    if compat.is_jax_namespace(xp):
+        return cast(F, sys.modules["jax"].checkpoint(function))
+    return function
+
+
+def to_host(xp: Namespace, array: Array, name: str) -> np.ndarray:
+    """Return the values in host memory; raise TypeError for an array without values yet."""
+    if not is_eager(array):
+        raise TypeError(
+            f"{name} must be an eager array, since what is done depends on its values, "
+            f"got {type(array).__name__}; compute it first"
+        )
+    if compat.is_torch_namespace(xp):
+        return np.asarray(array.detach().cpu().numpy())
+    if compat.is_cupy_namespace(xp):
+        return np.asarray(array.get())
+    if compat.is_numpy_namespace(xp) or compat.is_jax_namespace(xp):
+        return np.asarray(array)
+    host = xp.__array_namespace_info__().default_device()
+    return np.asarray(compat.to_device(array, host))

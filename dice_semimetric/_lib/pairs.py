@@ -1,0 +1,136 @@
+"""What a prediction and a target may be, and how they become two arrays of probabilities."""
+
+from .checks import checks_apply, require_labels, require_unit_interval
+from .namespace import (
+    constant,
+    is_boolean,
+    is_floating,
+    is_integer,
+    namespace,
+    require_choice,
+    require_floating,
+    require_given,
+    require_mask,
+)
+from .special import activate, widen
+from .typing import Activation, Array, DType, Namespace
+
+
+def require_pair(pred: Array, target: Array, mask: Array | None) -> Namespace:
+    """Return the namespace of two arrays of one shape, or raise TypeError or ValueError."""
+    require_given(pred=pred, target=target)
+    xp = namespace(pred=pred, target=target, mask=mask)
+    if tuple(pred.shape) != tuple(target.shape):
+        raise ValueError(
+            "pred and target must have one shape, "
+            f"got {tuple(pred.shape)} and {tuple(target.shape)}"
+        )
+    for name, array in (("pred", pred), ("target", target)):
+        if not (is_floating(xp, array) or is_integer(xp, array) or is_boolean(xp, array)):
+            raise TypeError(f"{name} must be of a real dtype, got {array.dtype}")
+    require_mask(xp, mask, pred.shape)
+    return xp
+
+
+def require_region(
+    pred: Array,
+    target: Array,
+    *,
+    activation: Activation,
+    ignore_index: int | None,
+    mask: Array | None,
+) -> tuple[Namespace, Array, Array | None, bool]:
+    """Return the namespace of a batch, target and mask made to fit, and whether to check values.
+
+    Labels come in a dtype that holds the classes and ``ignore_index``, the mask with a class axis.
+
+    Raises TypeError or ValueError for what `dice_semimetric.region_overlap` does not take.
+    """
+    require_given(pred=pred, target=target)
+    xp = namespace(pred=pred, target=target, mask=mask)
+    require_choice("activation", activation, (None, "softmax", "sigmoid"))
+    require_floating(xp, pred=pred)
+    hard = is_label_map(xp, pred, target, ignore_index)
+    if mask is not None and tuple(mask.shape) == (pred.shape[0], *pred.shape[2:]):
+        mask = xp.expand_dims(mask, axis=1)
+    require_mask(xp, mask, pred.shape)
+    checked = checks_apply(pred, target, mask)
+    if hard:
+        num_classes = max(pred.shape[1], 2)
+        target = widen(xp, target, num_classes - 1, ignore_index)
+        if checked:
+            require_labels(xp, target, num_classes, ignore_index, "target")
+    return xp, target, mask, checked
+
+
+def is_label_map(
+    xp: Namespace,
+    pred: Array,
+    target: Array,
+    ignore_index: int | None,
+    names: tuple[str, str] = ("pred", "target"),
+) -> bool:
+    """Tell integer labels (True) from soft ones (False) by dtype and shape; raise on any other."""
+    shape, labels_shape = tuple(pred.shape), (pred.shape[0], *pred.shape[2:])
+    if pred.ndim < 2:
+        raise ValueError(f"{names[0]} must have shape (B, C, *spatial), got {shape}")
+    if is_floating(xp, target) and tuple(target.shape) == shape:
+        if ignore_index is not None:
+            raise ValueError(f"ignore_index is for integer {names[1]}s; use mask with soft ones")
+        return False
+    if is_integer(xp, target) and tuple(target.shape) == labels_shape:
+        return True
+    raise ValueError(
+        f"{names[1]} must be integer labels of shape {labels_shape} or soft labels of shape "
+        f"{shape} in a floating dtype, got shape {tuple(target.shape)} and dtype {target.dtype}"
+    )
+
+
+def probabilities(
+    pred: Array,
+    target: Array,
+    mask: Array | None,
+    *,
+    dtype: DType,
+    checked: bool,
+    activation: Activation,
+    ignore_index: int | None,
+) -> tuple[Array, Array]:
+    """Return prediction and target in one dtype, both 0 where a pixel does not count.
+
+    A target with one axis fewer than ``pred`` holds integer labels along the class axis 1.
+    """
+    xp = namespace(pred=pred)
+    pred = activate(xp, xp.astype(pred, dtype, copy=False), activation)
+    if target.ndim < pred.ndim:
+        target, kept = expand_labels(xp, target, pred.shape[1], ignore_index)
+        mask = both(kept, mask)
+    target = xp.astype(target, dtype, copy=False)
+    if mask is not None:
+        zero = xp.zeros_like(pred)
+        pred, target = xp.where(mask, pred, zero), xp.where(mask, target, zero)
+    if checked:
+        require_unit_interval(xp, pred, "pred")
+        require_unit_interval(xp, target, "target")
+    return pred, target
+
+
+def both(one: Array | None, other: Array | None) -> Array | None:
+    """Return the pixels that two masks keep; None keeps all."""
+    if one is None or other is None:
+        return other if one is None else one
+    return one & other
+
+
+def expand_labels(
+    xp: Namespace, label: Array, num_classes: int, ignore_index: int | None
+) -> tuple[Array, Array | None]:
+    """Return boolean one-hot labels (B, C, *spatial) and which pixels are not ignored, or None.
+
+    One class alone is the foreground: label 1.
+    """
+    label = xp.expand_dims(label, axis=1)
+    numbers = (1,) if num_classes == 1 else range(num_classes)
+    classes = constant(xp, numbers, label.dtype, label)
+    classes = xp.reshape(classes, (1, -1) + (1,) * (label.ndim - 2))
+    return label == classes, None if ignore_index is None else label != ignore_index

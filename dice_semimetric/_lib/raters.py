@@ -1,0 +1,130 @@
+"""Raters along axis 0: what they must be, where they mark a class, and how many do."""
+
+import functools
+import operator
+from collections.abc import Iterable
+
+import array_api_compat as compat
+
+from ..labels import require_label_map
+from .blocks import BLOCK
+from .checks import checks_apply
+from .namespace import (
+    default_float,
+    is_boolean,
+    is_integer,
+    namespace,
+    normalize_axis,
+    size,
+)
+from .seam import accelerated
+from .special import widen
+from .typing import Array, DType, Namespace
+
+
+def require_raters(raters: Array, num_classes: int | None) -> Namespace:
+    """Return the namespace, or raise unless these are hard masks or label maps of some raters."""
+    xp = require_hard(raters)
+    if num_classes is not None:
+        require_label_map(xp, raters, num_classes, name="raters")
+    elif is_integer(xp, raters) and size(raters) > 0 and checks_apply(raters):
+        values = widen(xp, raters)
+        low, high = int(xp.min(values)), int(xp.max(values))
+        if low < 0 or high > 1:
+            raise ValueError(
+                "raters must hold 0 and 1, or labels below a given num_classes, "
+                f"got values from {low} to {high}"
+            )
+    return xp
+
+
+def require_hard(raters: Array) -> Namespace:
+    xp = namespace(raters=raters)
+    if not (is_boolean(xp, raters) or is_integer(xp, raters)):
+        raise TypeError(
+            f"raters must be of a boolean or integer dtype, got {raters.dtype}; write raters >= 0.5"
+        )
+    if raters.ndim == 0 or raters.shape[0] == 0:
+        raise ValueError(
+            f"raters must hold at least one rater along axis 0, got shape {tuple(raters.shape)}"
+        )
+    return xp
+
+
+def float_dtypes(xp: Namespace, raters: Array, dtype: DType | None) -> tuple[DType, DType]:
+    """Return the floating dtype of a result, and that of the sums: at least float32."""
+    out = default_float(xp, raters) if dtype is None else dtype
+    if not xp.isdtype(out, "real floating"):
+        raise TypeError(f"dtype must be a floating one, got {out}")
+    return out, xp.float32 if xp.finfo(out).bits < 32 else out
+
+
+def marks_of(xp: Namespace, labels: Array, c: int | None = None) -> Array:
+    """Return where masks are not 0, or where label maps hold a class."""
+    if is_boolean(xp, labels):
+        return labels
+    return labels != 0 if c is None else widen(xp, labels, c) == c
+
+
+def class_numbers(num_classes: int | None) -> tuple[int | None, ...]:
+    """Return the classes of label maps; None for masks, the foreground for one class alone."""
+    if num_classes is None:
+        return (None,)
+    return (1,) if num_classes == 1 else tuple(range(num_classes))
+
+
+def join_classes(xp: Namespace, parts: list[Array], num_classes: int | None, axis: int) -> Array:
+    if num_classes is None:
+        return parts[0]
+    (axis,) = normalize_axis(axis, parts[0].ndim + 1)
+    return xp.stack(parts, axis=axis)
+
+
+def count_raters(xp: Namespace, raters: Array, c: int | None = None) -> Array:
+    """Return how many raters marked a pixel, in a dtype that holds any number of them."""
+    return rater_counts(raters, c)
+
+
+@accelerated
+def rater_counts(raters: Array, c: int | None = None) -> Array:
+    """Return how many raters marked a pixel: the reduction that an adapter replaces."""
+    xp = namespace(raters=raters)
+    number = raters.shape[0]
+    if number > 255:
+        return xp.sum(xp.astype(marks_of(xp, raters, c), xp.uint8), axis=0, dtype=xp.int32)
+    return fold(xp.astype(marks_of(xp, raters[r, ...], c), xp.uint8) for r in range(number))
+
+
+@accelerated
+def weighted_marks(raters: Array, shares: Array, c: int | None = None) -> Array:
+    """Return the sum of the shares of the raters that marked a pixel.
+
+    ``shares`` (R, ...) broadcast to the raters. It is a reduction that an adapter replaces.
+    """
+    xp = namespace(raters=raters, shares=shares)
+    return fold(
+        xp.astype(marks_of(xp, raters[r, ...], c), shares.dtype) * shares[r, ...]
+        for r in range(raters.shape[0])
+    )
+
+
+def fold(terms: Iterable[Array]) -> Array:
+    """Sum from the first on: part of non-negative terms then never exceeds all of them."""
+    return functools.reduce(operator.add, terms)
+
+
+@accelerated
+def look_up(index: Array, table: Array) -> Array:
+    """Return the entries of a 1-D table at the indices, in the shape of these."""
+    xp = namespace(index=index)
+    if size(index) == 0:
+        return xp.astype(index, table.dtype)
+    flat = xp.reshape(index, (size(index),))
+    if compat.is_numpy_namespace(xp):  # in blocks, since it widens all indices that it is given
+        found = xp.empty(flat.shape, dtype=table.dtype)
+        for i in range(0, flat.shape[0], BLOCK):
+            place = slice(i, i + BLOCK)
+            xp.take(table, flat[place], out=found[place], mode="clip")
+    else:
+        found = xp.take(table, xp.astype(flat, xp.int32, copy=False), axis=0)
+    return xp.reshape(found, tuple(index.shape))

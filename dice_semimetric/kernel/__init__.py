@@ -1,0 +1,1 @@
+"""Kernel regression of labels on probabilities: calibration, its error, teachers."""

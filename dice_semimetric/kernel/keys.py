@@ -1,0 +1,97 @@
+"""Which pixels serve as keys of the kernel regression."""
+
+from typing import Literal
+
+import numpy as np
+
+from .._lib.namespace import device, is_boolean, is_integer, namespace, require_choice
+from .._lib.native import to_host
+from .._lib.typing import Array
+
+Sampling = Literal["balanced", "proportional"]
+
+
+def sample_keys(
+    label: Array,
+    n_keys: int,
+    *,
+    rng: np.random.Generator,
+    sampling: Sampling = "balanced",
+    ignore_index: int | None = None,
+) -> Array:
+    """Return the flat indices of pixels drawn as keys, without replacement.
+
+    Parameters
+    ----------
+    label : Array
+        Integer or boolean labels of any shape, eager: the draw depends on its values. A batch is
+        one pool of pixels; for keys of each image, draw image by image.
+    n_keys : int
+        How many keys to draw, at least 1.
+    rng : numpy.random.Generator
+        Draws on the host, so that a seed gives the same keys in every library.
+    sampling : {"balanced", "proportional"}, optional
+        "balanced" draws ceil(n_keys / number of classes present) from each class that is present,
+        or all of its pixels where it has fewer; "proportional" draws from all pixels alike.
+    ignore_index : int, optional
+        The label of pixels that are never drawn.
+
+    Returns
+    -------
+    Array
+        Indices into the flattened ``label``, int64, in the library and on the device of
+        ``label``, ordered by class for "balanced". Balanced drawing may give a few more than
+        ``n_keys``, or fewer; without any pixel that counts there are none.
+
+    Raises
+    ------
+    TypeError
+        If ``label`` is no eager array of integers, or ``rng`` no generator.
+    ValueError
+        If ``n_keys`` is not a whole number above 0, or ``sampling`` is unknown.
+
+    References
+    ----------
+    .. [1] Wang et al., "Dice Semimetric Losses", MICCAI 2023, Appendix D.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from dice_semimetric import sample_keys
+    >>> label = np.array([[0, 0, 0, 0], [0, 0, 1, 1]])
+    >>> keys = sample_keys(label, 4, rng=np.random.default_rng(0))
+    >>> label.reshape(-1)[keys]
+    array([0, 0, 1, 1])
+    """
+    xp = namespace(label=label)
+    require_choice("sampling", sampling, ("balanced", "proportional"))
+    if not (is_integer(xp, label) or is_boolean(xp, label)):
+        raise TypeError(f"label must be of an integer dtype, got {label.dtype}")
+    require_draw(n_keys, rng)
+    flat = to_host(xp, label, "label").reshape(-1)
+    groups = _groups(flat, sampling, ignore_index)
+    quota = -(-n_keys // max(1, len(groups)))
+    drawn = [
+        np.sort(rng.choice(group, min(quota, group.size), replace=False, shuffle=False))
+        for group in groups
+    ]
+    indices = np.concatenate([np.empty(0, np.int64), *drawn])
+    return xp.asarray(indices.astype(np.int64), device=device(label))
+
+
+def require_draw(n_keys: int, rng: np.random.Generator | None) -> np.random.Generator:
+    """Return the generator, or raise unless there is one and a number of keys to draw."""
+    if not isinstance(n_keys, int) or n_keys < 1:
+        raise ValueError(f"n_keys must be a whole number above 0, got {n_keys!r}")
+    if not isinstance(rng, np.random.Generator):
+        raise TypeError(f"rng must be a numpy.random.Generator, got {type(rng).__name__}")
+    return rng
+
+
+def _groups(flat: np.ndarray, sampling: Sampling, ignore_index: int | None) -> list[np.ndarray]:
+    """Return the positions to draw from, class by class or all at once."""
+    if sampling == "balanced":
+        present = [c for c in np.unique(flat) if ignore_index is None or c != ignore_index]
+        return [np.flatnonzero(flat == c) for c in present]
+    kept = np.ones(flat.shape, bool) if ignore_index is None else flat != ignore_index
+    return [np.flatnonzero(kept)] if kept.any() else []

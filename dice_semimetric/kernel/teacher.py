@@ -1,0 +1,198 @@
+"""A teacher's probabilities, calibrated image by image on keys of the image itself."""
+
+from collections.abc import Sequence
+from typing import Any, Literal
+
+import numpy as np
+
+from .._lib.checks import checks_apply, require_labels
+from .._lib.namespace import (
+    device,
+    is_eager,
+    is_floating,
+    is_integer,
+    namespace,
+    require_choice,
+    sum_dtype,
+)
+from .._lib.native import to_host
+from .._lib.special import widen
+from .._lib.typing import Array, Namespace
+from ..boundary import label_boundary
+from .density import regress
+from .keys import Sampling, require_draw, sample_keys
+from .regression import label_columns, require_bandwidth, require_probabilities
+
+Where = Literal["uncertain", "all"]
+
+
+def calibrate_teacher(
+    prob: Array,
+    label: Array,
+    *,
+    n_keys: int = 500,
+    bandwidth: float = 1e-3,
+    rng: np.random.Generator | None = None,
+    where: Where = "uncertain",
+    width: int = 3,
+    sampling: Sampling = "balanced",
+    ignore_index: int | None = None,
+    keys: Sequence[Array] | None = None,
+) -> Array:
+    """Return a teacher's probabilities with the uncertain ones replaced by E[y | f(x)].
+
+    Each image is calibrated by itself: its keys are drawn among its own pixels.
+
+    Parameters
+    ----------
+    prob : Array
+        (B, C, *spatial), floating: the teacher's probabilities. With C = 1 the foreground's.
+    label : Array
+        Integer labels (B, *spatial) from 0 to C - 1, with C = 1 the foreground mask, or soft
+        labels of the shape of ``prob`` in a floating dtype; their largest class is what keys are
+        drawn by.
+    n_keys : int, optional
+        How many keys an image has; see `sample_keys`.
+    bandwidth : float, optional
+        The smoothing h of `kernel_regression`.
+    rng : numpy.random.Generator, optional
+        Draws the keys; required unless ``keys`` are given.
+    where : {"uncertain", "all"}, optional
+        Which pixels are replaced: those misclassified or on a boundary of the labels, or all.
+    width : int, optional
+        The odd side of the window of `label_boundary`, cubic in three dimensions.
+    sampling : {"balanced", "proportional"}, optional
+        How keys are drawn; see `sample_keys`.
+    ignore_index : int, optional
+        The label of pixels that are left as they are and are no keys.
+    keys : sequence of Array, optional
+        For each image the flat indices of its keys, drawn beforehand: for lazy arrays and jitted
+        functions, where the labels cannot be looked at.
+
+    Returns
+    -------
+    Array
+        Of the shape of ``prob``, in its dtype but at least float32. An image without any pixel
+        that counts is returned as it is.
+
+    Raises
+    ------
+    TypeError
+        If an argument is no array or of a wrong dtype, or the labels have no values yet.
+    ValueError
+        If shapes do not fit, an option is out of its range, or a checked value is; see
+        `value_checks`.
+
+    References
+    ----------
+    .. [1] Wang et al., "Dice Semimetric Losses", MICCAI 2023, Appendix D.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from dice_semimetric import calibrate_teacher
+    >>> prob = np.array([[[0.9, 0.9, 0.9, 0.1], [0.1, 0.1, 0.1, 0.9]]])
+    >>> rng = np.random.default_rng(0)
+    >>> label = np.array([[0, 0, 1, 1]])
+    >>> calibrate_teacher(prob, label, n_keys=4, bandwidth=0.01, rng=rng)[0, 0].round(2)
+    array([0.9 , 0.67, 0.67, 0.1 ])
+    """
+    xp = namespace(prob=prob, label=label)
+    require_choice("where", where, ("uncertain", "all"))
+    require_bandwidth(bandwidth)
+    hard = _hard_labels(xp, prob, label, ignore_index)
+    if keys is None:
+        generator = require_draw(n_keys, rng)
+    elif len(keys) != prob.shape[0]:
+        raise ValueError(
+            f"keys must hold indices for each of the {prob.shape[0]} images, got {len(keys)}"
+        )
+    replaced = _replaced(xp, prob, hard, where, width, ignore_index)
+    dtype = sum_dtype(xp, prob)
+    images = []
+    for b in range(prob.shape[0]):
+        chosen = (
+            sample_keys(
+                hard[b, ...], n_keys, rng=generator, sampling=sampling, ignore_index=ignore_index
+            )
+            if keys is None
+            else keys[b]
+        )
+        rows = xp.reshape(prob[b, ...], (prob.shape[1], -1))
+        soft = label.ndim == prob.ndim
+        target = xp.reshape(label[b, ...], (prob.shape[1], -1) if soft else (-1,))
+        mask = xp.reshape(replaced[b, ...], (-1,))
+        image = _calibrate(xp, rows, target, mask, chosen, bandwidth, dtype)
+        images.append(xp.reshape(image, prob.shape[1:]))
+    return xp.stack(images) if images else xp.astype(prob, dtype)
+
+
+def _calibrate(
+    xp: Namespace, prob: Array, label: Array, mask: Array, keys: Array, bandwidth: float, dtype: Any
+) -> Array:
+    """Return (C, P) with the masked pixels replaced."""
+    same = xp.astype(prob, dtype, copy=False)
+    if keys.shape[0] == 0:
+        return same
+    key_prob = xp.take(prob, keys, axis=1)
+    if label.ndim == 2:
+        value = xp.astype(xp.take(label, keys, axis=1), dtype, copy=False)
+    else:
+        rows = xp.permute_dims(key_prob, (1, 0))
+        value = label_columns(xp, xp.take(label, keys, axis=0), rows, dtype, "label")
+    if not is_eager(prob, mask):
+        mean, _ = regress(prob, key_prob, value, bandwidth, dtype=dtype)
+        return xp.where(mask, mean, same)
+    host = to_host(xp, mask, "label")
+    chosen = np.flatnonzero(host)
+    if chosen.size == 0:
+        return same
+    place = device(prob)
+    pixels = xp.take(prob, xp.asarray(chosen, dtype=xp.int64, device=place), axis=1)
+    mean, _ = regress(pixels, key_prob, value, bandwidth, dtype=dtype)
+    position = np.maximum(np.cumsum(host) - 1, 0)
+    spread = xp.take(mean, xp.asarray(position, dtype=xp.int64, device=place), axis=1)
+    return xp.where(mask, spread, same)
+
+
+def _hard_labels(xp: Namespace, prob: Array, label: Array, ignore_index: int | None) -> Array:
+    """Return integer labels (B, *spatial), or raise TypeError or ValueError."""
+    if prob.ndim < 2:
+        raise ValueError(f"prob must have shape (B, C, *spatial), got {tuple(prob.shape)}")
+    require_probabilities(xp, prob, "prob")
+    shape = (prob.shape[0], *prob.shape[2:])
+    if is_floating(xp, label) and tuple(label.shape) == tuple(prob.shape):
+        if ignore_index is not None:
+            raise ValueError("ignore_index is for integer labels")
+        require_probabilities(xp, label, "label")
+        return predicted(xp, label)
+    if is_integer(xp, label) and tuple(label.shape) == shape:
+        if checks_apply(label):
+            require_labels(xp, label, max(prob.shape[1], 2), ignore_index, "label")
+        return label
+    raise ValueError(
+        f"label must be integer labels of shape {shape} or soft labels of shape "
+        f"{tuple(prob.shape)} in a floating dtype, "
+        f"got shape {tuple(label.shape)} and dtype {label.dtype}"
+    )
+
+
+def predicted(xp: Namespace, prob: Array) -> Array:
+    """Return the most probable class along axis 1, the foreground from 1/2 on."""
+    if prob.shape[1] == 1:
+        return xp.astype(prob[:, 0, ...] >= 0.5, xp.int64)
+    return xp.argmax(prob, axis=1)
+
+
+def _replaced(
+    xp: Namespace, prob: Array, label: Array, where: Where, width: int, ignore_index: int | None
+) -> Array:
+    """Return which pixels are to be replaced, (B, *spatial)."""
+    if where == "all":
+        mask = xp.ones_like(label, dtype=xp.bool)
+    else:
+        mask = label_boundary(label, width=width, ignore_index=ignore_index)
+        mask = mask | (predicted(xp, prob) != xp.astype(label, xp.int64))
+    if ignore_index is not None:
+        mask = mask & (widen(xp, label, ignore_index) != ignore_index)
+    return mask

@@ -1,0 +1,104 @@
+"""Small studies in NIfTI files, for the tests of the adapter."""
+
+import os
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import nibabel as nib
+import numpy as np
+import pytest
+
+AFFINE = np.diag([0.7, 0.7, 2.5, 1.0])
+TOML = """
+ignore = [9]
+[regions]
+liver = [5]
+kidneys = [2, 3]
+"""
+
+
+def save(path: Path, data: np.ndarray, affine: Any = AFFINE, **header: Any) -> Path:
+    """Write one NIfTI-1 file with nibabel alone."""
+    image = nib.Nifti1Image(data, affine)
+    for name, value in header.items():
+        image.header[name] = value
+    path.parent.mkdir(parents=True, exist_ok=True)
+    nib.save(image, path)
+    return path
+
+
+def load(path: Path) -> tuple[np.ndarray, Any]:
+    """Read one file with nibabel alone."""
+    image = nib.load(path)
+    return np.asanyarray(image.dataobj), image
+
+
+def masks(case: int, raters: int = 3, shape: Sequence[int] = (20, 24)) -> np.ndarray:
+    """Return overlapping random blobs, raters on axis 0."""
+    rng = np.random.default_rng(case)
+    grid = np.meshgrid(*(np.arange(n) for n in shape), indexing="ij")
+    found = []
+    for _ in range(raters):
+        centre = [n / 2 + rng.normal(0, 1) for n in shape]
+        radius = rng.uniform(4, 7)
+        found.append(sum((g - c) ** 2 for g, c in zip(grid, centre, strict=True)) < radius**2)
+    return np.stack(found)
+
+
+def study(
+    root: Path,
+    *,
+    cases: Sequence[str] = ("case01", "case02", "case03"),
+    raters: int = 3,
+    tasks: Sequence[str] = ("task01",),
+    shape: Sequence[int] = (20, 24),
+    flat: bool = False,
+    end: str = ".nii.gz",
+) -> tuple[Path, Path]:
+    """Write references and predictions in QUBIQ's layout or flat, and return the two folders."""
+    ref, pred = root / "ref", root / "pred"
+    mark = "_" if flat else "/"
+    for number, case in enumerate(cases):
+        image = np.random.default_rng(number).normal(0, 100, shape).astype(np.int16)
+        save(ref / f"{case}{mark}image{end}", image)
+        for index, task in enumerate(tasks):
+            seen = masks(10 * number + index, raters, shape)
+            for r, mask in enumerate(seen, start=1):
+                save(ref / f"{case}{mark}{task}_seg{r:02d}{end}", mask.astype(np.uint8))
+            noise = np.random.default_rng(number).uniform(-0.2, 0.2, shape)
+            prob = np.clip(seen.mean(axis=0) + noise, 0, 1).astype(np.float32)
+            save(pred / f"{case}{mark}{task}{end}", prob)
+    return ref, pred
+
+
+def organs(root: Path, shape: tuple[int, ...] = (14, 12, 8), raters: int = 2) -> dict[str, Any]:
+    """Write two cases of label maps by two raters, and predictions of every kind."""
+    rng = np.random.default_rng(7)
+    kept: dict[str, Any] = {}
+    for case in ("a", "b"):
+        truth = rng.choice([0, 0, 2, 3, 5], shape)
+        seen = [np.where(rng.random(shape) < 0.9, truth, 0) for _ in range(raters)]
+        seen[0][0, 0] = 9
+        prob = rng.dirichlet(np.ones(4), shape).astype(np.float32)  # of 0, 2, 3, 5
+        kept[case] = (np.stack(seen), prob)
+        for r, labels in enumerate(seen, start=1):
+            dtype = np.float32 if r == 2 else np.int16
+            save(root / f"ref/{case}/task01_seg0{r}.nii.gz", labels.astype(dtype))
+        save(root / f"soft/{case}/task01.nii.gz", prob)
+        hard = np.array([0, 2, 3, 5])[prob.argmax(axis=-1)]
+        save(root / f"hard/{case}/task01.nii.gz", hard.astype(np.float64))
+        for i, name in ((1, "2"), (2, "3"), (3, "liver")):
+            save(root / f"files/{case}/{name}.nii.gz", prob[..., i])
+    (root / "organs.toml").write_text(TOML)
+    (root / "channels.toml").write_text("channels = [0, 2, 3, 5]\n" + TOML)
+    return kept
+
+
+def data_folder() -> Path:
+    """Return the folder with real data, or skip the test."""
+    beside = Path(__file__).resolve().parents[3] / "shared" / "data"
+    folder = Path(os.environ.get("DSM_DATA", beside))
+    if not (folder / "lidc4-nodules").is_dir():
+        pytest.skip(f"no real data at {folder}; set DSM_DATA")
+    return folder

@@ -1,0 +1,258 @@
+"""Labels: one-hot, label smoothing, the boundary rule, boundary smoothing, and bad input."""
+
+import numpy as np
+import pytest
+import reference
+from backends import Backend
+from hypothesis import given
+from hypothesis import strategies as st
+from reference import tolerance
+
+from dice_semimetric import (
+    label_boundary,
+    one_hot,
+    smooth_boundary,
+    smooth_labels,
+    value_checks,
+)
+
+INTEGERS = ["int8", "uint8", "int16", "uint16", "int32", "int64"]
+
+
+def labels(rng: np.random.Generator, shape: tuple[int, ...], classes: int) -> np.ndarray:
+    return rng.integers(0, classes, shape).astype("int64")
+
+
+@pytest.mark.parametrize("shape", [(3,), (2, 5), (2, 4, 3), (1, 3, 2, 4), (2, 0), (0, 4)])
+def test_one_hot(backend: Backend, rng: np.random.Generator, dtype: str, shape) -> None:
+    label = labels(rng, shape, 4)
+    got = backend.run(one_hot, label, num_classes=4, dtype=native(backend, dtype))
+    assert got.dtype == dtype
+    np.testing.assert_array_equal(got, reference.one_hot(label, 4))
+
+
+def native(backend: Backend, dtype: str):
+    """Return the library's own dtype of that name."""
+    return backend.array(np.zeros(1, dtype)).dtype
+
+
+@pytest.mark.parametrize("kind", INTEGERS)
+def test_one_hot_of_any_integer_dtype(backend: Backend, kind: str) -> None:
+    """A class number or an ignored label beyond the label's dtype is compared by value."""
+    label = np.array([[0, 1, 127]], kind)
+    hot = backend.run(one_hot, label, num_classes=300, dtype=native(backend, "bool"))
+    assert hot.dtype == bool
+    np.testing.assert_array_equal(hot, reference.one_hot(label, 300))
+    one_less = -1 if kind == "int64" else int(np.iinfo(kind).min) - 1
+    assert backend.run(one_hot, label, num_classes=128, ignore_index=one_less).sum() == 3
+
+
+@pytest.mark.parametrize("kind", ["uint8", "uint16"])
+def test_minus_one_is_not_the_largest_unsigned_label(backend: Backend, kind: str) -> None:
+    label = np.array([[np.iinfo(kind).max, 0]], kind)
+    with value_checks("never"):
+        edge = backend.run(label_boundary, label, ignore_index=-1)
+    assert edge.all()
+
+
+@pytest.mark.parametrize("axis", [0, 1, 2, -1])
+def test_class_axis(backend: Backend, rng: np.random.Generator, axis: int) -> None:
+    label = labels(rng, (2, 3), 4)
+    expected = np.moveaxis(reference.one_hot(label, 4), 1, axis)
+    np.testing.assert_array_equal(backend.run(one_hot, label, num_classes=4, axis=axis), expected)
+    smooth = backend.run(smooth_labels, label, epsilon=0.2, num_classes=4, axis=axis)
+    np.testing.assert_allclose(smooth, 0.8 * expected + 0.05, rtol=1e-6)
+    soft = backend.run(smooth_labels, expected, epsilon=0.2, axis=axis)
+    np.testing.assert_allclose(soft, 0.8 * expected + 0.05, rtol=1e-12)
+
+
+def test_the_default_dtype_is_the_librarys(backend: Backend) -> None:
+    got = backend.run(one_hot, np.array([[0, 1]]), num_classes=2)
+    assert got.dtype == ("float32" if backend.module == "torch" else "float64")
+
+
+@pytest.mark.parametrize("ignore", [-1, 255, 0])
+def test_ignored_pixels_are_all_zero(backend: Backend, ignore: int) -> None:
+    label = np.array([[0, 1, ignore, 2, 2]])
+    kept = label != ignore
+    hot = backend.run(one_hot, label, num_classes=3, ignore_index=ignore)
+    np.testing.assert_array_equal(hot, reference.one_hot(label, 3) * kept[:, None])
+    smooth = backend.run(smooth_labels, label, epsilon=0.3, num_classes=3, ignore_index=ignore)
+    expected = (0.7 * reference.one_hot(label, 3) + 0.1) * kept[:, None]
+    np.testing.assert_allclose(smooth, expected, rtol=1e-6)
+    edge = backend.run(smooth_boundary, label, num_classes=3, epsilon=0.3, ignore_index=ignore)
+    np.testing.assert_array_equal(edge[0, :, ~kept[0]], 0)
+
+
+def test_one_class_alone_is_the_foreground_of_two(backend: Backend) -> None:
+    label = np.array([[0, 1, 9]])
+    hot = backend.run(one_hot, label, num_classes=1, ignore_index=9)
+    np.testing.assert_array_equal(hot, [[[0, 1, 0]]])
+    smooth = backend.run(smooth_labels, label, epsilon=0.2, num_classes=1, ignore_index=9)
+    np.testing.assert_allclose(smooth, [[[0.1, 0.9, 0]]], rtol=1e-6)
+    soft = backend.run(smooth_labels, np.array([[[0, 0.5, 1]]]), epsilon=0.2)
+    np.testing.assert_allclose(soft, [[[0.1, 0.5, 0.9]]], rtol=1e-12)
+    both = backend.run(smooth_labels, np.array([[0, 1]]), epsilon=0.2, num_classes=2)
+    np.testing.assert_allclose(both[:, 1:], smooth[..., :2], rtol=1e-6)
+
+
+def test_smooth_soft_labels(backend: Backend, rng: np.random.Generator, dtype: str) -> None:
+    soft = rng.dirichlet(np.ones(3), (2, 4)).transpose(0, 2, 1).astype(dtype)
+    soft[0, :, 1] = 0  # an ignored pixel
+    got = backend.run(smooth_labels, soft, epsilon=0.15)
+    assert got.dtype == dtype
+    expected = 0.85 * soft.astype(float) + 0.05
+    expected[0, :, 1] = 0
+    np.testing.assert_allclose(got, expected, **tolerance(dtype))
+
+
+@pytest.mark.parametrize("epsilon", [0, 1, 0.1])
+def test_epsilon_at_its_ends(backend: Backend, epsilon: float) -> None:
+    label = np.array([[0, 1, 3]])
+    got = backend.run(smooth_labels, label, epsilon=epsilon, num_classes=4)
+    expected = (1 - epsilon) * reference.one_hot(label, 4) + epsilon / 4
+    np.testing.assert_allclose(got, expected, rtol=1e-6)
+    np.testing.assert_allclose(got.sum(axis=1), 1, rtol=1e-6)
+
+
+def test_half_precision_stays_half(backend: Backend) -> None:
+    soft = np.array([[[0.25], [0.75]]], "float16")
+    if backend.module == "array_api_strict":
+        pytest.skip("the standard has no float16")
+    got = backend.run(smooth_labels, soft, epsilon=0.5)
+    assert got.dtype == "float16"
+    np.testing.assert_array_equal(got, [[[0.375], [0.625]]])
+
+
+@pytest.mark.parametrize("width", [1, 3, 7, 21])
+@pytest.mark.parametrize("shape", [(2, 9), (2, 6, 7), (1, 4, 5, 3), (3,), (2, 1, 1), (0, 3)])
+def test_boundary(backend: Backend, rng: np.random.Generator, width: int, shape) -> None:
+    label = (rng.random(shape) < 0.06) + 2 * (rng.random(shape) < 0.04)
+    label = label.astype("int32")
+    got = backend.run(label_boundary, label, width=width)
+    assert got.dtype == bool
+    np.testing.assert_array_equal(got, reference.boundary(label, width))
+
+
+@pytest.mark.parametrize("batch_axes", [0, 1, 2, 3])
+def test_windows_stay_within_their_image(
+    backend: Backend, rng: np.random.Generator, batch_axes: int
+) -> None:
+    label = (rng.random((4, 5, 6)) < 0.1).astype("int64")
+    got = backend.run(label_boundary, label, batch_axes=batch_axes)
+    np.testing.assert_array_equal(got, reference.boundary(label, 3, batch_axes))
+
+
+@pytest.mark.parametrize("ignore", [255, 0, 1])
+def test_ignored_pixels_make_no_boundary(
+    backend: Backend, rng: np.random.Generator, ignore: int
+) -> None:
+    label = rng.choice([0, 0, 0, 0, 1, 255], (2, 6, 7)).astype("uint8")
+    got = backend.run(label_boundary, label, ignore_index=ignore)
+    np.testing.assert_array_equal(got, reference.boundary(label, 3, ignore=ignore))
+
+
+@given(data=st.data(), width=st.sampled_from([1, 3, 5]))
+def test_boundary_is_symmetric_and_blind_to_names(data: st.DataObject, width: int) -> None:
+    """Renaming or mirroring labels moves no boundary, and a wider window only adds to it."""
+    shape = data.draw(st.tuples(*[st.integers(1, 6)] * 3))
+    values = data.draw(st.lists(st.integers(0, 2), min_size=216, max_size=216))
+    label = np.array(values[: int(np.prod(shape))]).reshape(shape)
+    edge = label_boundary(label, width=width)
+    renamed = np.array([7, -3, 100])[label]
+    np.testing.assert_array_equal(label_boundary(renamed, width=width), edge)
+    np.testing.assert_array_equal(label_boundary(label[:, ::-1], width=width), edge[:, ::-1])
+    assert np.all(label_boundary(label, width=width + 2) >= edge)
+
+
+@pytest.mark.parametrize("axis", [0, 1, 2])
+def test_smooth_boundary(backend: Backend, rng: np.random.Generator, dtype: str, axis) -> None:
+    label = (rng.random((2, 6, 7)) < 0.1).astype("int64") * 2
+    got = backend.run(
+        smooth_boundary,
+        label,
+        num_classes=3,
+        epsilon=0.3,
+        width=3,
+        axis=axis,
+        dtype=native(backend, dtype),
+    )
+    hot = np.moveaxis(reference.one_hot(label, 3), 1, axis)
+    edge = np.expand_dims(reference.boundary(label, 3, batch_axes=axis), axis)
+    assert got.dtype == dtype
+    np.testing.assert_allclose(got, np.where(edge, 0.7 * hot + 0.1, hot), **tolerance(dtype))
+
+
+def test_a_view_gives_what_its_copy_gives(rng: np.random.Generator) -> None:
+    label = labels(rng, (8, 6, 4), 3)[::2, ::-1].transpose(0, 2, 1)
+    for function in (one_hot, smooth_boundary):
+        options = {} if function is one_hot else {"epsilon": 0.1}
+        expected = function(label.copy(), 3, **options)
+        np.testing.assert_array_equal(function(label, 3, **options), expected)
+
+
+@pytest.mark.parametrize(
+    ("call", "error", "words"),
+    [
+        (lambda: one_hot([0, 1], 2), TypeError, "label must be an array.*list"),
+        (lambda: one_hot(np.array([0.0]), 2), TypeError, "label must be of an integer.*float64"),
+        (lambda: one_hot(np.array([True]), 2), TypeError, "label must be of an integer.*bool"),
+        (lambda: one_hot(np.array([0]), 0), ValueError, "num_classes must be at least 1, got 0"),
+        (lambda: one_hot(np.array([0]), 2.5), TypeError, "num_classes must be an integer.*2.5"),
+        (
+            lambda: one_hot(np.array([0, 2]), 2),
+            ValueError,
+            "label .*0 to 1, got values from 0 to 2",
+        ),
+        (lambda: one_hot(np.array([-1]), 2), ValueError, "label .*got values from -1"),
+        (
+            lambda: one_hot(np.array([[7]]), 2, ignore_index=255),
+            ValueError,
+            "ignore_index=255, got values from 7 to 7",
+        ),
+        (lambda: one_hot(np.array([[0]]), 2, axis=3), ValueError, "axis must be .* got 3"),
+        (
+            lambda: smooth_labels(np.array([0]), 0.1),
+            TypeError,
+            "num_classes must be given with integer labels",
+        ),
+        (lambda: smooth_labels(np.array([[0.5]]), 1.5), ValueError, "epsilon .*0, 1.*got 1.5"),
+        (lambda: smooth_labels(np.array([[0.5]]), np.nan), ValueError, "epsilon .*got nan"),
+        (lambda: smooth_labels(np.array([[np.nan]]), 0.1), ValueError, "target .*got NaN"),
+        (lambda: smooth_labels(np.array([[1.5]]), 0.1), ValueError, "target .*got values"),
+        (lambda: smooth_labels(np.array([[True]]), 0.1), TypeError, "target must be .*got bool"),
+        (
+            lambda: smooth_labels(np.array([[0.5]]), 0.1, num_classes=3),
+            ValueError,
+            "num_classes and ignore_index are for integer labels.*float64",
+        ),
+        (
+            lambda: smooth_labels(np.array([0]), 0.1, num_classes=2, dtype=np.int64),
+            TypeError,
+            "dtype must be a floating one, got int64",
+        ),
+        (lambda: label_boundary(np.array([[0]]), width=2), ValueError, "width must be odd.*got 2"),
+        (lambda: label_boundary(np.array([[0]]), width=-1), ValueError, "width must be.*got -1"),
+        (
+            lambda: label_boundary(np.array([[0]]), batch_axes=3),
+            ValueError,
+            "batch_axes must be from 0 to 2, got 3",
+        ),
+        (lambda: label_boundary(np.array([[0.0]])), TypeError, "label must be of an integer"),
+    ],
+)
+def test_bad_input_is_named(call, error: type[Exception], words: str) -> None:
+    with pytest.raises(error, match=words):
+        call()
+
+
+def test_labels_out_of_range_raise_wherever_values_are_known(backend: Backend) -> None:
+    label = np.array([[0, 5]])
+    with backend.flags():
+        if backend.eager:
+            with pytest.raises(ValueError, match="got values from 0 to 5"):
+                backend.native(one_hot, label, num_classes=3)
+            with value_checks("never"):
+                assert backend.run(one_hot, label, num_classes=3).sum() == 1
+        else:
+            assert backend.run(one_hot, label, num_classes=3).sum() == 1

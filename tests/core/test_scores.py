@@ -1,0 +1,294 @@
+"""Scores: Dice, Jaccard, threshold counts and BDice, what is empty, and the real predictions."""
+
+import math
+import os
+from pathlib import Path
+
+import hypothesis.extra.numpy as hnp
+import numpy as np
+import pytest
+import reference
+from backends import Backend
+from hypothesis import given
+from hypothesis import strategies as st
+from reference import tolerance
+
+import dice_semimetric as ds
+from dice_semimetric.thresholds import THRESHOLDS
+
+DATA = Path(os.environ.get("DSM_DATA", Path(__file__).parents[3] / "shared" / "data"))
+COUNTS = ("pred", "target", "both")
+LEVELS = st.sampled_from([0.0, 0.1, 0.3, 0.5, 0.7, 0.9, 1.0]) | st.floats(0, 1)
+
+
+def pair(rng: np.random.Generator, shape: tuple[int, ...], dtype: str) -> tuple:
+    """Return soft arrays with many values that lie on a threshold."""
+    x, y = np.round(rng.random((2, *shape)) * 10) / 10
+    return x.astype(dtype), y.astype(dtype)
+
+
+@pytest.mark.parametrize(("name", "loss"), [("dice_score", "dml1"), ("jaccard_score", "jml1")])
+def test_scores_are_one_minus_the_loss(backend: Backend, rng, dtype, name, loss) -> None:
+    x, y = pair(rng, (3, 40), dtype)
+    result = backend.run(getattr(ds, name), x, y, axis=1)
+    expected = [1 - reference.loss(loss, a, b) for a, b in zip(x, y, strict=True)]
+    assert result.dtype == dtype
+    np.testing.assert_allclose(result, expected, **tolerance(dtype))
+
+
+def test_hard_masks_give_the_usual_scores(backend: Backend, rng) -> None:
+    x, y = rng.random((2, 50)) < 0.4
+    both, either = np.sum(x & y), np.sum(x | y)
+    assert float(backend.run(ds.dice_score, x, y)) == pytest.approx(2 * both / (both + either))
+    assert float(backend.run(ds.jaccard_score, x, y)) == pytest.approx(both / either)
+    assert float(backend.run(ds.binarized_dice, x, y)) == pytest.approx(2 * both / (both + either))
+
+
+@pytest.mark.parametrize("empty", [1.0, 0.0, math.nan, "skip"])
+@pytest.mark.parametrize("name", ["dice_score", "jaccard_score", "binarized_dice"])
+def test_empty(backend: Backend, name, empty) -> None:
+    x = np.array([[0.0, 0.0], [0.0, 0.0], [0.0, 0.95], [0.95, 0.95]])
+    y = np.array([[0.0, 0.0], [0.0, 0.95], [0.0, 0.0], [0.95, 0.95]])
+    result = backend.run(getattr(ds, name), x, y, axis=1, empty=empty)
+    nothing = math.nan if empty == "skip" else empty
+    np.testing.assert_array_equal(result, [nothing, 0, 0, 1])
+
+
+def test_bdice_skips_empty_thresholds(backend: Backend) -> None:
+    x, y = np.array([0.5, 0.0]), np.array([0.5, 0.5])
+    thresholds = (0.25, 0.5, 0.75)
+    for empty, expected in ((1.0, 7 / 9), (0.0, 4 / 9), ("skip", 2 / 3), (math.nan, math.nan)):
+        result = backend.run(ds.binarized_dice, x, y, thresholds=thresholds, empty=empty)
+        np.testing.assert_allclose(result, expected, rtol=1e-12)
+
+
+@pytest.mark.parametrize("axis", [None, 0, 1, (0, 2), (1, 2), ()])
+def test_counts_over_any_axes(backend: Backend, rng, dtype, axis) -> None:
+    x, y = pair(rng, (3, 4, 5), dtype)
+    mask = rng.random((3, 4, 5)) < 0.7
+    x[~mask] = np.nan
+    result = backend.run(ds.threshold_counts, x, y, axis=axis, mask=mask)
+    expected = reference.threshold_counts(x, y, mask, THRESHOLDS, axis)
+    for field, value in zip(COUNTS, expected, strict=True):
+        got = getattr(result, field)
+        assert got.dtype.kind == "i"
+        assert got.shape == value.shape
+        np.testing.assert_array_equal(got, value)
+
+
+@pytest.mark.parametrize("pair_of", [("float32", "float64"), ("float64", "float32")])
+def test_thresholds_are_rounded_to_each_array(backend: Backend, pair_of) -> None:
+    x, y = (np.array(THRESHOLDS).astype(d) for d in pair_of)
+    counts = backend.run(ds.threshold_counts, x, y)
+    np.testing.assert_array_equal(counts.pred, range(9, 0, -1))
+    np.testing.assert_array_equal(counts.target, range(9, 0, -1))
+    assert float(backend.run(ds.binarized_dice, x, y)) == 1
+
+
+LADDERS = [None, (0.5,), (0.9, 0.15, 1.0), *(np.arange(1, n) / n for n in (3, 11, 12, 15, 16))]
+
+
+@pytest.mark.parametrize("thresholds", LADDERS)
+@pytest.mark.parametrize("dtype", ["float16", "float32", "float64"])
+def test_large_volumes_in_any_memory_order(rng, thresholds, dtype) -> None:
+    levels = np.array(THRESHOLDS if thresholds is None else thresholds).astype(dtype)
+    zero, one = levels.dtype.type(0), levels.dtype.type(1)
+    around = [levels, np.nextafter(levels, zero), np.nextafter(levels, one), [zero, one]]
+    x, y = rng.choice(np.concatenate(around), (2, 2, 110, 100, 51))
+    mask = rng.random((110, 100, 51)) < 0.9
+    for a, b, m in ((x, y, None), (np.asfortranarray(x), y, None), (x[:, ::-1], y[:, ::-1], mask)):
+        for axis in (None, (1, 2, 3)):
+            got = ds.threshold_counts(a, b, thresholds=thresholds, axis=axis, mask=m)
+            kept = np.ones(a.shape, bool) if m is None else np.broadcast_to(m, a.shape)
+            for k, t in enumerate(levels):
+                for field, flags in (
+                    ("pred", (a >= t) & kept),
+                    ("target", (b >= t) & kept),
+                    ("both", (a >= t) & (b >= t) & kept),
+                ):
+                    count = np.count_nonzero(flags, axis=axis)
+                    np.testing.assert_array_equal(getattr(got, field)[k], count)
+
+
+@pytest.mark.parametrize("size", [300, 800_000])
+def test_hard_targets_reach_every_threshold_or_none(rng, size) -> None:
+    x = rng.random((2, 2, size))
+    label, mask = rng.integers(0, 2, (2, size)), rng.random((2, 1, size)) < 0.9
+    hard = np.stack([label == 0, label == 1], axis=1)
+    expected = ds.threshold_counts(x, hard.astype(float), axis=2, mask=mask)
+    found = [
+        ds.threshold_counts(x, hard, axis=2, mask=mask),
+        ds.threshold_counts(x, hard.astype(np.uint8), axis=2, mask=mask),
+    ]
+    for got in found:
+        for name in ("pred", "target", "both"):
+            np.testing.assert_array_equal(getattr(got, name), getattr(expected, name))
+    options = {"mask": mask[:, 0], "score": "bdice", "reduction": "none", "per": "image"}
+    score = ds.region_score(x, label, **options)
+    np.testing.assert_allclose(score, expected.binarized_dice(), rtol=1e-12)
+
+
+def test_unchecked_values_are_compared_as_they_are() -> None:
+    x = np.tile(np.array([np.nan, -np.inf, -3, 0.5, 26.0, np.inf], np.float32), 200_000)
+    with ds.value_checks("never"):
+        counts = ds.threshold_counts(x, x)
+    np.testing.assert_array_equal(counts.both, [600_000] * 5 + [400_000] * 4)
+
+
+@pytest.mark.parametrize("dtype", ["float16", "float32", "float64"])
+@pytest.mark.parametrize("value", [np.nan, -0.01, 1.01, np.inf, -np.inf])
+def test_one_bad_value_among_many_is_found(rng, dtype, value) -> None:
+    x = rng.random(70_000).astype(dtype)
+    y = x.copy()
+    x[66_000] = value
+    for call in (ds.dice_score, ds.binarized_dice):
+        with pytest.raises(ValueError, match="pred must lie in"):
+            call(x, y)
+        with pytest.raises(ValueError, match="target must lie in"):
+            call(y, x)
+    y[5] = -0.0
+    y[6] = 1 + np.finfo("float32" if dtype == "float16" else dtype).eps  # rounding is forgiven
+    assert ds.dice_score(y, y) == 1
+
+
+def test_half_precision_counts_beyond_its_range(backend: Backend) -> None:
+    if backend.module == "array_api_strict":
+        pytest.skip("the standard has no float16")
+    x = np.ones(70_000, np.float16)
+    counts = backend.run(ds.threshold_counts, x, x)
+    assert int(counts.both[0]) == 70_000
+    score = backend.run(ds.binarized_dice, x, x)
+    assert score.dtype == "float32"
+    assert float(score) == 1
+
+
+def test_zero_size(backend: Backend) -> None:
+    x = np.zeros((0, 4), np.float32)
+    for name in ("dice_score", "jaccard_score", "binarized_dice"):
+        assert float(backend.run(getattr(ds, name), x, x)) == 1
+    assert backend.run(ds.threshold_counts, x, x, axis=0).pred.shape == (9, 4)
+
+
+@given(hnp.arrays(float, (2, 24), elements=LEVELS), hnp.arrays(float, (2, 24), elements=LEVELS))
+def test_counts_add_up_and_bdice_is_the_mean_of_hard_dice(x, y) -> None:
+    whole = ds.threshold_counts(x, y)
+    parts = [ds.threshold_counts(a, b) for a, b in zip(x, y, strict=True)]
+    for field in COUNTS:
+        np.testing.assert_array_equal(getattr(sum(parts), field), getattr(whole, field))
+    hard = [ds.dice_score(x >= t, y >= t) for t in THRESHOLDS]
+    score = ds.binarized_dice(x, y)
+    assert float(score) == pytest.approx(np.mean(hard), abs=1e-12)
+    assert score == ds.binarized_dice(y, x)
+    assert 0 <= score <= 1
+    np.testing.assert_allclose(
+        sum(parts).jaccard(), [ds.jaccard_score(x >= t, y >= t) for t in THRESHOLDS], atol=1e-12
+    )
+
+
+def test_counts_of_two_kinds_do_not_add() -> None:
+    x = np.ones(3)
+    with pytest.raises(ValueError, match="same thresholds"):
+        ds.threshold_counts(x, x) + ds.threshold_counts(x, x, thresholds=(0.5,))
+    with pytest.raises(ValueError, match="one shape"):
+        ds.threshold_counts(x, x) + ds.threshold_counts(x, x, axis=())
+    with pytest.raises(TypeError):
+        ds.threshold_counts(x, x) + ds.overlap(x, x)
+
+
+@pytest.mark.parametrize("score", ["dice", "jaccard", "bdice"])
+@pytest.mark.parametrize("per", ["batch", "image", "class"])
+@pytest.mark.parametrize("soft", [False, True])
+def test_region_score(backend: Backend, rng, dtype, score, per, soft) -> None:
+    logits = rng.normal(0, 2, (2, 3, 6, 5)).astype(dtype)
+    label = rng.integers(0, 3, (2, 6, 5))
+    prob = reference.softmax(logits)
+    hot = reference.one_hot(label, 3)
+    if soft:
+        hot = reference.softmax(rng.normal(0, 2, (2, 3, 6, 5))).astype(dtype)
+    target = hot if soft else label
+
+    def one(x, y):
+        if score == "bdice":
+            return np.mean([1 - reference.loss("dml1", x >= t, y >= t) for t in THRESHOLDS])
+        return 1 - reference.loss({"dice": "dml1", "jaccard": "jml1"}[score], x, y)
+
+    if per == "batch":
+        expected = np.mean([one(prob[:, c], hot[:, c]) for c in range(3)])
+    else:
+        expected = np.mean([[one(prob[b, c], hot[b, c]) for c in range(3)] for b in range(2)])
+    result = backend.run(
+        ds.region_score, logits, target, score=score, activation="softmax", per=per
+    )
+    assert result.dtype == dtype
+    np.testing.assert_allclose(result, expected, **tolerance(dtype))
+
+
+def test_region_score_leaves_out(backend: Backend) -> None:
+    pred = np.zeros((2, 3, 4))
+    pred[0, 0], pred[1, 1] = 1, 1
+    label = np.array([[0, 0, 0, 9], [2, 2, 2, 2]])
+
+    def run(**options):
+        return backend.run(ds.region_score, pred, label, ignore_index=9, **options)
+
+    for score in ("dice", "jaccard", "bdice"):
+        nan = math.nan
+        table = run(score=score, empty="skip", reduction="none")
+        np.testing.assert_array_equal(table, [[1, nan, nan], [nan, 0, 0]])
+        assert float(run(score=score, empty="skip")) == 0.5
+        assert float(run(score=score)) == pytest.approx(2 / 3)
+        table = run(score=score, classes="present", reduction="none")
+        np.testing.assert_array_equal(table, [[1, nan, nan], [nan, nan, 0]])
+        assert float(run(score=score, classes=(0,), per="batch")) == 1
+        assert float(run(score=score, reduction="sum")) == 4
+    hidden = np.zeros((2, 4), bool)
+    nothing = backend.run(ds.region_score, pred, label, ignore_index=9, mask=hidden, empty="skip")
+    assert math.isnan(nothing)
+
+
+def test_faint_labels_are_present(backend: Backend) -> None:
+    pred, target = np.full((1, 1, 3), 0.02), np.full((1, 1, 3), 0.05)
+    result = backend.run(ds.region_score, pred, target, score="bdice", classes="present")
+    assert float(result) == 1
+
+
+@pytest.mark.parametrize(
+    ("call", "message"),
+    [
+        (lambda x: ds.dice_score(x, x[:2]), r"one shape, got \(3,\) and \(2,\)"),
+        (lambda x: ds.dice_score(x, x * 2), r"target must lie in \[0, 1\]"),
+        (lambda x: ds.dice_score(x, x, empty="drop"), "empty must be one of"),
+        (lambda x: ds.jaccard_score(x, x, empty=0.5), "empty must be one of"),
+        (lambda x: ds.binarized_dice(x * np.nan, x), "pred must lie in .* got NaN"),
+        (lambda x: ds.binarized_dice(x, x, thresholds=()), "thresholds must be"),
+        (lambda x: ds.binarized_dice(x, x, thresholds=(0.0,)), "thresholds must be"),
+        (lambda x: ds.threshold_counts(x, x, thresholds=(1.5,)), "thresholds must be"),
+        (lambda x: ds.region_score(x, x), "pred must have shape"),
+        (lambda x: ds.region_score(x[None], x[None], score="iou"), "score must be one of"),
+        (lambda x: ds.region_score(x[None], x[None], thresholds=(0.5,)), "score='bdice'"),
+        (lambda x: ds.region_score(x[None], x[None], per="pixel"), "per must be one of"),
+    ],
+)
+def test_bad_input(call, message) -> None:
+    with pytest.raises(ValueError, match=message):
+        call(np.array([0.5, 1.0, 0.0]))
+
+
+def test_bdice_of_real_predictions() -> None:
+    nibabel = pytest.importorskip("nibabel")
+    reference_cases = DATA / "lidc4-nodules" / "lidc-nodule" / "Testing"
+    predictions = DATA / "lidc4-predictions" / "dml_soft"
+    if not predictions.is_dir() or not reference_cases.is_dir():
+        pytest.skip(f"the real data is not at {DATA}; set DSM_DATA")
+
+    def read(path: Path) -> np.ndarray:
+        return np.asanyarray(nibabel.load(path).dataobj)
+
+    scores = []
+    for case in sorted(predictions.iterdir()):
+        [path] = case.glob("*.nii.gz")
+        raters = [read(p) for p in sorted((reference_cases / case.name).glob("task01_seg*"))]
+        soft = np.mean(raters, axis=0, dtype=np.float32)
+        scores.append(float(ds.binarized_dice(read(path), soft)))
+    assert len(scores) == 87
+    assert round(float(np.mean(scores)), 4) == 0.8648

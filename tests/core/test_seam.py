@@ -1,0 +1,100 @@
+"""The seam: adapters are found, fast paths are used, broken ones are not, and nothing leaks in."""
+
+import subprocess
+import sys
+import types
+import warnings
+
+import numpy as np
+import pytest
+
+import dice_semimetric
+from dice_semimetric import overlap
+from dice_semimetric._lib import seam as _kernels
+from dice_semimetric.overlap import overlap_sums
+
+
+class _Entry:
+    """An entry point of an adapter."""
+
+    value = "third_party.kernels"
+
+    def __init__(self, module: object) -> None:
+        self._module = module
+
+    def load(self) -> object:
+        if isinstance(self._module, Exception):
+            raise self._module
+        return self._module
+
+
+@pytest.fixture
+def adapter(monkeypatch: pytest.MonkeyPatch):
+    """Announce a module of kernels for array-api-strict."""
+    strict = pytest.importorskip("array_api_strict")
+
+    def announce(module: object) -> object:
+        monkeypatch.setattr(_kernels, "entry_points", lambda **_: [_Entry(module)])
+        _kernels._loaded.clear()
+        return strict.asarray(np.array([0.25, 0.5]))
+
+    yield announce
+    _kernels._loaded.clear()
+
+
+def test_an_adapter_replaces_a_reduction(adapter) -> None:
+    calls = []
+
+    def overlap_sums(pred, target, mask, **options):
+        calls.append(options)
+        return pred[0], pred[1], pred[0], pred[1]
+
+    x = adapter(types.SimpleNamespace(overlap_sums=overlap_sums))
+    assert float(overlap(x, x).target) == 0.5
+    assert calls[0]["axis"] == (0,)
+
+
+def test_an_adapter_may_decline(adapter) -> None:
+    x = adapter(types.SimpleNamespace(overlap_sums=lambda *a, **o: NotImplemented))
+    assert float(overlap(x, x).target) == 0.75
+
+
+def test_an_adapter_may_lack_a_reduction(adapter) -> None:
+    x = adapter(types.SimpleNamespace())
+    assert float(overlap(x, x).target) == 0.75
+
+
+def test_a_broken_adapter_is_named_once_and_left_out(adapter) -> None:
+    x = adapter(ImportError("no such library"))
+    with pytest.warns(RuntimeWarning, match=r"third_party.kernels.*strict.*no such library"):
+        assert float(overlap(x, x).target) == 0.75
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        overlap(x, x)
+
+
+def test_numpy_never_sees_the_generic_reduction(rng) -> None:
+    x, y = rng.random((2, 3, 5))
+    fast = _kernels.kernels("numpy").overlap_sums
+    options = {"axis": (1,), "dtype": x.dtype, "checked": True}
+    slow = overlap_sums.__wrapped__(x, y, None, **options)
+    np.testing.assert_allclose(np.stack(fast(x, y, None, **options)), np.stack(slow))
+
+
+def test_the_core_imports_no_framework() -> None:
+    code = (
+        "import sys, numpy as np, dice_semimetric as ds\n"
+        "x = np.full((2, 3, 4), 0.5)\n"
+        "ds.region_loss(x, x); ds.dml1(x, x)\n"
+        "bad = {'torch', 'jax', 'cupy', 'dask', 'numba', 'nibabel', 'matplotlib', 'scipy'}\n"
+        "bad &= set(sys.modules)\n"
+        "sys.exit(str(bad) if bad else 0)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], check=False, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+
+
+def test_everything_public_is_exported_and_sorted() -> None:
+    assert sorted(dice_semimetric.__all__) == list(dice_semimetric.__all__)
+    for name in dice_semimetric.__all__:
+        assert getattr(dice_semimetric, name).__doc__

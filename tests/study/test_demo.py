@@ -1,0 +1,78 @@
+"""``make demo``: the whole story on phantoms and on real cases."""
+
+import csv
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from dice_semimetric_study.cli import main
+from study_files import data_folder, save, study
+
+PICTURES = ("paradox.png", "cases.png", "scores/bdice.png", "scores/reliability.png", "report.html")
+
+
+def test_the_default_runs_by_itself(tmp_path: Path) -> None:
+    out = tmp_path / "demo"
+    argv = [sys.executable, "-m", "dice_semimetric_study", "demo", "--out", str(out)]
+    done = subprocess.run(argv, capture_output=True, text=True, check=False, timeout=60)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert "This holds in 8 of 8 cases." in done.stdout
+    with (out / "paradox.csv").open(encoding="utf-8") as file:
+        rows = list(csv.DictReader(file))
+    assert len(rows) == 8
+    for row in rows:
+        assert float(row["SDL(y,y)"]) > float(row["SDL(bestmask,y)"])
+        assert row["DML1(y,y)"] == row["DML2(y,y)"] == "0"
+    to_truth = {
+        line.split()[0]: float(line.split()[1])
+        for line in done.stdout.split("DML1 to truth")[1].splitlines()[2:7]
+    }
+    # The mean of the raters is nearer to the probabilities than any hard label.
+    assert to_truth["uniform"] < min(to_truth["majority"], to_truth["random"])
+    summary = json.loads((out / "scores/summary.json").read_text())
+    assert summary["overall"]["cases"] == {"scored": 8, "faulty": 0}
+    assert 0.8 < summary["overall"]["bdice"] < 1
+    assert all((out / name).stat().st_size > 10_000 for name in PICTURES)
+    assert len(list((out / "fused").rglob("*.nii.gz"))) == 5 * 8
+
+
+def test_a_real_folder(tmp_path: Path, capsys) -> None:
+    data = data_folder()
+    argv = ["demo", "--data", str(data / "lidc4-nodules/lidc-nodule/Testing")]
+    argv += ["--pred", str(data / "lidc4-predictions/dml_soft"), "--out", str(tmp_path)]
+    assert main(argv) == 0
+    text = capsys.readouterr().out
+    assert "This holds in 87 of 87 cases." in text
+    assert " 0.8648 " in text
+    assert all((tmp_path / name).is_file() for name in PICTURES)
+
+
+def test_three_axes_faults_and_empty_labels(tmp_path: Path, capsys) -> None:
+    ref, pred = study(tmp_path, shape=(20, 24, 5))
+    (ref / "case02/task01_seg01.nii.gz").write_bytes(b"")
+    for r in (1, 2, 3):
+        path = ref / f"case03/task01_seg0{r}.nii.gz"
+        save(path, np.zeros((20, 24, 5), np.uint8))
+    out = tmp_path / "out"
+    assert main(["demo", "--data", str(ref), "--pred", str(pred), "--out", str(out)]) == 1
+    text = capsys.readouterr()
+    assert "This holds in 1 of 2 cases." in text.out
+    assert "case02 task01: task01_seg01.nii.gz is empty" in text.err
+    assert (out / "cases.png").is_file()
+    assert main(["demo", "--data", str(ref), "--out", str(out)]) == 1
+    assert "No predictions to score" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("where", ["inside", "alone"])
+def test_usage(tmp_path: Path, where: str, capsys) -> None:
+    ref, pred = study(tmp_path)
+    argv = {
+        "inside": ["demo", "--data", str(ref), "--out", str(ref / "demo")],
+        "alone": ["demo", "--pred", str(pred), "--out", str(tmp_path / "out")],
+    }[where]
+    assert main(argv) == 2
+    assert "must not lie in" in (err := capsys.readouterr().err) or "needs --data" in err
+    assert not (ref / "demo").exists()

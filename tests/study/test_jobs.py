@@ -1,0 +1,215 @@
+"""Many processes: the same results, and what is left when one or all of them die."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+from dice_semimetric_study.cases.layout import CaseFiles
+from dice_semimetric_study.cli import main
+from dice_semimetric_study.faults import Fault
+from dice_semimetric_study.runs import cluster
+from dice_semimetric_study.runs.cluster import Workers
+from dice_semimetric_study.runs.each import each_case
+from study_files import study
+
+distributed = pytest.importorskip("distributed", reason="--jobs needs distributed")
+COMMAND = [sys.executable, "-m", "dice_semimetric_study"]
+
+
+def tree(folder: Path) -> dict[str, bytes]:
+    """Return all files but the records of labels, which hold the time of their writing."""
+    files = {p.relative_to(folder).as_posix(): p for p in folder.rglob("*") if p.is_file()}
+    return {n: p.read_bytes() for n, p in files.items() if not n.startswith("fused/records")}
+
+
+def spoiled_study(root: Path) -> tuple[Path, Path]:
+    ref, pred = study(root, cases=[f"case{c:02d}" for c in range(7)], tasks=("task01", "task02"))
+    (pred / "case03/task02.nii.gz").write_bytes(b"this is not an image")
+    (ref / "case05/task01_seg02.nii.gz").write_bytes(b"")
+    return ref, pred
+
+
+def test_two_processes_give_the_same_results(tmp_path: Path, capsys) -> None:
+    ref, pred = spoiled_study(tmp_path)
+    text = {}
+    for jobs in ("1", "2"):
+        out = tmp_path / jobs
+        argv = ["--jobs", jobs, "--out"]
+        files = ["--pred", str(pred), "--ref", str(ref)]
+        assert main(["evaluate", *files, *argv, str(out / "scores")]) == 1
+        assert main(["fuse", str(ref), "--method", "weighted", *argv, str(out / "fused")]) == 1
+        text[jobs] = capsys.readouterr()
+    assert tree(tmp_path / "1") == tree(tmp_path / "2")
+    assert sorted(text["1"].err.splitlines()) == sorted(text["2"].err.splitlines())
+    assert "case03 task02: task02.nii.gz is corrupt" in text["2"].err
+
+
+def test_a_cluster_that_runs_elsewhere(tmp_path: Path, monkeypatch) -> None:
+    from distributed import LocalCluster
+
+    monkeypatch.chdir(tmp_path)
+    study(tmp_path, tasks=("task01", "task02"))
+    argv = ["evaluate", "--pred", "pred", "--ref", "ref", "--no-pictures"]
+    assert main([*argv, "--out", "one"]) == 0
+    with LocalCluster(
+        n_workers=1,
+        threads_per_worker=4,
+        processes=False,
+        dashboard_address=None,
+        host="127.0.0.1",
+        protocol="tcp",
+    ) as cluster:
+        assert main([*argv, "--out", "two", "--scheduler", cluster.scheduler_address]) == 0
+    assert tree(tmp_path / "one") == tree(tmp_path / "two")
+
+
+def test_no_scheduler_and_bad_numbers(tmp_path: Path, capsys, monkeypatch) -> None:
+    from dice_semimetric_study.runs import cluster
+
+    monkeypatch.setattr(cluster, "_PATIENCE", "1s")
+    ref, pred = study(tmp_path)
+    argv = ["evaluate", "--pred", str(pred), "--ref", str(ref), "--out", str(tmp_path / "out")]
+    for options, words in (
+        (["--scheduler", "tcp://127.0.0.1:1"], "no scheduler at tcp://127.0.0.1:1"),
+        (["--scheduler", "nonsense://x"], "no scheduler at nonsense://x"),
+        (["--jobs", "-1"], "must be at least 0"),
+        (["--jobs", "2", "--scheduler", "tcp://x:1"], "not allowed with"),
+    ):
+        assert main([*argv, *options]) == 2, options
+        assert words in capsys.readouterr().err
+
+
+def die_or_name(files: CaseFiles) -> str:
+    """Kill the process at some cases: at "twice" always, at "once" where no file tells of it."""
+    if files.case == "twice":
+        os.kill(os.getpid(), signal.SIGKILL)
+    if files.case.startswith("once"):
+        mark = Path(files.task)
+        if not mark.exists():
+            mark.touch()
+            os.kill(os.getpid(), signal.SIGKILL)
+    return files.case
+
+
+def test_a_killed_process_costs_its_case_only(tmp_path: Path, capsys) -> None:
+    names = ["a", "twice", *(f"c{i}" for i in range(6)), "once", "z"]
+    items = [CaseFiles(n, str(tmp_path / n)) for n in names]
+    results: list[str] = []
+    workers = Workers(jobs=2)
+    faults = each_case(die_or_name, items, results=results, action="test", workers=workers)
+    assert results == [n for n in names if n != "twice"]
+    assert [(f.case, "killed" in f.reason) for f in faults] == [("twice", True)]
+    assert capsys.readouterr().err.count("\n") == 1
+
+
+def slowly(files: CaseFiles) -> str:
+    time.sleep(0.2)
+    return files.case
+
+
+@pytest.mark.parametrize("jobs", [1, 2])
+def test_what_is_done_stays_when_the_user_stops(tmp_path: Path, jobs: int) -> None:
+    items = [CaseFiles(f"c{i:03d}", "") for i in range(100)]
+    results: list[str] = []
+    faults: list[Fault] = []
+
+    def stop(item: Any, result: str) -> None:
+        if item.case == "c004":
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        each_case(
+            slowly,
+            items,
+            results=results,
+            faults=faults,
+            action="test",
+            workers=Workers(jobs=jobs),
+            keep=stop,
+        )
+    assert "c004" in results
+    assert results == sorted(results)
+    assert 1 <= len(results) < 12
+
+
+def children(pid: int) -> set[int]:
+    import psutil
+
+    return {c.pid for c in psutil.Process(pid).children(recursive=True)}
+
+
+@pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGKILL])
+def test_the_whole_group_is_stopped(tmp_path: Path, how: signal.Signals) -> None:
+    """Ctrl-C reaches every process of the group; kill -9 only the first, and none stays behind."""
+    import psutil
+
+    ref, _ = study(tmp_path, cases=[f"c{i:03d}" for i in range(150)], shape=(60, 60, 8))
+    out = tmp_path / "out"
+    argv = [*COMMAND, "fuse", str(ref), "--out", str(out), "--method", "staple", "--jobs", "2"]
+    run = subprocess.Popen(argv, stderr=subprocess.PIPE, text=True, start_new_session=True)
+    while run.poll() is None and len(list(out.glob("c*/task01.nii.gz"))) < 5:
+        time.sleep(0.01)
+    others = children(run.pid)
+    (os.killpg if how == signal.SIGINT else os.kill)(run.pid, how)
+    _, err = run.communicate(timeout=60)
+    if how == signal.SIGINT:
+        assert run.returncode == 1
+        assert err.count("\n") == 1, err
+        assert "stopped by the user after" in err
+        assert (out / "raters.csv").is_file()
+    done = list(out.glob("c*/task01.nii.gz"))
+    assert 5 <= len(done) < 150
+    deadline = time.monotonic() + 30
+    while any(psutil.pid_exists(p) for p in others) and time.monotonic() < deadline:
+        time.sleep(0.1)
+    assert not any(psutil.pid_exists(p) for p in others)
+
+
+class Lost:
+    """What Dask's future is when the process that held its result was killed before it was read."""
+
+    def __init__(self, status: str, error: BaseException | None = None) -> None:
+        self.status, self._error = status, error
+
+    def exception(self) -> BaseException | None:
+        return self._error
+
+    def result(self) -> tuple[list[str], float]:
+        if self._error is not None:
+            raise self._error
+        return ["one", "two"], 0.5
+
+
+def test_a_result_that_was_lost_is_made_again() -> None:
+    killed = distributed.KilledWorker("task", None, 1)
+    cancelled = distributed.client.FutureCancelledError("task", "lost")
+    for future in (
+        Lost("pending"),
+        Lost("lost"),
+        Lost("cancelled"),
+        Lost("error", killed),
+        Lost("finished", killed),
+        Lost("finished", cancelled),
+    ):
+        assert cluster._outcome(future, 2) is None
+    assert cluster._outcome(Lost("finished"), 2) == (["one", "two"], 0.5)
+    failures, _ = cluster._outcome(Lost("error", ValueError("no such module")), 2)
+    assert ["no such module" in f.reason for f in failures] == [True, True]
+
+
+def test_short_items_travel_together(monkeypatch) -> None:
+    sent = []
+    send = cluster._Tasks.send
+    monkeypatch.setattr(
+        cluster._Tasks, "send", lambda self, places: sent.append(len(places)) or send(self, places)
+    )
+    found = dict(cluster.outcomes(abs, range(-299, 1), Workers(jobs=2)))
+    assert found == {i: 299 - i for i in range(300)}
+    assert sum(sent) == 300
+    assert max(sent) > 1
+    assert len(sent) < 150

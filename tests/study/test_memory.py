@@ -1,0 +1,32 @@
+"""A process that keeps its memory, and a command that imports no more than it needs."""
+
+import subprocess
+import sys
+
+CODE = """
+import ctypes, resource
+import numpy as np
+from dice_semimetric_study.runs.memory import keep_memory
+if not keep_memory():
+    raise SystemExit("no glibc")
+def touched():
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
+    np.zeros(3 << 20, np.uint8)[:] = 1
+    return resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before
+touched()
+assert touched() < 100, touched()
+"""
+
+
+def test_memory_that_was_freed_is_used_again_without_new_pages() -> None:
+    done = subprocess.run([sys.executable, "-c", CODE], check=False, capture_output=True, text=True)
+    assert done.returncode == 0 or "no glibc" in done.stderr, done.stderr
+
+
+def test_the_command_imports_no_plots_before_there_are_any() -> None:
+    code = (
+        "import sys; from dice_semimetric_study.cli import main; main(['--help']);"
+        "sys.exit({'matplotlib', 'pandas'} & set(sys.modules) or 0)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], check=False, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
