@@ -18,9 +18,9 @@ from ._lib.namespace import (
 )
 from ._lib.pairs import both
 from ._lib.quantiles import uniform_edges
-from ._lib.seam import accelerated
+from ._lib.seam import Pixels, accelerated
 from ._lib.special import divide, widen
-from ._lib.typing import Array, DType, Namespace
+from ._lib.typing import Array, Namespace
 
 Kind = Literal["top_label", "classwise", "binary"]
 Strategy = Literal["uniform", "quantile"]
@@ -224,38 +224,31 @@ def calibration_bins(
         edges = quantile_edges(xp, prob, label, mask, n_bins, kind, dtype, ignore_index)
     else:
         edges = uniform_edges(xp, n_bins, prob, dtype)
-    sums = bin_sums(
+    binary = kind == "binary"
+    pixels = Pixels(
         prob,
         label,
-        mask,
-        edges=edges,
-        kind=kind,
+        mask if binary or mask is None else xp.expand_dims(mask, axis=1),
+        axis=tuple(a for a in range(prob.ndim) if binary or a != 1),
         dtype=dtype,
         checked=checked,
         ignore_index=ignore_index,
     )
-    return CalibrationBins(*sums, edges)
+    return CalibrationBins(*bin_sums(pixels, edges, kind), edges)
 
 
 @accelerated
-def bin_sums(
-    prob: Array,
-    label: Array,
-    mask: Array | None,
-    *,
-    edges: Array,
-    kind: Kind,
-    dtype: DType,
-    checked: bool,
-    ignore_index: int | None,
-) -> tuple[Array, Array, Array]:
+def bin_sums(pixels: Pixels, edges: Array, kind: Kind) -> tuple[Array, Array, Array]:
     """Return count, confidence and correctness of each bin: the reduction an adapter replaces.
 
-    ``mask`` has the shape of the pixels. A label with one axis fewer than ``prob`` holds integer
-    labels along the class axis 1. Bins are told by comparison with the inner edges.
+    A confidence's bin is found by comparison with the inner edges.
     """
+    prob, label, mask, dtype = pixels.pred, pixels.target, pixels.mask, pixels.dtype
     xp = namespace(prob=prob)
-    kept = both(mask, None if ignore_index is None else label != ignore_index)
+    if mask is not None and kind != "binary":
+        mask = mask[:, 0, ...]
+    ignored = pixels.ignore_index
+    kept = both(mask, None if ignored is None else label != ignored)
     prob = xp.astype(prob, dtype, copy=False)
     soft = is_floating(xp, label)
     if soft:
@@ -264,7 +257,7 @@ def bin_sums(
         every = kept if kind == "binary" else xp.expand_dims(kept, axis=1)
         prob = xp.where(every, prob, xp.zeros_like(prob))
         label = xp.where(every, label, xp.zeros_like(label)) if soft else label
-    if checked:
+    if pixels.checked:
         require_unit_interval(xp, prob, "prob")
         if soft:
             require_unit_interval(xp, label, "label")
