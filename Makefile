@@ -46,7 +46,7 @@ bench: .venv/.dev  ## Ours against the peers, in one run; writes benchmarks/resu
 
 consistency: .venv/.dev  ## Every function on every array library: the largest deviation from NumPy.
 	PYTHONPATH=tests/common $(BIN)/python -m benchmarks.consistency \
-		--json benchmarks/results/consistency.json --markdown benchmarks/results/consistency.md --readme README.md
+		--json benchmarks/results/consistency.json --page docs/consistency.md
 
 docs: .venv/.dev   ## The documentation as pages, in docs/_build/html.
 	$(BIN)/python -m pip install --quiet -c constraints.txt -e '.[docs]'
