@@ -5,7 +5,7 @@ DATA ?=
 PRED ?=
 OUT ?= demo-out
 
-.PHONY: help demo test test-slow lint format bench consistency docs support clean
+.PHONY: help demo test test-slow lint format bench consistency docs picture support clean
 
 help:            ## Show the targets.
 	@grep -E '^[a-z-]+:.*##' Makefile | sed 's/:.*## /\t/' | expand -t 14
@@ -46,11 +46,18 @@ bench: .venv/.dev  ## Ours against the peers, in one run; writes benchmarks/resu
 
 consistency: .venv/.dev  ## Every function on every array library: the largest deviation from NumPy.
 	PYTHONPATH=tests/common $(BIN)/python -m benchmarks.consistency \
-		--json benchmarks/results/consistency.json --markdown benchmarks/results/consistency.md --readme README.md
+		--json benchmarks/results/consistency.json --page docs/consistency.md
 
 docs: .venv/.dev   ## The documentation as pages, in docs/_build/html.
 	$(BIN)/python -m pip install --quiet -c constraints.txt -e '.[docs]'
 	$(BIN)/sphinx-build -W --keep-going -q -b html docs docs/_build/html
+
+picture: .venv/.demo  ## The picture of the README: two of the demonstration's cases.
+	rm -rf $(OUT)/picture && mkdir -p $(OUT)/picture/two docs/images
+	$(BIN)/dice-semimetric phantoms --out $(OUT)/picture/study
+	cp -r $(OUT)/picture/study/raters/case05 $(OUT)/picture/study/raters/case08 $(OUT)/picture/two
+	$(BIN)/dice-semimetric demo --data $(OUT)/picture/two --out $(OUT)/picture/demo
+	cp $(OUT)/picture/demo/cases.png docs/images/cases.png
 
 support: .venv/.dev  ## Write the README's support table from the test suite's own list.
 	$(BIN)/python tests/common/support.py

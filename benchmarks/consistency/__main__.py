@@ -1,6 +1,6 @@
 """Print functions by libraries, each cell the largest deviation from NumPy float64.
 
-    PYTHONPATH=tests python -m benchmarks.consistency [--json F] [--markdown F] [--readme F]
+    PYTHONPATH=tests/common python -m benchmarks.consistency [--json F] [--page F]
 
 A cell holds the deviation in float64 and in float32, relative to the largest value where that is
 above 1, or a number that stands for the reason below the table. Gradients are compared with
@@ -144,8 +144,7 @@ def main(arguments: list[str] | None = None) -> None:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.consistency", description=__doc__)
     parser.formatter_class = argparse.RawDescriptionHelpFormatter
     parser.add_argument("--json", type=Path, help="write the deviations here")
-    parser.add_argument("--markdown", type=Path, help="write the table here")
-    parser.add_argument("--readme", type=Path, help="put the table between its marks in this file")
+    parser.add_argument("--page", type=Path, help="put the table between its marks in this file")
     options = parser.parse_args(arguments)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
@@ -155,11 +154,9 @@ def main(arguments: list[str] | None = None) -> None:
             rows[call.name] = {b.name: cell(call, b) for b in LIBRARIES}
     text = markdown(rows)
     print(text)
-    if options.markdown:
-        options.markdown.write_text(text + "\n")
-    if options.readme:
-        before, rest = options.readme.read_text().split(START)
-        options.readme.write_text(f"{before}{START}\n\n{text}\n\n{END}{rest.split(END)[1]}")
+    if options.page:
+        before, rest = options.page.read_text().split(START)
+        options.page.write_text(f"{before}{START}\n\n{text}\n\n{END}{rest.split(END)[1]}")
     if options.json:
         record = {"versions": versions(), "deviations": rows}
         options.json.write_text(json.dumps(record, indent=1) + "\n")
