@@ -6,9 +6,8 @@ from collections.abc import Iterable
 
 import array_api_compat as compat
 
-from ..labels import require_label_map
 from .blocks import BLOCK
-from .checks import checks_apply
+from .checks import checks_apply, require_label_map
 from .namespace import (
     default_float,
     is_boolean,

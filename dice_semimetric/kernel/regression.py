@@ -3,16 +3,13 @@
 import math
 from numbers import Real
 
-from .._lib.checks import checks_apply, require_labels, require_unit_interval
+from .._lib.checks import checks_apply, require_labels, require_probabilities
 from .._lib.namespace import (
     constant,
-    finfo,
     is_boolean,
     is_floating,
     is_integer,
     namespace,
-    require_floating,
-    size,
     sum_dtype,
 )
 from .._lib.typing import Array, DType, Namespace
@@ -115,24 +112,6 @@ def require_rows(xp: Namespace, prob: Array, name: str) -> None:
     if prob.ndim != 2 or prob.shape[1] == 0:
         raise ValueError(f"{name} must have shape (n, K), got {tuple(prob.shape)}")
     require_probabilities(xp, prob, name)
-
-
-def require_probabilities(xp: Namespace, prob: Array, name: str) -> None:
-    """Raise for a wrong dtype, and for values that are no probabilities along axis 1."""
-    require_floating(xp, **{name: prob})
-    if size(prob) == 0 or not checks_apply(prob):
-        return
-    require_unit_interval(xp, prob, name)
-    if prob.shape[1] == 1:
-        return
-    sums = xp.sum(xp.astype(prob, sum_dtype(xp, prob), copy=False), axis=1)
-    slack = max(1e-6, 8 * prob.shape[1] * float(finfo(xp, prob.dtype).eps))
-    worst = float(xp.max(xp.abs(sums - 1.0)))
-    if worst > slack:
-        raise ValueError(
-            f"{name} must sum to 1 over its {prob.shape[1]} classes within {slack:.1g}, "
-            f"got sums off by up to {worst:.3g}"
-        )
 
 
 def label_columns(xp: Namespace, label: Array, prob: Array, dtype: DType, name: str) -> Array:

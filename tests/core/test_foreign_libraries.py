@@ -164,7 +164,7 @@ results = [
     jax.jit(jax.grad(lambda z: ds.region_loss(z, label, activation="softmax")))(z),
     ds.dice_score(soft, soft), ds.binarized_dice(soft, soft),
     ds.region_score(soft, label, score="bdice", classes=(0, 2)),
-    ds.one_hot(label, 3), ds.smooth_labels(label, 0.1, num_classes=3),
+    ds.one_hot(label, 3), ds.smooth_labels(label, 3, epsilon=0.1),
     ds.smooth_boundary(label, 3, epsilon=0.1),
     ds.uniform_average(raters), ds.dice_weighted_average(raters),
     ds.expected_calibration_error(soft, label),
