@@ -1,8 +1,8 @@
 """What the calibrators share: labels in both forms, classes along the rows, and being fitted."""
 
 from .checks import checks_apply, require_labels, require_probabilities
-from .namespace import is_floating, is_integer, require_floating, sum_dtype
-from .pairs import expand_labels
+from .namespace import require_floating, sum_dtype
+from .pairs import expand_labels, is_label_map
 from .typing import Array, Namespace
 
 
@@ -31,18 +31,11 @@ def label_pair(
 
 def hard_labels(xp: Namespace, prob: Array, label: Array, ignore_index: int | None) -> Array:
     """Return integer labels (B, *spatial), of soft ones the most probable class."""
-    if is_floating(xp, label) and tuple(label.shape) == tuple(prob.shape):
+    if not is_label_map(xp, prob, label, None, ("prob", "label")):
         if ignore_index is not None:
-            raise ValueError("ignore_index is for integer labels")
+            raise ValueError("ignore_index is for integer labels, got soft ones; leave it out")
         require_probabilities(xp, label, "label")
         return predicted_class(xp, label)
-    shape = (prob.shape[0], *prob.shape[2:])
-    if not is_integer(xp, label) or tuple(label.shape) != shape:
-        raise ValueError(
-            f"label must be integer labels of shape {shape} or soft labels of shape "
-            f"{tuple(prob.shape)} in a floating dtype, "
-            f"got shape {tuple(label.shape)} and dtype {label.dtype}"
-        )
     if checks_apply(label):
         require_labels(xp, label, max(prob.shape[1], 2), ignore_index, "label")
     return label
