@@ -22,7 +22,7 @@ def overlap_sums(pixels: Pixels) -> Sums:
 
 
 def threshold_sums(pixels: Pixels, thresholds: tuple[float, ...]) -> Sums:
-    """Return the counts of `dice_semimetric.thresholds.threshold_sums`."""
+    """Return the counts of `dice_semimetric._lib.levels.threshold_sums`."""
     found: Sums = counts(_checked(pixels), thresholds)
     return found
 
