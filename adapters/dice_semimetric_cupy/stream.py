@@ -81,10 +81,10 @@ class Gpu:
         try:
             return [self._cupy.empty(a.shape, a.dtype) for a in arrays]
         except MemoryError as error:
-            wanted = sum(a.nbytes for a in arrays)
+            needed = sum(a.nbytes for a in arrays)
             free, total = self._device.mem_info
             raise MemoryError(
-                f"{wanted} bytes find no memory: {free} of {total} are free on the GPU"
+                f"{needed} bytes find no memory: {free} of {total} are free on the GPU"
             ) from error
 
     def _pin(self, array: NDArray[Any]) -> NDArray[Any]:

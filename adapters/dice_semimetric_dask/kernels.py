@@ -37,7 +37,7 @@ def threshold_sums(pixels: Pixels, thresholds: tuple[float, ...]) -> Any:
 
 
 def _fits(pixels: Pixels) -> bool:
-    """Tell whether each chunk can be summed for itself: it may need all classes of its pixels."""
+    """Return whether each chunk can be summed for itself: it may need all classes of its pixels."""
     pred, target, mask = pixels.pred, pixels.target, pixels.mask
     known = all(a is None or a.size == a.size for a in (pred, target, mask))  # not NaN
     whole = pixels.labels or pixels.activation == "softmax"

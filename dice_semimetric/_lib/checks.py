@@ -68,7 +68,7 @@ def value_checks(mode: Mode) -> Iterator[None]:
 
 
 def checks_apply(*arrays: Array | None) -> bool:
-    """Tell whether the values of these arrays are to be checked."""
+    """Return whether the values of these arrays are to be checked."""
     if not is_eager(*arrays):  # asked first: torch.compile cannot trace a context variable
         return False
     mode = _mode.get()

@@ -131,7 +131,7 @@ TRACED = [
     ("smooth", lambda x, v: ds.dml1(x, x, smooth=v)),
     ("smooth", lambda x, v: ds.dml1(x, x, smooth=(0.0, v))),
     ("thresholds", lambda x, v: ds.binarized_dice(x, x, thresholds=(v,))),
-    ("epsilon", ds.smooth_labels),
+    ("epsilon", lambda x, v: ds.smooth_labels(x, epsilon=v)),
     ("axis", lambda x, v: ds.dml1(x, x, axis=v)),
     ("num_classes", lambda x, v: ds.one_hot((x > 0).astype(int), v)),
     ("classes", lambda x, v: ds.region_loss(x, x, classes=(v,))),
