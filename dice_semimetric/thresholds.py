@@ -7,12 +7,7 @@ from typing import ClassVar, Literal, Self
 
 from ._lib.additive import Regional
 from ._lib.levels import threshold_sums
-from ._lib.namespace import (
-    default_float,
-    namespace,
-    normalize_axis,
-    require_number,
-)
+from ._lib.namespace import default_float, namespace, normalize_axis, require_number
 from ._lib.pairs import pixels_of, pixels_of_batch
 from ._lib.special import divide
 from ._lib.typing import Activation, Array, Axis, DType, Namespace
