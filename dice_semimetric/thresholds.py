@@ -6,21 +6,13 @@ from dataclasses import dataclass
 from typing import ClassVar, Literal, Self
 
 from ._lib.additive import Regional
-from ._lib.levels import cast_thresholds
-from ._lib.namespace import (
-    default_float,
-    default_index,
-    namespace,
-    normalize_axis,
-    require_number,
-)
-from ._lib.pairs import pixels_of, pixels_of_batch, probabilities
-from ._lib.seam import Pixels, accelerated
+from ._lib.levels import threshold_sums
+from ._lib.namespace import default_float, namespace, normalize_axis, require_number
+from ._lib.pairs import pixels_of, pixels_of_batch
 from ._lib.special import divide
 from ._lib.typing import Activation, Array, Axis, DType, Namespace
 
 Empty = float | Literal["skip"]
-Counts = tuple[Array, Array, Array]
 
 #: The levels of the QUBIQ challenge: 0.1, 0.2, ..., 0.9.
 THRESHOLDS = tuple(k / 10 for k in range(1, 10))
@@ -253,25 +245,3 @@ def require_thresholds(thresholds: Sequence[float] | None) -> tuple[float, ...]:
     if not levels or not all(0 < t <= 1 for t in levels):
         raise ValueError(f"thresholds must be numbers above 0 and at most 1, got {thresholds}")
     return levels
-
-
-@accelerated
-def threshold_sums(pixels: Pixels, thresholds: tuple[float, ...]) -> Counts:
-    """Return the three counts, thresholds first: the reduction that an adapter replaces."""
-    xp = namespace(pred=pixels.pred)
-    x_levels, y_levels = cast_thresholds(xp, thresholds, pixels)
-    x, y = probabilities(pixels)
-    counts: tuple[list[Array], ...] = ([], [], [])
-    for k in range(len(thresholds)):
-        above_x, above_y = x >= x_levels[k], y >= y_levels[k]
-        for found, above in zip(counts, (above_x, above_y, above_x & above_y), strict=True):
-            found.append(_count(xp, above, pixels.axis))
-    first, second, third = (xp.stack(found, axis=0) for found in counts)
-    return first, second, third
-
-
-def _count(xp: Namespace, flags: Array, axis: tuple[int, ...]) -> Array:
-    """Return how many are True over the axes; over no axes, which PyTorch takes for all, 0 or 1."""
-    if not axis:
-        return xp.astype(flags, default_index(xp, flags))
-    return xp.count_nonzero(flags, axis=axis)

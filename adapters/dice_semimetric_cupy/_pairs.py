@@ -69,7 +69,7 @@ class Pairs(Pixels):
         return replace(self, pred=pred, target=target, mask=mask)
 
     def eligible(self) -> bool:
-        """Tell whether the kernels are made for these arrays."""
+        """Return whether the kernels are made for these arrays."""
         types = {self.pred.dtype.name, self.target.dtype.name}
         if self.pred.size == 0 or not types <= C_TYPES.keys():
             return False

@@ -61,7 +61,7 @@ def overlap_sums(pixels: Pixels) -> Any:
 
 @_where_it_lies
 def threshold_sums(pixels: Pixels, thresholds: tuple[float, ...]) -> Any:
-    """Return the counts of `dice_semimetric.thresholds.threshold_sums`."""
+    """Return the counts of `dice_semimetric._lib.levels.threshold_sums`."""
     pairs = eligible_pairs(pixels)
     if pairs is None:
         return NotImplemented
@@ -74,7 +74,7 @@ def threshold_sums(pixels: Pixels, thresholds: tuple[float, ...]) -> Any:
 
 @_where_it_lies
 def bin_sums(pixels: Pixels, edges: Array, kind: str) -> Any:
-    """Return the sums of `dice_semimetric.bins.bin_sums`."""
+    """Return the sums of `dice_semimetric._lib.bin_sums.bin_sums`."""
     dtype = pixels.dtype
     threads = threads_for(edges.shape[-1] - 1, dtype)
     if threads is None or (kind == "classwise" and pixels.pred.shape[1] == 1):

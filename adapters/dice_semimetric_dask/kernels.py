@@ -13,13 +13,13 @@ from typing import Any
 import dask.array as da
 from dask.array.utils import meta_from_array
 
+from dice_semimetric._lib.levels import threshold_sums as counts_of_chunk
 from dice_semimetric._lib.namespace import namespace
 from dice_semimetric._lib.raters import look_up as look_up_of_chunk
 from dice_semimetric._lib.seam import Pixels
 from dice_semimetric._lib.typing import Array
 from dice_semimetric.boundary import window_differs as differs_in_chunk
 from dice_semimetric.overlap import overlap_sums as sums_of_chunk
-from dice_semimetric.thresholds import threshold_sums as counts_of_chunk
 
 Chunked = Any
 Reduction = Callable[[Pixels], tuple[Array, ...]]
@@ -31,13 +31,13 @@ def overlap_sums(pixels: Pixels) -> Any:
 
 
 def threshold_sums(pixels: Pixels, thresholds: tuple[float, ...]) -> Any:
-    """Return the counts of `dice_semimetric.thresholds.threshold_sums`, lazily."""
+    """Return the counts of `dice_semimetric._lib.levels.threshold_sums`, lazily."""
     counts = functools.partial(counts_of_chunk, thresholds=thresholds)
     return _add(counts, (3, len(thresholds)), pixels, "int64")
 
 
 def _fits(pixels: Pixels) -> bool:
-    """Tell whether each chunk can be summed for itself: it may need all classes of its pixels."""
+    """Return whether each chunk can be summed for itself: it may need all classes of its pixels."""
     pred, target, mask = pixels.pred, pixels.target, pixels.mask
     known = all(a is None or a.size == a.size for a in (pred, target, mask))  # not NaN
     whole = pixels.labels or pixels.activation == "softmax"

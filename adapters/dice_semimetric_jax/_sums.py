@@ -98,7 +98,7 @@ def _tangent_of_x(x: Array, tangent: Any, pixels: Pixels) -> Any:
 
 
 def _is_zero(tangent: Any) -> bool:
-    """Tell whether nothing moves: a constant, or integers, which have no tangent."""
+    """Return whether nothing moves: a constant, or integers, which have no tangent."""
     return isinstance(tangent, SymbolicZero) or tangent.dtype == jax.dtypes.float0
 
 

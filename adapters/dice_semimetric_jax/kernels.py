@@ -22,15 +22,15 @@ def overlap_sums(pixels: Pixels) -> Sums:
 
 
 def threshold_sums(pixels: Pixels, thresholds: tuple[float, ...]) -> Sums:
-    """Return the counts of `dice_semimetric.thresholds.threshold_sums`."""
+    """Return the counts of `dice_semimetric._lib.levels.threshold_sums`."""
     found: Sums = counts(_checked(pixels), thresholds)
     return found
 
 
 def _checked(pixels: Pixels) -> Pixels:
     """Apply the core's check of values, in one pass, and return what then needs no check."""
-    pixels, wanted = dataclasses.replace(pixels, checked=False), pixels.checked
-    if wanted and pixels.pred.size:
+    checked, pixels = pixels.checked, dataclasses.replace(pixels, checked=False)
+    if checked and pixels.pred.size:
         for name, ends in zip(("pred", "target"), ranges(pixels), strict=True):
             require_unit_interval(xp, ends, name)
     return pixels

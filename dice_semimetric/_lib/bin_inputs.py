@@ -20,7 +20,7 @@ from .typing import Array, DType, Namespace
 
 
 def is_hard(xp: Namespace, prob: Array, label: Array, kind: str, ignore_index: int | None) -> bool:
-    """Tell hard labels (True) from soft ones (False) by dtype and shape; raise on any other."""
+    """Return whether labels are hard, by dtype and shape; raise on what is neither."""
     same = tuple(label.shape) == tuple(prob.shape)
     hard = is_integer(xp, label) or is_boolean(xp, label)
     if kind != "binary":

@@ -92,7 +92,7 @@ def _load(name: str) -> ModuleType | None:
             return cast(ModuleType, entry.load())
         except Exception as error:  # a broken adapter must not take the core down
             warnings.warn(
-                f"the kernels {entry.value!r} for {name} could not be loaded and are not used: "
+                f"the adapter {entry.value!r} for {name} could not be loaded and is not used: "
                 f"{type(error).__name__}: {error}",
                 RuntimeWarning,
                 stacklevel=4,

@@ -17,7 +17,7 @@ FEW = 64
 
 
 def bin_sums(pixels: Pixels, edges: Array, kind: str) -> tuple[Array, Array, Array]:
-    """Return the sums of `dice_semimetric.bins.bin_sums`, block by block."""
+    """Return the sums of `dice_semimetric._lib.bin_sums.bin_sums`, block by block."""
     n_bins = edges.shape[-1] - 1
     num_rows = 1 if kind != "classwise" else max(pixels.pred.shape[1], 2)
     inner = np.broadcast_to(edges[..., 1:-1], (num_rows, n_bins - 1))

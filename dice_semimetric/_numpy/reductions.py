@@ -38,7 +38,7 @@ def overlap_sums(pixels: Pixels) -> tuple[Array, ...]:
 
 
 def threshold_sums(pixels: Pixels, thresholds: tuple[float, ...]) -> tuple[Array, ...]:
-    """Return the counts of `dice_semimetric.thresholds.threshold_sums`, block by block."""
+    """Return the counts of `dice_semimetric._lib.levels.threshold_sums`, block by block."""
     total = np.zeros((3, len(thresholds), *_kept_shape(pixels)), np.intp)
     levels = cast_thresholds(xp, thresholds, pixels)
     number = np.arange(total[0, 0].size).reshape(total.shape[2:])

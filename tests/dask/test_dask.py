@@ -53,7 +53,7 @@ CASES: dict[str, tuple[int, Callable[[tuple[int, ...]], Any]]] = {
         lambda b: ds.region_score(soft(b, 0, (1, 3)), label(b, 3, (1,)), score="bdice"),
     ),
     "one_hot": (3, lambda b: ds.one_hot(label(b, 3, (1,)), 3)),
-    "smooth_labels": (3, lambda b: ds.smooth_labels(label(b, 3, (1,)), 0.1, num_classes=3)),
+    "smooth_labels": (3, lambda b: ds.smooth_labels(label(b, 3, (1,)), 3, epsilon=0.1)),
     "label_boundary": (1, lambda b: ds.label_boundary(label(b, 3, (1,)))),
     "smooth_boundary": (3, lambda b: ds.smooth_boundary(label(b, 3, (1,)), 3, epsilon=0.1)),
     "majority_vote": (5, lambda b: ds.majority_vote(soft(b, 0, (5,)) > 0.5)),
