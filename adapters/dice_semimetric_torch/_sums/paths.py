@@ -10,8 +10,8 @@ from types import ModuleType
 import torch
 from torch import Tensor
 
-from . import _sums
-from ._reader import Options
+from . import blockwise
+from .reader import Options
 
 
 def sums_module(pred: Tensor, target: Tensor, mask: Tensor | None, options: Options) -> ModuleType:
@@ -20,10 +20,10 @@ def sums_module(pred: Tensor, target: Tensor, mask: Tensor | None, options: Opti
     if pred.device.type == "cuda":
         fast = _triton(pred.device)
     elif pred.device.type == "cpu":
-        fast = _numba("host_sums")
+        fast = _numba("host")
     if fast is not None and fast.eligible(pred, target, mask, options):
         return fast
-    return _sums
+    return blockwise
 
 
 def entropy_module(logits: Tensor, target: Tensor, mask: Tensor | None) -> ModuleType | None:
@@ -40,7 +40,7 @@ def _triton(device: torch.device) -> ModuleType | None:
     if torch.version.hip is None and torch.cuda.get_device_capability(device) < (7, 0):
         return None
     try:
-        return import_module(".triton_sums", __package__)
+        return import_module(".triton", __package__)
     except ImportError:
         return None
 

@@ -20,9 +20,9 @@ from torch import Tensor
 from dice_semimetric._lib.blocks import Place
 from dice_semimetric._lib.checks import require_unit_interval
 
-from ._reader import Options, Reader, sum_over_classes
-from ._room import first_with_room
-from ._threads import map_blocks
+from .memory import first_with_room
+from .reader import Options, Reader, sum_over_classes
+from .threads import map_blocks
 
 #: How many times smaller the blocks are that are tried in turn where memory is short.
 _CUTS = (1, 4, 16, 64, 256)

@@ -1,24 +1,17 @@
 """What the streaming scores share: sums or means of the scores of each image and class."""
 
 import math
-from typing import TYPE_CHECKING, Any, ClassVar, Literal
+from typing import Any, ClassVar, Literal
 
 import torch
 from torch import Tensor
+from torchmetrics import Metric
 
 from dice_semimetric import region_overlap
 from dice_semimetric._lib.aggregate import Classes, class_indices
 from dice_semimetric._lib.namespace import namespace, require_choice
 from dice_semimetric._lib.typing import Activation
 from dice_semimetric.thresholds import Empty, fill_empty
-
-if TYPE_CHECKING:
-    from ._summed import Summed as Metric
-else:
-    try:
-        from torchmetrics import Metric
-    except ImportError:
-        from ._summed import Summed as Metric
 
 Pool = Literal["dataset", "image", "class"]
 

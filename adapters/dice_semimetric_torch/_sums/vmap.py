@@ -4,7 +4,7 @@ from typing import Any, NamedTuple
 
 from torch import Tensor
 
-from ._reader import Options
+from .reader import Options
 
 
 class Folded(NamedTuple):

@@ -11,7 +11,8 @@ from dice_semimetric._lib.blocks import Place
 from dice_semimetric._lib.special import widen
 from dice_semimetric._lib.typing import Activation
 
-from ._blocks import Blocks, Scratch
+from .blocks import Blocks
+from .memory import Scratch
 
 #: Up to so many classes it is faster to reduce over them one by one than along a strided axis.
 FEW_CLASSES = 8

@@ -1,4 +1,8 @@
-"""What the host's kernels are called with: flat arrays, and the parts of a batch."""
+"""The four sums of `Overlap` and their gradient on a host, each in one pass, by Numba.
+
+For float32 in memory order, the common case of training on a CPU; anything else is left to
+`blockwise`. The first step compiles the kernels, which takes seconds; they are kept on disk.
+"""
 
 from collections.abc import Callable
 from typing import NamedTuple, TypeVar
@@ -8,8 +12,10 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from ._reader import Options
-from ._threads import map_blocks
+from . import blockwise
+from .host_kernels import sums_backward, sums_forward
+from .reader import Options
+from .threads import map_blocks
 
 if numba.config.DISABLE_JIT:
     raise ImportError("Numba is told not to compile")
@@ -42,6 +48,42 @@ def eligible(pred: Tensor, target: Tensor, mask: Tensor | None, options: Options
     if target.shape != ((pred.shape[0], *pred.shape[2:]) if hard else pred.shape):
         return False
     return mask is None or mask.ndim < pred.ndim - 1 or mask.shape[1 - pred.ndim] == 1
+
+
+def forward(pred: Tensor, target: Tensor, mask: Tensor | None, options: Options) -> Tensor:
+    """Return the sums, of shape (4, B, C)."""
+    call = Call(pred, target, mask, options)
+    images, classes = pred.shape[:2]
+
+    def sums(part: Part) -> tuple[bool, np.ndarray]:
+        found = np.zeros((part.images[1] - part.images[0], 4, classes))
+        return sums_forward(*call.arrays, *call.place(part), found), found
+
+    total, wrong = np.zeros((images, 4, classes)), False
+    for part, (bad, found) in call.map(sums):
+        total[slice(*part.images)] += found
+        wrong |= bad
+    if wrong and options.checked:  # it finds the entry, and words the error
+        return blockwise.forward(pred, target, mask, options)
+    return torch.from_numpy(total).permute(1, 0, 2).to(options.dtype).contiguous()
+
+
+def backward(
+    gradient: Tensor,
+    pred: Tensor,
+    target: Tensor,
+    mask: Tensor | None,
+    options: Options,
+    needs: tuple[bool, bool],
+) -> tuple[Tensor | None, Tensor | None]:
+    """Return the gradients of pred and target from that of the sums; None where not needed."""
+    if needs != (True, False):
+        return blockwise.backward(gradient, pred, target, mask, options, needs)
+    call = Call(pred, target, mask, options)
+    upstream = gradient.to(torch.float32).permute(1, 0, 2).contiguous().numpy()
+    out = call.empty()
+    call.map(lambda part: sums_backward(upstream, *call.arrays, *call.place(part), out))
+    return torch.from_numpy(out.reshape(pred.shape)), None
 
 
 class Call:

@@ -1,9 +1,10 @@
 """The calibration error over a whole data set, batch by batch, with a state of a few bins."""
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import torch
 from torch import Tensor
+from torchmetrics import Metric
 
 from dice_semimetric import CalibrationBins, calibration_bins
 from dice_semimetric._lib.namespace import (
@@ -16,12 +17,7 @@ from dice_semimetric._lib.special import activate
 from dice_semimetric._lib.typing import Activation
 from dice_semimetric.bins import Kind, Norm
 
-from ._region_metric import require_batch
-
-if TYPE_CHECKING:
-    from ._summed import Summed as Metric
-else:
-    from ._region_metric import Metric
+from .region import require_batch
 
 
 class ExpectedCalibrationError(Metric):

@@ -11,8 +11,8 @@ import torch
 from torch import Tensor
 
 from . import host_kernels
-from ._reader import Options
-from .host_call import Call, Part, eligible
+from .host import Call, Part, eligible
+from .reader import Options
 
 Terms = Callable[..., tuple[Tensor, Tensor]]
 

@@ -13,9 +13,9 @@ from torch import Tensor
 
 from dice_semimetric.overlap import overlap_sums as accelerated_sums
 
-from ._reader import Options
-from ._vmap import fold
-from .fast_path import sums_module
+from .paths import sums_module
+from .reader import Options
+from .vmap import fold
 
 _generic: Callable[..., tuple[Tensor, ...]] = accelerated_sums.__wrapped__  # type: ignore[attr-defined]
 

@@ -9,8 +9,8 @@ from torch import Tensor
 
 from dice_semimetric._lib.pairs import both, expand_labels
 
-from .distributed import all_reduce
-from .fast_path import entropy_module
+from ..distributed import all_reduce
+from .paths import entropy_module
 
 Terms = tuple[Tensor, Tensor]
 

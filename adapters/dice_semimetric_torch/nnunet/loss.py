@@ -5,7 +5,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from .compound import DiceSemimetricCELoss
+from dice_semimetric_torch.compound import DiceSemimetricCELoss
 
 
 class NNUNetLoss(nn.Module):
@@ -40,7 +40,7 @@ class NNUNetLoss(nn.Module):
     Examples
     --------
     >>> import torch
-    >>> from dice_semimetric_torch.nnunet_loss import NNUNetLoss
+    >>> from dice_semimetric_torch.nnunet.loss import NNUNetLoss
     >>> loss = NNUNetLoss()
     >>> round(float(loss(torch.zeros(1, 2, 4), torch.tensor([[[0, 0, 1, 1]]]))), 3)
     1.193

@@ -8,9 +8,9 @@ import triton
 import triton.language as tl
 from torch import Tensor
 
-from . import _sums, triton_kernels
-from ._reader import Options
-from ._room import first_with_room
+from . import blockwise, triton_kernels
+from .memory import first_with_room
+from .reader import Options
 
 #: Entries of a tile, and the warps of a program: 16 entries to a thread, so that the registers of a
 #: Hopper multiprocessor hold three programs and 24 KiB of loads are under way on each.
@@ -43,7 +43,7 @@ def forward(pred: Tensor, target: Tensor, mask: Tensor | None, options: Options)
     most = min(rows, max(1, -(-_PROGRAMS * _processors(pred.device) // images)))
     arguments = (pred, target, mask, options)
     attempts = [partial(_forward, *arguments, programs) for programs in _fewer(most)]
-    return first_with_room([*attempts, partial(_sums.forward, *arguments)])
+    return first_with_room([*attempts, partial(blockwise.forward, *arguments)])
 
 
 def _fewer(programs: int) -> list[int]:
@@ -83,7 +83,7 @@ def backward(
 ) -> tuple[Tensor | None, Tensor | None]:
     """Return the gradients of pred and target from that of the sums; None where not needed."""
     arguments = (gradient, pred, target, mask, options, needs)
-    attempts = [partial(of, *arguments) for of in (_backward, _sums.backward)]
+    attempts = [partial(of, *arguments) for of in (_backward, blockwise.backward)]
     return first_with_room(attempts)
 
 
