@@ -14,7 +14,7 @@ from torch import Tensor
 
 from . import blockwise
 from .host_kernels import sums_backward, sums_forward
-from .reader import Options
+from .reader import Gradients, Mask, Needs, Options
 from .threads import map_blocks
 
 if numba.config.DISABLE_JIT:
@@ -35,7 +35,7 @@ class Part(NamedTuple):
     stop: int
 
 
-def eligible(pred: Tensor, target: Tensor, mask: Tensor | None, options: Options) -> bool:
+def eligible(pred: Tensor, target: Tensor, mask: Mask, options: Options) -> bool:
     """Tell whether the kernels are made for these tensors: a contiguous (B, C, *spatial) batch."""
     whole = options.axis == tuple(range(2, pred.ndim)) and pred.ndim > 2
     if not whole or options.dtype != torch.float32 or pred.dtype != torch.float32:
@@ -50,7 +50,7 @@ def eligible(pred: Tensor, target: Tensor, mask: Tensor | None, options: Options
     return mask is None or mask.ndim < pred.ndim - 1 or mask.shape[1 - pred.ndim] == 1
 
 
-def forward(pred: Tensor, target: Tensor, mask: Tensor | None, options: Options) -> Tensor:
+def forward(pred: Tensor, target: Tensor, mask: Mask, options: Options) -> Tensor:
     """Return the sums, of shape (4, B, C)."""
     call = Call(pred, target, mask, options)
     images, classes = pred.shape[:2]
@@ -69,13 +69,8 @@ def forward(pred: Tensor, target: Tensor, mask: Tensor | None, options: Options)
 
 
 def backward(
-    gradient: Tensor,
-    pred: Tensor,
-    target: Tensor,
-    mask: Tensor | None,
-    options: Options,
-    needs: tuple[bool, bool],
-) -> tuple[Tensor | None, Tensor | None]:
+    gradient: Tensor, pred: Tensor, target: Tensor, mask: Mask, options: Options, needs: Needs
+) -> Gradients:
     """Return the gradients of pred and target from that of the sums; None where not needed."""
     if needs != (True, False):
         return blockwise.backward(gradient, pred, target, mask, options, needs)
@@ -89,7 +84,7 @@ def backward(
 class Call:
     """The arguments that all kernels share, of tensors that are eligible."""
 
-    def __init__(self, pred: Tensor, target: Tensor, mask: Tensor | None, options: Options) -> None:
+    def __init__(self, pred: Tensor, target: Tensor, mask: Mask, options: Options) -> None:
         labels = target.ndim < pred.ndim
         counts = np.empty(0, np.bool_)
         if mask is not None:

@@ -12,12 +12,12 @@ from torch import Tensor
 
 from . import host_kernels
 from .host import Call, Part, eligible
-from .reader import Options
+from .reader import Mask, Options
 
 Terms = Callable[..., tuple[Tensor, Tensor]]
 
 
-def takes(logits: Tensor, target: Tensor, mask: Tensor | None) -> bool:
+def takes(logits: Tensor, target: Tensor, mask: Mask) -> bool:
     """Tell whether the kernels are made for these tensors, which nothing transforms."""
     given = [t for t in (logits, target, mask) if t is not None]
     if any(torch._C._functorch.is_functorch_wrapped_tensor(t) for t in given):
@@ -29,7 +29,7 @@ def sums(
     logits: Tensor,
     target: Tensor,
     weight: Tensor | None,
-    mask: Tensor | None,
+    mask: Mask,
     ignore_index: int | None,
     generic: Terms,
 ) -> tuple[Tensor, Tensor]:
@@ -82,11 +82,7 @@ class _Entropy(torch.autograd.Function):
 
 
 def _prepared(
-    logits: Tensor,
-    target: Tensor,
-    weight: Tensor | None,
-    mask: Tensor | None,
-    ignore_index: int | None,
+    logits: Tensor, target: Tensor, weight: Tensor | None, mask: Mask, ignore_index: int | None
 ) -> tuple[Call, np.ndarray]:
     factor = torch.ones(logits.shape[1]) if weight is None else weight.detach().float()
     call = Call(logits, target, mask, _options(logits, ignore_index))

@@ -11,10 +11,10 @@ import torch
 from torch import Tensor
 
 from . import blockwise
-from .reader import Options
+from .reader import Mask, Options
 
 
-def sums_module(pred: Tensor, target: Tensor, mask: Tensor | None, options: Options) -> ModuleType:
+def sums_module(pred: Tensor, target: Tensor, mask: Mask, options: Options) -> ModuleType:
     """Return the module whose `forward` and `backward` are to be used."""
     fast = None
     if pred.device.type == "cuda":
@@ -26,7 +26,7 @@ def sums_module(pred: Tensor, target: Tensor, mask: Tensor | None, options: Opti
     return blockwise
 
 
-def entropy_module(logits: Tensor, target: Tensor, mask: Tensor | None) -> ModuleType | None:
+def entropy_module(logits: Tensor, target: Tensor, mask: Mask) -> ModuleType | None:
     """Return the module whose `sums` are the cross-entropy over classes, or None."""
     if torch.compiler.is_compiling() or logits.device.type != "cpu":
         return None  # the compiler fuses PyTorch's own

@@ -14,6 +14,10 @@ from dice_semimetric._lib.typing import Activation
 from .blocks import Blocks
 from .memory import Scratch
 
+Mask = Tensor | None
+Needs = tuple[bool, bool]  #: whether the gradient of pred and that of target are asked for
+Gradients = tuple[Tensor | None, Tensor | None]
+
 #: Up to so many classes it is faster to reduce over them one by one than along a strided axis.
 FEW_CLASSES = 8
 
@@ -35,12 +39,7 @@ class Reader:
     """Reads block after block into memory that is used again."""
 
     def __init__(
-        self,
-        pred: Tensor,
-        target: Tensor,
-        mask: Tensor | None,
-        options: Options,
-        cut: int = 1,
+        self, pred: Tensor, target: Tensor, mask: Mask, options: Options, cut: int = 1
     ) -> None:
         self.labels = target.ndim < pred.ndim
         self.options = options

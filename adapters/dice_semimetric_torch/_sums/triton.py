@@ -10,7 +10,7 @@ from torch import Tensor
 
 from . import blockwise, triton_kernels
 from .memory import first_with_room
-from .reader import Options
+from .reader import Gradients, Mask, Needs, Options
 
 #: Entries of a tile, and the warps of a program: 16 entries to a thread, so that the registers of a
 #: Hopper multiprocessor hold three programs and 24 KiB of loads are under way on each.
@@ -21,7 +21,7 @@ _PROGRAMS = 16
 _TYPES = {torch.float32: tl.float32, torch.float64: tl.float64}
 
 
-def eligible(pred: Tensor, target: Tensor, mask: Tensor | None, options: Options) -> bool:
+def eligible(pred: Tensor, target: Tensor, mask: Mask, options: Options) -> bool:
     """Tell whether the kernels are made for these tensors: a contiguous (B, C, *spatial) batch."""
     whole = options.axis == tuple(range(2, pred.ndim)) and pred.ndim > 2
     if not whole or options.checked or options.dtype not in _TYPES or pred.numel() == 0:
@@ -36,7 +36,7 @@ def eligible(pred: Tensor, target: Tensor, mask: Tensor | None, options: Options
     return mask is None or mask.expand(_mask_shape(pred, mask)).shape[1] in (1, pred.shape[1])
 
 
-def forward(pred: Tensor, target: Tensor, mask: Tensor | None, options: Options) -> Tensor:
+def forward(pred: Tensor, target: Tensor, mask: Mask, options: Options) -> Tensor:
     """Return the sums, of shape (4, B, C), by fewer programs or in blocks where memory is short."""
     images, classes = pred.shape[:2]
     rows = -(-pred[0, 0].numel() // _tile_shape(classes)["BLOCK_N"])
@@ -51,9 +51,7 @@ def _fewer(programs: int) -> list[int]:
     return [programs] if programs == 1 else [programs, *_fewer(-(-programs // 8))]
 
 
-def _forward(
-    pred: Tensor, target: Tensor, mask: Tensor | None, options: Options, programs: int
-) -> Tensor:
+def _forward(pred: Tensor, target: Tensor, mask: Mask, options: Options, programs: int) -> Tensor:
     images, classes = pred.shape[:2]
     pixels = pred[0, 0].numel()
     tile = _tile_shape(classes)
@@ -74,13 +72,8 @@ def _forward(
 
 
 def backward(
-    gradient: Tensor,
-    pred: Tensor,
-    target: Tensor,
-    mask: Tensor | None,
-    options: Options,
-    needs: tuple[bool, bool],
-) -> tuple[Tensor | None, Tensor | None]:
+    gradient: Tensor, pred: Tensor, target: Tensor, mask: Mask, options: Options, needs: Needs
+) -> Gradients:
     """Return the gradients of pred and target from that of the sums; None where not needed."""
     arguments = (gradient, pred, target, mask, options, needs)
     attempts = [partial(of, *arguments) for of in (_backward, blockwise.backward)]
@@ -88,13 +81,8 @@ def backward(
 
 
 def _backward(
-    gradient: Tensor,
-    pred: Tensor,
-    target: Tensor,
-    mask: Tensor | None,
-    options: Options,
-    needs: tuple[bool, bool],
-) -> tuple[Tensor | None, Tensor | None]:
+    gradient: Tensor, pred: Tensor, target: Tensor, mask: Mask, options: Options, needs: Needs
+) -> Gradients:
     images, classes = pred.shape[:2]
     pixels = pred[0, 0].numel()
     tile = _tile_shape(classes)
@@ -122,9 +110,7 @@ def _backward(
     return of_pred, of_target
 
 
-def _switches(
-    pred: Tensor, target: Tensor, mask: Tensor | None, options: Options
-) -> dict[str, Any]:
+def _switches(pred: Tensor, target: Tensor, mask: Mask, options: Options) -> dict[str, Any]:
     labels = target.ndim < pred.ndim
     return {
         "CLASSES": pred.shape[1],
@@ -147,7 +133,7 @@ def _mask_shape(pred: Tensor, mask: Tensor) -> tuple[int, ...]:
     return (pred.shape[0], classes, *pred.shape[2:])
 
 
-def _mask(pred: Tensor, mask: Tensor | None) -> tuple[Tensor]:
+def _mask(pred: Tensor, mask: Mask) -> tuple[Tensor]:
     """Return a mask as the kernels read it; of none, some tensor that they do not read."""
     if mask is None:
         return (pred,)
