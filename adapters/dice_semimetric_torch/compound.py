@@ -42,9 +42,9 @@ class DiceSemimetricCELoss(nn.Module):
         Weights of the terms.
     **options : Any
         For both terms ``ignore_index`` (the label of pixels that do not count) and
-        ``process_group`` (whose batches are pooled); for the DML ``variant`` ("dml1" or "dml2"),
-        ``classes`` ("all", "present" or indices), ``per`` ("batch", "image" or "class"), ``log``,
-        ``gamma`` and ``focal_exponent``.
+        ``process_group`` (the processes that pool their batches); for the DML ``variant`` ("dml1"
+        or "dml2"), ``classes`` ("all", "present" or indices), ``per`` ("batch", "image" or
+        "class"), ``log``, ``gamma`` and ``focal_exponent``.
 
     Raises
     ------

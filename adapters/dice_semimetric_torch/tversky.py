@@ -40,7 +40,7 @@ class CompatibleTverskyLoss(RegionLoss):
     **options : Any
         ``ignore_index`` (the label of pixels that do not count), ``classes`` ("all", "present" or
         indices), ``per`` ("batch", "image" or "class"), ``log`` (take ``-ln(1 - loss)``),
-        ``process_group`` (whose batches are pooled), ``gamma`` and ``focal_exponent``.
+        ``process_group`` (the processes that pool their batches), ``gamma`` and ``focal_exponent``.
 
     Raises
     ------
@@ -119,8 +119,8 @@ class CompatibleFocalTverskyLoss(CompatibleTverskyLoss):
     **options : Any
         ``gamma`` (4/3 by default), ``focal_exponent`` ("paper" or "code"), ``ignore_index`` (the
         label of pixels that do not count), ``classes`` ("all", "present" or indices), ``per``
-        ("batch", "image" or "class"), ``log`` (take ``-ln(1 - loss)``), ``process_group`` (whose
-        batches are pooled).
+        ("batch", "image" or "class"), ``log`` (take ``-ln(1 - loss)``), ``process_group`` (the
+        processes that pool their batches).
 
     Raises
     ------

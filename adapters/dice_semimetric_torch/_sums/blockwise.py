@@ -24,7 +24,7 @@ from .memory import first_with_room
 from .reader import Gradients, Mask, Needs, Options, Reader, sum_over_classes
 from .threads import map_blocks
 
-#: How many times smaller the blocks are that are tried in turn where memory is short.
+#: The factors by which blocks are made smaller, one after another, where memory is short.
 _CUTS = (1, 4, 16, 64, 256)
 
 
@@ -151,7 +151,7 @@ class _Gradient(NamedTuple):
 def _slope(
     one: Tensor, other: Tensor, own: Tensor, g: _Gradient, hidden: Tensor | None, reader: Reader
 ) -> Tensor:
-    """Return the gradient of ``one``, whose own sum has the gradient ``own``."""
+    """Return the gradient of ``one``, given the gradient ``own`` of its sum."""
     slope = torch.sub(one, other, out=reader.scratch.empty("slope", one.shape)).sign_()
     slope.mul_(g.difference).add_(own)  # addcmul broadcasts slowly
     if g.product is not None:

@@ -18,7 +18,7 @@ from .reader import Gradients, Mask, Needs, Options
 from .threads import map_blocks
 
 if numba.config.DISABLE_JIT:
-    raise ImportError("Numba is told not to compile")
+    raise ImportError("Numba may not compile: NUMBA_DISABLE_JIT is set")
 
 R = TypeVar("R")
 
@@ -36,7 +36,7 @@ class Part(NamedTuple):
 
 
 def eligible(pred: Tensor, target: Tensor, mask: Mask, options: Options) -> bool:
-    """Tell whether the kernels are made for these tensors: a contiguous (B, C, *spatial) batch."""
+    """Return whether the kernels take these tensors: a contiguous (B, C, *spatial) batch."""
     whole = options.axis == tuple(range(2, pred.ndim)) and pred.ndim > 2
     if not whole or options.dtype != torch.float32 or pred.dtype != torch.float32:
         return False
@@ -103,7 +103,7 @@ class Call:
         )
 
     def place(self, part: Part) -> tuple[object, ...]:
-        """Return what tells a kernel which pixels to take, and how to read them."""
+        """Return the pixels that a kernel takes, and how it reads them."""
         return part.images, self._pixels, part.start, part.stop, self._modes
 
     def empty(self) -> np.ndarray:
@@ -115,7 +115,7 @@ class Call:
         return np.empty_like(self.arrays[0])
 
     def map(self, function: Callable[[Part], R]) -> list[tuple[Part, R]]:
-        """Return what a function makes of each part, in their order, from several threads."""
+        """Return each part with the result of a function for it, in order, from several threads."""
         found = map_blocks(lambda: function, self._parts, host=True)
         return list(zip(self._parts, found, strict=True))
 

@@ -18,7 +18,7 @@ Terms = Callable[..., tuple[Tensor, Tensor]]
 
 
 def takes(logits: Tensor, target: Tensor, mask: Mask) -> bool:
-    """Tell whether the kernels are made for these tensors, which nothing transforms."""
+    """Return whether the kernels take these tensors, which nothing transforms."""
     given = [t for t in (logits, target, mask) if t is not None]
     if any(torch._C._functorch.is_functorch_wrapped_tensor(t) for t in given):
         return False
@@ -66,7 +66,7 @@ class _Entropy(torch.autograd.Function):
     @staticmethod
     def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor | None, ...]:
         logits, *others = ctx.saved_tensors
-        if torch.is_grad_enabled():  # the gradient is to be differentiated in turn
+        if torch.is_grad_enabled():  # for a second derivative
             value = ctx.generic(logits, *others, ctx.ignore_index)[0].sum()
             (result,) = torch.autograd.grad(value, logits, gradients[0], create_graph=True)
             return result, *(None,) * 5

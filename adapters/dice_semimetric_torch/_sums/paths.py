@@ -1,4 +1,4 @@
-"""Which module takes the sums: compiled kernels where there are some, else the blocks.
+"""The choice of the module that takes the sums: compiled kernels where possible, else blocks.
 
 On a GPU these are Triton's, on a host Numba's. Each is imported when a tensor first asks for it.
 """
@@ -15,7 +15,7 @@ from .reader import Mask, Options
 
 
 def sums_module(pred: Tensor, target: Tensor, mask: Mask, options: Options) -> ModuleType:
-    """Return the module whose `forward` and `backward` are to be used."""
+    """Return the module with the `forward` and `backward` to use."""
     fast = None
     if pred.device.type == "cuda":
         fast = _triton(pred.device)
@@ -27,7 +27,7 @@ def sums_module(pred: Tensor, target: Tensor, mask: Mask, options: Options) -> M
 
 
 def entropy_module(logits: Tensor, target: Tensor, mask: Mask) -> ModuleType | None:
-    """Return the module whose `sums` are the cross-entropy over classes, or None."""
+    """Return the module with `sums` for the cross-entropy over classes, or None."""
     if torch.compiler.is_compiling() or logits.device.type != "cpu":
         return None  # the compiler fuses PyTorch's own
     fast = _numba("host_entropy")

@@ -18,7 +18,7 @@ Mask = Tensor | None
 Needs = tuple[bool, bool]  #: whether the gradient of pred and that of target are asked for
 Gradients = tuple[Tensor | None, Tensor | None]
 
-#: Up to so many classes it is faster to reduce over them one by one than along a strided axis.
+#: Up to this number of classes it is faster to take them one by one than to reduce an axis.
 FEW_CLASSES = 8
 
 #: Sums of exponentials from here to its inverse keep full precision in float32.

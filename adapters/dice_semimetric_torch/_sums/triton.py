@@ -22,7 +22,7 @@ _TYPES = {torch.float32: tl.float32, torch.float64: tl.float64}
 
 
 def eligible(pred: Tensor, target: Tensor, mask: Mask, options: Options) -> bool:
-    """Tell whether the kernels are made for these tensors: a contiguous (B, C, *spatial) batch."""
+    """Return whether the kernels take these tensors: a contiguous (B, C, *spatial) batch."""
     whole = options.axis == tuple(range(2, pred.ndim)) and pred.ndim > 2
     if not whole or options.checked or options.dtype not in _TYPES or pred.numel() == 0:
         return False
@@ -47,7 +47,7 @@ def forward(pred: Tensor, target: Tensor, mask: Mask, options: Options) -> Tenso
 
 
 def _fewer(programs: int) -> list[int]:
-    """Return so many programs, and ever fewer down to one; each leaves sums of its own."""
+    """Return this number of programs, then ever fewer down to one: each needs memory of its own."""
     return [programs] if programs == 1 else [programs, *_fewer(-(-programs // 8))]
 
 
@@ -134,7 +134,7 @@ def _mask_shape(pred: Tensor, mask: Tensor) -> tuple[int, ...]:
 
 
 def _mask(pred: Tensor, mask: Mask) -> tuple[Tensor]:
-    """Return a mask as the kernels read it; of none, some tensor that they do not read."""
+    """Return a mask as the kernels read it; without one, a tensor that they leave unread."""
     if mask is None:
         return (pred,)
     return (mask.expand(_mask_shape(pred, mask)).contiguous().view(torch.uint8),)

@@ -59,7 +59,7 @@ class RegionMetric(Metric):
         size = num_classes if self.indices is None else len(self.indices)
         if per == "dataset":
             states = {
-                "sums": torch.zeros(self._sums_shape(size), dtype=dtype),
+                "sums": torch.zeros((len(self._fields), *self._leading, size), dtype=dtype),
                 "present": torch.zeros(size, dtype=dtype),
             }
         else:
@@ -117,10 +117,7 @@ class RegionMetric(Metric):
         return table if self.indices is None else table.take(self.indices)
 
     _fields: ClassVar[tuple[str, ...]]
-
-    def _sums_shape(self, size: int) -> tuple[int, ...]:
-        """Return the shape of the sums of that many classes."""
-        raise NotImplementedError
+    _leading: tuple[int, ...] = ()  # the axes of a field before that of the classes
 
     def _statistic(self, pred: Tensor, target: Tensor, **options: Any) -> Any:
         """Return the statistic of each image and class."""

@@ -19,9 +19,6 @@ class _OverlapMetric(RegionMetric):
     _fields = ("pred", "target", "difference", "product")
     _score: ClassVar[str]
 
-    def _sums_shape(self, size: int) -> tuple[int, ...]:
-        return (len(self._fields), size)
-
     def _statistic(self, pred: Tensor, target: Tensor, **options: Any) -> Overlap:
         return region_overlap(pred, target, **options)
 
@@ -183,10 +180,8 @@ class BinarizedDice(RegionMetric):
         self, num_classes: int, *, thresholds: Sequence[float] | None = None, **options: Any
     ) -> None:
         self.thresholds = require_thresholds(thresholds)
+        self._leading = (len(self.thresholds),)
         super().__init__(num_classes, **options)
-
-    def _sums_shape(self, size: int) -> tuple[int, ...]:
-        return (len(self._fields), len(self.thresholds), size)
 
     def _statistic(self, pred: Tensor, target: Tensor, **options: Any) -> ThresholdCounts:
         return region_threshold_counts(pred, target, thresholds=self.thresholds, **options)
