@@ -11,7 +11,7 @@ from dice_semimetric import Overlap, region_overlap
 from dice_semimetric._lib.aggregate import Classes, Per
 from dice_semimetric._lib.namespace import require_choice
 from dice_semimetric._lib.typing import Activation
-from dice_semimetric.formulas import _check_options
+from dice_semimetric.formulas import check_options
 from dice_semimetric.region import table_loss
 
 from ._targets import resolve_target
@@ -112,7 +112,7 @@ class RegionLoss(nn.Module):
 
     def _check_formula(self) -> None:
         smooth = (self.smooth_nr, self.smooth_dr)
-        _check_options(self.variant, self.alpha, self.beta, self.gamma, self.focal_exponent, smooth)
+        check_options(self.variant, self.alpha, self.beta, self.gamma, self.focal_exponent, smooth)
 
     def forward(self, input: Tensor, target: Tensor, mask: Tensor | None = None) -> Tensor:
         """Return the loss.

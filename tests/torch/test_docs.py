@@ -24,8 +24,9 @@ PUBLIC.append(NNUNetLoss)
 @pytest.mark.parametrize("cls", PUBLIC)
 def test_docstring(cls: type) -> None:
     where = f"{cls.__module__}.{cls.__name__}"
-    methods = [n for n, m in vars(cls).items() if inspect.isfunction(m) and n == "forward"]
-    for name in (where, *(f"{where}.{n}" for n in methods)):
+    forward = getattr(cls, "forward", test_docstring)
+    ours = forward.__module__.startswith("dice_semimetric_torch")
+    for name in (where, f"{where}.forward") if ours else (where,):
         errors = validate.validate(name)["errors"]
         assert not [e for e in errors if e[0] not in LEFT_OUT], name
 
