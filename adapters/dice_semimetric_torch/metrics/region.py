@@ -69,7 +69,7 @@ class RegionMetric(Metric):
             self.add_state(name, zero, dist_reduce_fx="sum")
 
     def update(self, pred: Tensor, target: Tensor, mask: Tensor | None = None) -> None:
-        """Add a batch."""
+        """Add a batch: pred (B, C, *spatial), its labels, and the pixels that count."""
         state = self.sums if self.per == "dataset" else self.total
         require_batch(pred, self.num_classes, state)
         given = pred.detach(), target

@@ -62,7 +62,7 @@ class DiceSemimetricScore(_OverlapMetric):
 
     Raises
     ------
-    ValueError
+    TypeError, ValueError
         If an option is unknown, or a batch does not fit.
 
     References
@@ -116,7 +116,7 @@ class JaccardMetricScore(_OverlapMetric):
 
     Raises
     ------
-    ValueError
+    TypeError, ValueError
         If an option is unknown, or a batch does not fit.
 
     References
@@ -157,7 +157,7 @@ class BinarizedDice(RegionMetric):
 
     Raises
     ------
-    ValueError
+    TypeError, ValueError
         If an option is unknown, or a batch does not fit.
 
     References

@@ -1,4 +1,7 @@
-"""The loss in the form that nnU-Net v2 calls: logits, and labels as its loader makes them."""
+"""The loss as nnU-Net v2 calls it: logits, and labels as its loader makes them.
+
+nnU-Net imports this file by itself, outside its package: hence no relative imports.
+"""
 
 from typing import Any
 
@@ -11,7 +14,8 @@ from dice_semimetric_torch.compound import DiceSemimetricCELoss
 class NNUNetLoss(nn.Module):
     """Cross-entropy plus a Dice semimetric loss, for nnU-Net's targets.
 
-    As in nnU-Net the background counts in the cross-entropy only, unless the labels are regions.
+    The loss is ``weight_ce CE + weight_dice DML``. As in nnU-Net the background counts in the
+    cross-entropy only, unless the labels are regions.
 
     Parameters
     ----------
@@ -30,12 +34,12 @@ class NNUNetLoss(nn.Module):
 
     Raises
     ------
-    ValueError
-        If an option is unknown, or shapes or values do not fit.
+    TypeError, ValueError
+        If an option is unknown, or types, shapes or values do not fit.
 
-    See Also
-    --------
-    dice_semimetric_torch.DiceSemimetricCELoss : What it calls.
+    References
+    ----------
+    .. [1] Wang et al., "Dice Semimetric Losses", MICCAI 2023, Eq. (4).
 
     Examples
     --------
