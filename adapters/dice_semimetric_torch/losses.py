@@ -38,7 +38,8 @@ class DiceSemimetricLoss(RegionLoss):
     ignore_index : int, optional
         The integer label of pixels that do not count. With soft labels, give a mask.
     classes : {"all", "present"} or sequence of int, optional
-        The classes that count; "present" are those with some target above 0.
+        The classes that count; "present" are those with some target above 0, judged over the batch
+        with ``batch=True`` and image by image otherwise.
     per : {"batch", "image", "class"}, optional
         The order of the means, see `dice_semimetric.region_loss`; by default from ``batch``.
     log : bool, optional
@@ -48,7 +49,9 @@ class DiceSemimetricLoss(RegionLoss):
     focal_exponent : {"paper", "code"}, optional
         "paper" raises the loss to ``1 / gamma``, Eq. (33); "code" to ``gamma``.
     process_group : torch.distributed.ProcessGroup, optional
-        With ``batch=True``, the processes whose batches are pooled into one.
+        With ``batch=True``, the processes whose batches are pooled into one, such as
+        ``torch.distributed.group.WORLD``. After DistributedDataParallel has averaged the
+        gradients they are those of one process with the joined batch.
 
     Raises
     ------
