@@ -5,7 +5,10 @@ from importlib.util import find_spec
 
 import pytest
 
-NEEDS = {"nnunetv2": "dice_semimetric_torch/nnunet/nnunet_trainer_dml.py"}
+NEEDS = {
+    "nnunetv2": "dice_semimetric_torch/nnunet/nnunet_trainer_dml.py",
+    "torchmetrics": "dice_semimetric_torch/metrics",
+}
 
 collect_ignore = [path for name, path in NEEDS.items() if find_spec(name) is None]
 

@@ -121,7 +121,7 @@ def overlap_loss(
     >>> round(float(overlap_loss(sum(cases), form="dml1")), 3)
     0.091
     """
-    smooth_nr, smooth_dr = _check_options(form, alpha, beta, gamma, focal_exponent, smooth)
+    smooth_nr, smooth_dr = check_options(form, alpha, beta, gamma, focal_exponent, smooth)
     xp = namespace(overlap=o.pred)
     measure, weight, scale = FORMS[form]
     a, b = (alpha, beta) if weight is None else (weight, weight)
@@ -140,7 +140,7 @@ def overlap_loss(
     return loss
 
 
-def _check_options(
+def check_options(
     form: str, alpha: float, beta: float, gamma: float, focal_exponent: str, smooth: Smooth
 ) -> tuple[float, float]:
     """Return the two smoothing terms, or raise ValueError for an option out of its range."""

@@ -8,14 +8,8 @@ from dice_semimetric._lib.seam import adapter
 
 from .accumulation import AccumulatedLoss
 from .compound import DiceSemimetricCELoss, DistillationLoss
-from .losses import (
-    CompatibleFocalTverskyLoss,
-    CompatibleTverskyLoss,
-    DiceSemimetricLoss,
-    JaccardMetricLoss,
-    SoftDiceLoss,
-    SoftJaccardLoss,
-)
+from .losses import DiceSemimetricLoss, JaccardMetricLoss, SoftDiceLoss, SoftJaccardLoss
+from .tversky import CompatibleFocalTverskyLoss, CompatibleTverskyLoss
 
 adapter("torch")  # looked up now, since torch.compile cannot trace the search for entry points
 

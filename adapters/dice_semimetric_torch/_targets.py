@@ -1,4 +1,4 @@
-"""MONAI's ways to hand over labels, as the core's: without the class axis, in an integer dtype."""
+"""Labels as MONAI passes them, as the core takes them: no class axis, an integer dtype."""
 
 import torch
 from torch import Tensor
@@ -9,8 +9,8 @@ from dice_semimetric._lib.checks import checks_apply
 def resolve_target(pred: Tensor, target: Tensor, *, to_onehot_y: bool) -> Tensor:
     """Return labels (B, 1, *spatial) as (B, *spatial); any other target as it is.
 
-    One channel of a prediction with more is a label map only where ``to_onehot_y`` says so; the
-    core then raises for it.
+    With several channels in ``pred``, a single one in ``target`` is labels only with
+    ``to_onehot_y``; without it the core raises.
     """
     if target.ndim != pred.ndim or target.shape[1] != 1:
         return target

@@ -5,7 +5,7 @@ from torch import Tensor
 
 from dice_semimetric import Overlap
 
-from ._module import RegionLoss, pool
+from ._region import RegionLoss, pool
 
 
 class AccumulatedLoss:

@@ -1,6 +1,6 @@
 """Cross-entropy and a Dice semimetric loss together, with labels and with a teacher."""
 
-from typing import Any
+from typing import Unpack
 
 import array_api_compat.torch as xp
 import torch
@@ -9,8 +9,8 @@ from torch import Tensor, nn
 from dice_semimetric._lib.namespace import require_choice
 from dice_semimetric._lib.special import widen
 
-from ._cross_entropy import cross_entropy
-from ._module import Weight
+from ._region import RegionOptions, Weight
+from ._sums.entropy import cross_entropy
 from ._targets import resolve_target
 from .losses import DiceSemimetricLoss
 
@@ -18,41 +18,42 @@ from .losses import DiceSemimetricLoss
 class DiceSemimetricCELoss(nn.Module):
     """Cross-entropy plus a Dice semimetric loss: 0.25 CE + 0.75 DML, as the paper trains.
 
-    Both terms take hard and soft labels, ``ignore_index`` and a mask. Softmax makes CE that over
-    the classes, sigmoid that of each class by itself.
+    It is called with logits (B, C, *spatial) and integer labels (B, *spatial) or soft labels of the
+    logits' shape. Softmax makes CE that over the classes, sigmoid that of each class by itself.
+    Half precision is summed in float32.
 
     Parameters
     ----------
     include_background : bool, optional
         False leaves class 0 out of the DML; the CE keeps it.
-    to_onehot_y, sigmoid, softmax
-        As for `DiceSemimetricLoss`; one of both activations is needed, since CE is of logits.
+    to_onehot_y : bool, optional
+        Take a target of (B, 1, *spatial) as labels.
+    sigmoid, softmax : bool, optional
+        The activation; one is needed, since CE is of logits.
     reduction : {"mean", "sum"}, optional
         Of both terms.
-    smooth_nr, smooth_dr, batch
-        As for `DiceSemimetricLoss`.
+    smooth_nr, smooth_dr : float, optional
+        Added to the numerator and the denominator of the Dice score.
+    batch : bool, optional
+        Pool the pixels of the batch in the DML; otherwise each image has its own.
     weight : sequence of float or Tensor, optional
         A factor for each class in both terms; with sigmoid, the CE weighs y = 1 by it.
     lambda_dice, lambda_ce : float, optional
         Weights of the terms.
     **options : Any
-        ``variant``, ``ignore_index``, ``classes``, ``per``, ``log``, ``gamma``,
-        ``focal_exponent``, ``process_group`` of `DiceSemimetricLoss`.
+        For both terms ``ignore_index`` (the label of pixels that do not count) and
+        ``process_group`` (the processes that pool their batches); for the DML ``variant`` ("dml1"
+        or "dml2"), ``classes`` ("all", "present" or indices), ``per`` ("batch", "image" or
+        "class"), ``log``, ``gamma`` and ``focal_exponent``.
 
     Raises
     ------
-    TypeError
-        If an option or an input is of a wrong type.
-    ValueError
-        If an option is unknown, two exclude each other, or shapes or values do not fit.
-
-    See Also
-    --------
-    DiceSemimetricLoss : The second term alone.
+    TypeError, ValueError
+        If an option is unknown, two exclude each other, or types, shapes or values do not fit.
 
     References
     ----------
-    .. [1] Wang et al., "Dice Semimetric Losses", MICCAI 2023, Sec. 3.1.
+    .. [1] Wang et al., "Dice Semimetric Losses", MICCAI 2023, Sec. 3.2.
 
     Examples
     --------
@@ -77,7 +78,7 @@ class DiceSemimetricCELoss(nn.Module):
         weight: Weight = None,
         lambda_dice: float = 0.75,
         lambda_ce: float = 0.25,
-        **options: Any,
+        **options: Unpack[RegionOptions],
     ) -> None:
         super().__init__()
         if not (sigmoid or softmax):
@@ -143,6 +144,16 @@ class DiceSemimetricCELoss(nn.Module):
         return weight.expand(num_classes) if weight is not None and weight.ndim == 0 else weight
 
 
+class DistillationOptions(RegionOptions, total=False):
+    """The keywords that `DistillationLoss` hands on to `DiceSemimetricCELoss`."""
+
+    reduction: str
+    smooth_nr: float
+    smooth_dr: float
+    batch: bool
+    weight: Weight
+
+
 class DistillationLoss(nn.Module):
     """Knowledge distillation: CE and DML with the labels, and both with a teacher's probabilities.
 
@@ -150,10 +161,17 @@ class DistillationLoss(nn.Module):
     `dice_semimetric.calibrate_teacher` returns as ``teacher``. DML is right there since it takes
     soft labels, which the soft Dice loss does not.
 
+    It is called with the student's logits (B, C, *spatial), labels as for `DiceSemimetricCELoss`,
+    and the teacher's probabilities of the logits' shape.
+
     Parameters
     ----------
-    include_background, to_onehot_y, sigmoid, softmax
-        As for `DiceSemimetricCELoss`; one of both activations is needed.
+    include_background : bool, optional
+        False leaves class 0 out of the DML; the CE keeps it.
+    to_onehot_y : bool, optional
+        Take a target of (B, 1, *spatial) as labels.
+    sigmoid, softmax : bool, optional
+        The activation; one is needed, since CE is of logits.
     lambda_dice, lambda_ce : float, optional
         Weights of the terms with the labels.
     lambda_kd_dice, lambda_kd_ce : float, optional
@@ -163,22 +181,18 @@ class DistillationLoss(nn.Module):
         probabilities likewise taken to the power 1 / T and normalised, and the CE multiplied by
         T ** 2, which keeps the size of its gradient.
     **options : Any
-        The other options of `DiceSemimetricCELoss`.
+        Of `DiceSemimetricCELoss`: ``reduction``, ``smooth_nr``, ``smooth_dr``, ``batch``,
+        ``weight``, ``variant``, ``ignore_index``, ``classes``, ``per``, ``log``, ``gamma``,
+        ``focal_exponent``, ``process_group``.
 
     Raises
     ------
-    TypeError
-        If an option or an input is of a wrong type.
-    ValueError
-        If an option is unknown, two exclude each other, or shapes or values do not fit.
-
-    See Also
-    --------
-    DiceSemimetricCELoss : The terms with the labels alone.
+    TypeError, ValueError
+        If an option is unknown, two exclude each other, or types, shapes or values do not fit.
 
     References
     ----------
-    .. [1] Wang et al., "Dice Semimetric Losses", MICCAI 2023, Sec. 3.3, Table 5.
+    .. [1] Wang et al., "Dice Semimetric Losses", MICCAI 2023, Sec. 3.5, Table 5.
 
     Examples
     --------
@@ -202,26 +216,20 @@ class DistillationLoss(nn.Module):
         lambda_kd_dice: float = 0.75,
         lambda_kd_ce: float = 0.25,
         temperature: float = 1.0,
-        ignore_index: int | None = None,
-        **options: Any,
+        **options: Unpack[DistillationOptions],
     ) -> None:
         super().__init__()
         if not temperature > 0:
             raise ValueError(f"temperature must be above 0, got {temperature}")
         _require_weights(lambda_kd_dice=lambda_kd_dice, lambda_kd_ce=lambda_kd_ce)
-        self.temperature, self.ignore_index = temperature, ignore_index
-        shared = {
-            "include_background": include_background,
-            "to_onehot_y": to_onehot_y,
-            "sigmoid": sigmoid,
-            "softmax": softmax,
-            **options,
-        }
+        self.temperature, self.ignore_index = temperature, options.get("ignore_index")
+        shared = include_background, to_onehot_y, sigmoid, softmax
         self.labels = DiceSemimetricCELoss(
-            lambda_dice=lambda_dice, lambda_ce=lambda_ce, ignore_index=ignore_index, **shared
+            *shared, lambda_dice=lambda_dice, lambda_ce=lambda_ce, **options
         )
+        options["ignore_index"] = None  # soft labels get a mask instead
         self.teacher = DiceSemimetricCELoss(
-            lambda_dice=lambda_kd_dice, lambda_ce=lambda_kd_ce * temperature**2, **shared
+            *shared, lambda_dice=lambda_kd_dice, lambda_ce=lambda_kd_ce * temperature**2, **options
         )
 
     def forward(

@@ -1,6 +1,6 @@
 """PyTorch's own reductions, found by the core through its entry point.
 
-They run in blocks that stay in the cache and have their gradient in closed form; see `_sums`.
+They have their gradient in closed form and take one pass; see `_sums`.
 """
 
 from typing import Any
@@ -10,10 +10,10 @@ from torch import Tensor
 
 from dice_semimetric._lib.seam import Pixels
 
-from . import _operator
-from ._blocks import HOST_BLOCK
-from ._reader import Options
-from ._threads import map_blocks
+from ._sums import function
+from ._sums.blocks import HOST_BLOCK
+from ._sums.reader import Options
+from ._sums.threads import map_blocks
 from .kernel_attention import kernel_sums
 
 __all__ = ["kernel_sums", "overlap_sums", "value_range"]
@@ -24,7 +24,7 @@ def overlap_sums(pixels: Pixels) -> Any:
     if torch.compiler.is_compiling() and pixels.pred.device.type != "cpu":
         return NotImplemented  # the compiler's own fusion of the generic form is one kernel
     options = Options(**{name: getattr(pixels, name) for name in Options._fields})
-    return _operator.overlap_sums(pixels.pred, pixels.target, pixels.mask, options)
+    return function.overlap_sums(pixels.pred, pixels.target, pixels.mask, options)
 
 
 def value_range(array: Tensor) -> tuple[Tensor, Tensor]:

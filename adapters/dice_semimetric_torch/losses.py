@@ -1,50 +1,52 @@
 """The regional losses as modules, with MONAI's argument names and defaults."""
 
-from collections.abc import Callable
-from typing import Any, ClassVar, TypeVar
+from typing import ClassVar
 
-from torch import Tensor
+from ._region import RegionLoss
 
-from ._module import RegionLoss
 
-C = TypeVar("C", bound=type)
+class DiceSemimetricLoss(RegionLoss):
+    """Dice semimetric loss (DML): the Dice loss that is smallest where input and target agree.
 
-_HEAD = """
+    Of each class, "dml1" is ``1 - (|x| + |y| - |x - y|) / (|x| + |y|)`` and "dml2" is
+    ``1 - 2 <x, y> / (2 <x, y> + |x - y|)``, where |x| is the sum of the probabilities over the
+    pixels and <x, y> that of the products. On hard labels both are the soft Dice loss.
+
+    The loss is called with the input (B, C, *spatial), in a floating dtype, and integer labels
+    (B, *spatial) or soft labels of the input's shape. Half precision is summed in float32.
+
     Parameters
     ----------
     include_background : bool, optional
         False leaves class 0 out.
     to_onehot_y : bool, optional
-        Take a target of (B, 1, *spatial) as labels, of (B, *spatial) when squeezed; no one-hot is
-        made of them.
+        Take a target of (B, 1, *spatial) as labels; no one-hot is made of them.
     sigmoid, softmax : bool, optional
         What makes probabilities of the input; softmax runs over the class axis.
     other_act : callable, optional
-        Another activation; its values must lie in [0, 1].{extra}
-    reduction : {{"mean", "sum", "none"}}, optional
+        Another activation; its values must lie in [0, 1].
+    reduction : {"mean", "sum", "none"}, optional
         "none" returns (B, C), or (C,) with ``batch=True``.
     smooth_nr, smooth_dr : float, optional
         Added to the numerator and the denominator of the score 1 - loss.
     batch : bool, optional
-        Pool the pixels of the batch before the formula; otherwise each image has its own loss.
+        Pool the pixels of the batch; otherwise each image has its own loss.
     weight : float, sequence of float or Tensor, optional
-        A factor for each class, for those after the first with ``include_background=False``; not
-        normalised.
-    variant : {{{variants}}}, optional
+        A factor for each class that ``include_background`` leaves; not normalised.
+    variant : {"dml1", "dml2"}, optional
         The formula.
     ignore_index : int, optional
         The integer label of pixels that do not count. With soft labels, give a mask.
-    classes : {{"all", "present"}} or sequence of int, optional
-        The classes that count. "present": those with some target above 0, judged over the batch
+    classes : {"all", "present"} or sequence of int, optional
+        The classes that count; "present" are those with some target above 0, judged over the batch
         with ``batch=True`` and image by image otherwise.
-    per : {{"batch", "image", "class"}}, optional
-        In what order the mean is taken, see `dice_semimetric.region_loss`; "batch" is
-        ``batch=True`` and "image" ``batch=False``.
+    per : {"batch", "image", "class"}, optional
+        The order of the means, see `dice_semimetric.region_loss`; by default from ``batch``.
     log : bool, optional
         Take ``-ln(1 - loss)`` of each class.
     gamma : float, optional
         The focal term, above 0; 1 means none.
-    focal_exponent : {{"paper", "code"}}, optional
+    focal_exponent : {"paper", "code"}, optional
         "paper" raises the loss to ``1 / gamma``, Eq. (33); "code" to ``gamma``.
     process_group : torch.distributed.ProcessGroup, optional
         With ``batch=True``, the processes whose batches are pooled into one, such as
@@ -53,137 +55,227 @@ _HEAD = """
 
     Raises
     ------
-    TypeError
-        If an option or an input is of a wrong type.
-    ValueError
-        If an option is unknown, two exclude each other, or shapes or values do not fit; see
-        `dice_semimetric.value_checks`.
-
-    See Also
-    --------
-    dice_semimetric.region_loss : The same as a function of arrays.
+    TypeError, ValueError
+        If an option is unknown, two exclude each other, or types, shapes or values do not fit.
 
     References
     ----------
-    .. [1] Wang et al., "Dice Semimetric Losses", MICCAI 2023, {equation}.
+    .. [1] Wang et al., "Dice Semimetric Losses", MICCAI 2023, Eq. (4).
 
     Examples
     --------
     >>> import torch
-    >>> from dice_semimetric_torch import {name}
-    >>> loss = {name}(softmax=True)
+    >>> from dice_semimetric_torch import DiceSemimetricLoss
+    >>> loss = DiceSemimetricLoss(softmax=True)
     >>> logits, labels = torch.zeros(1, 2, 4), torch.tensor([[0, 0, 1, 1]])
     >>> round(float(loss(logits, labels)), 3)
-    {hard}
+    0.5
     >>> round(float(loss(logits, torch.full((1, 2, 4), 0.5))), 3)
-    {soft}
-    """
-
-_TVERSKY = """
-    alpha : float, optional
-        Weight of false positives.
-    beta : float, optional
-        Weight of false negatives."""
-
-
-def _document(equation: str, hard: float, soft: float, extra: str = "") -> Callable[[C], C]:
-    """Complete a docstring with what the losses share."""
-
-    def complete(cls: C) -> C:
-        variants = ", ".join(f'"{v}"' for v in cls.variants)  # type: ignore[attr-defined]
-        cls.__doc__ = (cls.__doc__ or "") + _HEAD.format(
-            name=cls.__name__,
-            equation=equation,
-            hard=hard,
-            soft=soft,
-            extra=extra,
-            variants=variants,
-        )
-        return cls
-
-    return complete
-
-
-@_document("Eqs. (3), (4)", 0.5, 0.0)
-class DiceSemimetricLoss(RegionLoss):
-    """Dice semimetric loss (DML): the Dice loss that is smallest where input and target agree.
-
-    ``1 - (|x| + |y| - |x - y|) / (|x| + |y|)`` as "dml1" and
-    ``1 - 2 <x, y> / (2 <x, y> + |x - y|)`` as "dml2". On hard labels both are the soft Dice loss.
+    0.0
     """
 
 
-@_document("Eqs. (1), (2)", 0.667, 0.0)
 class JaccardMetricLoss(RegionLoss):
     """Jaccard metric loss (JML): as `DiceSemimetricLoss`, for the Jaccard index.
 
-    ``1 - (|x| + |y| - |x - y|) / (|x| + |y| + |x - y|)`` as "jml1" and
-    ``1 - <x, y> / (<x, y> + |x - y|)`` as "jml2".
+    Of each class, "jml1" is ``1 - (|x| + |y| - |x - y|) / (|x| + |y| + |x - y|)`` and "jml2" is
+    ``1 - <x, y> / (<x, y> + |x - y|)``, where |x| is the sum of the probabilities over the pixels
+    and <x, y> that of the products. On hard labels both are the soft Jaccard loss.
+
+    The loss is called with the input (B, C, *spatial), in a floating dtype, and integer labels
+    (B, *spatial) or soft labels of the input's shape. Half precision is summed in float32.
+
+    Parameters
+    ----------
+    include_background : bool, optional
+        False leaves class 0 out.
+    to_onehot_y : bool, optional
+        Take a target of (B, 1, *spatial) as labels; no one-hot is made of them.
+    sigmoid, softmax : bool, optional
+        What makes probabilities of the input; softmax runs over the class axis.
+    other_act : callable, optional
+        Another activation; its values must lie in [0, 1].
+    reduction : {"mean", "sum", "none"}, optional
+        "none" returns (B, C), or (C,) with ``batch=True``.
+    smooth_nr, smooth_dr : float, optional
+        Added to the numerator and the denominator of the score 1 - loss.
+    batch : bool, optional
+        Pool the pixels of the batch; otherwise each image has its own loss.
+    weight : float, sequence of float or Tensor, optional
+        A factor for each class that ``include_background`` leaves; not normalised.
+    variant : {"jml1", "jml2"}, optional
+        The formula.
+    ignore_index : int, optional
+        The integer label of pixels that do not count. With soft labels, give a mask.
+    classes : {"all", "present"} or sequence of int, optional
+        The classes that count; "present" are those with some target above 0.
+    per : {"batch", "image", "class"}, optional
+        The order of the means, see `dice_semimetric.region_loss`; by default from ``batch``.
+    log : bool, optional
+        Take ``-ln(1 - loss)`` of each class.
+    gamma : float, optional
+        The focal term, above 0; 1 means none.
+    focal_exponent : {"paper", "code"}, optional
+        "paper" raises the loss to ``1 / gamma``, Eq. (33); "code" to ``gamma``.
+    process_group : torch.distributed.ProcessGroup, optional
+        With ``batch=True``, the processes whose batches are pooled into one.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If an option is unknown, two exclude each other, or types, shapes or values do not fit.
+
+    References
+    ----------
+    .. [1] Wang et al., "Dice Semimetric Losses", MICCAI 2023, Eq. (3).
+
+    Examples
+    --------
+    >>> import torch
+    >>> from dice_semimetric_torch import JaccardMetricLoss
+    >>> loss = JaccardMetricLoss(softmax=True)
+    >>> logits, labels = torch.zeros(1, 2, 4), torch.tensor([[0, 0, 1, 1]])
+    >>> round(float(loss(logits, labels)), 3)
+    0.667
+    >>> round(float(loss(logits, torch.full((1, 2, 4), 0.5))), 3)
+    0.0
     """
 
     variants: ClassVar[tuple[str, ...]] = ("jml1", "jml2")
 
 
-@_document("Sec. 2", 0.5, 0.5)
 class SoftDiceLoss(RegionLoss):
     """Soft Dice loss (SDL), a baseline: WRONG on soft labels.
 
-    ``1 - 2 <x, y> / (|x| + |y|)``. Where a soft target is reached exactly, neither the loss nor its
-    gradient is 0: it draws predictions to 0 and 1. Use `DiceSemimetricLoss`, equal on hard labels.
+    ``1 - 2 <x, y> / (|x| + |y|)`` of each class. Where a soft target is reached exactly, neither
+    the loss nor its gradient is 0: it draws predictions to 0 and 1. Use `DiceSemimetricLoss`, equal
+    on hard labels.
+
+    The loss is called with the input (B, C, *spatial), in a floating dtype, and integer labels
+    (B, *spatial) or soft labels of the input's shape. Half precision is summed in float32.
+
+    Parameters
+    ----------
+    include_background : bool, optional
+        False leaves class 0 out.
+    to_onehot_y : bool, optional
+        Take a target of (B, 1, *spatial) as labels; no one-hot is made of them.
+    sigmoid, softmax : bool, optional
+        What makes probabilities of the input; softmax runs over the class axis.
+    other_act : callable, optional
+        Another activation; its values must lie in [0, 1].
+    reduction : {"mean", "sum", "none"}, optional
+        "none" returns (B, C), or (C,) with ``batch=True``.
+    smooth_nr, smooth_dr : float, optional
+        Added to the numerator and the denominator of the score 1 - loss.
+    batch : bool, optional
+        Pool the pixels of the batch; otherwise each image has its own loss.
+    weight : float, sequence of float or Tensor, optional
+        A factor for each class that ``include_background`` leaves; not normalised.
+    variant : {"sdl"}, optional
+        The formula; there is one.
+    ignore_index : int, optional
+        The integer label of pixels that do not count. With soft labels, give a mask.
+    classes : {"all", "present"} or sequence of int, optional
+        The classes that count; "present" are those with some target above 0.
+    per : {"batch", "image", "class"}, optional
+        The order of the means, see `dice_semimetric.region_loss`; by default from ``batch``.
+    log : bool, optional
+        Take ``-ln(1 - loss)`` of each class.
+    gamma : float, optional
+        The focal term, above 0; 1 means none.
+    focal_exponent : {"paper", "code"}, optional
+        "paper" raises the loss to ``1 / gamma``, Eq. (33); "code" to ``gamma``.
+    process_group : torch.distributed.ProcessGroup, optional
+        With ``batch=True``, the processes whose batches are pooled into one.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If an option is unknown, two exclude each other, or types, shapes or values do not fit.
+
+    References
+    ----------
+    .. [1] Wang et al., "Dice Semimetric Losses", MICCAI 2023, Eq. (1).
+
+    Examples
+    --------
+    >>> import torch
+    >>> from dice_semimetric_torch import SoftDiceLoss
+    >>> loss = SoftDiceLoss(softmax=True)
+    >>> logits, labels = torch.zeros(1, 2, 4), torch.tensor([[0, 0, 1, 1]])
+    >>> round(float(loss(logits, labels)), 3)
+    0.5
+    >>> round(float(loss(logits, torch.full((1, 2, 4), 0.5))), 3)
+    0.5
     """
 
     variants: ClassVar[tuple[str, ...]] = ("sdl",)
 
 
-@_document("Sec. 2", 0.667, 0.667)
 class SoftJaccardLoss(RegionLoss):
     """Soft Jaccard loss (SJL), a baseline: WRONG on soft labels.
 
-    ``1 - <x, y> / (|x| + |y| - <x, y>)``. Where a soft target is reached exactly, neither the loss
-    nor its gradient is 0. Use `JaccardMetricLoss`, equal on hard labels.
+    ``1 - <x, y> / (|x| + |y| - <x, y>)`` of each class. Where a soft target is reached exactly,
+    neither the loss nor its gradient is 0. Use `JaccardMetricLoss`, equal on hard labels.
+
+    The loss is called with the input (B, C, *spatial), in a floating dtype, and integer labels
+    (B, *spatial) or soft labels of the input's shape. Half precision is summed in float32.
+
+    Parameters
+    ----------
+    include_background : bool, optional
+        False leaves class 0 out.
+    to_onehot_y : bool, optional
+        Take a target of (B, 1, *spatial) as labels; no one-hot is made of them.
+    sigmoid, softmax : bool, optional
+        What makes probabilities of the input; softmax runs over the class axis.
+    other_act : callable, optional
+        Another activation; its values must lie in [0, 1].
+    reduction : {"mean", "sum", "none"}, optional
+        "none" returns (B, C), or (C,) with ``batch=True``.
+    smooth_nr, smooth_dr : float, optional
+        Added to the numerator and the denominator of the score 1 - loss.
+    batch : bool, optional
+        Pool the pixels of the batch; otherwise each image has its own loss.
+    weight : float, sequence of float or Tensor, optional
+        A factor for each class that ``include_background`` leaves; not normalised.
+    variant : {"sjl"}, optional
+        The formula; there is one.
+    ignore_index : int, optional
+        The integer label of pixels that do not count. With soft labels, give a mask.
+    classes : {"all", "present"} or sequence of int, optional
+        The classes that count; "present" are those with some target above 0.
+    per : {"batch", "image", "class"}, optional
+        The order of the means, see `dice_semimetric.region_loss`; by default from ``batch``.
+    log : bool, optional
+        Take ``-ln(1 - loss)`` of each class.
+    gamma : float, optional
+        The focal term, above 0; 1 means none.
+    focal_exponent : {"paper", "code"}, optional
+        "paper" raises the loss to ``1 / gamma``, Eq. (33); "code" to ``gamma``.
+    process_group : torch.distributed.ProcessGroup, optional
+        With ``batch=True``, the processes whose batches are pooled into one.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If an option is unknown, two exclude each other, or types, shapes or values do not fit.
+
+    References
+    ----------
+    .. [1] Wang et al., "Dice Semimetric Losses", MICCAI 2023, Eq. (2).
+
+    Examples
+    --------
+    >>> import torch
+    >>> from dice_semimetric_torch import SoftJaccardLoss
+    >>> loss = SoftJaccardLoss(softmax=True)
+    >>> logits, labels = torch.zeros(1, 2, 4), torch.tensor([[0, 0, 1, 1]])
+    >>> round(float(loss(logits, labels)), 3)
+    0.667
+    >>> round(float(loss(logits, torch.full((1, 2, 4), 0.5))), 3)
+    0.667
     """
 
     variants: ClassVar[tuple[str, ...]] = ("sjl",)
-
-
-@_document("Eq. (27)", 0.5, 0.0, extra=_TVERSKY)
-class CompatibleTverskyLoss(RegionLoss):
-    """Compatible Tversky loss (CTL): Tversky's weights of both errors, right on soft labels.
-
-    ``(alpha FP + beta FN) / (I + alpha FP + beta FN)`` with ``I = (|x| + |y| - |x - y|) / 2``,
-    ``FP = |x| - I`` and ``FN = |y| - I``.
-    """
-
-    variants: ClassVar[tuple[str, ...]] = ("ctl",)
-
-    def __init__(
-        self,
-        include_background: bool = True,
-        to_onehot_y: bool = False,
-        sigmoid: bool = False,
-        softmax: bool = False,
-        other_act: Callable[[Tensor], Tensor] | None = None,
-        alpha: float = 0.5,
-        beta: float = 0.5,
-        *args: Any,
-        **options: Any,
-    ) -> None:
-        super().__init__(
-            include_background, to_onehot_y, sigmoid, softmax, other_act, *args, **options
-        )
-        self.alpha, self.beta = alpha, beta
-        self._check_formula()
-
-
-@_document("Eq. (33)", 0.595, 0.0, extra=_TVERSKY)
-class CompatibleFocalTverskyLoss(CompatibleTverskyLoss):
-    """Compatible focal Tversky loss (CFTL): `CompatibleTverskyLoss` to the power ``1 / gamma``.
-
-    ``gamma`` is 4/3 unless told. The authors' published code raises to ``gamma`` instead, which
-    ``focal_exponent="code"`` does.
-    """
-
-    variants: ClassVar[tuple[str, ...]] = ("cftl",)
-
-    def __init__(self, *args: Any, gamma: float = 4 / 3, **options: Any) -> None:
-        super().__init__(*args, gamma=gamma, **options)

@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 import torch
-from dice_semimetric_torch import fast_path, triton_sums
-from dice_semimetric_torch._reader import Options
+from dice_semimetric_torch._sums import function, paths, triton
+from dice_semimetric_torch._sums.reader import Options
 from torch import Tensor
 
 from dice_semimetric import region_loss, value_checks
@@ -36,14 +36,14 @@ def check(pred: Tensor, target: Tensor, mask: Any = None, **options: Any) -> Non
     dtype = torch.float64 if pred.dtype == torch.float64 else torch.float32
     axis = tuple(range(2, pred.ndim))
     chosen = Options(axis, dtype, options.get("activation"), options.get("ignore_index"), False)
-    assert triton_sums.eligible(pred, target, mask, chosen)
-    sums = triton_sums.forward(pred, target, mask, chosen)
+    assert triton.eligible(pred, target, mask, chosen)
+    sums = triton.forward(pred, target, mask, chosen)
     gradient = torch.randn(sums.shape, dtype=dtype, device=DEVICE)
     want, grads = reference(gradient, pred, target, mask, chosen)
     limit = {torch.float64: 1e-11, torch.float32: 1e-5}[dtype]
     torch.testing.assert_close(sums.double(), want, rtol=limit, atol=limit)
     needs = (True, target.is_floating_point())
-    found = triton_sums.backward(gradient, pred, target, mask, chosen, needs)
+    found = triton.backward(gradient, pred, target, mask, chosen, needs)
     if pred.dtype.itemsize == 2:
         limit = 2 * torch.finfo(pred.dtype).eps
     for got, expected, like in zip(found, grads, (pred, target), strict=False):
@@ -126,8 +126,8 @@ def test_what_does_not_count_may_hold_anything() -> None:
     mask[..., 7:9] = False
     chosen = Options((2,), torch.float32, "softmax", None, False)
     gradient = torch.ones(4, 1, 2, device=DEVICE)
-    assert triton_sums.forward(pred, target, mask, chosen).isfinite().all()
-    grad, _ = triton_sums.backward(gradient, pred, target, mask, chosen, (True, False))
+    assert triton.forward(pred, target, mask, chosen).isfinite().all()
+    grad, _ = triton.backward(gradient, pred, target, mask, chosen, (True, False))
     assert grad.isfinite().all()
     assert (grad[..., 7:9] == 0).all()
 
@@ -135,7 +135,7 @@ def test_what_does_not_count_may_hold_anything() -> None:
 def test_what_is_left_to_the_blocks() -> None:
     pred, target = logits(2, 3, 8, 8), labels(2, 8, 8, top=3)
     chosen = Options((2, 3), torch.float32, "softmax", None, False)
-    assert triton_sums.eligible(pred, target, None, chosen)
+    assert triton.eligible(pred, target, None, chosen)
     declined = [
         (pred.to(memory_format=torch.channels_last), target, chosen),
         (pred, target, chosen._replace(axis=(0, 2, 3))),
@@ -145,9 +145,9 @@ def test_what_is_left_to_the_blocks() -> None:
         (pred, target.mT, chosen),
     ]
     for one, other, options in declined:
-        assert not triton_sums.eligible(one, other, None, options)
+        assert not triton.eligible(one, other, None, options)
     if DEVICE == "cpu":
-        assert fast_path.sums_module(pred, target, None, chosen) is not triton_sums
+        assert paths.sums_module(pred, target, None, chosen) is not triton
 
 
 def test_a_loss_goes_through_the_kernels(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -163,10 +163,10 @@ def test_a_loss_goes_through_the_kernels(monkeypatch: pytest.MonkeyPatch) -> Non
     used = []
 
     def module(*arguments: Any) -> Any:
-        used.append(triton_sums.eligible(*arguments))
-        return triton_sums
+        used.append(triton.eligible(*arguments))
+        return triton
 
-    monkeypatch.setattr("dice_semimetric_torch._operator.sums_module", module)
+    monkeypatch.setattr(function, "sums_module", module)
     torch.testing.assert_close(loss(), plain, rtol=1e-5, atol=1e-7)
     assert used == [True, True]
 
@@ -182,7 +182,7 @@ def test_short_memory_takes_fewer_programs_or_blocks(monkeypatch: Any, most: int
             raise torch.OutOfMemoryError
         return empty(*shape, **options)
 
-    monkeypatch.setattr(triton_sums, "_PROGRAMS", 64)
+    monkeypatch.setattr(triton, "_PROGRAMS", 64)
     monkeypatch.setattr(torch, "empty", short)
     mask = logits(2, 1, 9_000) > -1
     check(logits(2, 4, 9_000), labels(2, 9_000, top=4), mask, activation="softmax")
@@ -193,7 +193,7 @@ def test_no_room_for_a_mask_takes_blocks(monkeypatch: Any) -> None:
     def refuse(*_: Any) -> Any:
         raise torch.OutOfMemoryError
 
-    monkeypatch.setattr(triton_sums, "_mask", refuse)
+    monkeypatch.setattr(triton, "_mask", refuse)
     mask = logits(1, 1, 9, 37) > -1
     target = logits(2, 3, 9, 37).sigmoid().flip(0).contiguous()
     check(logits(2, 3, 9, 37), target, mask, activation="sigmoid")

@@ -11,16 +11,9 @@ torch = pytest.importorskip("torch")
 pytest.importorskip("numba")
 
 import numpy as np
-from dice_semimetric_torch import (
-    DiceSemimetricLoss,
-    _operator,
-    _sums,
-    fast_path,
-    host_call,
-    host_kernels,
-    host_sums,
-)
-from dice_semimetric_torch._reader import Options
+from dice_semimetric_torch import DiceSemimetricLoss
+from dice_semimetric_torch._sums import blockwise, function, host, host_kernels, paths
+from dice_semimetric_torch._sums.reader import Options
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -42,14 +35,14 @@ def options(activation="softmax", ignore_index=None, checked=True) -> Options:
 
 def compare(pred, target, mask, chosen: Options) -> None:
     """Sums and gradient of the kernels beside those of the generic reduction in float64."""
-    assert fast_path.sums_module(pred, target, mask, chosen) is host_sums
+    assert paths.sums_module(pred, target, mask, chosen) is host
     wide = pred.detach().double().requires_grad_()
     soft = target.double() if target.is_floating_point() else target
     exact = torch.stack(generic(Pixels(wide, soft, mask, **chosen._asdict() | DOUBLE)))
     upstream = torch.randn(exact.shape)
     (slope,) = torch.autograd.grad(exact, wide, upstream.double())
-    sums = host_sums.forward(pred, target, mask, chosen)
-    found, none = host_sums.backward(upstream, pred, target, mask, chosen, (True, False))
+    sums = host.forward(pred, target, mask, chosen)
+    found, none = host.backward(upstream, pred, target, mask, chosen, (True, False))
     assert none is None
     assert sums.dtype == found.dtype == torch.float32
     pixels = pred[0, 0].numel()
@@ -87,7 +80,7 @@ def test_an_ignored_label_may_lie_outside_the_classes() -> None:
 
 @pytest.mark.parametrize("part", [3 * 9 * 9, 2 * 3 * 9 * 9, 3 * 2048])
 def test_the_cut_into_parts_changes_only_the_rounding(monkeypatch, part) -> None:
-    monkeypatch.setattr(host_call, "PART", part)
+    monkeypatch.setattr(host, "PART", part)
     compare(torch.randn(5, 3, 9, 9), torch.randint(0, 3, (5, 9, 9)), None, options())
     compare(torch.randn(2, 3, 64, 80), torch.rand(2, 3, 64, 80), None, options())
 
@@ -112,10 +105,10 @@ def test_a_class_that_is_ruled_out_has_probability_0(value) -> None:
     pred = torch.randn(1, 3, 4, 4)
     pred[:, 2] = value
     target = torch.full_like(pred, 0.25)
-    sums = host_sums.forward(pred, target, None, options())
+    sums = host.forward(pred, target, None, options())
     assert sums[0, 0, 2] == 0
     assert torch.isfinite(sums).all()
-    slope, _ = host_sums.backward(torch.ones(4, 1, 3), pred, target, None, options(), (True, False))
+    slope, _ = host.backward(torch.ones(4, 1, 3), pred, target, None, options(), (True, False))
     assert torch.isfinite(slope).all()
     assert (slope[:, 2] == 0).all()
 
@@ -125,10 +118,10 @@ def test_what_does_not_count_may_be_anything(value) -> None:
     pred, target = torch.randn(2, 3, 5, 5), torch.rand(2, 3, 5, 5)
     mask = torch.ones(2, 1, 5, 5, dtype=torch.bool)
     mask[:, :, 2] = False
-    clean = host_sums.forward(pred, target, mask, options())
+    clean = host.forward(pred, target, mask, options())
     pred[:, :, 2], target[:, :, 2] = value, value
-    assert torch.equal(host_sums.forward(pred, target, mask, options()), clean)
-    slope, _ = host_sums.backward(torch.ones(4, 2, 3), pred, target, mask, options(), (True, False))
+    assert torch.equal(host.forward(pred, target, mask, options()), clean)
+    slope, _ = host.backward(torch.ones(4, 2, 3), pred, target, mask, options(), (True, False))
     assert torch.isfinite(slope).all()
     assert (slope[:, :, 2] == 0).all()
 
@@ -139,21 +132,21 @@ def test_values_that_are_no_probability_raise_the_core_s_error(activation, name)
     tensors = {"pred": torch.rand(2, 3, 5, 5), "target": torch.rand(2, 3, 5, 5)}
     tensors[name][1, 2, 3, 4] = float("nan")
     with pytest.raises(ValueError, match=name):
-        host_sums.forward(*tensors.values(), None, options(activation))
+        host.forward(*tensors.values(), None, options(activation))
     if name == "target" or activation is None:
         tensors[name][1, 2, 3, 4] = 1.5
         with pytest.raises(ValueError, match=name):
-            host_sums.forward(*tensors.values(), None, options(activation))
+            host.forward(*tensors.values(), None, options(activation))
 
 
 @pytest.mark.parametrize("threads", [1, 2, 3])
 def test_the_result_does_not_depend_on_the_threads(threads) -> None:
     pred, target = torch.randn(2, 4, 300, 301), torch.randint(0, 4, (2, 300, 301))
-    expected = host_sums.forward(pred, target, None, options())
+    expected = host.forward(pred, target, None, options())
     before = torch.get_num_threads()
     torch.set_num_threads(threads)
     try:
-        assert torch.equal(host_sums.forward(pred, target, None, options()), expected)
+        assert torch.equal(host.forward(pred, target, None, options()), expected)
     finally:
         torch.set_num_threads(before)
 
@@ -169,13 +162,13 @@ def test_what_the_kernels_are_not_made_for_goes_to_the_blocks() -> None:
         (pred, target, None, options()._replace(axis=(0, 2, 3))),
         (pred[:, :, :0], target[:, :, :0], None, options()),
     ):
-        assert fast_path.sums_module(*other) is _sums
+        assert paths.sums_module(*other) is blockwise
 
 
 def test_a_target_that_learns_has_its_gradient_too() -> None:
     pred = torch.randn(2, 3, 6, 6, requires_grad=True)
     target = torch.rand(2, 3, 6, 6, requires_grad=True)
-    sums = torch.stack(_operator.overlap_sums(pred, target, None, options()))
+    sums = torch.stack(function.overlap_sums(pred, target, None, options()))
     wide = pred.detach().double().requires_grad_(), target.detach().double().requires_grad_()
     exact = torch.stack(generic(Pixels(*wide, **options()._asdict() | DOUBLE)))
     for one, other in zip(
@@ -190,31 +183,31 @@ def test_without_numba_the_loss_is_the_same(monkeypatch) -> None:
     pred, target = torch.randn(2, 3, 20, 20), torch.rand(2, 3, 20, 20)
     loss = DiceSemimetricLoss(softmax=True)
     with_numba = loss(pred, target)
-    monkeypatch.setattr(fast_path, "_numba", lambda name: None)
+    monkeypatch.setattr(paths, "_numba", lambda name: None)
     torch.testing.assert_close(loss(pred, target), with_numba)
 
 
 def test_numba_that_may_not_compile_is_left_alone() -> None:
     code = (
-        "import torch; from dice_semimetric_torch import DiceSemimetricLoss as L, fast_path;"
+        "import torch; from dice_semimetric_torch import DiceSemimetricLoss as L;"
+        "from dice_semimetric_torch._sums import paths;"
         "L(softmax=True)(torch.randn(1, 2, 4, 4), torch.rand(1, 2, 4, 4));"
-        "assert fast_path._numba('host_sums') is None"
+        "assert paths._numba('host') is None"
     )
     environment = {**os.environ, "NUMBA_DISABLE_JIT": "1"}
     subprocess.run([sys.executable, "-c", code], check=True, env=environment)
 
 
 def test_the_module_is_imported_once() -> None:
-    assert fast_path._numba("host_sums") is importlib.import_module(
-        "dice_semimetric_torch.host_sums"
-    )
+    assert paths._numba("host") is importlib.import_module("dice_semimetric_torch._sums.host")
 
 
 def test_kernels_that_cannot_be_kept_on_disk_are_compiled_all_the_same() -> None:
     code = (
-        "import torch; from dice_semimetric_torch import DiceSemimetricLoss as L, fast_path;"
+        "import torch; from dice_semimetric_torch import DiceSemimetricLoss as L;"
+        "from dice_semimetric_torch._sums import paths;"
         "L(softmax=True)(torch.randn(1, 2, 4, 4), torch.rand(1, 2, 4, 4));"
-        "assert fast_path._numba('host_sums') is not None"
+        "assert paths._numba('host') is not None"
     )
     environment = {**os.environ, "NUMBA_CACHE_LOCATOR_CLASSES": "ZipCacheLocator"}
     subprocess.run([sys.executable, "-c", code], check=True, env=environment)

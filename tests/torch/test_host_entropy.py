@@ -8,8 +8,9 @@ torch = pytest.importorskip("torch")
 pytest.importorskip("numba")
 
 import torch.nn.functional as F
-from dice_semimetric_torch import DiceSemimetricCELoss, _cross_entropy, fast_path
-from dice_semimetric_torch._cross_entropy import cross_entropy
+from dice_semimetric_torch import DiceSemimetricCELoss
+from dice_semimetric_torch._sums import entropy, paths
+from dice_semimetric_torch._sums.entropy import cross_entropy
 
 
 @pytest.fixture(autouse=True)
@@ -51,7 +52,7 @@ def test_value_and_gradient_are_pytorch_s(slow, hard, classes, masked, weighted,
         "ignore_index": 1 if hard and masked else None,
         "reduction": reduction,
     }
-    assert fast_path.entropy_module(logits, target, None) is not None
+    assert paths.entropy_module(logits, target, None) is not None
     value = cross_entropy(logits, target, sigmoid=False, **options)
     (slope,) = torch.autograd.grad(value, logits)
     exact, exact_slope = slow(logits, target, **options)
@@ -74,7 +75,7 @@ def test_it_is_the_one_of_torch_nn() -> None:
 @pytest.mark.parametrize("fast", [False, True])
 def test_a_class_that_is_ruled_out_costs_nothing(soft, fast, monkeypatch) -> None:
     if not fast:
-        monkeypatch.setattr(_cross_entropy, "entropy_module", lambda *_: None)
+        monkeypatch.setattr(entropy, "entropy_module", lambda *_: None)
     logits = torch.randn(2, 3, 8, 8)
     logits[:, 2] = float("-inf")
     logits.requires_grad_()
@@ -124,7 +125,7 @@ def test_transforms_and_other_dtypes_take_pytorch_s_operations() -> None:
         each(logits, label), F.cross_entropy(logits, label, reduction="none").mean((1, 2))
     )
     for other in (logits.double(), logits.to(memory_format=torch.channels_last)):
-        assert fast_path.entropy_module(other, label, None) is None
+        assert paths.entropy_module(other, label, None) is None
         found = cross_entropy(other, label, sigmoid=False)
         torch.testing.assert_close(found, F.cross_entropy(other, label))
 
@@ -142,5 +143,5 @@ def test_without_numba_the_loss_is_the_same(monkeypatch) -> None:
     logits, target = torch.randn(2, 3, 20, 20), torch.softmax(torch.randn(2, 3, 20, 20), 1)
     loss = DiceSemimetricCELoss(softmax=True)
     with_numba = loss(logits, target)
-    monkeypatch.setattr(_cross_entropy, "entropy_module", lambda *_: None)
+    monkeypatch.setattr(entropy, "entropy_module", lambda *_: None)
     torch.testing.assert_close(loss(logits, target), with_numba)

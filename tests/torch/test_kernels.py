@@ -7,9 +7,9 @@ import pytest
 
 torch = pytest.importorskip("torch")
 
-import dice_semimetric_torch._blocks as blocks
 import numpy as np
 from dice_semimetric_torch import AccumulatedLoss, DiceSemimetricCELoss, DiceSemimetricLoss
+from dice_semimetric_torch._sums import blocks
 
 from dice_semimetric import dml1, overlap, region_loss, region_overlap
 from dice_semimetric._lib.seam import Pixels

@@ -8,8 +8,8 @@ pytest.importorskip("torch")
 pytest.importorskip("dice_semimetric_torch")
 
 import torch
-from dice_semimetric_torch import _blocks, _sums
-from dice_semimetric_torch._reader import Options
+from dice_semimetric_torch._sums import blocks, blockwise, memory
+from dice_semimetric_torch._sums.reader import Options
 
 AXIS = (2, 3)
 
@@ -18,7 +18,7 @@ AXIS = (2, 3)
 def short(monkeypatch: pytest.MonkeyPatch) -> Any:
     """Memory for buffers of so many elements at most; the host stands in for the GPU."""
     state = {"most": 1 << 40, "refused": 0}
-    empty = _blocks.Scratch.empty
+    empty = memory.Scratch.empty
 
     def scarce(self: Any, name: str, shape: Any) -> Any:
         if torch.Size(shape).numel() > state["most"]:
@@ -26,16 +26,16 @@ def short(monkeypatch: pytest.MonkeyPatch) -> Any:
             raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB")
         return empty(self, name, shape)
 
-    monkeypatch.setattr(_blocks.Scratch, "empty", scarce)
-    monkeypatch.setattr(_blocks, "HOST_BLOCK", 1 << 14)
+    monkeypatch.setattr(memory.Scratch, "empty", scarce)
+    monkeypatch.setattr(blocks, "HOST_BLOCK", 1 << 14)
     return state
 
 
 def both(pred: Any, target: Any, mask: Any, options: Options) -> Any:
-    sums = _sums.forward(pred, target, mask, options)
+    sums = blockwise.forward(pred, target, mask, options)
     gradient = torch.linspace(-1, 1, sums.numel()).view(sums.shape)
     needs = (True, target.is_floating_point())
-    return sums, *_sums.backward(gradient, pred, target, mask, options, needs)
+    return sums, *blockwise.backward(gradient, pred, target, mask, options, needs)
 
 
 @pytest.mark.parametrize("activation", [None, "sigmoid", "softmax"])
@@ -61,6 +61,6 @@ def test_what_finds_no_memory_at_all_raises_pytorchs_error(short: Any) -> None:
     pred, target = torch.randn(1, 3, 40, 40), torch.rand(1, 3, 40, 40)
     options = Options(AXIS, torch.float32, "softmax", None, False)
     with pytest.raises(torch.OutOfMemoryError, match="Tried to allocate"):
-        _sums.forward(pred, target, None, options)
+        blockwise.forward(pred, target, None, options)
     with pytest.raises(torch.OutOfMemoryError, match="Tried to allocate"):
-        _sums.backward(torch.ones(4, 1, 3), pred, target, None, options, (True, True))
+        blockwise.backward(torch.ones(4, 1, 3), pred, target, None, options, (True, True))

@@ -1,9 +1,10 @@
-"""Streaming metrics: life cycle, aggregation, merging, processes, with and without torchmetrics."""
+"""Streaming metrics: life cycle, aggregation, merging, processes; torchmetrics where absent."""
 
 import copy
 import importlib
 import itertools
 import math
+import subprocess
 import sys
 from types import ModuleType
 
@@ -16,33 +17,16 @@ from hypothesis import strategies as st
 from dice_semimetric import expected_calibration_error, region_score
 
 torch = pytest.importorskip("torch")
+pytest.importorskip("torchmetrics")
 
 SCORES = {"DiceSemimetricScore": "dice", "JaccardMetricScore": "jaccard", "BinarizedDice": "bdice"}
-HOLDERS = (
-    "dice_semimetric_torch._region_metric",
-    "dice_semimetric_torch.calibration_metric",
-    "dice_semimetric_torch.metrics",
-)
+METRICS = "dice_semimetric_torch.metrics"
 
 
-def load(base: str, monkeypatch: pytest.MonkeyPatch) -> ModuleType:
-    """Import the metrics on torchmetrics' base class or on the package's own."""
-    if base == "torchmetrics":
-        pytest.importorskip("torchmetrics")
-    else:
-        monkeypatch.setitem(sys.modules, "torchmetrics", None)
-    for name in HOLDERS:
-        monkeypatch.delitem(sys.modules, name, raising=False)
-    module = importlib.import_module(HOLDERS[-1])
-    for name in HOLDERS:  # so that the next test starts anew too
-        monkeypatch.delitem(sys.modules, name)
-    return module
-
-
-@pytest.fixture(params=["torchmetrics", "alone"])
-def metrics(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> ModuleType:
-    """The module of metrics, on either base class."""
-    return load(request.param, monkeypatch)
+@pytest.fixture
+def metrics() -> ModuleType:
+    """The module of metrics."""
+    return importlib.import_module(METRICS)
 
 
 def soft_batch(rng: np.random.Generator, *shape: int) -> tuple:
@@ -60,9 +44,23 @@ def add(metric, pred, target, step: int = 2, **options) -> None:
         metric.update(pred[part], target[part], **given)
 
 
-def test_base_class(metrics: ModuleType) -> None:
-    bases = [b.__module__.split(".")[0] for b in metrics.BinarizedDice.__mro__]
-    assert ("torchmetrics" in bases) != (sys.modules.get("torchmetrics", 0) is None)
+def test_without_torchmetrics_the_error_names_the_extra(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "torchmetrics", None)
+    for name in [n for n in sys.modules if n.startswith(METRICS)]:
+        monkeypatch.delitem(sys.modules, name)
+    for name in (METRICS, f"{METRICS}.scores", f"{METRICS}.calibration"):
+        with pytest.raises(ImportError, match=r"pip install 'dice-semimetric\[metrics\]'"):
+            importlib.import_module(name)
+
+
+def test_the_losses_neither_need_nor_import_torchmetrics() -> None:
+    code = (
+        "import sys; sys.modules['torchmetrics'] = None;"
+        "from dice_semimetric_torch import *; DistillationLoss(softmax=True)"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True)
+    code = "import sys, dice_semimetric_torch; assert 'torchmetrics' not in sys.modules"
+    subprocess.run([sys.executable, "-c", code], check=True)
 
 
 @pytest.mark.parametrize("name", ["DiceSemimetricScore", "JaccardMetricScore"])
@@ -80,7 +78,7 @@ def test_mean_over_images_is_the_mean_of_the_papers_formula(metrics, rng, name: 
 @pytest.mark.parametrize("classes", ["all", "present", (0, 2), (-1,)])
 @pytest.mark.parametrize("empty", [1.0, 0.0, math.nan, "skip"])
 def test_batches_equal_the_core_on_the_whole(rng, name, per, classes, empty) -> None:
-    metrics = importlib.import_module(HOLDERS[-1])
+    metrics = importlib.import_module(METRICS)
     x, y = soft_batch(rng, 5, 3, 4, 4)
     mask = torch.tensor(rng.random((5, 4, 4)) < 0.8)
     options = {"classes": classes, "empty": empty}
@@ -106,7 +104,7 @@ def test_logits_and_labels_with_ignored_pixels(metrics, rng, name: str) -> None:
 
 @given(cuts=st.sets(st.integers(1, 6)), per=st.sampled_from(["image", "class", "dataset"]))
 def test_batch_size_never_matters(cuts: set[int], per: str) -> None:
-    metrics = importlib.import_module(HOLDERS[-1])
+    metrics = importlib.import_module(METRICS)
     x, y = soft_batch(np.random.default_rng(0), 7, 2, 5)
     whole, parts = metrics.BinarizedDice(2, per=per), metrics.BinarizedDice(2, per=per)
     whole.update(x, y)
@@ -131,7 +129,7 @@ def test_one_score_a_class(metrics, rng, name: str, per: str) -> None:
 @pytest.mark.parametrize("per", ["image", "dataset"])
 def test_hard_labels_agree_with_torchmetrics(rng, per: str) -> None:
     segmentation = pytest.importorskip("torchmetrics.segmentation")
-    metrics = importlib.import_module(HOLDERS[-1])
+    metrics = importlib.import_module(METRICS)
     label = rng.integers(0, 3, size=(4, 20))
     label[:, :3] = np.arange(3)  # every class in every image: torchmetrics leaves others out
     pred = np.where(rng.random(label.shape) < 0.3, rng.integers(0, 3, size=label.shape), label)
@@ -191,7 +189,7 @@ def test_half_precision_and_gradients_do_not_reach_the_states(metrics) -> None:
 
 def test_metric_collection(rng) -> None:
     torchmetrics = pytest.importorskip("torchmetrics")
-    metrics = importlib.import_module(HOLDERS[-1])
+    metrics = importlib.import_module(METRICS)
     x, y = soft_batch(rng, 4, 2, 6)
     collection = torchmetrics.MetricCollection(
         [metrics.DiceSemimetricScore(2), metrics.JaccardMetricScore(2), metrics.BinarizedDice(2)]
@@ -247,7 +245,7 @@ def test_ece_pixel_by_pixel(metrics, rng) -> None:
 @pytest.mark.parametrize("norm", ["l1", "l2", "max"])
 def test_ece_agrees_with_torchmetrics_on_hard_labels(rng, norm: str) -> None:
     classification = pytest.importorskip("torchmetrics.classification")
-    metrics = importlib.import_module(HOLDERS[-1])
+    metrics = importlib.import_module(METRICS)
     logits, label, _ = calibrated(rng, 3, soft=False)
     label[:, 0] = 255
     peer = classification.MulticlassCalibrationError(3, n_bins=10, norm=norm, ignore_index=255)
@@ -297,13 +295,11 @@ def test_bad_input(metrics) -> None:
         metrics.DiceSemimetricScore(1).update(torch.zeros(1, 1, 4, device="meta"), None)
 
 
-def in_process(rank: int, base: str, folder: str) -> None:
+def in_process(rank: int, folder: str) -> None:
     """Score every second image in one of two processes, and keep what it computes."""
-    if base == "alone":
-        sys.modules["torchmetrics"] = None
     store = f"file://{folder}/store"
     torch.distributed.init_process_group("gloo", init_method=store, rank=rank, world_size=2)
-    metrics = importlib.import_module(HOLDERS[-1])
+    metrics = importlib.import_module(METRICS)
     x, y = soft_batch(np.random.default_rng(5), 5, 2, 6)
     values = []
     for name in SCORES:
@@ -319,11 +315,8 @@ def in_process(rank: int, base: str, folder: str) -> None:
     torch.distributed.destroy_process_group()
 
 
-@pytest.mark.parametrize("base", ["torchmetrics", "alone"])
-def test_two_processes_give_the_score_of_all_images(base: str, tmp_path) -> None:
-    if base == "torchmetrics":
-        pytest.importorskip("torchmetrics")
-    torch.multiprocessing.spawn(in_process, args=(base, str(tmp_path)), nprocs=2)
+def test_two_processes_give_the_score_of_all_images(tmp_path) -> None:
+    torch.multiprocessing.spawn(in_process, args=(str(tmp_path),), nprocs=2)
     x, y = soft_batch(np.random.default_rng(5), 5, 2, 6)
     expected = [
         float(region_score(x, y, score=score, per=per))

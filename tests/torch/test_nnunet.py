@@ -13,7 +13,7 @@ import reference
 
 torch = pytest.importorskip("torch")
 
-from dice_semimetric_torch.nnunet_loss import NNUNetLoss
+from dice_semimetric_torch.nnunet.loss import NNUNetLoss
 
 NNUNET = importlib.util.find_spec("nnunetv2") is not None
 

@@ -36,15 +36,15 @@ def test_kernels_compile_without_a_gpu(
     capability: int, soft: bool, classes: int, monkeypatch: Any, tmp_path: Path
 ) -> None:
     monkeypatch.setenv("TRITON_CACHE_DIR", str(tmp_path))
-    from dice_semimetric_torch import triton_kernels, triton_sums
+    from dice_semimetric_torch._sums import triton, triton_kernels
     from triton.backends.compiler import GPUTarget
     from triton.compiler import ASTSource
     from triton.compiler import compile as build
 
     pred = torch.empty((2, classes, 64))
     target = torch.empty((2, classes, 64)) if soft else torch.empty((2, 64), dtype=torch.int64)
-    options = triton_sums.Options((2,), torch.float32, "softmax", None, False)
-    fixed = triton_sums._switches(pred, target, None, options) | triton_sums._tile_shape(classes)
+    options = triton.Options((2,), torch.float32, "softmax", None, False)
+    fixed = triton._switches(pred, target, None, options) | triton._tile_shape(classes)
     pointers = dict.fromkeys(("pred", "mask", "gradient", "of_pred", "of_target"), "*fp32")
     pointers |= {"target": "*fp32" if soft else "*i64", "partial": "*fp64"}
     needs = {"NEEDS_PRED": True, "NEEDS_TARGET": soft}

@@ -12,7 +12,7 @@ from nnunetv2.training.nnUNetTrainer.nnUNetTrainer import (  # type: ignore[impo
 )
 from torch import nn
 
-from dice_semimetric_torch.nnunet_loss import NNUNetLoss
+from dice_semimetric_torch.nnunet.loss import NNUNetLoss
 
 
 class nnUNetTrainerDML(nnUNetTrainer):  # type: ignore[misc]

@@ -1,24 +1,17 @@
 """What the streaming scores share: sums or means of the scores of each image and class."""
 
 import math
-from typing import TYPE_CHECKING, Any, ClassVar, Literal
+from typing import Any, ClassVar, Literal
 
 import torch
 from torch import Tensor
+from torchmetrics import Metric
 
 from dice_semimetric import region_overlap
 from dice_semimetric._lib.aggregate import Classes, class_indices
 from dice_semimetric._lib.namespace import namespace, require_choice
 from dice_semimetric._lib.typing import Activation
 from dice_semimetric.thresholds import Empty, fill_empty
-
-if TYPE_CHECKING:
-    from ._summed import Summed as Metric
-else:
-    try:
-        from torchmetrics import Metric
-    except ImportError:
-        from ._summed import Summed as Metric
 
 Pool = Literal["dataset", "image", "class"]
 
@@ -66,7 +59,7 @@ class RegionMetric(Metric):
         size = num_classes if self.indices is None else len(self.indices)
         if per == "dataset":
             states = {
-                "sums": torch.zeros(self._sums_shape(size), dtype=dtype),
+                "sums": torch.zeros((len(self._fields), *self._leading, size), dtype=dtype),
                 "present": torch.zeros(size, dtype=dtype),
             }
         else:
@@ -76,7 +69,7 @@ class RegionMetric(Metric):
             self.add_state(name, zero, dist_reduce_fx="sum")
 
     def update(self, pred: Tensor, target: Tensor, mask: Tensor | None = None) -> None:
-        """Add a batch."""
+        """Add a batch: pred (B, C, *spatial), its labels, and the pixels that count."""
         state = self.sums if self.per == "dataset" else self.total
         require_batch(pred, self.num_classes, state)
         given = pred.detach(), target
@@ -124,10 +117,7 @@ class RegionMetric(Metric):
         return table if self.indices is None else table.take(self.indices)
 
     _fields: ClassVar[tuple[str, ...]]
-
-    def _sums_shape(self, size: int) -> tuple[int, ...]:
-        """Return the shape of the sums of that many classes."""
-        raise NotImplementedError
+    _leading: tuple[int, ...] = ()  # the axes of a field before that of the classes
 
     def _statistic(self, pred: Tensor, target: Tensor, **options: Any) -> Any:
         """Return the statistic of each image and class."""

@@ -11,14 +11,14 @@ import torch
 from torch import Tensor
 
 from . import host_kernels
-from ._reader import Options
-from .host_call import Call, Part, eligible
+from .host import Call, Part, eligible
+from .reader import Mask, Options
 
 Terms = Callable[..., tuple[Tensor, Tensor]]
 
 
-def takes(logits: Tensor, target: Tensor, mask: Tensor | None) -> bool:
-    """Tell whether the kernels are made for these tensors, which nothing transforms."""
+def takes(logits: Tensor, target: Tensor, mask: Mask) -> bool:
+    """Return whether the kernels take these tensors, which nothing transforms."""
     given = [t for t in (logits, target, mask) if t is not None]
     if any(torch._C._functorch.is_functorch_wrapped_tensor(t) for t in given):
         return False
@@ -29,7 +29,7 @@ def sums(
     logits: Tensor,
     target: Tensor,
     weight: Tensor | None,
-    mask: Tensor | None,
+    mask: Mask,
     ignore_index: int | None,
     generic: Terms,
 ) -> tuple[Tensor, Tensor]:
@@ -66,7 +66,7 @@ class _Entropy(torch.autograd.Function):
     @staticmethod
     def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor | None, ...]:
         logits, *others = ctx.saved_tensors
-        if torch.is_grad_enabled():  # the gradient is to be differentiated in turn
+        if torch.is_grad_enabled():  # for a second derivative
             value = ctx.generic(logits, *others, ctx.ignore_index)[0].sum()
             (result,) = torch.autograd.grad(value, logits, gradients[0], create_graph=True)
             return result, *(None,) * 5
@@ -82,11 +82,7 @@ class _Entropy(torch.autograd.Function):
 
 
 def _prepared(
-    logits: Tensor,
-    target: Tensor,
-    weight: Tensor | None,
-    mask: Tensor | None,
-    ignore_index: int | None,
+    logits: Tensor, target: Tensor, weight: Tensor | None, mask: Mask, ignore_index: int | None
 ) -> tuple[Call, np.ndarray]:
     factor = torch.ones(logits.shape[1]) if weight is None else weight.detach().float()
     call = Call(logits, target, mask, _options(logits, ignore_index))

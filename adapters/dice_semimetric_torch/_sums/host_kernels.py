@@ -1,5 +1,5 @@
 # mypy: ignore-errors
-"""The host's kernels behind `host_sums`: all classes of some pixels at a time, in the L1 cache.
+"""The host's kernels: all classes of some pixels at a time, in the L1 cache.
 
 A tile is read once. Nothing is kept between the passes: the backward pass computes the
 probabilities again. The functions release the interpreter's lock. They share one file because
@@ -217,7 +217,7 @@ def sums_forward(pred, target, counts, images, pixels, start, stop, modes, sums)
 def sums_backward(gradient, pred, target, counts, images, pixels, start, stop, modes, out):
     """Write the gradient of pred over the same pixels from that of the sums (images, 4, classes).
 
-    The formula is that of `_sums`.
+    The formula is that of `blockwise`.
     """
     classes = gradient.shape[2]
     size = max(256, TILE // classes)

@@ -2,7 +2,7 @@
 
 import warnings
 from collections.abc import Callable, Sequence
-from typing import Any, ClassVar
+from typing import Any, ClassVar, TypedDict
 
 import torch
 from torch import Tensor, nn
@@ -11,7 +11,7 @@ from dice_semimetric import Overlap, region_overlap
 from dice_semimetric._lib.aggregate import Classes, Per
 from dice_semimetric._lib.namespace import require_choice
 from dice_semimetric._lib.typing import Activation
-from dice_semimetric.formulas import _check_options
+from dice_semimetric.formulas import check_options
 from dice_semimetric.region import table_loss
 
 from ._targets import resolve_target
@@ -20,17 +20,28 @@ from .distributed import all_reduce
 Weight = Sequence[float] | float | Tensor | None
 
 
-class RegionLoss(nn.Module):
-    """A regional loss of logits or probabilities (B, C, *spatial): the base of the others.
+class RegionOptions(TypedDict, total=False):
+    """The keywords of every regional loss beside MONAI's arguments."""
 
-    The subclasses document the options.
-    """
+    variant: str | None
+    ignore_index: int | None
+    classes: Classes
+    per: Per | None
+    log: bool
+    gamma: float | None
+    focal_exponent: str
+    process_group: Any
+
+
+class RegionLoss(nn.Module):
+    """A regional loss of logits or probabilities (B, C, *spatial); subclasses name the options."""
 
     #: The forms of the core's `overlap_loss` to choose from, the default first.
     variants: ClassVar[tuple[str, ...]] = ("dml1", "dml2")
     class_weight: Tensor | None
     alpha: float = 0.5  # a Tversky loss sets its own
     beta: float = 0.5
+    default_gamma: float = 1.0
 
     def __init__(
         self,
@@ -50,7 +61,7 @@ class RegionLoss(nn.Module):
         classes: Classes = "all",
         per: Per | None = None,
         log: bool = False,
-        gamma: float = 1.0,
+        gamma: float | None = None,
         focal_exponent: str = "paper",
         process_group: Any = None,
     ) -> None:
@@ -63,7 +74,8 @@ class RegionLoss(nn.Module):
         self.smooth_nr, self.smooth_dr = float(smooth_nr), float(smooth_dr)
         self.per: Per = per or ("batch" if batch else "image")
         self.ignore_index, self.classes, self.log = ignore_index, classes, log
-        self.gamma, self.focal_exponent = gamma, focal_exponent
+        self.gamma = self.default_gamma if gamma is None else gamma
+        self.focal_exponent = focal_exponent
         self.process_group = process_group
         weight = None if weight is None else torch.as_tensor(weight, dtype=torch.float32)
         self.register_buffer("class_weight", weight)
@@ -100,7 +112,7 @@ class RegionLoss(nn.Module):
 
     def _check_formula(self) -> None:
         smooth = (self.smooth_nr, self.smooth_dr)
-        _check_options(self.variant, self.alpha, self.beta, self.gamma, self.focal_exponent, smooth)
+        check_options(self.variant, self.alpha, self.beta, self.gamma, self.focal_exponent, smooth)
 
     def forward(self, input: Tensor, target: Tensor, mask: Tensor | None = None) -> Tensor:
         """Return the loss.

@@ -1,6 +1,8 @@
 """Blocks of a prediction and its target, as probabilities beside what they are compared with."""
 
 import copy
+from collections.abc import Callable
+from functools import partial
 from typing import Any, NamedTuple
 
 import array_api_compat.torch as xp
@@ -11,9 +13,15 @@ from dice_semimetric._lib.blocks import Place
 from dice_semimetric._lib.special import widen
 from dice_semimetric._lib.typing import Activation
 
-from ._blocks import Blocks, Scratch
+from .blocks import Blocks
+from .memory import Scratch
 
-#: Up to so many classes it is faster to reduce over them one by one than along a strided axis.
+Mask = Tensor | None
+Needs = tuple[bool, bool]  #: whether the gradient of pred and that of target are asked for
+Gradients = tuple[Tensor | None, Tensor | None]
+Reduce = Callable[..., Tensor]
+
+#: Up to this number of classes it is faster to take them one by one than to reduce an axis.
 FEW_CLASSES = 8
 
 #: Sums of exponentials from here to its inverse keep full precision in float32.
@@ -34,12 +42,7 @@ class Reader:
     """Reads block after block into memory that is used again."""
 
     def __init__(
-        self,
-        pred: Tensor,
-        target: Tensor,
-        mask: Tensor | None,
-        options: Options,
-        cut: int = 1,
+        self, pred: Tensor, target: Tensor, mask: Mask, options: Options, cut: int = 1
     ) -> None:
         self.labels = target.ndim < pred.ndim
         self.options = options
@@ -112,23 +115,16 @@ class Reader:
         return out.div_(sum_over_classes(out, total)[:, None])
 
 
-def max_over_classes(x: Tensor, out: Tensor) -> Tensor:
-    """Return the largest entry along axis 1."""
+def _over_classes(whole: Reduce, pair: Reduce, x: Tensor, out: Tensor) -> Tensor:
+    """Reduce axis 1 by ``pair``, one class after another, or many classes by ``whole`` at once."""
     if not 1 < x.shape[1] <= FEW_CLASSES:
-        return torch.amax(x, 1, out=out)
+        return whole(x, 1, out=out)
     first, second, *others = x.unbind(1)
-    torch.maximum(first, second, out=out)
+    pair(first, second, out=out)
     for other in others:
-        torch.maximum(out, other, out=out)
+        pair(out, other, out=out)
     return out
 
 
-def sum_over_classes(x: Tensor, out: Tensor) -> Tensor:
-    """Return the sum along axis 1."""
-    if not 1 < x.shape[1] <= FEW_CLASSES:
-        return torch.sum(x, 1, out=out)
-    first, second, *others = x.unbind(1)
-    torch.add(first, second, out=out)
-    for other in others:
-        out.add_(other)
-    return out
+max_over_classes = partial(_over_classes, torch.amax, torch.maximum)
+sum_over_classes = partial(_over_classes, torch.sum, torch.add)

@@ -9,8 +9,9 @@ from torch import Tensor
 
 from dice_semimetric._lib.pairs import both, expand_labels
 
-from .distributed import all_reduce
-from .fast_path import entropy_module
+from ..distributed import all_reduce
+from .paths import entropy_module
+from .reader import Mask
 
 Terms = tuple[Tensor, Tensor]
 
@@ -22,7 +23,7 @@ def cross_entropy(
     sigmoid: bool,
     weight: Tensor | None = None,
     ignore_index: int | None = None,
-    mask: Tensor | None = None,
+    mask: Mask = None,
     reduction: str = "mean",
     process_group: Any = None,
 ) -> Tensor:
@@ -50,7 +51,7 @@ def _sums(
     logits: Tensor,
     target: Tensor,
     weight: Tensor | None,
-    mask: Tensor | None,
+    mask: Mask,
     ignore_index: int | None,
     sigmoid: bool,
 ) -> Terms:
@@ -66,11 +67,7 @@ def _sums(
 
 
 def _categorical(
-    logits: Tensor,
-    target: Tensor,
-    weight: Tensor | None,
-    mask: Tensor | None,
-    ignore_index: int | None,
+    logits: Tensor, target: Tensor, weight: Tensor | None, mask: Mask, ignore_index: int | None
 ) -> Terms:
     """Return -log x of the label, or its mean under a soft label, and what each pixel counts."""
     labels = target.ndim < logits.ndim
@@ -97,11 +94,7 @@ def _categorical(
 
 
 def _binary(
-    logits: Tensor,
-    target: Tensor,
-    weight: Tensor | None,
-    mask: Tensor | None,
-    ignore_index: int | None,
+    logits: Tensor, target: Tensor, weight: Tensor | None, mask: Mask, ignore_index: int | None
 ) -> Terms:
     """Return the terms of each class and pixel, and which count; weights are those of y = 1."""
     if target.ndim < logits.ndim:
@@ -120,5 +113,5 @@ def _per_class(weight: Tensor, logits: Tensor) -> Tensor:
     return weight.to(logits).view(1, -1, *(1,) * (logits.ndim - 2))
 
 
-def _hide(values: Tensor, mask: Tensor | None) -> Tensor:
+def _hide(values: Tensor, mask: Mask) -> Tensor:
     return values if mask is None else torch.where(mask, values, 0)

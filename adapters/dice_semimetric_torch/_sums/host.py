@@ -1,4 +1,8 @@
-"""What the host's kernels are called with: flat arrays, and the parts of a batch."""
+"""The four sums of `Overlap` and their gradient on a host, each in one pass, by Numba.
+
+For float32 in memory order, the common case of training on a CPU; anything else is left to
+`blockwise`. The first step compiles the kernels, which takes seconds; they are kept on disk.
+"""
 
 from collections.abc import Callable
 from typing import NamedTuple, TypeVar
@@ -8,11 +12,13 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from ._reader import Options
-from ._threads import map_blocks
+from . import blockwise
+from .host_kernels import sums_backward, sums_forward
+from .reader import Gradients, Mask, Needs, Options
+from .threads import map_blocks
 
 if numba.config.DISABLE_JIT:
-    raise ImportError("Numba is told not to compile")
+    raise ImportError("Numba may not compile: NUMBA_DISABLE_JIT is set")
 
 R = TypeVar("R")
 
@@ -29,8 +35,8 @@ class Part(NamedTuple):
     stop: int
 
 
-def eligible(pred: Tensor, target: Tensor, mask: Tensor | None, options: Options) -> bool:
-    """Tell whether the kernels are made for these tensors: a contiguous (B, C, *spatial) batch."""
+def eligible(pred: Tensor, target: Tensor, mask: Mask, options: Options) -> bool:
+    """Return whether the kernels take these tensors: a contiguous (B, C, *spatial) batch."""
     whole = options.axis == tuple(range(2, pred.ndim)) and pred.ndim > 2
     if not whole or options.dtype != torch.float32 or pred.dtype != torch.float32:
         return False
@@ -44,10 +50,41 @@ def eligible(pred: Tensor, target: Tensor, mask: Tensor | None, options: Options
     return mask is None or mask.ndim < pred.ndim - 1 or mask.shape[1 - pred.ndim] == 1
 
 
+def forward(pred: Tensor, target: Tensor, mask: Mask, options: Options) -> Tensor:
+    """Return the sums, of shape (4, B, C)."""
+    call = Call(pred, target, mask, options)
+    images, classes = pred.shape[:2]
+
+    def sums(part: Part) -> tuple[bool, np.ndarray]:
+        found = np.zeros((part.images[1] - part.images[0], 4, classes))
+        return sums_forward(*call.arrays, *call.place(part), found), found
+
+    total, wrong = np.zeros((images, 4, classes)), False
+    for part, (bad, found) in call.map(sums):
+        total[slice(*part.images)] += found
+        wrong |= bad
+    if wrong and options.checked:  # it finds the entry, and words the error
+        return blockwise.forward(pred, target, mask, options)
+    return torch.from_numpy(total).permute(1, 0, 2).to(options.dtype).contiguous()
+
+
+def backward(
+    gradient: Tensor, pred: Tensor, target: Tensor, mask: Mask, options: Options, needs: Needs
+) -> Gradients:
+    """Return the gradients of pred and target from that of the sums; None where not needed."""
+    if needs != (True, False):
+        return blockwise.backward(gradient, pred, target, mask, options, needs)
+    call = Call(pred, target, mask, options)
+    upstream = gradient.to(torch.float32).permute(1, 0, 2).contiguous().numpy()
+    out = call.empty()
+    call.map(lambda part: sums_backward(upstream, *call.arrays, *call.place(part), out))
+    return torch.from_numpy(out.reshape(pred.shape)), None
+
+
 class Call:
     """The arguments that all kernels share, of tensors that are eligible."""
 
-    def __init__(self, pred: Tensor, target: Tensor, mask: Tensor | None, options: Options) -> None:
+    def __init__(self, pred: Tensor, target: Tensor, mask: Mask, options: Options) -> None:
         labels = target.ndim < pred.ndim
         counts = np.empty(0, np.bool_)
         if mask is not None:
@@ -66,7 +103,7 @@ class Call:
         )
 
     def place(self, part: Part) -> tuple[object, ...]:
-        """Return what tells a kernel which pixels to take, and how to read them."""
+        """Return the pixels that a kernel takes, and how it reads them."""
         return part.images, self._pixels, part.start, part.stop, self._modes
 
     def empty(self) -> np.ndarray:
@@ -78,7 +115,7 @@ class Call:
         return np.empty_like(self.arrays[0])
 
     def map(self, function: Callable[[Part], R]) -> list[tuple[Part, R]]:
-        """Return what a function makes of each part, in their order, from several threads."""
+        """Return each part with the result of a function for it, in order, from several threads."""
         found = map_blocks(lambda: function, self._parts, host=True)
         return list(zip(self._parts, found, strict=True))
 

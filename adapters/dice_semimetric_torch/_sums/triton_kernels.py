@@ -1,5 +1,5 @@
 # mypy: ignore-errors
-"""The GPU kernels behind `triton_sums`: one program reads tiles of all classes of some pixels.
+"""The GPU kernels behind `triton`: one program reads tiles of all classes of some pixels.
 
 A tile is read once. The forward pass leaves four sums for each program, in double precision, which
 are added up afterwards in a fixed order. The backward pass computes the probabilities again from

@@ -1,4 +1,4 @@
-"""Which module takes the sums: compiled kernels where there are some, else the blocks.
+"""The choice of the module that takes the sums: compiled kernels where possible, else blocks.
 
 On a GPU these are Triton's, on a host Numba's. Each is imported when a tensor first asks for it.
 """
@@ -10,24 +10,24 @@ from types import ModuleType
 import torch
 from torch import Tensor
 
-from . import _sums
-from ._reader import Options
+from . import blockwise
+from .reader import Mask, Options
 
 
-def sums_module(pred: Tensor, target: Tensor, mask: Tensor | None, options: Options) -> ModuleType:
-    """Return the module whose `forward` and `backward` are to be used."""
+def sums_module(pred: Tensor, target: Tensor, mask: Mask, options: Options) -> ModuleType:
+    """Return the module with the `forward` and `backward` to use."""
     fast = None
     if pred.device.type == "cuda":
         fast = _triton(pred.device)
     elif pred.device.type == "cpu":
-        fast = _numba("host_sums")
+        fast = _numba("host")
     if fast is not None and fast.eligible(pred, target, mask, options):
         return fast
-    return _sums
+    return blockwise
 
 
-def entropy_module(logits: Tensor, target: Tensor, mask: Tensor | None) -> ModuleType | None:
-    """Return the module whose `sums` are the cross-entropy over classes, or None."""
+def entropy_module(logits: Tensor, target: Tensor, mask: Mask) -> ModuleType | None:
+    """Return the module with `sums` for the cross-entropy over classes, or None."""
     if torch.compiler.is_compiling() or logits.device.type != "cpu":
         return None  # the compiler fuses PyTorch's own
     fast = _numba("host_entropy")
@@ -40,7 +40,7 @@ def _triton(device: torch.device) -> ModuleType | None:
     if torch.version.hip is None and torch.cuda.get_device_capability(device) < (7, 0):
         return None
     try:
-        return import_module(".triton_sums", __package__)
+        return import_module(".triton", __package__)
     except ImportError:
         return None
 

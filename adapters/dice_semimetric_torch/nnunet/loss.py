@@ -1,17 +1,21 @@
-"""The loss in the form that nnU-Net v2 calls: logits, and labels as its loader makes them."""
+"""The loss as nnU-Net v2 calls it: logits, and labels as its loader makes them.
+
+nnU-Net imports this file by itself, outside its package: hence no relative imports.
+"""
 
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
-from .compound import DiceSemimetricCELoss
+from dice_semimetric_torch.compound import DiceSemimetricCELoss
 
 
 class NNUNetLoss(nn.Module):
     """Cross-entropy plus a Dice semimetric loss, for nnU-Net's targets.
 
-    As in nnU-Net the background counts in the cross-entropy only, unless the labels are regions.
+    The loss is ``weight_ce CE + weight_dice DML``. As in nnU-Net the background counts in the
+    cross-entropy only, unless the labels are regions.
 
     Parameters
     ----------
@@ -30,17 +34,17 @@ class NNUNetLoss(nn.Module):
 
     Raises
     ------
-    ValueError
-        If an option is unknown, or shapes or values do not fit.
+    TypeError, ValueError
+        If an option is unknown, or types, shapes or values do not fit.
 
-    See Also
-    --------
-    dice_semimetric_torch.DiceSemimetricCELoss : What it calls.
+    References
+    ----------
+    .. [1] Wang et al., "Dice Semimetric Losses", MICCAI 2023, Eq. (4).
 
     Examples
     --------
     >>> import torch
-    >>> from dice_semimetric_torch.nnunet_loss import NNUNetLoss
+    >>> from dice_semimetric_torch.nnunet.loss import NNUNetLoss
     >>> loss = NNUNetLoss()
     >>> round(float(loss(torch.zeros(1, 2, 4), torch.tensor([[[0, 0, 1, 1]]]))), 3)
     1.193

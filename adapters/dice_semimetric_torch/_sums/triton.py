@@ -8,9 +8,9 @@ import triton
 import triton.language as tl
 from torch import Tensor
 
-from . import _sums, triton_kernels
-from ._reader import Options
-from ._room import first_with_room
+from . import blockwise, triton_kernels
+from .memory import first_with_room
+from .reader import Gradients, Mask, Needs, Options
 
 #: Entries of a tile, and the warps of a program: 16 entries to a thread, so that the registers of a
 #: Hopper multiprocessor hold three programs and 24 KiB of loads are under way on each.
@@ -21,8 +21,8 @@ _PROGRAMS = 16
 _TYPES = {torch.float32: tl.float32, torch.float64: tl.float64}
 
 
-def eligible(pred: Tensor, target: Tensor, mask: Tensor | None, options: Options) -> bool:
-    """Tell whether the kernels are made for these tensors: a contiguous (B, C, *spatial) batch."""
+def eligible(pred: Tensor, target: Tensor, mask: Mask, options: Options) -> bool:
+    """Return whether the kernels take these tensors: a contiguous (B, C, *spatial) batch."""
     whole = options.axis == tuple(range(2, pred.ndim)) and pred.ndim > 2
     if not whole or options.checked or options.dtype not in _TYPES or pred.numel() == 0:
         return False
@@ -36,24 +36,22 @@ def eligible(pred: Tensor, target: Tensor, mask: Tensor | None, options: Options
     return mask is None or mask.expand(_mask_shape(pred, mask)).shape[1] in (1, pred.shape[1])
 
 
-def forward(pred: Tensor, target: Tensor, mask: Tensor | None, options: Options) -> Tensor:
+def forward(pred: Tensor, target: Tensor, mask: Mask, options: Options) -> Tensor:
     """Return the sums, of shape (4, B, C), by fewer programs or in blocks where memory is short."""
     images, classes = pred.shape[:2]
     rows = -(-pred[0, 0].numel() // _tile_shape(classes)["BLOCK_N"])
     most = min(rows, max(1, -(-_PROGRAMS * _processors(pred.device) // images)))
     arguments = (pred, target, mask, options)
     attempts = [partial(_forward, *arguments, programs) for programs in _fewer(most)]
-    return first_with_room([*attempts, partial(_sums.forward, *arguments)])
+    return first_with_room([*attempts, partial(blockwise.forward, *arguments)])
 
 
 def _fewer(programs: int) -> list[int]:
-    """Return so many programs, and ever fewer down to one; each leaves sums of its own."""
+    """Return this number of programs, then ever fewer down to one: each needs memory of its own."""
     return [programs] if programs == 1 else [programs, *_fewer(-(-programs // 8))]
 
 
-def _forward(
-    pred: Tensor, target: Tensor, mask: Tensor | None, options: Options, programs: int
-) -> Tensor:
+def _forward(pred: Tensor, target: Tensor, mask: Mask, options: Options, programs: int) -> Tensor:
     images, classes = pred.shape[:2]
     pixels = pred[0, 0].numel()
     tile = _tile_shape(classes)
@@ -74,27 +72,17 @@ def _forward(
 
 
 def backward(
-    gradient: Tensor,
-    pred: Tensor,
-    target: Tensor,
-    mask: Tensor | None,
-    options: Options,
-    needs: tuple[bool, bool],
-) -> tuple[Tensor | None, Tensor | None]:
+    gradient: Tensor, pred: Tensor, target: Tensor, mask: Mask, options: Options, needs: Needs
+) -> Gradients:
     """Return the gradients of pred and target from that of the sums; None where not needed."""
     arguments = (gradient, pred, target, mask, options, needs)
-    attempts = [partial(of, *arguments) for of in (_backward, _sums.backward)]
+    attempts = [partial(of, *arguments) for of in (_backward, blockwise.backward)]
     return first_with_room(attempts)
 
 
 def _backward(
-    gradient: Tensor,
-    pred: Tensor,
-    target: Tensor,
-    mask: Tensor | None,
-    options: Options,
-    needs: tuple[bool, bool],
-) -> tuple[Tensor | None, Tensor | None]:
+    gradient: Tensor, pred: Tensor, target: Tensor, mask: Mask, options: Options, needs: Needs
+) -> Gradients:
     images, classes = pred.shape[:2]
     pixels = pred[0, 0].numel()
     tile = _tile_shape(classes)
@@ -122,9 +110,7 @@ def _backward(
     return of_pred, of_target
 
 
-def _switches(
-    pred: Tensor, target: Tensor, mask: Tensor | None, options: Options
-) -> dict[str, Any]:
+def _switches(pred: Tensor, target: Tensor, mask: Mask, options: Options) -> dict[str, Any]:
     labels = target.ndim < pred.ndim
     return {
         "CLASSES": pred.shape[1],
@@ -147,8 +133,8 @@ def _mask_shape(pred: Tensor, mask: Tensor) -> tuple[int, ...]:
     return (pred.shape[0], classes, *pred.shape[2:])
 
 
-def _mask(pred: Tensor, mask: Tensor | None) -> tuple[Tensor]:
-    """Return a mask as the kernels read it; of none, some tensor that they do not read."""
+def _mask(pred: Tensor, mask: Mask) -> tuple[Tensor]:
+    """Return a mask as the kernels read it; without one, a tensor that they leave unread."""
     if mask is None:
         return (pred,)
     return (mask.expand(_mask_shape(pred, mask)).contiguous().view(torch.uint8),)

@@ -20,22 +20,20 @@ from torch import Tensor
 from dice_semimetric._lib.blocks import Place
 from dice_semimetric._lib.checks import require_unit_interval
 
-from ._reader import Options, Reader, sum_over_classes
-from ._room import first_with_room
-from ._threads import map_blocks
+from .memory import first_with_room
+from .reader import Gradients, Mask, Needs, Options, Reader, sum_over_classes
+from .threads import map_blocks
 
-#: How many times smaller the blocks are that are tried in turn where memory is short.
+#: The factors by which blocks are made smaller, one after another, where memory is short.
 _CUTS = (1, 4, 16, 64, 256)
 
 
-def forward(pred: Tensor, target: Tensor, mask: Tensor | None, options: Options) -> Tensor:
+def forward(pred: Tensor, target: Tensor, mask: Mask, options: Options) -> Tensor:
     """Return the sums, of shape (4, *kept axes)."""
     return first_with_room([partial(_forward, pred, target, mask, options, cut) for cut in _CUTS])
 
 
-def _forward(
-    pred: Tensor, target: Tensor, mask: Tensor | None, options: Options, cut: int
-) -> Tensor:
+def _forward(pred: Tensor, target: Tensor, mask: Mask, options: Options, cut: int) -> Tensor:
     reader = Reader(pred, target, mask, options, cut)
     blocks = reader.blocks
     wide = options.dtype if pred.device.type == "mps" else torch.float64
@@ -81,13 +79,8 @@ def _check(x: Tensor, y: Tensor, reader: Reader) -> None:
 
 
 def backward(
-    gradient: Tensor,
-    pred: Tensor,
-    target: Tensor,
-    mask: Tensor | None,
-    options: Options,
-    needs: tuple[bool, bool],
-) -> tuple[Tensor | None, Tensor | None]:
+    gradient: Tensor, pred: Tensor, target: Tensor, mask: Mask, options: Options, needs: Needs
+) -> Gradients:
     """Return the gradients of pred and target from that of the sums; None where not needed."""
     options = options._replace(checked=False)  # the forward pass has checked
     arguments = (gradient, pred, target, mask, options, needs)
@@ -98,11 +91,11 @@ def _backward(
     gradient: Tensor,
     pred: Tensor,
     target: Tensor,
-    mask: Tensor | None,
+    mask: Mask,
     options: Options,
-    needs: tuple[bool, bool],
+    needs: Needs,
     cut: int,
-) -> tuple[Tensor | None, Tensor | None]:
+) -> Gradients:
     reader = Reader(pred, target, mask, options, cut)
     blocks = reader.blocks
     results = [
@@ -158,7 +151,7 @@ class _Gradient(NamedTuple):
 def _slope(
     one: Tensor, other: Tensor, own: Tensor, g: _Gradient, hidden: Tensor | None, reader: Reader
 ) -> Tensor:
-    """Return the gradient of ``one``, whose own sum has the gradient ``own``."""
+    """Return the gradient of ``one``, given the gradient ``own`` of its sum."""
     slope = torch.sub(one, other, out=reader.scratch.empty("slope", one.shape)).sign_()
     slope.mul_(g.difference).add_(own)  # addcmul broadcasts slowly
     if g.product is not None:

@@ -14,16 +14,14 @@ from torch import Tensor
 from dice_semimetric._lib.seam import Pixels
 from dice_semimetric.overlap import overlap_sums as accelerated_sums
 
-from ._reader import Options
-from ._vmap import fold
-from .fast_path import sums_module
+from .paths import sums_module
+from .reader import Mask, Needs, Options
+from .vmap import fold
 
 _generic: Callable[..., tuple[Tensor, ...]] = accelerated_sums.__wrapped__  # type: ignore[attr-defined]
 
 
-def overlap_sums(
-    pred: Tensor, target: Tensor, mask: Tensor | None, options: Options
-) -> tuple[Tensor, ...]:
+def overlap_sums(pred: Tensor, target: Tensor, mask: Mask, options: Options) -> tuple[Tensor, ...]:
     """Return the four sums, differentiable in pred and target."""
     table: Tensor = _Sums.apply(pred, target, mask, options)  # type: ignore[no-untyped-call]
     return table.unbind()
@@ -33,7 +31,7 @@ class _Sums(torch.autograd.Function):
     """The sums as one tensor (4, *kept axes); only the inputs are saved."""
 
     @staticmethod
-    def forward(pred: Tensor, target: Tensor, mask: Tensor | None, options: Options) -> Tensor:
+    def forward(pred: Tensor, target: Tensor, mask: Mask, options: Options) -> Tensor:
         if torch.compiler.is_compiling():
             table: Tensor = _forward_operator(pred, target, mask, *options)
             return table
@@ -64,12 +62,7 @@ class _Gradients(torch.autograd.Function):
 
     @staticmethod
     def forward(
-        gradient: Tensor,
-        pred: Tensor,
-        target: Tensor,
-        mask: Tensor | None,
-        options: Options,
-        needs: tuple[bool, bool],
+        gradient: Tensor, pred: Tensor, target: Tensor, mask: Mask, options: Options, needs: Needs
     ) -> tuple[Tensor, Tensor]:
         if torch.compiler.is_compiling():
             arguments = (gradient, pred, target, mask, *options, *needs)
@@ -110,7 +103,7 @@ class _Gradients(torch.autograd.Function):
         return tuple(opened), tuple(0 if need else None for need in needs)  # type: ignore[return-value]
 
 
-def _forward(pred: Tensor, target: Tensor, mask: Tensor | None, options: Options) -> Tensor:
+def _forward(pred: Tensor, target: Tensor, mask: Mask, options: Options) -> Tensor:
     with torch.autocast(pred.device.type, enabled=False), torch._C.DisableTorchFunctionSubclass():
         module = sums_module(pred, target, mask, options)
         table: Tensor = module.forward(pred, target, mask, options)
@@ -118,12 +111,7 @@ def _forward(pred: Tensor, target: Tensor, mask: Tensor | None, options: Options
 
 
 def _backward(
-    gradient: Tensor,
-    pred: Tensor,
-    target: Tensor,
-    mask: Tensor | None,
-    options: Options,
-    needs: tuple[bool, bool],
+    gradient: Tensor, pred: Tensor, target: Tensor, mask: Mask, options: Options, needs: Needs
 ) -> tuple[Tensor, Tensor]:
     with torch.autocast(pred.device.type, enabled=False), torch._C.DisableTorchFunctionSubclass():
         module = sums_module(pred, target, mask, options)
@@ -136,7 +124,7 @@ def _backward(
 def _forward_operator(
     pred: Tensor,
     target: Tensor,
-    mask: Tensor | None,
+    mask: Mask,
     axis: Sequence[int],
     dtype: torch.dtype,
     activation: str | None,
@@ -158,7 +146,7 @@ def _backward_operator(
     gradient: Tensor,
     pred: Tensor,
     target: Tensor,
-    mask: Tensor | None,
+    mask: Mask,
     axis: Sequence[int],
     dtype: torch.dtype,
     activation: str | None,

@@ -4,7 +4,7 @@ from typing import Any, NamedTuple
 
 from torch import Tensor
 
-from ._reader import Options
+from .reader import Mask, Options
 
 
 class Folded(NamedTuple):
@@ -29,7 +29,7 @@ class Folded(NamedTuple):
 
 
 def fold(
-    size: int, in_dims: Any, pred: Tensor, target: Tensor, mask: Tensor | None, options: Options
+    size: int, in_dims: Any, pred: Tensor, target: Tensor, mask: Mask, options: Options
 ) -> Folded:
     """Move the mapped dimension of the arguments of `overlap_sums` into their first axis."""
     one, two = _mapped(pred, in_dims[0], size), _mapped(target, in_dims[1], size)

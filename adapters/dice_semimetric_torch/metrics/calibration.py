@@ -1,9 +1,10 @@
-"""The calibration error over a whole data set, batch by batch, with a state of a few bins."""
+"""The calibration error of a whole data set, batch by batch, with a state of a few bins."""
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import torch
 from torch import Tensor
+from torchmetrics import Metric
 
 from dice_semimetric import CalibrationBins, calibration_bins
 from dice_semimetric._lib.namespace import (
@@ -16,19 +17,19 @@ from dice_semimetric._lib.special import activate
 from dice_semimetric._lib.typing import Activation
 from dice_semimetric.bins import Kind, Norm
 
-from ._region_metric import require_batch
-
-if TYPE_CHECKING:
-    from ._summed import Summed as Metric
-else:
-    from ._region_metric import Metric
+from .region import require_batch
 
 
 class ExpectedCalibrationError(Metric):
     """The gap between confidence and frequency over equally wide bins: ECE, classwise ECE, MCE.
 
-    All pixels of all images are pooled, so how they were grouped into batches never matters, and
-    the state holds three numbers a bin however many pixels there are.
+    The mean over bins of ``|mean confidence - mean label|``, weighted by their pixels, over all
+    pixels that count of all images, against the labels given. Batches of any size give the same,
+    and the state holds three numbers for each bin.
+
+    ``update(pred, label, mask=None)`` takes probabilities or logits (B, C, *spatial) in a floating
+    dtype, integer labels (B, *spatial) or soft ones of the shape of ``pred``, and a boolean mask
+    (B, *spatial) of the pixels that count.
 
     Parameters
     ----------
@@ -52,17 +53,12 @@ class ExpectedCalibrationError(Metric):
 
     Raises
     ------
-    ValueError
+    TypeError, ValueError
         If an option is unknown, or a batch does not fit; see `dice_semimetric.calibration_bins`.
 
-    See Also
-    --------
-    dice_semimetric.expected_calibration_error : The same for one batch, with quantiles too.
-
-    Notes
-    -----
-    ``update(pred, label, mask=None)`` takes ``pred`` (B, C, *spatial), integer labels (B, *spatial)
-    or soft ones of the shape of ``pred``, and a boolean mask (B, *spatial).
+    References
+    ----------
+    .. [1] Guo et al., "On Calibration of Modern Neural Networks", ICML 2017, Eqs. (3), (5).
 
     Examples
     --------
@@ -111,7 +107,7 @@ class ExpectedCalibrationError(Metric):
         self.add_state("bins", torch.zeros(shape, dtype=dtype), dist_reduce_fx="sum")
 
     def update(self, pred: Tensor, label: Tensor, mask: Tensor | None = None) -> None:
-        """Add a batch."""
+        """Add a batch: pred (B, C, *spatial), its labels, and the pixels that count."""
         require_batch(pred, self.num_classes, self.bins)
         xp = namespace(pred=pred, label=label, mask=mask)
         require_floating(xp, pred=pred)

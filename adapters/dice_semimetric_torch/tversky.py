@@ -1,0 +1,147 @@
+"""The Tversky losses that are right on soft labels, with MONAI's argument names and defaults."""
+
+from collections.abc import Callable
+from typing import ClassVar, Unpack
+
+from torch import Tensor
+
+from ._region import RegionLoss, RegionOptions, Weight
+
+
+class CompatibleTverskyLoss(RegionLoss):
+    """Compatible Tversky loss (CTL): Tversky's weights of both errors, right on soft labels.
+
+    ``(alpha FP + beta FN) / (I + alpha FP + beta FN)`` of each class, with the intersection
+    ``I = (|x| + |y| - |x - y|) / 2``, ``FP = |x| - I`` and ``FN = |y| - I``.
+
+    The loss is called with the input (B, C, *spatial), in a floating dtype, and integer labels
+    (B, *spatial) or soft labels of the input's shape. Half precision is summed in float32.
+
+    Parameters
+    ----------
+    include_background : bool, optional
+        False leaves class 0 out.
+    to_onehot_y : bool, optional
+        Take a target of (B, 1, *spatial) as labels; no one-hot is made of them.
+    sigmoid, softmax : bool, optional
+        What makes probabilities of the input; softmax runs over the class axis.
+    other_act : callable, optional
+        Another activation; its values must lie in [0, 1].
+    alpha, beta : float, optional
+        Weights of false positives and of false negatives.
+    reduction : {"mean", "sum", "none"}, optional
+        "none" returns (B, C), or (C,) with ``batch=True``.
+    smooth_nr, smooth_dr : float, optional
+        Added to the numerator and the denominator of the score 1 - loss.
+    batch : bool, optional
+        Pool the pixels of the batch; otherwise each image has its own loss.
+    weight : float, sequence of float or Tensor, optional
+        A factor for each class that ``include_background`` leaves; not normalised.
+    **options : Any
+        ``ignore_index`` (the label of pixels that do not count), ``classes`` ("all", "present" or
+        indices), ``per`` ("batch", "image" or "class"), ``log`` (take ``-ln(1 - loss)``),
+        ``process_group`` (the processes that pool their batches), ``gamma`` and ``focal_exponent``.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If an option is unknown, two exclude each other, or types, shapes or values do not fit.
+
+    References
+    ----------
+    .. [1] Wang et al., "Dice Semimetric Losses", MICCAI 2023, Eqs. (26)-(27).
+
+    Examples
+    --------
+    >>> import torch
+    >>> from dice_semimetric_torch import CompatibleTverskyLoss
+    >>> loss = CompatibleTverskyLoss(softmax=True)
+    >>> logits, labels = torch.zeros(1, 2, 4), torch.tensor([[0, 0, 1, 1]])
+    >>> round(float(loss(logits, labels)), 3)
+    0.5
+    >>> round(float(loss(logits, torch.full((1, 2, 4), 0.5))), 3)
+    0.0
+    """
+
+    variants: ClassVar[tuple[str, ...]] = ("ctl",)
+
+    def __init__(
+        self,
+        include_background: bool = True,
+        to_onehot_y: bool = False,
+        sigmoid: bool = False,
+        softmax: bool = False,
+        other_act: Callable[[Tensor], Tensor] | None = None,
+        alpha: float = 0.5,
+        beta: float = 0.5,
+        reduction: str = "mean",
+        smooth_nr: float = 1e-5,
+        smooth_dr: float = 1e-5,
+        batch: bool = False,
+        weight: Weight = None,
+        **options: Unpack[RegionOptions],
+    ) -> None:
+        first = include_background, to_onehot_y, sigmoid, softmax, other_act
+        super().__init__(*first, reduction, smooth_nr, smooth_dr, batch, weight, **options)
+        self.alpha, self.beta = alpha, beta
+        self._check_formula()
+
+
+class CompatibleFocalTverskyLoss(CompatibleTverskyLoss):
+    """Compatible focal Tversky loss (CFTL): `CompatibleTverskyLoss` to the power ``1 / gamma``.
+
+    The loss is ``CTL ** (1 / gamma)`` of each class. The authors' published code raises to
+    ``gamma`` instead, which ``focal_exponent="code"`` does.
+
+    The loss is called with the input (B, C, *spatial), in a floating dtype, and integer labels
+    (B, *spatial) or soft labels of the input's shape. Half precision is summed in float32.
+
+    Parameters
+    ----------
+    include_background : bool, optional
+        False leaves class 0 out.
+    to_onehot_y : bool, optional
+        Take a target of (B, 1, *spatial) as labels; no one-hot is made of them.
+    sigmoid, softmax : bool, optional
+        What makes probabilities of the input; softmax runs over the class axis.
+    other_act : callable, optional
+        Another activation; its values must lie in [0, 1].
+    alpha, beta : float, optional
+        Weights of false positives and of false negatives.
+    reduction : {"mean", "sum", "none"}, optional
+        "none" returns (B, C), or (C,) with ``batch=True``.
+    smooth_nr, smooth_dr : float, optional
+        Added to the numerator and the denominator of the score 1 - loss.
+    batch : bool, optional
+        Pool the pixels of the batch; otherwise each image has its own loss.
+    weight : float, sequence of float or Tensor, optional
+        A factor for each class that ``include_background`` leaves; not normalised.
+    **options : Any
+        ``gamma`` (4/3 by default), ``focal_exponent`` ("paper" or "code"), ``ignore_index`` (the
+        label of pixels that do not count), ``classes`` ("all", "present" or indices), ``per``
+        ("batch", "image" or "class"), ``log`` (take ``-ln(1 - loss)``), ``process_group`` (the
+        processes that pool their batches).
+
+    Raises
+    ------
+    TypeError, ValueError
+        If an option is unknown, two exclude each other, or types, shapes or values do not fit.
+
+    References
+    ----------
+    .. [1] Wang et al., "Dice Semimetric Losses", MICCAI 2023, Eq. (33).
+
+    Examples
+    --------
+    >>> import torch
+    >>> from dice_semimetric_torch import CompatibleFocalTverskyLoss
+    >>> loss = CompatibleFocalTverskyLoss(softmax=True)
+    >>> logits, labels = torch.zeros(1, 2, 4), torch.tensor([[0, 0, 1, 1]])
+    >>> round(float(loss(logits, labels)), 3)
+    0.595
+    >>> round(float(loss(logits, torch.full((1, 2, 4), 0.5))), 3)
+    0.0
+    """
+
+    variants: ClassVar[tuple[str, ...]] = ("cftl",)
+    default_gamma = 4 / 3
