@@ -10,12 +10,12 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from dice_semimetric_study.faults import UsageError
-from dice_semimetric_study.runs.records import FOLDER as RECORDS
+from dice_semimetric_study import UsageError
 
 from ..cases import Incomplete, read_split
 
 INDEX = "index.json"
+RECORDS = "records"
 FORMAT = 1
 
 

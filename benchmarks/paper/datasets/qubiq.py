@@ -9,9 +9,7 @@ from functools import partial
 from pathlib import Path
 
 import numpy as np
-from dice_semimetric_study.cases.layout import CaseFiles, find_cases
-from dice_semimetric_study.faults import Fault, UsageError
-from dice_semimetric_study.files.volumes import read_geometry
+from dice_semimetric_study import CaseFiles, Fault, UsageError, find_cases, read_volume
 
 from ..cases import Incomplete, read_slice, standardised
 from .prepared import read_patients
@@ -185,7 +183,8 @@ def make_slice(case: RawCase, *, size: int) -> Slices:
     shape = image.shape[1:]
     if size:
         image, masks = (resize(array, (size, size)) for array in (image, masks))
-    spacing = np.linalg.norm(read_geometry(next(iter(files.masks.values()))).affine[:3, :3], axis=0)
+    place = read_volume(next(iter(files.masks.values()))).geometry
+    spacing = np.linalg.norm(place.affine[:3, :3], axis=0)
     return Slices(
         image=standardised(image)[None],
         labels=masks.astype(np.uint8)[None],

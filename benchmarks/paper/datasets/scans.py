@@ -6,8 +6,7 @@ from functools import partial
 from pathlib import Path
 
 import numpy as np
-from dice_semimetric_study.faults import CaseError, Fault, UsageError
-from dice_semimetric_study.files.volumes import read_volume
+from dice_semimetric_study import CaseError, Fault, UsageError, read_volume
 
 from .preparing import Plan, RawCase, Slices
 from .resize import resize
