@@ -6,14 +6,16 @@ numbers of the paper.
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 
 import numpy as np
 
 from dice_semimetric import dice_score, majority_vote
 
-from .config import Config
+from .config import CALIBRATIONS, Config
 from .paper_numbers import BANDWIDTHS, LABELS, LOSS_COLUMNS, RIVALS, TERMS, numbers
-from .recipe import NETWORKS, Recipe
+from .recipe import BEST_BANDWIDTH, NETWORKS, Recipe
+from .scores import NAMES
 from .sources import QUBIQ, SCANS, Source
 
 Parts = tuple[tuple[Source, Config], ...]
@@ -21,32 +23,19 @@ Parts = tuple[tuple[Source, Config], ...]
 
 @dataclass(frozen=True)
 class Cell:
-    """One number of a table.
-
-    Attributes
-    ----------
-    row, column : tuple of str
-        Its place.
-    score : str
-        Which score of the runs.
-    parts : tuple
-        The data sets, each with its configuration, whose mean it is; none for a method that is the
-        paper's only.
-    value : float, optional
-        The number itself, from 0 to 1 or a count, where no run is needed.
-    paper : float, optional
-        The paper's number, in percent.
-    """
+    """One number of a table."""
 
     row: tuple[str, ...]
     column: tuple[str, ...]
     score: str = "dice"
-    parts: Parts = ()
-    value: float | None = None
-    paper: float | None = None
+    parts: Parts = ()  # whose mean it is; none for a method that is the paper's only
+    value: float | None = None  # the number, from 0 to 1 or a count, where no run is needed
+    paper: float | None = None  # the paper's number, in percent
+    seeds: tuple[int, ...] = ()  # of the runs; none: those of the recipe
 
 
-TITLES = {
+Table = int | str  # a number of the paper's, or the name of a comparison of ours
+TITLES: dict[Table, str] = {
     1: "Labels on data of several raters",
     2: "Against other methods on data of several raters (BDice, %)",
     3: "Hard labels, label smoothing and distillation",
@@ -55,15 +44,31 @@ TITLES = {
     6: "Each rater against the majority",
     7: "CE against CE with DML, on hard labels (Dice, %)",
     8: "The kernel's bandwidth (Dice, %)",
+    "losses": "Losses and labels, trained on one folder and scored on another",
+    "distillation": "Distillation from a calibrated teacher",
 }
 #: Not the paper's: against the raters' mean, over the pixels within 5 of a mark.
-NEAR = ("ece_near", "ECE near")
-HEADS = {1: ("Data", "Score"), 3: ("Network", "Score")}
+NEAR = ("ece_near", NAMES["ece_near"])
+HEADS: dict[Table, tuple[str, ...]] = {
+    1: ("Data", "Score"),
+    3: ("Network", "Score"),
+    "losses": ("Data", "Loss : labels"),
+    "distillation": ("Data", "What"),
+}
+#: Table 5, the teacher with a temperature, and keys labelled by all raters.
+LADDER: dict[str, dict[str, str]] = {
+    "hard": {"rung": "hard"},
+    "+ce": {"rung": "ce"},
+    "+dml": {"rung": "dml"},
+    "+temperature": {"rung": "temperature"},
+    "+kde": {"rung": "kde"},
+    "+kde, soft keys": {"rung": "kde", "key_labels": "uniform"},
+}
 
 
-def cells(table: int, sources: Sequence[Source], recipe: Recipe) -> list[Cell]:
+def cells(table: Table, sources: Sequence[Source], recipe: Recipe) -> list[Cell]:
     """Return the cells of a table for the data sets at hand, row by row."""
-    known = numbers(table)
+    known = numbers(table) if isinstance(table, int) else {}
     return [
         replace(cell, paper=known.get((" | ".join(cell.row), " | ".join(cell.column))))
         for cell in BUILDERS[table](sources, recipe)
@@ -82,7 +87,7 @@ def scanned(sources: Sequence[Source]) -> list[Source]:
     return sorted(others, key=lambda s: SCANS.index(s.name) if s.name in SCANS else len(SCANS))
 
 
-def expected(table: int) -> tuple[str, ...]:
+def expected(table: Table) -> tuple[str, ...]:
     """Return the paper's data sets in a table."""
     qubiq = QUBIQ if table in (1, 2, 4, 6, 7) else ()
     return qubiq + (SCANS if table in (3, 4, 5, 7, 8) else ())
@@ -168,8 +173,8 @@ def _table_4(sources: Sequence[Source], recipe: Recipe) -> list[Cell]:
 
     def by_teacher(name: str, source: Source) -> list[Cell]:
         net = _student(recipe)
-        heard = [recipe.student(source, net, "dml", loss=loss) for loss in losses]
-        columns = [recipe.student(source, net, "hard"), *heard]
+        distilled = [recipe.student(source, net, "dml", loss=loss) for loss in losses]
+        columns = [recipe.student(source, net, "hard"), *distilled]
         return _row((name,), zip(LOSS_COLUMNS, columns, strict=True), "dice", source)
 
     qubiq = [s for s in rated(sources) if s.name in QUBIQ]
@@ -237,7 +242,55 @@ def _student(recipe: Recipe) -> str:
     return recipe.networks[1]
 
 
-BUILDERS: dict[int, Callable[[Sequence[Source], Recipe], list[Cell]]] = {
+def _scores_of(
+    names: Sequence[str], row: tuple[str, str], source: Source, config: Config, *seeds: int
+) -> list[Cell]:
+    """Return a row whose columns are scores of one run."""
+    parts = ((source, config),)
+    return [Cell(row, (NAMES[name],), name, parts, seeds=seeds) for name in names]
+
+
+def _losses(sources: Sequence[Source], recipe: Recipe) -> list[Cell]:
+    found = []
+    for source in sources:
+        for run in recipe.runs:
+            loss, _, labels = run.partition(":")
+            labels = labels or "uniform"
+            config = recipe.plain(source, recipe.networks[0], loss=loss, labels=labels)
+            names = ("dice", "bdice", "ece_seen", "ece_seen_pooled")
+            found += _scores_of(names, (source.name, f"{loss} : {labels}"), source, config)
+    return found
+
+
+def _distillation(sources: Sequence[Source], recipe: Recipe) -> list[Cell]:
+    """Return the teacher calibrated, what students learn from it, students, and bandwidths."""
+    names = [name for name in NAMES if name != "ece"]
+    found = []
+    for source in sources:
+        make = partial(recipe.student, source, _student(recipe))
+        students = {name: make(**fields) for name, fields in LADDER.items()}
+        teacher = students["+dml"].teacher
+
+        def row(kind: str, name: str, config: Config, *seeds: int) -> list[Cell]:
+            place = (source.name, f"{kind}, {name}")  # noqa: B023
+            return _scores_of(names, place, source, config, *seeds)  # noqa: B023
+
+        for method in CALIBRATIONS:
+            calibrated = replace(teacher, calibration=method)
+            found += row("teacher", "raw" if method == "none" else method, calibrated, 0)
+        for name, student in students.items():
+            if student.rung not in ("hard", "ce"):
+                found += row("signal", name, replace(student, signal=True), 0)
+        for name, student in students.items():
+            found += row("student", name, student)
+        if recipe.bandwidths:
+            found += row("h", "0", students["+dml"], *recipe.sweep_seeds)
+        for h in sorted({*recipe.bandwidths, BEST_BANDWIDTH} if recipe.bandwidths else ()):
+            found += row("h", f"{h:g}", make("kde", bandwidth=h), *recipe.sweep_seeds)
+    return found
+
+
+BUILDERS: dict[Table, Callable[[Sequence[Source], Recipe], list[Cell]]] = {
     1: _table_1,
     2: _table_2,
     3: _table_3,
@@ -246,4 +299,6 @@ BUILDERS: dict[int, Callable[[Sequence[Source], Recipe], list[Cell]]] = {
     6: _table_6,
     7: _table_7,
     8: _table_8,
+    "losses": _losses,
+    "distillation": _distillation,
 }

@@ -13,9 +13,9 @@ from typing import Any
 from torch import Tensor, nn
 from torch.nn.functional import pad
 
-from .networks.decoders import DeepLabV3Plus, UNetOn
-from .networks.encoders import CHANNELS, build_encoder
-from .networks.weights import load_imagenet, no_weights
+from .decoders import DeepLabV3Plus, UNetOn
+from .encoders import CHANNELS, build_encoder
+from .weights import load_imagenet, no_weights
 
 #: Decoder and encoder of each network.
 NETWORKS = {
