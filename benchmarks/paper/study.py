@@ -142,6 +142,10 @@ class Study:
                 f"{self.data.name} has folds without any case with foreground: "
                 f"{'; '.join(faults)}; choose other --folds or --fold-seed"
             )
+        cases = self.samples(self.parts(config)[0], "train")
+        require_fit(cases, config)
+        if config.distilled and config.teacher_sees == "image":
+            reach(cases, config)
 
     def _marked(self, case: int) -> bool:
         if case not in self._marks:
@@ -250,8 +254,6 @@ class Study:
         channels = cases[0].image.shape[0]
         require_fit(cases, config)
         if config.distilled:
-            if config.teacher_sees == "image":
-                reach(cases, config)  # raises before any training
             cases, objective = student_data(config, self._teacher(config)[0], cases)
         model, log = train(
             config,

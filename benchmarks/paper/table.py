@@ -119,7 +119,8 @@ def make(table: Table, options: argparse.Namespace, recipe: Recipe) -> tuple[str
     if not found:
         raise UsageError(f"Table {table} needs other data: {', '.join(missing)} are not there")
     book = Book(options, recipe)
-    for source, config in {s.name: (s, c) for cell in found for s, c in cell.parts}.values():
+    used = {(s.name, config): s for cell in found for s, config in cell.parts}
+    for (_, config), source in used.items():
         book.study(source).require_usable(config)  # before any training
     bar = tqdm(found, desc=f"Table {table}, cells", disable=parallel.quiet())
     rows = [summarize(cell, book.results(cell)) for cell in bar]

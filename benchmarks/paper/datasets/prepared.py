@@ -149,7 +149,12 @@ def open_prepared(
         return _from_index(folder, index)
     if (folder / RECORDS).is_dir():
         raise UsageError(f"{folder}: its preparation was not finished; run the same command again")
-    return _from_layout(folder, task or 1, read_patients(folder, groups), incomplete)
+    data = _from_layout(folder, task or 1, read_patients(folder, groups), incomplete)
+    absent = [name for name, patient in zip(data.cases, data.patients, strict=True) if not patient]
+    if absent and groups:
+        raise UsageError(f"{groups} names no patient for {', '.join(absent)}")
+    data.patients = tuple(p or c for p, c in zip(data.patients, data.cases, strict=True))
+    return data
 
 
 def read_patients(folder: Path, groups: Path | None) -> dict[tuple[str, str], str]:
@@ -192,7 +197,7 @@ def _from_layout(
     for split in splits:
         for case in read_split(folder, split, task, incomplete=incomplete):
             name = f"{split}/{case.name}" if split else case.name
-            patient = patients.get((split, case.name), name)
+            patient = patients.get((split, case.name), "")
             masks = case.raters.view(np.uint8)[None]
             cases.append(PreparedCase(name, patient, split, 1, case.image[None], masks))
     return Prepared(folder.resolve().name, cases, task=task)

@@ -13,14 +13,14 @@ pytest.importorskip("monai")
 import torch
 from torch import nn
 
-from benchmarks.paper.model import build_model
-from benchmarks.paper.models import NETWORKS, STRIDE, AnySize, build_network
+from benchmarks.paper.networks.build import build_model
 from benchmarks.paper.networks.encoders import (
     CHANNELS,
     FIRST,
     MobileNetV2Encoder,
     build_encoder,
 )
+from benchmarks.paper.networks.paper import NETWORKS, STRIDE, AnySize, build_network
 from benchmarks.paper.networks.weights import FOLDER, for_channels
 from benchmarks.paper.recipe import NETWORKS as OF_TABLES
 
