@@ -10,7 +10,7 @@ import study_files
 
 pytest.importorskip("torch")
 
-from dice_semimetric_study.faults import UsageError
+from dice_semimetric_study import UsageError
 
 from benchmarks.paper.datasets import Prepared, PreparedCase, open_prepared
 
