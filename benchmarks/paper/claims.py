@@ -8,10 +8,10 @@ import numpy as np
 from dice_semimetric_study.results.bootstrap import Bootstrap, mean_intervals
 from dice_semimetric_study.results.paired import signed_rank
 
+from .cell import NEAR, Cell, Table
+from .records import Scored
 from .scores import LOWER_IS_BETTER
 from .sources import Source
-from .study import Scored
-from .tables import NEAR, Cell, Table
 
 ALPHA = 0.05
 BOOTSTRAP = Bootstrap(resamples=10_000)

@@ -7,10 +7,11 @@ from typing import Any
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
+from .cell import Table
 from .claims import ALPHA
 from .files import write_bytes
 from .scores import LOWER_IS_BETTER, NAMES
-from .tables import TITLES, Table
+from .tables import TITLES
 
 BLUE, ORANGE, GREY, DARK = "#2563a8", "#d9731a", "#9aa3ad", "#2b3138"
 MOST_PANELS = 32

@@ -69,6 +69,13 @@ class Recipe:
         config = Config(**values | self.chosen | own | fields)
         return replace(config, epochs=self._epochs(config.epochs))
 
+    @property
+    def student_model(self) -> str:
+        """The first student's network."""
+        if len(self.networks) < 2:
+            raise ValueError("this table needs a student: give --networks a teacher and a student")
+        return self.networks[1]
+
     def _epochs(self, number: int) -> int:
         return min(number, QUICK_EPOCHS) if self.quick else number
 

@@ -6,11 +6,12 @@ from typing import Any
 
 import numpy as np
 
+from .cell import Cell, Table
 from .claims import shares
 from .files import csv_text
+from .records import Scored
 from .scores import NAMES
-from .study import Scored
-from .tables import HEADS, TITLES, Cell, Table
+from .tables import HEADS, TITLES
 
 
 def summarize(cell: Cell, results: list[Scored | None]) -> dict[str, Any]:

@@ -4,12 +4,9 @@ Each part of an experiment, a fold or a seed, has a folder of its own, from whic
 on: checkpoint.pt and log.csv after each epoch, then scores.csv, and result.json last.
 """
 
-import csv
-import json
-import platform
 import sys
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -25,13 +22,12 @@ from .config import Config
 from .crops import require_fit
 from .datasets import Prepared
 from .distillation import reach, signals, student_data
-from .files import csv_text, prepare_folder, write_text
+from .files import prepare_folder
 from .folds import validation_folds
+from .records import Scored, finished, join, read, run_name, write
 from .samples import load_samples
 from .scores import score_samples
 from .trainer import train
-
-Part = tuple[int, int]  # seed and fold
 
 
 @dataclass(frozen=True)
@@ -42,28 +38,6 @@ class Machine:
     workers: int = 0
     restart: bool = False
     train: bool = True  # False: read what is finished
-
-
-@dataclass(frozen=True)
-class Scored:
-    """The scores of one experiment, over the folds and seeds that are finished."""
-
-    parts: list[Part]
-    cases: np.ndarray  # of each row: the number of the scored case
-    part_of: np.ndarray  # of each row: the place in ``parts``
-    scores: dict[str, np.ndarray]  # of each row
-    pooled: dict[str, list[float]] = field(default_factory=dict)  # of each part
-
-    def mean(self, score: str) -> float:
-        """Return the mean over the cases of all folds, as the paper aggregates them, and seeds."""
-        return float(np.nanmean(self.pooled.get(score, self.scores.get(score))))
-
-    def by_part(self, score: str) -> list[float]:
-        """Return the score of each fold and seed."""
-        if score in self.pooled:
-            return self.pooled[score]
-        values = self.scores[score]
-        return [float(np.nanmean(values[self.part_of == k])) for k in range(len(self.parts))]
 
 
 @dataclass(frozen=True)
@@ -171,28 +145,16 @@ class Study:
 
     def run(self, config: Config, seeds: Sequence[int] = (0,)) -> Scored | None:
         """Return the scores of an experiment, making what is missing; None if none is there."""
-        found: list[tuple[Part, np.ndarray, dict[str, np.ndarray], dict[str, float]]] = []
+        found = []
         for part in self.parts(config, seeds):
             if not self.is_finished(part):
                 if not self.machine.train:
                     continue
                 self.make(part)
-            found.append(((part.seed - part.fold, part.fold), *self._read(part)))
-        if not found:
-            return None
-        parts, cases, scores, summaries = (list(items) for items in zip(*found, strict=True))
-        numbers = np.concatenate(cases)
-        order = np.argsort(numbers, kind="stable")
-        part_of = np.concatenate([np.full(len(c), k) for k, c in enumerate(cases)])
-        shared = [name for name in scores[0] if all(name in table for table in scores)]
-        pooled = [n for n in summaries[0] if n.endswith("_pooled")]
-        return Scored(
-            parts,
-            numbers[order],
-            part_of[order],
-            {name: np.concatenate([table[name] for table in scores])[order] for name in shared},
-            {name: [summary[name] for summary in summaries] for name in pooled},
-        )
+            numbers = self.cases(part, "train" if part.signal else "test")
+            cases = np.array([c for c in numbers if len(self.data.samples_of(c))], int)
+            found.append(read(part, self.folder(part), cases, self.data))
+        return join(found) if found else None
 
     def is_finished(self, config: Config) -> bool:
         """Return whether a part need not be made; all are made once if all are to start over."""
@@ -224,9 +186,7 @@ class Study:
         else:
             probs = (model.predict(case, config.view) for case in cases)
         rows, summary = score_samples(probs, cases)
-        write_text(out / "scores.csv", csv_text(rows))
-        written = result(config, model, log, summary) | {"cases": len(rows)}
-        write_text(out / "result.json", json.dumps(written, indent=1) + "\n")
+        write(out, config, model, log, rows, summary)
         shown = ", ".join(f"{name} {100 * value:.2f}" for name, value in summary.items())
         tqdm.write(f"{self.out.name} {out.parent.name} {out.name}: {shown}", file=sys.stderr)
 
@@ -267,64 +227,3 @@ class Study:
         )
         self._trained.add(out)
         return Predictor(model), log
-
-    def _read(self, config: Config) -> tuple[np.ndarray, dict[str, np.ndarray], dict[str, float]]:
-        """Return the cases of a finished part, their scores, and those of all of them."""
-        out = self.folder(config)
-        with open(out / "scores.csv", newline="") as file:
-            rows = list(csv.DictReader(file))
-        numbers = self.cases(config, "train" if config.signal else "test")
-        cases = np.array([c for c in numbers if len(self.data.samples_of(c))], int)
-        if [row["case"] for row in rows] != [self.data.cases[case] for case in cases]:
-            where = f"fold {config.fold} of {self.data.name}" if config.folds else self.data.name
-            raise UsageError(
-                f"{out / 'scores.csv'} scores other cases than {where} has: the data have "
-                "changed; choose another --out, or start over with --restart"
-            )
-        scores = {n: np.array([float(row[n]) for row in rows]) for n in rows[0] if n != "case"}
-        return cases, scores, json.loads((out / "result.json").read_text())["scores"]
-
-
-def run_name(config: Config) -> str:
-    """Return the name of an experiment's folder."""
-    words = [config.model, "ce" if config.ce_weight == 1 else config.loss]
-    if config.distilled:
-        words += ["kd", config.rung]
-        if config.rung == "kde":
-            words += [f"{config.bandwidth:g}"]
-            words += ["soft-keys"] * (config.key_labels == "uniform")
-        words += [f"from-{config.teacher_model}"]
-    else:
-        words += [config.labels]
-    words += [config.calibration] * (config.calibration != "none")
-    return "-".join([*words, *(["signal"] if config.signal else [])])
-
-
-def finished(config: Config, out: Path) -> dict[str, Any] | None:
-    """Return the result of a run with this configuration, if it was finished."""
-    path = out / "result.json"
-    if not path.exists():
-        return None
-    found: dict[str, Any] = json.loads(path.read_text())
-    return None if config.differences(found["config"]) else found
-
-
-def result(
-    config: Config, model: Predictor, log: list[dict[str, Any]], scores: dict[str, float]
-) -> dict[str, Any]:
-    """Return what result.json holds: what was run, on what, and the mean scores."""
-    network = model.network
-    return {
-        "config": asdict(config),
-        "network": getattr(network, "origin", config.model),
-        "parameters": sum(p.numel() for p in network.parameters()),
-        "calibration": model.parameters,
-        "training_seconds": round(sum(line["seconds"] for line in log), 1),
-        "processes": parallel.size(),
-        "versions": {
-            "python": platform.python_version(),
-            "numpy": np.__version__,
-            "torch": torch.__version__,
-        },
-        "scores": scores,
-    }

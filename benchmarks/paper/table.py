@@ -12,30 +12,27 @@ on soft labels) train on one folder of the data, calibrate on another and score 
 """
 
 import argparse
-import os
-import platform
-import shlex
 import sys
-from collections.abc import Sequence
 from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
 from dice_semimetric_study import UsageError
 from tqdm import tqdm
 
 from . import parallel
+from .book import Book
+from .cell import Table
 from .claims import compare_columns
 from .config import Config, add_options
 from .figure import draw
 from .files import prepare_folder, write_text
+from .notes import command, notes_of
 from .recipe import FIXED, NETWORKS, QUICK_FOLDS, Recipe, read_settings
 from .report import summarize, to_csv, to_json, to_markdown
-from .sources import Source, find_sources
-from .study import Machine, Scored, Splits, Study, finished
-from .tables import TITLES, Cell, Table, cells, expected
+from .sources import find_sources
+from .tables import TITLES, cells, expected
 
 KEPT = "What was finished is kept: the same command goes on from there."
 #: What a table uses unless it is given: folds, seeds and networks; and options of its own.
@@ -57,55 +54,6 @@ DEFAULTS: dict[Table, dict[str, Any]] = {
 }
 PAPER = {"folds": 5, "seeds": [0], "networks": list(NETWORKS.values()), "runs": [],
          "bandwidths": [], "teacher_labels": "majority", "teacher_epochs": None}  # fmt: skip
-
-
-class Book:
-    """The studies of the data sets, and the scores of what was run in them."""
-
-    def __init__(self, options: argparse.Namespace, recipe: Recipe) -> None:
-        self.options, self.recipe = options, recipe
-        self.splits = Splits(
-            recipe.folds, options.fold_seed, options.test_split, options.held_split
-        )
-        self.studies: dict[str, Study] = {}
-        self.scored: dict[tuple[str, Config, tuple[int, ...]], Scored | None] = {}
-
-    def study(self, source: Source) -> Study:
-        """Return the study of a data set, made when first asked for."""
-        if source.name not in self.studies:
-            options = self.options
-            out = options.out / ("quick" if self.recipe.quick else "") / folder_name(source.name)
-            work = Machine(options.device, options.workers, options.restart, not options.finished)
-            self.studies[source.name] = Study(source.data, out, self.splits, work)
-        return self.studies[source.name]
-
-    def results(self, cell: Cell) -> list[Scored | None]:
-        """Return the scores behind a cell, training what is missing."""
-        seeds, found = cell.seeds or self.recipe.seeds, []
-        for source, config in cell.parts:
-            key = source.name, config, seeds
-            if key not in self.scored:
-                self.scored[key] = self.study(source).run(config, seeds)
-            found.append(self.scored[key])
-        return found
-
-    def written(self, source: Source, config: Config) -> dict[str, Any]:
-        """Return what the first finished part of an experiment wrote of itself, if any."""
-        study = self.study(source)
-        parts = study.parts(config, self.recipe.seeds)
-        return next((r for p in parts if (r := finished(p, study.folder(p)))), {})
-
-    def network(self, source: Source, config: Config) -> str:
-        """Return the name of a network, for the paper's what it is made of, and its size."""
-        written = self.written(source, config)
-        origin, size = written.get("network"), written.get("parameters")
-        text = f"{config.model} ({origin})" if origin and origin != config.model else config.model
-        return text + (f" with {size:,} parameters" if size else "")
-
-
-def folder_name(name: str) -> str:
-    """Return a data set's name as that of a folder."""
-    return "".join(c if c.isalnum() or c in "-_." else "-" for c in name).strip(".") or "data"
 
 
 def make(table: Table, options: argparse.Namespace, recipe: Recipe) -> tuple[str, bool]:
@@ -143,80 +91,6 @@ def make(table: Table, options: argparse.Namespace, recipe: Recipe) -> tuple[str
         note = "QUICK RUN" if recipe.quick else "95 % intervals over patients"
         draw(table, shifts, options.report.with_suffix(".png"), note)
     return text, not faults
-
-
-def notes_of(
-    found: Sequence[Cell], sources: Sequence[Source], book: Book, rows: list[dict[str, Any]]
-) -> list[str]:
-    """Return what a reader must know of a table: data, settings, machine, what is missing."""
-    used = {s.name: s for cell in found for s, _ in cell.parts} or {s.name: s for s in sources}
-    notes, splits = [], book.splits
-    for name, source in used.items():
-        data = source.data
-        text = (
-            f"{name}: {len(data.cases)} cases of {len(set(data.patients))} patients, "
-            f"{source.raters} rater{'s' * (source.raters > 1)}, {len(data)} images"
-        )
-        configs = [config for cell in found for s, config in cell.parts if s.name == name]
-        if configs and not splits.folds:
-            study = book.study(source)
-            train, test = (study.cases(configs[0], role) for role in ("train", "test"))
-            patients = len({data.patients[case] for case in test})
-            text += f"; {len(train)} to train on, {len(test)} of {patients} patients to score"
-        notes.append(f"{text}; {', '.join(settings_of(configs))}" if configs else text)
-    parts = {(s.name, config): s for cell in found for s, config in cell.parts}
-    models = sorted({book.network(s, c) for (_, c), s in parts.items() if not c.signal})
-    if models:
-        folds = f"{splits.folds} folds by patient" if splits.folds else "no folds"
-        notes.append(f"{folds}; networks: {', '.join(models)}; {machine()}")
-    students = [config for _, config in parts if config.distilled]
-    if students:
-        one = students[0]
-        labels = "hard" if one.teacher_labels == "majority" else one.teacher_labels
-        notes.append(
-            f"teacher: {one.teacher_model} on {labels} labels, {one.teacher_epochs} epochs; "
-            f"{one.n_keys} keys a batch"
-        )
-    for (name, config), source in parts.items():
-        fits = book.written(source, config).get("calibration", {})
-        notes += [f"{name}: the teacher's {what} is {value:.4g}" for what, value in fits.items()
-                  if config.calibration != "none"]  # fmt: skip
-    unfinished = sum(
-        row["ours"] is None for row, cell in zip(rows, found, strict=True) if cell.parts
-    )
-    if unfinished:
-        notes.append(f"{unfinished} cells have no finished run yet")
-    return notes
-
-
-def settings_of(configs: Sequence[Config]) -> list[str]:
-    """Return, as text, the settings of the training that all of these configurations share."""
-    found = {
-        item.name: {getattr(config, item.name) for config in configs}
-        for item in fields(Config)
-        if item.name not in set(FIXED) - {"labels", "loss", "model"}
-    }
-    return [f"{name} {values.pop()}" for name, values in found.items() if len(values) == 1]
-
-
-def machine() -> str:
-    """Return what the runs were made on, in words."""
-    name = platform.processor() or platform.machine()
-    try:
-        lines = Path("/proc/cpuinfo").read_text().splitlines()
-        name = next(s.partition(":")[2].strip() for s in lines if s.startswith("model name"))
-    except (OSError, StopIteration):
-        pass
-    versions = f"python {platform.python_version()}, numpy {np.__version__}"
-    return (
-        f"{platform.system()}, {name}, {os.cpu_count()} CPUs; {versions}, torch {torch.__version__}"
-    )
-
-
-def command(arguments: list[str]) -> str:
-    """Return the command line without the folders of the machine that it ran on."""
-    names = [Path(a).name if "/" in a else a for a in arguments]
-    return f"python -m benchmarks.paper {shlex.join(names)}"
 
 
 def add_table_options(parser: argparse.ArgumentParser) -> None:

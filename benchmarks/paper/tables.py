@@ -5,36 +5,19 @@ numbers of the paper.
 """
 
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, replace
-from functools import partial
+from dataclasses import replace
 
 import numpy as np
 
 from dice_semimetric import dice_score, majority_vote
 
-from .config import CALIBRATIONS, Config
+from . import comparisons
+from .cell import NEAR, Cell, Table
+from .config import Config
 from .paper_numbers import BANDWIDTHS, LABELS, LOSS_COLUMNS, RIVALS, TERMS, numbers
-from .recipe import BEST_BANDWIDTH, NETWORKS, Recipe
-from .scores import NAMES
+from .recipe import NETWORKS, Recipe
 from .sources import QUBIQ, SCANS, Source
 
-Parts = tuple[tuple[Source, Config], ...]
-
-
-@dataclass(frozen=True)
-class Cell:
-    """One number of a table."""
-
-    row: tuple[str, ...]
-    column: tuple[str, ...]
-    score: str = "dice"
-    parts: Parts = ()  # whose mean it is; none for a method that is the paper's only
-    value: float | None = None  # the number, from 0 to 1 or a count, where no run is needed
-    paper: float | None = None  # the paper's number, in percent
-    seeds: tuple[int, ...] = ()  # of the runs; none: those of the recipe
-
-
-Table = int | str  # a number of the paper's, or the name of a comparison of ours
 TITLES: dict[Table, str] = {
     1: "Labels on data of several raters",
     2: "Against other methods on data of several raters (BDice, %)",
@@ -47,22 +30,11 @@ TITLES: dict[Table, str] = {
     "losses": "Losses and labels, trained on one folder and scored on another",
     "distillation": "Distillation from a calibrated teacher",
 }
-#: Not the paper's: against the raters' mean, over the pixels within 5 of a mark.
-NEAR = ("ece_near", NAMES["ece_near"])
 HEADS: dict[Table, tuple[str, ...]] = {
     1: ("Data", "Score"),
     3: ("Network", "Score"),
     "losses": ("Data", "Loss : labels"),
     "distillation": ("Data", "What"),
-}
-#: Table 5, the teacher with a temperature, and keys labelled by all raters.
-LADDER: dict[str, dict[str, str]] = {
-    "hard": {"rung": "hard"},
-    "+ce": {"rung": "ce"},
-    "+dml": {"rung": "dml"},
-    "+temperature": {"rung": "temperature"},
-    "+kde": {"rung": "kde"},
-    "+kde, soft keys": {"rung": "kde", "key_labels": "uniform"},
 }
 
 
@@ -172,7 +144,7 @@ def _table_4(sources: Sequence[Source], recipe: Recipe) -> list[Cell]:
         return _row((name,), zip(LOSS_COLUMNS, columns, strict=True), score, source)
 
     def by_teacher(name: str, source: Source) -> list[Cell]:
-        net = _student(recipe)
+        net = recipe.student_model
         distilled = [recipe.student(source, net, "dml", loss=loss) for loss in losses]
         columns = [recipe.student(source, net, "hard"), *distilled]
         return _row((name,), zip(LOSS_COLUMNS, columns, strict=True), "dice", source)
@@ -194,7 +166,9 @@ def _table_4(sources: Sequence[Source], recipe: Recipe) -> list[Cell]:
 def _table_5(sources: Sequence[Source], recipe: Recipe) -> list[Cell]:
     found = []
     for source in scanned(sources):
-        columns = [(term, recipe.student(source, _student(recipe), term.lower())) for term in TERMS]
+        columns = [
+            (term, recipe.student(source, recipe.student_model, term.lower())) for term in TERMS
+        ]
         found += _row((source.name,), columns, "dice", source)
     return found
 
@@ -228,65 +202,11 @@ def _table_7(sources: Sequence[Source], recipe: Recipe) -> list[Cell]:
 def _table_8(sources: Sequence[Source], recipe: Recipe) -> list[Cell]:
     found = []
     for source in scanned(sources):
-        net = _student(recipe)
+        net = recipe.student_model
         columns = [("0", recipe.student(source, net, "dml"))] + [
             (h, recipe.student(source, net, "kde", bandwidth=float(h))) for h in BANDWIDTHS[1:]
         ]
         found += _row((source.name,), columns, "dice", source)
-    return found
-
-
-def _student(recipe: Recipe) -> str:
-    if len(recipe.networks) < 2:
-        raise ValueError("this table needs a student: give --networks a teacher and a student")
-    return recipe.networks[1]
-
-
-def _scores_of(
-    names: Sequence[str], row: tuple[str, str], source: Source, config: Config, *seeds: int
-) -> list[Cell]:
-    """Return a row whose columns are scores of one run."""
-    parts = ((source, config),)
-    return [Cell(row, (NAMES[name],), name, parts, seeds=seeds) for name in names]
-
-
-def _losses(sources: Sequence[Source], recipe: Recipe) -> list[Cell]:
-    found = []
-    for source in sources:
-        for run in recipe.runs:
-            loss, _, labels = run.partition(":")
-            labels = labels or "uniform"
-            config = recipe.plain(source, recipe.networks[0], loss=loss, labels=labels)
-            names = ("dice", "bdice", "ece_seen", "ece_seen_pooled")
-            found += _scores_of(names, (source.name, f"{loss} : {labels}"), source, config)
-    return found
-
-
-def _distillation(sources: Sequence[Source], recipe: Recipe) -> list[Cell]:
-    """Return the teacher calibrated, what students learn from it, students, and bandwidths."""
-    names = [name for name in NAMES if name != "ece"]
-    found = []
-    for source in sources:
-        make = partial(recipe.student, source, _student(recipe))
-        students = {name: make(**fields) for name, fields in LADDER.items()}
-        teacher = students["+dml"].teacher
-
-        def row(kind: str, name: str, config: Config, *seeds: int) -> list[Cell]:
-            place = (source.name, f"{kind}, {name}")  # noqa: B023
-            return _scores_of(names, place, source, config, *seeds)  # noqa: B023
-
-        for method in CALIBRATIONS:
-            calibrated = replace(teacher, calibration=method)
-            found += row("teacher", "raw" if method == "none" else method, calibrated, 0)
-        for name, student in students.items():
-            if student.rung not in ("hard", "ce"):
-                found += row("signal", name, replace(student, signal=True), 0)
-        for name, student in students.items():
-            found += row("student", name, student)
-        if recipe.bandwidths:
-            found += row("h", "0", students["+dml"], *recipe.sweep_seeds)
-        for h in sorted({*recipe.bandwidths, BEST_BANDWIDTH} if recipe.bandwidths else ()):
-            found += row("h", f"{h:g}", make("kde", bandwidth=h), *recipe.sweep_seeds)
     return found
 
 
@@ -299,6 +219,6 @@ BUILDERS: dict[Table, Callable[[Sequence[Source], Recipe], list[Cell]]] = {
     6: _table_6,
     7: _table_7,
     8: _table_8,
-    "losses": _losses,
-    "distillation": _distillation,
+    "losses": comparisons.losses,
+    "distillation": comparisons.distillation,
 }

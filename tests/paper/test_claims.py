@@ -9,11 +9,11 @@ pytest.importorskip("monai")
 
 from paper_data import prepared_discs
 
+from benchmarks.paper.cell import Cell
 from benchmarks.paper.claims import compare_by_patient, compare_columns, paired, verdict
+from benchmarks.paper.records import Scored
 from benchmarks.paper.report import summarize, to_markdown
 from benchmarks.paper.sources import Source
-from benchmarks.paper.study import Scored
-from benchmarks.paper.tables import Cell
 
 
 def scored(values: list[float], folds: int = 2) -> Scored:

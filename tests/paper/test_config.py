@@ -9,8 +9,8 @@ pytest.importorskip("nibabel")
 pytest.importorskip("monai")
 
 
+from benchmarks.paper.comparisons import LADDER
 from benchmarks.paper.config import RUNGS, Config
-from benchmarks.paper.tables import LADDER
 
 SMALL = Config(crop=16, jitter=3, epochs=3, batch_size=2)
 STUDENT = Config(

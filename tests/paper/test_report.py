@@ -8,9 +8,9 @@ pytest.importorskip("nibabel")
 pytest.importorskip("monai")
 
 
+from benchmarks.paper.cell import Cell
+from benchmarks.paper.records import Scored
 from benchmarks.paper.report import escape, number, of_seed, summarize
-from benchmarks.paper.study import Scored
-from benchmarks.paper.tables import Cell
 
 
 def scored(values: list[float], folds: int = 2) -> Scored:

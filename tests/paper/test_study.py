@@ -26,7 +26,8 @@ from benchmarks.paper import study as engine
 from benchmarks.paper.__main__ import main
 from benchmarks.paper.config import Config
 from benchmarks.paper.datasets import Prepared, open_prepared
-from benchmarks.paper.study import Machine, Splits, Study, run_name
+from benchmarks.paper.records import run_name
+from benchmarks.paper.study import Machine, Splits, Study
 
 SMALL = Config(train_split="all", model="unet-small", epochs=2, batch_size=2, labels="majority")
 STUDENT = replace(

@@ -16,9 +16,10 @@ from paper_data import write_discs
 
 from benchmarks.paper import study
 from benchmarks.paper.__main__ import main
+from benchmarks.paper.comparisons import LADDER
 from benchmarks.paper.recipe import Recipe
 from benchmarks.paper.sources import find_sources
-from benchmarks.paper.tables import LADDER, cells, rater_agreement
+from benchmarks.paper.tables import cells, rater_agreement
 
 TINY = ["--networks", "unet", "unet-small", "--augment", "shift", "--crop", "16"]
 TINY += ["--batch-size", "4", "--n-keys", "20", "--quick"]

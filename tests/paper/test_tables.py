@@ -11,8 +11,8 @@ from paper_data import prepared_discs
 
 from benchmarks.paper.paper_numbers import numbers
 from benchmarks.paper.recipe import Recipe
+from benchmarks.paper.records import run_name
 from benchmarks.paper.sources import QUBIQ, SCANS, Source
-from benchmarks.paper.study import run_name
 from benchmarks.paper.tables import TITLES, cells
 
 
