@@ -1,4 +1,4 @@
-"""The paper's experiments: ``python -m benchmarks.paper prepare`` the data, then ``table N``."""
+"""The paper's experiments: ``python -m benchmarks.paper prepare`` the data, then make a ``table``."""
 
 import argparse
 import sys

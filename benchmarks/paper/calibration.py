@@ -36,10 +36,10 @@ class Predictor:
         device = next(self.network.parameters()).device
         image = torch.tensor(case.image[(slice(None), *place)], device=device)
         prob = np.zeros(case.image.shape[1:], np.float32)
-        prob[place] = self.listen(image[None])[0, 0].cpu().numpy()
+        prob[place] = self.probabilities(image[None])[0, 0].cpu().numpy()
         return prob
 
-    def listen(self, image: Tensor) -> Tensor:
+    def probabilities(self, image: Tensor) -> Tensor:
         """Return the foreground probabilities (B, 1, H, W) of images (B, C, H, W)."""
         self.network.eval()
         with torch.no_grad():

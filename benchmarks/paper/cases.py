@@ -34,7 +34,7 @@ def read_split(
     """Return the cases of ``root/split`` that have the task, sorted by name.
 
     A case lies in ``root/split/<case>`` as ``image.nii.gz`` and ``taskTT_segRR.nii.gz``. One that
-    lacks a rater whom another case has, such as QUBIQ's prostate case 9, is refused, left out or
+    lacks a rater that another case has, such as QUBIQ's prostate case 9, is refused, left out or
     kept. Raises UsageError naming every case that cannot be used, and why.
     """
     name = f"task{task:02d}"

@@ -192,7 +192,7 @@ def compare_by_patient(
 
 
 def shares(test: dict[str, Any]) -> tuple[float, float]:
-    """Return the shares of patients whom the first column serves better, and worse."""
+    """Return the shares of patients for which the first column is better, and worse."""
     above, below = test["above_zero"], test["below_zero"]
     return (below, above) if test["score"] in LOWER_IS_BETTER else (above, below)
 

@@ -24,7 +24,7 @@ LADDER: dict[str, dict[str, str]] = {
 def _scores_of(
     names: Sequence[str], row: tuple[str, str], source: Source, config: Config, *seeds: int
 ) -> list[Cell]:
-    """Return a row whose columns are scores of one run."""
+    """Return one row: several scores of one run."""
     parts = ((source, config),)
     return [Cell(row, (NAMES[name],), name, parts, seeds=seeds) for name in names]
 

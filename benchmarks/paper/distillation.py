@@ -15,6 +15,8 @@ from .losses import TrainingLoss, counted
 from .networks.build import MULTIPLE
 from .trainer import Objective
 
+Network = Callable[[Tensor], Tensor]
+
 
 def reach(cases: Sequence[Case], config: Config) -> int:
     """Return the side of the central square that training crops can lie in."""
@@ -93,15 +95,15 @@ def student_data(
         side, channels = reach(cases, config), cases[0].image.shape[0]
         cases = with_teacher(cases, [teacher.predict(case, side) for case in cases])
 
-        def step(loss: StudentLoss, network: Callable, stack: Tensor, label: Tensor) -> Tensor:
+        def step(loss: StudentLoss, network: Network, stack: Tensor, label: Tensor) -> Tensor:
             image, prob, mean = stack.split([channels, 1, 1], dim=1)
             value: Tensor = loss(network(image.contiguous()), label, prob, mean)
             return value
     else:
 
-        def step(loss: StudentLoss, network: Callable, stack: Tensor, label: Tensor) -> Tensor:
+        def step(loss: StudentLoss, network: Network, stack: Tensor, label: Tensor) -> Tensor:
             label, counts = counted(config, label)
-            prob = teacher.listen(stack)
+            prob = teacher.probabilities(stack)
             value: Tensor = loss(network(stack), label, prob, label, counts)
             return value
 

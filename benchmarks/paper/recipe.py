@@ -10,7 +10,7 @@ from dice_semimetric_study import UsageError
 from .config import OF_TEACHER, Config
 from .sources import SCANS, Source
 
-#: What the paper's Sect. 3.2 says of the training, and the crops of the authors' code.
+#: The training of the paper's Sect. 3.2, with the crops of the authors' code.
 PROTOCOLS: dict[str, dict[str, Any]] = {
     "raters": {"epochs": 150, "crop": 256, "augment": "scale"},
     "scans": {"epochs": 60, "crop": 384, "augment": "scale"},
@@ -36,8 +36,8 @@ class Recipe:
     """What every run of a table shares."""
 
     chosen: dict[str, Any] = field(default_factory=dict)  # fields of `Config` set by hand
-    #: The same for single data sets, by name; "persons": false says besides that a rater's number
-    #: does not stand for one person throughout, so that raters cannot be weighted.
+    #: The same for single data sets, by name. With "persons": false a rater's number does not
+    #: stand for one person throughout, and raters are not weighted.
     of_data: dict[str, dict[str, Any]] = field(default_factory=dict)
     #: The teacher, which Tables 1, 2, 4 and 7 are about too, and its students.
     networks: tuple[str, ...] = tuple(NETWORKS.values())

@@ -33,7 +33,8 @@ class Scored:
 
     def mean(self, score: str) -> float:
         """Return the mean over the cases of all folds, as the paper aggregates them, and seeds."""
-        return float(np.nanmean(self.pooled.get(score, self.scores.get(score))))
+        values = self.pooled[score] if score in self.pooled else self.scores[score]
+        return float(np.nanmean(values))
 
     def by_part(self, score: str) -> list[float]:
         """Return the score of each fold and seed."""

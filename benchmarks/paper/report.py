@@ -16,7 +16,11 @@ from .tables import HEADS, TITLES
 
 def summarize(cell: Cell, results: list[Scored | None]) -> dict[str, Any]:
     """Return a cell's number in percent: its mean, its spread over folds and seeds, and each."""
-    row = {"row": " | ".join(cell.row), "column": " | ".join(cell.column), "score": cell.score}
+    row: dict[str, Any] = {
+        "row": " | ".join(cell.row),
+        "column": " | ".join(cell.column),
+        "score": cell.score,
+    }
     row |= {"ours": None, "std": None, "parts": [], "values": [], "paper": cell.paper}
     if cell.value is not None:
         return row | {"ours": cell.value * (1 if cell.score == "count" else 100)}
@@ -87,7 +91,7 @@ _LEGEND = (
     "with the paper's number in brackets; – where there is none."
 )
 _COMPARISON = "In percent: mean over the test cases and seeds ± standard deviation over seeds."
-_LEGENDS = {6: "Ours, with the paper's number in brackets."}
+_LEGENDS: dict[Table, str] = {6: "Ours, with the paper's number in brackets."}
 
 
 def of_seed(row: dict[str, Any], seed: int) -> dict[str, Any]:

@@ -85,7 +85,7 @@ def test_a_teacher_of_crops_sees_what_the_student_sees(
     assert cases is data
     image, label = (part[None] for part in Crops(data, config)[0])
     network = build_model("unet-small", 1).eval()
-    prob = teacher.listen(image)
+    prob = teacher.probabilities(image)
     expected = StudentLoss(config, epoch=0)(network(image), label, prob, label)
     assert float(objective(0)(network, image, label)) == pytest.approx(float(expected))
 
