@@ -16,9 +16,7 @@ class Book:
 
     def __init__(self, options: argparse.Namespace, recipe: Recipe) -> None:
         self.options, self.recipe = options, recipe
-        self.splits = Splits(
-            recipe.folds, options.fold_seed, options.test_split, options.held_split
-        )
+        self.splits = Splits(recipe.folds, options.fold_seed, options.test_split)
         self.studies: dict[str, Study] = {}
         self.scored: dict[tuple[str, Config, tuple[int, ...]], Scored | None] = {}
 

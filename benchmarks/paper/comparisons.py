@@ -56,7 +56,8 @@ def distillation(sources: Sequence[Source], recipe: Recipe) -> list[Cell]:
             return _scores_of(names, place, source, config, *seeds)  # noqa: B023
 
         for method in CALIBRATIONS:
-            calibrated = replace(teacher, calibration=method)
+            calibrated = replace(teacher, calibration=method, held_split=recipe.held_split)
+            calibrated = teacher if method == "none" else calibrated
             found += row("teacher", "raw" if method == "none" else method, calibrated, 0)
         for name, student in students.items():
             if student.rung not in ("hard", "ce"):

@@ -60,6 +60,7 @@ class Config:
     teacher_epochs: int = option(150, "passes that the teacher made")
     teacher_sees: str = option("crop", "the student's crop, or the image once", ("crop", "image"))
     calibration: str = option("none", "of the predictions, on held-out cases", CALIBRATIONS)
+    held_split: str = option("Validation", "the folder of the held-out cases")
     signal: bool = option(False, "score what the student learns from, on its training cases")
 
     def __post_init__(self) -> None:
@@ -110,6 +111,7 @@ class Config:
             epochs=self.teacher_epochs,
             seed=self.seed if self.folds else 0,
             calibration="temperature" if self.rung == "temperature" else "none",
+            held_split=self.held_split if self.rung == "temperature" else "Validation",
             signal=False,
         )
 

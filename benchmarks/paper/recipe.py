@@ -25,7 +25,7 @@ NETWORKS = {
 }
 #: What the tables themselves decide.
 FIXED = ("task", "train_split", "labels", "loss", "model", "folds", "fold", "seed", *OF_TEACHER,
-         "calibration", "signal")  # fmt: skip
+         "calibration", "held_split", "signal")  # fmt: skip
 PERSONS = "persons"
 BEST_BANDWIDTH = 1e-3  # Table 8
 QUICK_EPOCHS, QUICK_FOLDS = 2, 2
@@ -46,6 +46,7 @@ class Recipe:
     quick: bool = False  # two epochs only, to see that all works
     folds: int = 5  # 0: the folders of the data
     train_split: str = "Training"  # the folder of the training cases, without folds
+    held_split: str = "Validation"  # the folder of the cases that calibration is fitted to
     seeds: tuple[int, ...] = (0,)
     # Of the comparisons that are not the paper's:
     paper: bool = True  # whether the paper's protocol holds
@@ -99,6 +100,7 @@ class Recipe:
             bandwidth=bandwidth,
             n_keys=self.n_keys,
             key_labels=key_labels,
+            held_split=self.held_split if rung == "temperature" else config.held_split,
             teacher_model=self.networks[0],
             teacher_labels=self.teacher_labels,
             teacher_epochs=self._epochs(self.teacher_epochs or config.epochs),

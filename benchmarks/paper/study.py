@@ -47,7 +47,6 @@ class Splits:
     folds: int = 5  # 0: the folders of the data, below
     fold_seed: int = 0
     test: str = "Testing"
-    held: str = "Validation"
 
 
 class Study:
@@ -92,7 +91,8 @@ class Study:
             test = self.held[config.fold]
             everything = np.arange(len(self.data.cases))
             return test if role == "test" else np.setdiff1d(everything, test)
-        places = {"train": config.train_split, "test": self.splits.test, "held": self.splits.held}
+        places = {"train": config.train_split, "test": self.splits.test}
+        places["held"] = config.held_split
         name, there = places[role], self.data.splits or {}
         if name not in there:
             raise UsageError(
@@ -131,7 +131,7 @@ class Study:
 
     def samples(self, config: Config, role: str) -> Sequence[Case]:
         """Return the samples of the cases with a role; the last ones are kept."""
-        key = (config.folds, config.fold, config.train_split, config.size)
+        key = (config.folds, config.fold, config.train_split, config.held_split, config.size)
         if self._loaded.get(role, (None, ()))[0] != key:
             loaded = load_samples(self.data, self.cases(config, role), config.size)
             self._loaded[role] = key, loaded

@@ -148,6 +148,7 @@ def recipe_of(options: argparse.Namespace) -> Recipe:
         quick=quick,
         folds=min(options.folds, QUICK_FOLDS) if quick else options.folds,
         train_split=options.train_split,
+        held_split=options.held_split,
         seeds=tuple(options.seeds),
         paper=isinstance(table, int),
         runs=tuple(options.runs),

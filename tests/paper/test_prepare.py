@@ -1,4 +1,4 @@
-"""Preparation of data sets in the layouts of the downloads: what is made, resumed and told."""
+"""Preparation of data sets in the layouts of the downloads: what is made, resumed and reported."""
 
 import errno
 import json
@@ -140,7 +140,7 @@ def test_faults_of_qubiq_are_named_and_lose_no_other(
     for mask in (kidney / "case07").glob("task*"):
         mask.unlink()
     assert prepare("qubiq", raw, "--out", tmp_path / "out", "--size", 16) == 1
-    told = capsys.readouterr().err
+    shown = capsys.readouterr().err
     for text in (
         "Training/case03 task01: the mask of rater 02 is missing",
         "Training/case04 task01: image.nii.gz",
@@ -149,7 +149,7 @@ def test_faults_of_qubiq_are_named_and_lose_no_other(
         "Training/case07 task01: there is no mask of any rater",
         "prostate task02: 0 of 55 cases are there",
     ):
-        assert text in told
+        assert text in shown
     with pytest.warns(UserWarning, match=r"without faulty cases: .*Training/case03"):
         data = open_prepared(tmp_path / "out/kidney-task01")
     assert len(data) == 15
@@ -228,7 +228,7 @@ def test_faults_of_scans_are_named(tmp_path: Path, capsys: pytest.CaptureFixture
     study_files.save(folder / "case_00006/imaging.nii.gz", image)
     shutil.copytree(folder / "case_00007", raw / "again/case_00007")
     assert prepare("kits", raw, "--out", tmp_path / "out", "--size", 16) == 1
-    told = capsys.readouterr().err
+    shown = capsys.readouterr().err
     for text in (
         "case_00000: case_00000/imaging.nii.gz is missing",
         "case_00001: case_00001/segmentation.nii.gz is missing",
@@ -239,7 +239,7 @@ def test_faults_of_scans_are_named(tmp_path: Path, capsys: pytest.CaptureFixture
         "case_00007: two files stand for one",
         "case_00209: ",
     ):
-        assert text in told
+        assert text in shown
     with pytest.warns(UserWarning, match="case_00209"):
         assert open_prepared(tmp_path / "out").cases == ("case_00005", "case_00008")
 
@@ -327,7 +327,7 @@ def test_a_killed_run_leaves_no_half_file(tmp_path: Path) -> None:
     assert read_index(tmp_path / "out") == read_index(tmp_path / "unbroken")
 
 
-def test_what_cannot_start_is_told(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_what_cannot_start_is_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (tmp_path / "raw").mkdir()
     raw_scans.kits(tmp_path / "kits", range(1))
     for arguments, text in (

@@ -282,9 +282,9 @@ def test_folders_take_the_place_of_folds(folders: Prepared, tmp_path: Path) -> N
     assert len(scored.by_part("ece_seen_pooled")) == 2
     assert sorted(p.name for p in tmp_path.glob("unet-small-dml1-majority/*")) == ["seed0", "seed3"]
     for role in ("train", "test", "held"):
-        absent = {"test": "Testing", "held": "Validation"} | {role: "none"}
-        broken = Study(folders, tmp_path, Splits(0, test=absent["test"], held=absent["held"]))
-        config = replace(SEEDED, train_split=absent.get("train", "Training"))
+        absent = {"train": "Training", "test": "Testing", "held": "Validation"} | {role: "none"}
+        broken = Study(folders, tmp_path, Splits(0, test=absent["test"]))
+        config = replace(SEEDED, train_split=absent["train"], held_split=absent["held"])
         with pytest.raises(UsageError, match=f"no case in a folder none.*--{role}-split"):
             broken.cases(config, role)
 
@@ -301,6 +301,8 @@ def test_a_calibrated_network_is_the_network_and_changes_its_scores(
         written = json.loads((study.folder(config) / "result.json").read_text())
         assert set(written["calibration"]) == {"temperature" if method[0] == "t" else "bandwidth"}
     assert len(list(tmp_path.rglob("unet*/**/checkpoint.pt"))) == 1
+    moved = replace(SEEDED, calibration="kernel", held_split="Testing")
+    assert not study.is_finished(moved)  # it would be fitted to other cases
     other = Study(folders, tmp_path / "folds", Splits(2))
     with pytest.raises(UsageError, match="needs --folds 0"):
         other.run(replace(SEEDED, calibration="kernel"))

@@ -104,7 +104,7 @@ def test_finished_runs_are_reported_alone(
     assert "the same command goes on" in str(error.value)
 
 
-def test_faults_are_told_in_one_line_and_the_rest_is_done(
+def test_faults_are_named_in_one_line_and_the_rest_is_done(
     tmp_path: Path, rng: np.random.Generator, capsys: pytest.CaptureFixture
 ) -> None:
     write_discs(tmp_path / "data" / "good", rng, {"Training": 4})
