@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -100,24 +101,30 @@ def compare_columns(
     wanted, base = claims_of(table, cells)
     claims, shifts = [], []
     for (place, score), columns in by_place(table, cells).items():
-        scored = {name: results(cell) for name, cell in columns.items()}
         source = next(iter(columns.values())).parts[0][0]
-
-        def test(first: str, second: str) -> dict[str, Any] | None:
-            one, two = scored.get(first), scored.get(second)  # noqa: B023
-            found = None if one is None or two is None else paired(one, two, score, source)  # noqa: B023
-            if found is None:
-                return None
-            return {"row": place, "first": first, "second": second, "score": score} | found  # noqa: B023
-
-        claims += [
-            found | {"verdict": verdict(found)}
-            for claim in wanted
-            if claim.score == score and (found := test(claim.better, claim.worse))
-        ]
+        scored = {name: results(cell) for name, cell in columns.items()}
+        test = partial(_test, scored, place, score, source)
+        for claim in wanted:
+            if claim.score == score and (found := test(claim.better, claim.worse)):
+                claims.append(found | {"verdict": verdict(found)})
         others = [name for name in columns if name != base and comparable(table, name)]
         shifts += [found for name in others if (found := test(name, base))]
     return claims, shifts
+
+
+def _test(
+    scored: dict[str, Scored | None],
+    place: str,
+    score: str,
+    source: Source,
+    first: str,
+    second: str,
+) -> dict[str, Any] | None:
+    one, two = scored.get(first), scored.get(second)
+    found = None if one is None or two is None else paired(one, two, score, source)
+    if found is None:
+        return None
+    return {"row": place, "first": first, "second": second, "score": score} | found
 
 
 def comparable(table: Table, name: str) -> bool:
