@@ -104,9 +104,11 @@ def compare_columns(
         source = next(iter(columns.values())).parts[0][0]
         scored = {name: results(cell) for name, cell in columns.items()}
         test = partial(_test, scored, place, score, source)
-        for claim in wanted:
-            if claim.score == score and (found := test(claim.better, claim.worse)):
-                claims.append(found | {"verdict": verdict(found)})
+        claims += [
+            found | {"verdict": verdict(found)}
+            for claim in wanted
+            if claim.score == score and (found := test(claim.better, claim.worse))
+        ]
         others = [name for name in columns if name != base and comparable(table, name)]
         shifts += [found for name in others if (found := test(name, base))]
     return claims, shifts
