@@ -87,7 +87,8 @@ def test_a_teacher_of_crops_sees_what_the_student_sees(
     network = build_model("unet-small", 1).eval()
     prob = teacher.probabilities(image)
     expected = StudentLoss(config, epoch=0)(network(image), label, prob, label)
-    assert float(objective(0)(network, image, label)) == pytest.approx(float(expected))
+    found = objective(0)(network, image, label)
+    assert found.item() == pytest.approx(expected.item())
 
 
 def dml(x: np.ndarray, y: np.ndarray) -> float:
