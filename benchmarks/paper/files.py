@@ -43,13 +43,17 @@ def csv_text(rows: Sequence[dict[str, Any]]) -> str:
 
 
 def prepare_folder(folder: Path) -> None:
-    """Make a folder, remove what killed runs left in it, and raise UsageError if it is locked."""
+    """Make a folder, or raise UsageError if nothing can be written there."""
     probe = folder / f".{secrets.token_hex(4)}{_PART}"
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        for stale in folder.glob(f".*{_PART}"):
-            stale.unlink(missing_ok=True)
         probe.write_bytes(b"")
         probe.unlink()
     except OSError as error:
         raise UsageError(f"cannot write to {folder}: {error.strerror or error}") from error
+
+
+def remove_parts(folder: Path) -> None:
+    """Remove what killed runs left in a folder of their own."""
+    for stale in folder.glob(f".*.????????{_PART}"):
+        stale.unlink(missing_ok=True)

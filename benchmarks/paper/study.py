@@ -22,7 +22,7 @@ from .config import Config
 from .crops import require_fit
 from .datasets import Prepared
 from .distillation import reach, signals, student_data
-from .files import prepare_folder
+from .files import prepare_folder, remove_parts
 from .folds import validation_folds
 from .records import Scored, finished, join, read, run_name, write
 from .samples import load_samples
@@ -167,6 +167,7 @@ class Study:
         out = self.folder(config)
         if parallel.first():
             prepare_folder(out)
+            remove_parts(out)
         parallel.wait()
         try:
             self._score(config)

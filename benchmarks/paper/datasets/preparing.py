@@ -20,7 +20,7 @@ from tqdm import tqdm
 
 from dice_semimetric import __version__
 
-from ..files import prepare_folder, write_bytes
+from ..files import prepare_folder, remove_parts, write_bytes
 from .prepared import FORMAT, INDEX, RECORDS
 
 
@@ -68,8 +68,9 @@ def prepare(plan: Plan, out: Path, *, restart: bool = False) -> list[Fault]:
     """Prepare what is missing, write the index, and return what is wrong with which case."""
     if out.resolve().is_relative_to(plan.raw.resolve()):
         raise UsageError(f"the output {out} must not lie in the folder that is read, {plan.raw}")
-    prepare_folder(out)
-    prepare_folder(out / RECORDS)
+    for folder in (out, out / RECORDS):
+        prepare_folder(folder)
+        remove_parts(folder)
     done = {} if restart else _finished(plan, out)
     if len(done) < len(plan.cases):
         (out / INDEX).unlink(missing_ok=True)  # until all is done anew
