@@ -13,7 +13,7 @@ on soft labels) train on one folder of the data, calibrate on another and score 
 
 import argparse
 import sys
-from dataclasses import fields
+from dataclasses import fields, replace
 from pathlib import Path
 from typing import Any
 
@@ -29,31 +29,29 @@ from .config import Config, add_options
 from .figure import draw
 from .files import prepare_folder, write_text
 from .notes import command, notes_of
-from .recipe import FIXED, NETWORKS, QUICK_FOLDS, Recipe, read_settings
+from .recipe import FIXED, QUICK_FOLDS, Recipe, read_settings
 from .report import summarize, to_csv, to_json, to_markdown
 from .sources import find_sources
 from .tables import TITLES, cells, expected
 
 KEPT = "What was finished is kept: the same command goes on from there."
-#: What a table uses unless it is given: folds, seeds and networks; and options of its own.
+#: What a comparison uses unless it is given; the tables use the defaults of `Recipe`.
 DEFAULTS: dict[Table, dict[str, Any]] = {
     "losses": {
         "folds": 0,
-        "seeds": [0, 1, 2, 3, 4],
-        "networks": ["unet"],
-        "runs": ["dml1:uniform", "sdl:uniform", "dml1:majority", "sdl:majority"],
+        "seeds": (0, 1, 2, 3, 4),
+        "networks": ("unet",),
+        "runs": ("dml1:uniform", "sdl:uniform", "dml1:majority", "sdl:majority"),
     },
     "distillation": {
         "folds": 0,
-        "seeds": [0, 1, 2],
-        "networks": ["unet-wide", "unet"],
-        "bandwidths": [5e-5, 1e-4, 5e-4, 1e-3, 5e-3, 1e-2],
+        "seeds": (0, 1, 2),
+        "networks": ("unet-wide", "unet"),
+        "bandwidths": (5e-5, 1e-4, 5e-4, 1e-3, 5e-3, 1e-2),
         "teacher_labels": "uniform",
         "teacher_epochs": 150,
     },
 }
-PAPER = {"folds": 5, "seeds": [0], "networks": list(NETWORKS.values()), "runs": [],
-         "bandwidths": [], "teacher_labels": "majority", "teacher_epochs": None}  # fmt: skip
 
 
 def make(table: Table, options: argparse.Namespace, recipe: Recipe) -> tuple[str, bool]:
@@ -111,20 +109,20 @@ def add_table_options(parser: argparse.ArgumentParser) -> None:
     add("--networks", nargs="+", help="the teacher, then its students")
     add("--distil", action="store_true",
         help="in Table 4, distil on data of several raters too")  # fmt: skip
-    add("--n-keys", type=int, default=500, help="of the kernel (default: 500)")
+    add("--n-keys", type=int, help="of the kernel (default: 500)")
     add("--groups", type=Path, help="JSON list of {split, case, patient}")
     add("--incomplete", choices=("raise", "skip", "keep"), default="raise",
         help="what to do with a case that lacks raters")  # fmt: skip
     add("--device", default="cpu", help="cpu, cuda (default: cpu)")
     add("--workers", type=int, default=0, help="loading processes (default: 0)")
     add = parser.add_argument_group("without folds").add_argument
-    add("--train-split", default="Training", help="folder to train on (default: Training)")
+    add("--train-split", help="folder to train on (default: Training)")
     add("--test-split", default="Testing", help="folder to score (default: Testing)")
-    add("--held-split", default="Validation", help="folder to calibrate on (default: Validation)")
+    add("--held-split", help="folder to calibrate on (default: Validation)")
     add = parser.add_argument_group("of the comparisons").add_argument
     add("--runs", nargs="+", metavar="LOSS:LABELS", help="losses: what is compared")
     add("--bandwidths", nargs="*", type=float, help="distillation: besides the best, 0.001")
-    add("--sweep-seeds", nargs="+", type=int, default=[0], help="of the bandwidths (default: 0)")
+    add("--sweep-seeds", nargs="+", type=int, help="of the bandwidths (default: 0)")
     add("--teacher-labels", help="what the teacher learns from")
     add("--teacher-epochs", type=int, help="passes that the teacher makes")
     group = parser.add_argument_group("settings that differ from the paper's")
@@ -134,29 +132,23 @@ def add_table_options(parser: argparse.ArgumentParser) -> None:
 def recipe_of(options: argparse.Namespace) -> Recipe:
     """Return the recipe that the options describe."""
     table: Table = options.table
-    for name, value in (PAPER | DEFAULTS.get(table, {})).items():
-        if getattr(options, name) is None:
-            setattr(options, name, value)
-    quick = options.quick and table != 6  # which trains nothing
+    given = {item.name: getattr(options, item.name, None) for item in fields(Recipe)}
+    values = DEFAULTS.get(table, {}) | {
+        name: tuple(value) if isinstance(value, list) else value
+        for name, value in given.items()
+        if value is not None
+    }
     known = {item.name for item in fields(Config)} - set(FIXED)
-    return Recipe(
-        chosen={n: v for n, v in vars(options).items() if n in known and v is not None},
-        of_data=read_settings(options.settings) if options.settings else {},
-        networks=tuple(options.networks),
-        distil=options.distil,
-        n_keys=options.n_keys,
-        quick=quick,
-        folds=min(options.folds, QUICK_FOLDS) if quick else options.folds,
-        train_split=options.train_split,
-        held_split=options.held_split,
-        seeds=tuple(options.seeds),
-        paper=isinstance(table, int),
-        runs=tuple(options.runs),
-        sweep_seeds=tuple(options.sweep_seeds),
-        bandwidths=tuple(options.bandwidths),
-        teacher_labels=options.teacher_labels,
-        teacher_epochs=options.teacher_epochs,
+    recipe = Recipe(
+        **values
+        | {
+            "chosen": {n: v for n, v in vars(options).items() if n in known and v is not None},
+            "of_data": read_settings(options.settings) if options.settings else {},
+            "paper": isinstance(table, int),
+            "quick": options.quick and table != 6,  # which trains nothing
+        }
     )
+    return replace(recipe, folds=min(recipe.folds, QUICK_FOLDS)) if recipe.quick else recipe
 
 
 def run(options: argparse.Namespace) -> None:
