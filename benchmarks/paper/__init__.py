@@ -1,1 +1,1 @@
-"""The paper's experiments on data sets in the layout of QUBIQ."""
+"""The paper's experiments, on its data sets and on others."""

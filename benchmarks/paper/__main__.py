@@ -1,4 +1,4 @@
-"""The paper's experiments: ``python -m benchmarks.paper prepare`` the data, then ``table N``."""
+"""The paper's experiments: `prepare` the data once, then run and print a `table`."""
 
 import argparse
 import sys

@@ -5,14 +5,14 @@ from pathlib import Path
 from typing import Literal
 
 import numpy as np
-from dice_semimetric_study.cases.layout import CaseFiles, find_cases
-from dice_semimetric_study.faults import CaseError, UsageError
-from dice_semimetric_study.files.volumes import (
-    read_geometry,
+from dice_semimetric_study import (
+    CaseError,
+    CaseFiles,
+    UsageError,
+    Volume,
+    find_cases,
     read_volume,
-    require_same_affine,
 )
-from dice_semimetric_study.runs.each import to_mask
 
 Incomplete = Literal["raise", "skip", "keep"]
 
@@ -33,22 +33,9 @@ def read_split(
 ) -> list[Case]:
     """Return the cases of ``root/split`` that have the task, sorted by name.
 
-    Parameters
-    ----------
-    root : Path
-        The data set: ``<split>/<case>/image.nii.gz`` and ``taskTT_segRR.nii.gz``.
-    split : str
-        The folder of cases.
-    task : int
-        The number TT.
-    incomplete : {"raise", "skip", "keep"}, optional
-        What to do with a case that lacks a rater whom another case has: QUBIQ's prostate case 9 is
-        one.
-
-    Raises
-    ------
-    UsageError
-        Naming every case that cannot be used, and why.
+    A case lies in ``root/split/<case>`` as ``image.nii.gz`` and ``taskTT_segRR.nii.gz``. One that
+    lacks a rater that another case has, such as QUBIQ's prostate case 9, is refused, left out or
+    kept. Raises UsageError naming every case that cannot be used, and why.
     """
     name = f"task{task:02d}"
     found = [f for f in find_cases(root / split, raters="any") if f.task in (name, "")]
@@ -72,30 +59,16 @@ def read_split(
 def _read_case(files: CaseFiles, missing: list[str]) -> Case:
     if files.masks and missing:
         raise CaseError(f"the mask of rater {', '.join(missing)} is missing (see --incomplete)")
-    if not files.fault:
-        _require_one_place(files)
-    image, masks = read_slice(files)
+    image, masks = read_slice(files, in_one_place=True)
     return Case(files.case, standardised(image), masks)
 
 
-def _require_one_place(files: CaseFiles) -> None:
-    """Raise CaseError unless the image and all masks lie in one place."""
-    places = [read_geometry(path) for path in files.paths]
-    for path, place in zip(files.paths[1:], places[1:], strict=True):
-        names = f"{files.paths[0].name} and {path.name}"
-        require_same_affine(places[0], place, names, TOLERANCE)
-
-
-def read_slice(files: CaseFiles) -> tuple[np.ndarray, np.ndarray]:
+def read_slice(files: CaseFiles, *, in_one_place: bool = False) -> tuple[np.ndarray, np.ndarray]:
     """Return the image (C, H, W), float32, and the raters' masks (R, H, W), bool, of one slice.
 
-    An axis of length 1 anywhere is left out, as QUBIQ's files have it; the image may have an axis
-    of channels anywhere. Where the slice lies is not looked at.
-
-    Raises
-    ------
-    CaseError
-        If a file is absent or faulty, a mask is none, or sizes differ.
+    Axes of length 1 are left out, as QUBIQ's files have them, and the image's axis of channels may
+    be any. Raises CaseError if a file is absent or faulty, a mask is none, sizes differ, or, with
+    ``in_one_place``, the affines of image and masks differ.
     """
     if files.fault:
         raise CaseError(files.fault)
@@ -103,16 +76,30 @@ def read_slice(files: CaseFiles) -> tuple[np.ndarray, np.ndarray]:
         raise CaseError("there is no mask of any rater")
     if files.image is None:
         raise CaseError("there is no image.nii.gz")
-    masks = {path: _plane(read_volume(path).data, path.name) for path in files.masks.values()}
-    shape = next(iter(masks.values())).shape
-    for path, mask in masks.items():
+    volumes = {path: read_volume(path) for path in files.paths}
+    if in_one_place:
+        _require_one_place(volumes)
+    masks = [_mask(volumes[path].data, path.name) for path in files.masks.values()]
+    shape, (first, *_) = masks[0].shape, files.masks.values()
+    for path, mask in zip(files.masks.values(), masks, strict=True):
         if mask.shape != shape:
-            first = next(iter(masks)).name
-            raise CaseError(f"{first} and {path.name} have shapes {shape} and {mask.shape}")
-    image = _channels_first(read_volume(files.image).data.astype(np.float32), shape)
+            names = f"{first.name} and {path.name}"
+            raise CaseError(f"{names} have shapes {shape} and {mask.shape}")
+    image = _channels_first(volumes[files.image].data.astype(np.float32), shape)
     if not np.all(np.isfinite(image)):
         raise CaseError(f"{files.image.name} holds NaN or infinity")
-    return image, np.stack([to_mask(mask, path.name, None) for path, mask in masks.items()])
+    return image, np.stack(masks)
+
+
+def _require_one_place(volumes: dict[Path, Volume]) -> None:
+    (first, place), *others = volumes.items()
+    for path, other in others:
+        difference = float(np.max(np.abs(place.geometry.affine - other.geometry.affine)))
+        if not difference <= TOLERANCE:
+            raise CaseError(
+                f"{first.name} and {path.name} have different affines: they differ by "
+                f"{difference:.3g}, more than the tolerance of {TOLERANCE:g}"
+            )
 
 
 def standardised(image: np.ndarray) -> np.ndarray:
@@ -123,13 +110,17 @@ def standardised(image: np.ndarray) -> np.ndarray:
     return result
 
 
-def _plane(data: np.ndarray, name: str) -> np.ndarray:
-    """Return a 2-D mask without an axis of length 1."""
+def _mask(data: np.ndarray, name: str) -> np.ndarray:
+    """Return a 2-D mask as bool, without an axis of length 1."""
     if data.ndim == 3 and 1 in data.shape:
         data = data.squeeze(data.shape.index(1))
     if data.ndim != 2:
         raise CaseError(f"{name} must hold one 2-D mask, got shape {data.shape}")
-    return data
+    if not np.all((data == 0) | (data == 1)):
+        raise CaseError(
+            f"{name} must hold 0 and 1 only, got values from {np.min(data)} to {np.max(data)}"
+        )
+    return data.astype(bool)
 
 
 def _channels_first(image: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:

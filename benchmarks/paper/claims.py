@@ -1,18 +1,22 @@
-"""What the paper claims of its tables, tested patient by patient on the data at hand."""
+"""What the paper claims of its tables, tested by patient on the data at hand."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
+from dice_semimetric_study.results.bootstrap import Bootstrap, mean_intervals
+from dice_semimetric_study.results.paired import signed_rank
 
-from .crossval import Scored
+from .cell import NEAR, Cell, Table
+from .records import Scored
+from .scores import LOWER_IS_BETTER
 from .sources import Source
-from .statistics import paired_test
-from .tables import NEAR, Cell
 
-LOWER_IS_BETTER = ("ece", "ece_near")
 ALPHA = 0.05
+BOOTSTRAP = Bootstrap(resamples=10_000)
+DIGITS = 12  # beyond which a difference is rounding
 
 
 @dataclass(frozen=True)
@@ -24,7 +28,7 @@ class Claim:
     score: str
 
 
-CLAIMS: dict[int, tuple[Claim, ...]] = {
+CLAIMS: dict[Table, tuple[Claim, ...]] = {
     1: (
         Claim("Uniform", "Majority", "bdice"),
         Claim("Uniform", "Random", "bdice"),
@@ -53,50 +57,92 @@ CLAIMS: dict[int, tuple[Claim, ...]] = {
     5: (Claim("CE", "Hard", "dice"), Claim("DML", "CE", "dice"), Claim("KDE", "DML", "dice")),
     7: (Claim("DML", "CE", "dice"),),
     8: (Claim("0.001", "0", "dice"),),
+    "distillation": tuple(
+        Claim(first, second, score)
+        for first, second in (
+            ("teacher, temperature", "teacher, raw"),
+            ("teacher, kernel", "teacher, raw"),
+            ("student, +ce", "student, hard"),
+            ("student, +dml", "student, hard"),
+            ("student, +temperature", "student, hard"),
+            ("student, +kde", "student, hard"),
+            ("student, +kde, soft keys", "student, hard"),
+            ("student, +kde", "student, +dml"),
+            ("student, +kde", "student, +temperature"),
+            ("student, +kde, soft keys", "student, +dml"),
+        )
+        for score in ("dice", "bdice", "ece_seen", "ece_near")
+    ),
 }
 #: What the other columns are compared with in the figure.
-BASELINES = {1: "Majority", 3: "Hard", 4: "Hard", 5: "Hard", 7: "CE", 8: "0"}
+BASELINES: dict[Table, str] = {"distillation": "student, hard"}
+BASELINES |= {1: "Majority", 3: "Hard", 4: "Hard", 5: "Hard", 7: "CE", 8: "0"}
 
 Results = Callable[[Cell], Scored | None]
 
 
+def claims_of(table: Table, cells: list[Cell]) -> tuple[tuple[Claim, ...], str]:
+    """Return what is tested in a table, and what all others are compared with in the figure."""
+    if table != "losses":
+        return CLAIMS.get(table, ()), BASELINES.get(table, "")
+    first, *others = dict.fromkeys(cell.row[-1] for cell in cells)
+    scores = ("dice", "bdice", "ece_seen")
+    return tuple(Claim(first, other, score) for other in others for score in scores), first
+
+
 def compare_columns(
-    table: int, cells: list[Cell], results: Results
+    table: Table, cells: list[Cell], results: Results
 ) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
     """Return the tests of the paper's claims, and those of each column against the baseline.
 
-    Each is of the folds that both runs have. A test has the data set and row, both columns, the
-    score, and what `paired_test` returns; a claim's has a verdict besides.
+    Each is of the folds and seeds that both runs have. A test has the data set and row, both
+    columns, the score, and what `compare_by_patient` returns; a claim's has a verdict besides.
     """
+    wanted, base = claims_of(table, cells)
     claims, shifts = [], []
     for (place, score), columns in by_place(table, cells).items():
-        scored = {name: results(cell) for name, cell in columns.items()}
         source = next(iter(columns.values())).parts[0][0]
-
-        def test(first: str, second: str) -> dict[str, Any] | None:
-            one, two = scored.get(first), scored.get(second)  # noqa: B023
-            found = None if one is None or two is None else paired(one, two, score, source)  # noqa: B023
-            if found is None:
-                return None
-            return {"row": place, "first": first, "second": second, "score": score} | found  # noqa: B023
-
+        scored = {name: results(cell) for name, cell in columns.items()}
+        test = partial(_test, scored, place, score, source)
         claims += [
             found | {"verdict": verdict(found)}
-            for claim in CLAIMS.get(table, ())
+            for claim in wanted
             if claim.score == score and (found := test(claim.better, claim.worse))
         ]
-        base = BASELINES.get(table, "")
-        shifts += [found for name in columns if name != base and (found := test(name, base))]
+        others = [name for name in columns if name != base and comparable(table, name)]
+        shifts += [found for name in others if (found := test(name, base))]
     return claims, shifts
 
 
-def by_place(table: int, cells: list[Cell]) -> dict[tuple[str, str], dict[str, Cell]]:
+def _test(
+    scored: dict[str, Scored | None],
+    place: str,
+    score: str,
+    source: Source,
+    first: str,
+    second: str,
+) -> dict[str, Any] | None:
+    one, two = scored.get(first), scored.get(second)
+    found = None if one is None or two is None else paired(one, two, score, source)
+    if found is None:
+        return None
+    return {"row": place, "first": first, "second": second, "score": score} | found
+
+
+def comparable(table: Table, name: str) -> bool:
+    """Return whether the figure compares it: of distillation, students with all seeds only."""
+    return table != "distillation" or name.startswith("student")
+
+
+def by_place(table: Table, cells: list[Cell]) -> dict[tuple[str, str], dict[str, Cell]]:
     """Return the cells of one data set each by row and score, then by what is compared."""
     places: dict[tuple[str, str], dict[str, Cell]] = {}
     for cell in cells:
-        if len(cell.parts) != 1:
+        if len(cell.parts) != 1 or cell.score.endswith("_pooled"):
             continue
-        if table == 7:  # the losses are its rows
+        if isinstance(table, str):  # runs are its rows
+            place, name = cell.row
+        elif table == 7:  # the losses are its rows
             place, name = cell.column[-1], cell.row[0]
         else:
             named = [word for word in cell.row if word.lower().replace(" ", "_") != cell.score]
@@ -107,19 +153,55 @@ def by_place(table: int, cells: list[Cell]) -> dict[tuple[str, str], dict[str, C
 
 
 def paired(one: Scored, two: Scored, score: str, source: Source) -> dict[str, Any] | None:
-    """Return the paired test over the cases that both have, by patient."""
-    cases, first, second = np.intersect1d(one.cases, two.cases, return_indices=True)
-    values, others = one.scores[score][first], two.scores[score][second]
-    known = np.isfinite(values) & np.isfinite(others)
-    if not known.any():
+    """Return the comparison on the cases that both have in the same fold and seed."""
+    values, others = by_case(one, score), by_case(two, score)
+    shared = [
+        key for key in values if np.isfinite(values[key]) and np.isfinite(others.get(key, np.nan))
+    ]
+    if not shared:
         return None
-    patients = np.asarray(source.data.patients)[cases[known]]
-    groups = np.unique(patients, return_inverse=True)[1]
-    return paired_test(values[known], others[known], groups)
+    patients = np.asarray(source.data.patients)[[case for _, case in shared]]
+    first, second = (np.array([table[key] for key in shared]) for table in (values, others))
+    return compare_by_patient(first, second, patients)
+
+
+def by_case(scored: Scored, score: str) -> dict[tuple[Any, int], float]:
+    """Return a score by fold and seed, and by case."""
+    parts = [scored.parts[k] for k in scored.part_of]
+    return dict(
+        zip(zip(parts, scored.cases.tolist(), strict=True), scored.scores[score], strict=True)
+    )
+
+
+def compare_by_patient(
+    first: np.ndarray, second: np.ndarray, patients: np.ndarray
+) -> dict[str, Any]:
+    """Compare two scores of each case, with the patient as the unit.
+
+    Cases of one patient are not independent, so differences are averaged within the patient, and
+    each patient weighs the same. Besides the mean difference over patients come its 95 % interval
+    from a bootstrap of patients, the two-sided p of Wilcoxon's signed-rank test, and the shares of
+    patients with a difference above and below 0.
+    """
+    names, owner, size = np.unique(patients, return_inverse=True, return_counts=True)
+    difference = np.round(np.bincount(owner, weights=first - second) / size, DIGITS)
+    mean = float(difference.mean())
+    low, high, p = mean, mean, 1.0
+    if len(names) > 1:
+        low, high = mean_intervals(difference[:, None], names.tolist(), BOOTSTRAP)[:, 0]
+        p = signed_rank(difference)
+    return {
+        "mean": mean,
+        "interval": [float(low), float(high)],
+        "p": p,
+        "above_zero": float(np.mean(difference > 0)),
+        "below_zero": float(np.mean(difference < 0)),
+        "patients": len(names),
+    }
 
 
 def shares(test: dict[str, Any]) -> tuple[float, float]:
-    """Return the shares of patients whom the first column serves better, and worse."""
+    """Return the shares of patients for which the first column is better, and worse."""
     above, below = test["above_zero"], test["below_zero"]
     return (below, above) if test["score"] in LOWER_IS_BETTER else (above, below)
 

@@ -6,29 +6,11 @@ import numpy as np
 
 
 def validation_folds(patients: Sequence[str], folds: int = 5, *, seed: int = 0) -> list[np.ndarray]:
-    """Return the validation cases of each fold, as sorted indices.
+    """Return the validation cases of each fold, as sorted indices; all others train.
 
     Patients are drawn in an order that the seed decides and given, those with most cases first, to
     the fold that has fewest cases so far; so folds differ by little in size and share no patient.
-
-    Parameters
-    ----------
-    patients : sequence of str
-        The patient of each case.
-    folds : int, optional
-        How many folds.
-    seed : int, optional
-        Decides which patients fall together.
-
-    Returns
-    -------
-    list of numpy.ndarray
-        The indices of each fold's validation cases; the others are its training cases.
-
-    Raises
-    ------
-    ValueError
-        If there are fewer patients than folds, or fewer than two folds.
+    Raises ValueError if there are fewer patients than folds, or fewer than two folds.
     """
     names, owner, sizes = np.unique(np.asarray(patients), return_inverse=True, return_counts=True)
     if not 2 <= folds <= len(names):

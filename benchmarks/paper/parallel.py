@@ -1,7 +1,7 @@
 """Several processes on one training, as torchrun starts them; alone, everything is as without it.
 
 The batch is the same whatever the number of processes: each takes every n-th of its cases. Only
-batch normalisation differs, whose statistics are each process's own.
+batch normalisation differs: its statistics are each process's own.
 """
 
 import os
@@ -61,7 +61,7 @@ def quiet() -> bool | None:
 
 
 def wrap(model: nn.Module) -> nn.Module:
-    """Return a network whose gradients are averaged over the processes."""
+    """Return the network, its gradients averaged over the processes."""
     if size() == 1:
         return model
     device = next(model.parameters()).device

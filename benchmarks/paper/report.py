@@ -1,61 +1,153 @@
-"""The comparison as Markdown."""
+"""A table as Markdown beside the paper's numbers, as CSV and as JSON, and its claims."""
 
+import json
+from collections.abc import Sequence
 from typing import Any
 
-HEAD = {"dice": "Dice", "bdice": "BDice", "ece": "ECE (per case)", "ece_pooled": "ECE (pooled)"}
+import numpy as np
+
+from .cell import Cell, Table
+from .claims import shares
+from .files import csv_text
+from .records import Scored
+from .scores import NAMES
+from .tables import HEADS, TITLES
 
 
-def markdown(report: dict[str, Any]) -> str:
-    """Return the tables of a report that `compare` made."""
-    seeds = report["seeds"]
-    lines = [
-        f"Mean ± standard deviation over {len(seeds)} seeds; {report['cases']['test']} test cases, "
-        f"{report['groups']} patients:",
-        "",
-        "| loss : labels | " + " | ".join(HEAD.values()) + " |",
-        "|" + "---|" * (len(HEAD) + 1),
-    ]
-    for name, table in report["runs"].items():
-        cells = [_mean(table[key]) for key in HEAD]
-        lines.append(f"| {name.replace(':', ' : ')} | " + " | ".join(cells) + " |")
-    lines += ["", "Each seed:", "", "| loss : labels | seed | " + " | ".join(HEAD.values()) + " |"]
-    lines.append("|" + "---|" * (len(HEAD) + 2))
-    for name, table in report["runs"].items():
-        for index, seed in enumerate(seeds):
-            cells = [f"{table[key]['seeds'][index]:.4f}" for key in HEAD]
-            lines.append(f"| {name.replace(':', ' : ')} | {seed} | " + " | ".join(cells) + " |")
-    if report["tests"]:
-        lines += [
-            "",
-            _TESTS,
-            "",
-            "| difference | score | mean [95 % interval] | p |",
-            "|---|---|---|---|",
+def summarize(cell: Cell, results: list[Scored | None]) -> dict[str, Any]:
+    """Return a cell's number in percent: its mean, its spread over folds and seeds, and each."""
+    row: dict[str, Any] = {
+        "row": " | ".join(cell.row),
+        "column": " | ".join(cell.column),
+        "score": cell.score,
+    }
+    row |= {"ours": None, "std": None, "parts": [], "values": [], "paper": cell.paper}
+    if cell.value is not None:
+        return row | {"ours": cell.value * (1 if cell.score == "count" else 100)}
+    found = [r for r in results if r is not None]
+    if not found or len(found) < len(cell.parts):
+        return row
+    count = min(len(r.parts) for r in found)
+    means = np.mean([r.by_part(cell.score)[:count] for r in found], axis=0)
+    return row | {
+        "ours": 100 * float(np.mean([r.mean(cell.score) for r in found])),
+        "std": 100 * float(np.std(means, ddof=1)) if count > 1 else None,
+        "parts": found[0].parts[:count],
+        "values": (100 * means).tolist(),
+    }
+
+
+def to_csv(table: Table, rows: list[dict[str, Any]], quick: bool) -> str:
+    """Return one row for each cell."""
+    shown = ("row", "column", "score", "ours", "std", "paper")
+    return csv_text(
+        [
+            {"table": table, **{key: row[key] for key in shown}}
+            | {"parts": len(row["parts"]), "quick": quick}
+            for row in rows
         ]
-    for pair, tests in report["tests"].items():
-        for key, test in tests.items():
-            low, high = test["interval"]
-            mean = f"{test['mean']:+.4f} [{low:+.4f}, {high:+.4f}]"
-            lines.append(f"| {pair} | {HEAD[key]} | {mean} | {test['p']:.2g} |")
-    settings = ", ".join(f"{key} {value}" for key, value in report["config"].items())
-    versions = ", ".join(f"{key} {value}" for key, value in report["versions"].items())
-    lines += [
-        "",
-        f"Settings: {settings}; {report['parameters']:,} parameters, "
-        f"{report['cases']['train']} training cases. {versions}. {report['machine']}.",
-        "",
-        f"    {report['command']}",
-        "",
-    ]
-    return "\n".join(lines)
+    )
 
 
-_TESTS = (
-    "Paired by patient (scores averaged over seeds and over the patient's cases; interval from a "
-    "bootstrap of patients, p from Wilcoxon's signed-rank test):"
+def to_json(
+    rows: list[dict[str, Any]],
+    claims: list[dict[str, Any]],
+    shifts: list[dict[str, Any]],
+    notes: Sequence[str],
+) -> str:
+    """Return all numbers: of each cell those of every [seed, fold], and the tests."""
+    found = {"cells": rows, "claims": claims, "against_baseline": shifts, "notes": notes}
+    return json.dumps(found, indent=1) + "\n"
+
+
+def to_markdown(
+    table: Table,
+    cells: Sequence[Cell],
+    rows: list[dict[str, Any]],
+    claims: list[dict[str, Any]],
+    notes: Sequence[str],
+    quick: bool,
+) -> str:
+    """Return the table in the paper's shape; every cell is ours, with the paper's in brackets."""
+    ours = isinstance(table, str)
+    lines = [f"# {TITLES[table]}" if ours else f"# Table {table}: {TITLES[table]}", ""]
+    if quick:
+        lines += ["**QUICK RUN: few folds and epochs, to see that all works; no result.**", ""]
+    lines += [_LEGENDS.get(table, _COMPARISON if ours else _LEGEND), ""]
+    lines += shape(table, cells, rows)
+    seeds = sorted({seed for row in rows for seed, _ in row["parts"]})
+    for seed in seeds if len(seeds) > 1 else ():
+        some = [(cell, of_seed(row, seed)) for cell, row in zip(cells, rows, strict=True)]
+        known = [pair for pair in some if pair[1]["ours"] is not None]
+        lines += ["", f"Seed {seed}:", "", *shape(table, *zip(*known, strict=True))]
+    if claims:
+        title = "Paired comparisons" if ours else "What the paper claims, tested here"
+        lines += ["", *claim_lines(claims, title)]
+    return "\n".join([*lines, "", *(f"- {escape(note)}" for note in notes), ""])
+
+
+_LEGEND = (
+    "Ours in percent: mean over the cases of all validation folds ± standard deviation over folds, "
+    "with the paper's number in brackets; – where there is none."
 )
+_COMPARISON = "In percent: mean over the test cases and seeds ± standard deviation over seeds."
+_LEGENDS: dict[Table, str] = {6: "Ours, with the paper's number in brackets."}
 
 
-def _mean(cell: dict[str, Any]) -> str:
-    spread = "" if cell["std"] is None else f" ± {cell['std']:.4f}"
-    return f"{cell['mean']:.4f}{spread}"
+def of_seed(row: dict[str, Any], seed: int) -> dict[str, Any]:
+    """Return the number of a cell for one seed, the mean over its folds."""
+    values = [v for (s, _), v in zip(row["parts"], row["values"], strict=True) if s == seed]
+    return row | {"ours": float(np.mean(values)) if values else None, "std": None, "paper": None}
+
+
+def shape(table: Table, cells: Sequence[Cell], rows: list[dict[str, Any]]) -> list[str]:
+    """Return the lines of the table itself."""
+    columns = list(dict.fromkeys(cell.column for cell in cells))
+    places = list(dict.fromkeys(cell.row for cell in cells))
+    shown = {(cell.row, cell.column): row for cell, row in zip(cells, rows, strict=True)}
+    heads = HEADS.get(table, ("",))
+    head = [*heads, *(", ".join(column) for column in columns)]
+    lines = [_line(head), "|" + "---|" * len(head)]
+    for place in places:
+        numbers = [number(shown[place, c]) if (place, c) in shown else "" for c in columns]
+        lines.append(_line([*place, *numbers]))
+    return lines
+
+
+def number(row: dict[str, Any]) -> str:
+    """Return a cell's text."""
+    digits = 0 if row["score"] == "count" else 2
+    ours = "–" if row["ours"] is None else f"{row['ours']:.{digits}f}"
+    spread = "" if row["std"] is None else f" ± {row['std']:.2f}"
+    paper = "" if row["paper"] is None else f" ({row['paper']:.{digits}f})"
+    return ours + spread + paper
+
+
+def claim_lines(claims: list[dict[str, Any]], title: str) -> list[str]:
+    """Return claims with their tests as a table."""
+    lines = [
+        f"{title} (difference in percentage points, paired by patient; "
+        "interval from a bootstrap of patients, p from Wilcoxon's signed-rank test, not corrected "
+        "for the number of tests; a claim shows if p < 0.05 and the interval is on its side of 0):",
+        "",
+        "| data | claim | score | difference [95 % interval] | patients better | p | here |",
+        "|---|---|---|---|---|---|---|",
+    ]
+    for c in claims:
+        low, high = c["interval"]
+        shift = f"{100 * c['mean']:+.2f} [{100 * low:+.2f}, {100 * high:+.2f}]"
+        name = f"{c['first']} better than {c['second']}"
+        share = f"{100 * shares(c)[0]:.0f} %"
+        found = [shift, share, f"{c['p']:.2g}", f"**{c['verdict']}**"]
+        cells = [c["row"], name, NAMES[c["score"]], *found]
+        lines.append(_line(cells))
+    return lines
+
+
+def _line(cells: Sequence[str]) -> str:
+    return "| " + " | ".join(map(escape, cells)) + " |"
+
+
+def escape(text: str) -> str:
+    """Return text that stays in its cell, whatever a data set is called."""
+    return " ".join(text.split()).replace("|", "\\|").replace("<", "&lt;")

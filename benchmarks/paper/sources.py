@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from dice_semimetric_study.faults import UsageError
+from dice_semimetric_study import UsageError
 
 from .cases import Incomplete
 from .datasets import Prepared, open_prepared

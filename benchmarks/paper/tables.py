@@ -5,48 +5,20 @@ numbers of the paper.
 """
 
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 import numpy as np
 
 from dice_semimetric import dice_score, majority_vote
 
+from . import comparisons
+from .cell import NEAR, Cell, Table
 from .config import Config
 from .paper_numbers import BANDWIDTHS, LABELS, LOSS_COLUMNS, RIVALS, TERMS, numbers
 from .recipe import NETWORKS, Recipe
 from .sources import QUBIQ, SCANS, Source
 
-Parts = tuple[tuple[Source, Config], ...]
-
-
-@dataclass(frozen=True)
-class Cell:
-    """One number of a table.
-
-    Attributes
-    ----------
-    row, column : tuple of str
-        Its place.
-    score : str
-        Which score of the runs.
-    parts : tuple
-        The data sets, each with its configuration, whose mean it is; none for a method that is the
-        paper's only.
-    value : float, optional
-        The number itself, from 0 to 1 or a count, where no run is needed.
-    paper : float, optional
-        The paper's number, in percent.
-    """
-
-    row: tuple[str, ...]
-    column: tuple[str, ...]
-    score: str = "dice"
-    parts: Parts = ()
-    value: float | None = None
-    paper: float | None = None
-
-
-TITLES = {
+TITLES: dict[Table, str] = {
     1: "Labels on data of several raters",
     2: "Against other methods on data of several raters (BDice, %)",
     3: "Hard labels, label smoothing and distillation",
@@ -55,15 +27,20 @@ TITLES = {
     6: "Each rater against the majority",
     7: "CE against CE with DML, on hard labels (Dice, %)",
     8: "The kernel's bandwidth (Dice, %)",
+    "losses": "Losses and labels, trained on one folder and scored on another",
+    "distillation": "Distillation from a calibrated teacher",
 }
-#: Not the paper's: against the raters' mean, over the pixels within 5 of a mark.
-NEAR = ("ece_near", "ECE near")
-HEADS = {1: ("Data", "Score"), 3: ("Network", "Score")}
+HEADS: dict[Table, tuple[str, ...]] = {
+    1: ("Data", "Score"),
+    3: ("Network", "Score"),
+    "losses": ("Data", "Loss : labels"),
+    "distillation": ("Data", "What"),
+}
 
 
-def cells(table: int, sources: Sequence[Source], recipe: Recipe) -> list[Cell]:
+def cells(table: Table, sources: Sequence[Source], recipe: Recipe) -> list[Cell]:
     """Return the cells of a table for the data sets at hand, row by row."""
-    known = numbers(table)
+    known = numbers(table) if isinstance(table, int) else {}
     return [
         replace(cell, paper=known.get((" | ".join(cell.row), " | ".join(cell.column))))
         for cell in BUILDERS[table](sources, recipe)
@@ -82,7 +59,7 @@ def scanned(sources: Sequence[Source]) -> list[Source]:
     return sorted(others, key=lambda s: SCANS.index(s.name) if s.name in SCANS else len(SCANS))
 
 
-def expected(table: int) -> tuple[str, ...]:
+def expected(table: Table) -> tuple[str, ...]:
     """Return the paper's data sets in a table."""
     qubiq = QUBIQ if table in (1, 2, 4, 6, 7) else ()
     return qubiq + (SCANS if table in (3, 4, 5, 7, 8) else ())
@@ -167,9 +144,9 @@ def _table_4(sources: Sequence[Source], recipe: Recipe) -> list[Cell]:
         return _row((name,), zip(LOSS_COLUMNS, columns, strict=True), score, source)
 
     def by_teacher(name: str, source: Source) -> list[Cell]:
-        net = _student(recipe)
-        heard = [recipe.student(source, net, "dml", loss=loss) for loss in losses]
-        columns = [recipe.student(source, net, "hard"), *heard]
+        net = recipe.student_model
+        distilled = [recipe.student(source, net, "dml", loss=loss) for loss in losses]
+        columns = [recipe.student(source, net, "hard"), *distilled]
         return _row((name,), zip(LOSS_COLUMNS, columns, strict=True), "dice", source)
 
     qubiq = [s for s in rated(sources) if s.name in QUBIQ]
@@ -189,7 +166,9 @@ def _table_4(sources: Sequence[Source], recipe: Recipe) -> list[Cell]:
 def _table_5(sources: Sequence[Source], recipe: Recipe) -> list[Cell]:
     found = []
     for source in scanned(sources):
-        columns = [(term, recipe.student(source, _student(recipe), term.lower())) for term in TERMS]
+        columns = [
+            (term, recipe.student(source, recipe.student_model, term.lower())) for term in TERMS
+        ]
         found += _row((source.name,), columns, "dice", source)
     return found
 
@@ -223,7 +202,7 @@ def _table_7(sources: Sequence[Source], recipe: Recipe) -> list[Cell]:
 def _table_8(sources: Sequence[Source], recipe: Recipe) -> list[Cell]:
     found = []
     for source in scanned(sources):
-        net = _student(recipe)
+        net = recipe.student_model
         columns = [("0", recipe.student(source, net, "dml"))] + [
             (h, recipe.student(source, net, "kde", bandwidth=float(h))) for h in BANDWIDTHS[1:]
         ]
@@ -231,13 +210,7 @@ def _table_8(sources: Sequence[Source], recipe: Recipe) -> list[Cell]:
     return found
 
 
-def _student(recipe: Recipe) -> str:
-    if len(recipe.networks) < 2:
-        raise ValueError("this table needs a student: give --networks a teacher and a student")
-    return recipe.networks[1]
-
-
-BUILDERS: dict[int, Callable[[Sequence[Source], Recipe], list[Cell]]] = {
+BUILDERS: dict[Table, Callable[[Sequence[Source], Recipe], list[Cell]]] = {
     1: _table_1,
     2: _table_2,
     3: _table_3,
@@ -246,4 +219,6 @@ BUILDERS: dict[int, Callable[[Sequence[Source], Recipe], list[Cell]]] = {
     6: _table_6,
     7: _table_7,
     8: _table_8,
+    "losses": comparisons.losses,
+    "distillation": comparisons.distillation,
 }

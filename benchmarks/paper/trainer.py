@@ -1,8 +1,6 @@
 """The training loop: resumable after every epoch with the result of an unbroken run."""
 
-import csv
 import hashlib
-import io
 import math
 import random
 import time
@@ -12,7 +10,6 @@ from typing import Any
 
 import numpy as np
 import torch
-from dice_semimetric_study.files.atomic import write_text
 from torch import Tensor, nn
 from tqdm import tqdm
 
@@ -21,9 +18,10 @@ from dice_semimetric import value_checks
 from . import checkpoint, parallel
 from .cases import Case
 from .config import Config
-from .data import Crops, epoch_loader
+from .crops import Crops, epoch_loader
+from .files import csv_text, write_text
 from .losses import TrainingLoss, counted
-from .model import build_model
+from .networks.build import build_model
 
 POLY_POWER = 0.9
 HALF = {"float32": None, "bfloat16": torch.bfloat16, "float16": torch.float16}
@@ -117,7 +115,7 @@ class Step:
             for group in self.optimizer.param_groups:
                 group["lr"] = rate
             self.optimizer.zero_grad(set_to_none=True)
-            with value_checks("never"):  # a loss that is not finite is told below, on any device
+            with value_checks("never"):  # the mean below shows a loss that is not finite
                 value = loss(self.network, image.to(self.device), label.to(self.device))
             self.scaler.scale(value).backward()
             self.scaler.step(self.optimizer)
@@ -155,7 +153,7 @@ def restore(
 
 
 def fingerprint(cases: Sequence[Case]) -> str:
-    """Return what tells these training cases from others: their number, names and first size."""
+    """Return a digest of the training cases: their number, names and first size."""
     names = getattr(cases, "names", None) or [case.name for case in cases]
     text = "\n".join([str(cases[0].image.shape), *names])
     return hashlib.sha256(text.encode("utf-8", "surrogateescape")).hexdigest()[:16]
@@ -180,13 +178,4 @@ def seed_everything(*seed: int) -> None:
 def write_log(out: Path, history: list[dict[str, Any]]) -> None:
     """Write log.csv, without the times: a resumed run has the log of an unbroken one."""
     untimed = [{k: v for k, v in line.items() if k != "seconds"} for line in history]
-    write_csv(out / "log.csv", untimed)
-
-
-def write_csv(path: Path, rows: list[dict[str, Any]]) -> None:
-    """Write the rows so that ``path`` never holds half of them."""
-    text = io.StringIO()
-    writer = csv.DictWriter(text, fieldnames=list(rows[0]), lineterminator="\n")
-    writer.writeheader()
-    writer.writerows(rows)
-    write_text(path, text.getvalue())
+    write_text(out / "log.csv", csv_text(untimed))

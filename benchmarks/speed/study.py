@@ -23,17 +23,14 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from dice_semimetric_study.demo.phantoms import write_phantoms
-from dice_semimetric_study.evaluate.evaluate import Sides, evaluate
-from dice_semimetric_study.files.volumes import read_volume
+from dice_semimetric_study import Sides, evaluate, read_volume, write_phantoms
 
 RESULTS = Path(__file__).parents[1] / "results" / "study-cpu.json"
 DISTINCT = 10
 _PEAK = """
 import sys
 from pathlib import Path
-from dice_semimetric_study.evaluate.evaluate import Sides
-from dice_semimetric_study.scores.scoring import Options, score_files
+from dice_semimetric_study import Options, Sides, score_files
 def most():
     lines = Path("/proc/self/status").read_text().splitlines()
     return next(line.split()[1] for line in lines if line.startswith("VmHWM"))

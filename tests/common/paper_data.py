@@ -1,10 +1,12 @@
 """Small data sets of bright discs, marked by raters who differ in size."""
 
+import json
 from pathlib import Path
 
 import nibabel
 import numpy as np
 
+from benchmarks.paper.__main__ import main
 from benchmarks.paper.datasets import Prepared, PreparedCase
 
 
@@ -51,3 +53,22 @@ def prepared_discs(
         labels = np.stack([m for _, m in pairs]) if size else None
         cases.append(PreparedCase(f"case {number}", f"p{number}", "", size, image, labels))
     return Prepared(name, cases)
+
+
+def prepare(*arguments: object) -> int:
+    """Run the command and return its exit code."""
+    try:
+        main(["prepare", *map(str, arguments)])
+    except SystemExit as stop:
+        return int(stop.code or 0)
+    return 0
+
+
+def contents(folder: Path) -> dict[str, bytes]:
+    """Return the arrays that were prepared."""
+    return {str(p.relative_to(folder)): p.read_bytes() for p in folder.rglob("*.npy")}
+
+
+def read_index(folder: Path) -> dict:
+    """Return the index of what was prepared."""
+    return json.loads((folder / "index.json").read_text())

@@ -119,7 +119,7 @@ def test_fit_cuts_and_pads() -> None:
     np.testing.assert_array_equal(fit(fit(array, (8, 9)), (3, 4)), array)
 
 
-def test_wrong_arguments_are_told(rng) -> None:
+def test_wrong_arguments_are_refused(rng) -> None:
     image = np.zeros((1, 8, 8), np.float32)
     with pytest.raises(ValueError, match=r"one size, got \(8, 8\) and \(8, 9\)"):
         augment(image, np.zeros((8, 9)), rng)

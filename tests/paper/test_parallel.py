@@ -17,7 +17,7 @@ from paper_data import prepared_discs
 
 from benchmarks.paper import parallel
 from benchmarks.paper.config import Config
-from benchmarks.paper.crossval import Study
+from benchmarks.paper.study import Splits, Study
 
 SMALL = Config(train_split="all", model="unet-small", epochs=2, batch_size=4, folds=2)
 
@@ -49,9 +49,9 @@ def test_alone_nothing_is_started(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def train(out: Path) -> None:
     data = prepared_discs(np.random.default_rng(1), [1] * 8)
-    study = Study(data, out, folds=2)
-    study.train_fold(study.of_fold(SMALL, 0))
-    study.train_fold(study.of_fold(replace(SMALL, per="image", labels="majority"), 0))
+    study = Study(data, out, Splits(2))
+    study.make(study.parts(SMALL)[0])
+    study.make(study.parts(replace(SMALL, per="image", labels="majority"))[0])
 
 
 def worker(rank: int, port: int, out: Path) -> None:

@@ -10,7 +10,7 @@ import study_files
 
 pytest.importorskip("torch")
 
-from dice_semimetric_study.faults import UsageError
+from dice_semimetric_study import UsageError
 
 from benchmarks.paper.datasets import Prepared, PreparedCase, open_prepared
 
@@ -61,7 +61,7 @@ def test_layout_without_splits_has_none(layout: Path) -> None:
     assert data.splits is None
 
 
-def test_what_cannot_be_opened_is_told(layout: Path, tmp_path: Path) -> None:
+def test_what_cannot_be_opened_is_refused(layout: Path, tmp_path: Path) -> None:
     with pytest.raises(UsageError, match=r"neither prepared .*; open a folder in it: study"):
         open_prepared(tmp_path)
     with pytest.raises(UsageError, match="no case with files such as task02_seg01"):

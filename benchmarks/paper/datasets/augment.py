@@ -21,33 +21,11 @@ def augment(
     Three draws decide all; with ``np.random.default_rng([seed, epoch, index])`` a sample looks the
     same whatever was loaded before it and by how many processes.
 
-    Parameters
-    ----------
-    image : numpy.ndarray
-        (C, H, W), floating.
-    label : numpy.ndarray
-        (..., H, W): the raters' masks or class numbers (integer or boolean; nearest neighbour), or
-        soft labels (floating; linear).
-    rng : numpy.random.Generator
-        What draws.
-    crop : tuple of int, optional
-        The sides of the result; those of the image by default. The authors take 256 x 256 for QUBIQ
-        and 384 x 384 for LiTS and KiTS.
-    scale : tuple of float, optional
-        The range of the factor of both sides, drawn uniformly.
-    mirror : float, optional
-        The probability of mirroring ``axis``.
-    axis : int, optional
-        -1 for columns, -2 for rows.
-    label_fill : float, optional
-        The label around an image that is smaller than the crop; background by default. The authors
-        leave those pixels out of the loss: give raters' masks 255 for that. Around an image lies
-        its darkest value, channel by channel.
-
-    Returns
-    -------
-    tuple of numpy.ndarray
-        Image and label, in their own dtypes.
+    The image is (C, H, W), floating; the label (..., H, W) holds masks or class numbers (nearest
+    neighbour) or is floating and soft (linear). ``crop`` is the sides of the result, by default the
+    image's; the authors take 256 x 256 for QUBIQ and 384 x 384 for LiTS and KiTS. ``scale`` is the
+    range of the factor, ``mirror`` the probability of mirroring ``axis``. Around an image that is
+    smaller than the crop lie its darkest value, channel by channel, and the label ``label_fill``.
     """
     shape = image.shape[-2:]
     if label.shape[-2:] != shape:
@@ -72,7 +50,7 @@ def fit(
 ) -> np.ndarray:
     """Return (..., *sides): a side that is too long is cut, one that is too short is padded evenly.
 
-    ``place`` in [0, 1) says from where to cut, along both axes; 0.5 is the centre. ``fill`` stands
+    ``place`` in [0, 1) is where to cut, along both axes; 0.5 is the centre. ``fill`` stands
     around the array and may differ along its first axes.
     """
     kept, put = [], []

@@ -10,63 +10,32 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from dice_semimetric_study.faults import UsageError
-from dice_semimetric_study.runs.records import FOLDER as RECORDS
+from dice_semimetric_study import UsageError
 
 from ..cases import Incomplete, read_split
 
 INDEX = "index.json"
+RECORDS = "records"
 FORMAT = 1
 
 
 @dataclass(frozen=True)
 class PreparedCase:
-    """The slices of one case.
+    """The slices of one case; arrays may lie in .npy files."""
 
-    Attributes
-    ----------
-    name, patient : str
-        Of the case, unlike all others, and of the patient, who may have several cases.
-    split : str
-        The folder of the raw data that it lay in; empty if there are none.
-    size : int
-        The number of slices; 0 for a scan without tumour.
-    image : Path or numpy.ndarray, optional
-        (slices, C, H, W), or the .npy file that holds them; None if there are no slices.
-    labels : Path or numpy.ndarray, optional
-        The raters' masks (slices, R, H, W), or one class map (slices, H, W).
-    """
-
-    name: str
-    patient: str
-    split: str
-    size: int
-    image: Path | np.ndarray | None
-    labels: Path | np.ndarray | None
+    name: str  # unlike all others
+    patient: str  # who may have several cases
+    split: str  # the folder of the raw data that it lay in; empty if there are none
+    size: int  # the number of slices; 0 for a scan without tumour
+    image: Path | np.ndarray | None  # (slices, C, H, W)
+    labels: Path | np.ndarray | None  # masks (slices, R, H, W), or a class map (slices, H, W)
 
 
 class Prepared:
-    """A data set as a sequence of 2-D samples.
+    """A data set as a sequence of 2-D samples, with ``classes`` foreground structures.
 
-    Parameters
-    ----------
-    name : str
-        Of the data set.
-    cases : sequence of PreparedCase
-        In the order that they are numbered in.
-    classes : int, optional
-        The number of foreground structures.
-    task : int, optional
-        Of a data set with several.
-
-    Attributes
-    ----------
-    name, classes, task
-        As given.
-    cases, patients : tuple of str
-        The name and the patient of each case, those without a sample included.
-    splits : dict or None
-        The numbers of the cases in each folder of the raw data, where it has such folders.
+    ``cases`` and ``patients`` are the name and the patient of each case, those without a sample
+    included; ``splits`` the numbers of the cases in each folder of the raw data, if there are any.
     """
 
     def __init__(
@@ -116,30 +85,15 @@ def open_prepared(
     groups: Path | None = None,
     incomplete: Incomplete = "raise",
 ) -> Prepared:
-    """Open a prepared data set, or read a folder in the layout of QUBIQ as it is.
+    """Open what ``prepare`` wrote, or read a folder ``<split>/<case>/image.nii.gz`` as it is.
 
-    Parameters
-    ----------
-    folder : Path or str
-        What ``prepare`` wrote, or a folder ``<split>/<case>/image.nii.gz``, whose images are then
-        read at once and standardised channel by channel.
-    task : int, optional
-        The task, TT of ``taskTT_segRR.nii.gz``, of a folder that was not prepared; 1 by default.
-    groups : Path, optional
-        For such a folder: a JSON list of {split, case, patient}. By default it is looked for beside
-        and in the folder as ``index.json``, and without it every case is a patient.
-    incomplete : {"raise", "skip", "keep"}, optional
-        For such a folder: what to do with a case that lacks a rater.
+    The images of such a folder are read at once and standardised channel by channel. ``task`` is
+    the TT of its ``taskTT_segRR.nii.gz``, 1 by default. ``groups`` is a JSON list of {split, case,
+    patient} that names every case; by default one is looked for beside and in the folder as
+    ``index.json``, and a case that it does not name is a patient of its own.
 
-    Raises
-    ------
-    UsageError
-        If the folder is neither, its preparation is not finished, or files are missing.
-
-    Warns
-    -----
-    UserWarning
-        If cases could not be prepared.
+    Raises UsageError if the folder is neither, its preparation is not finished, or files are
+    missing; warns if cases could not be prepared.
     """
     folder = Path(folder)
     index = _read_json(folder / INDEX)
@@ -149,11 +103,16 @@ def open_prepared(
         return _from_index(folder, index)
     if (folder / RECORDS).is_dir():
         raise UsageError(f"{folder}: its preparation was not finished; run the same command again")
-    return _from_layout(folder, task or 1, read_patients(folder, groups), incomplete)
+    data = _from_layout(folder, task or 1, read_patients(folder, groups), incomplete)
+    absent = [name for name, patient in zip(data.cases, data.patients, strict=True) if not patient]
+    if absent and groups:
+        raise UsageError(f"{groups} names no patient for {', '.join(absent)}")
+    data.patients = tuple(p or c for p, c in zip(data.patients, data.cases, strict=True))
+    return data
 
 
 def read_patients(folder: Path, groups: Path | None) -> dict[tuple[str, str], str]:
-    """Return the patient of each split and case, as far as a JSON list beside the data says."""
+    """Return the patient of each split and case, as far as a JSON list names them."""
     places = [groups] if groups else [folder / INDEX, folder.resolve().parent / INDEX]
     for place in places:
         entries = _read_json(place)
@@ -192,7 +151,7 @@ def _from_layout(
     for split in splits:
         for case in read_split(folder, split, task, incomplete=incomplete):
             name = f"{split}/{case.name}" if split else case.name
-            patient = patients.get((split, case.name), name)
+            patient = patients.get((split, case.name), "")
             masks = case.raters.view(np.uint8)[None]
             cases.append(PreparedCase(name, patient, split, 1, case.image[None], masks))
     return Prepared(folder.resolve().name, cases, task=task)

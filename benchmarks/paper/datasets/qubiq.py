@@ -9,9 +9,7 @@ from functools import partial
 from pathlib import Path
 
 import numpy as np
-from dice_semimetric_study.cases.layout import CaseFiles, find_cases
-from dice_semimetric_study.faults import Fault, UsageError
-from dice_semimetric_study.files.volumes import read_geometry
+from dice_semimetric_study import CaseFiles, Fault, UsageError, find_cases, read_volume
 
 from ..cases import Incomplete, read_slice, standardised
 from .prepared import read_patients
@@ -21,7 +19,7 @@ from .resize import resize
 
 @dataclass(frozen=True)
 class Task:
-    """One of the seven tasks, with what its organisers say of it."""
+    """One of the seven tasks, with the numbers that its organisers give."""
 
     dataset: str
     task: int
@@ -43,8 +41,7 @@ TASKS = (
     Task("brain-tumor", 3, 32, 3),
     Task("kidney", 1, 24, 3),
 )
-#: The subject of whom the organisers say that an annotation is missing; the paper's authors leave
-#: it out.
+#: The subject that lacks an annotation, as the organisers write; the paper's authors leave it out.
 KNOWN = {"prostate": "case09"}
 _NOT_PUBLISHED = ("testing", "test")  # splits without masks
 
@@ -54,17 +51,9 @@ def plans_qubiq(
 ) -> dict[str, Plan]:
     """Return what there is to prepare of QUBIQ 2020: a plan for each task, by its folder.
 
-    Parameters
-    ----------
-    root : Path
-        A folder anywhere below which the four data sets lie.
-    size : int, optional
-        The sides that slices are resized to; 0 keeps their sizes.
-    incomplete : {"raise", "skip", "keep"}, optional
-        A case without all raters is a fault, is left out, or is prepared with those it has. Of
-        prostate case 9 it is known, and no fault.
-    subset : bool, optional
-        Whether cases and data sets may be missing.
+    The four data sets lie anywhere below ``root``; with ``subset`` cases and sets may be
+    missing. A case without all raters is a fault, is left out, or is prepared with those it has; of
+    prostate case 9 it is known, and no fault.
     """
     root = root.resolve()
     found = find_cases(root, raters="any")
@@ -178,14 +167,15 @@ def plan_task(
 def make_slice(case: RawCase, *, size: int) -> Slices:
     """Return the one slice of a case: image standardised channel by channel, masks of the raters.
 
-    Masks of QUBIQ lie where the image lies, pixel by pixel; what headers say of that is not used.
+    Masks of QUBIQ lie where the image lies, pixel by pixel; the headers' affines are not used.
     """
     files: CaseFiles = case.source
     image, masks = read_slice(files)
     shape = image.shape[1:]
     if size:
         image, masks = (resize(array, (size, size)) for array in (image, masks))
-    spacing = np.linalg.norm(read_geometry(next(iter(files.masks.values()))).affine[:3, :3], axis=0)
+    place = read_volume(next(iter(files.masks.values()))).geometry
+    spacing = np.linalg.norm(place.affine[:3, :3], axis=0)
     return Slices(
         image=standardised(image)[None],
         labels=masks.astype(np.uint8)[None],
@@ -228,7 +218,7 @@ def _state(
     if incomplete == "skip":
         return "", text
     if known:
-        return "", f"{text}, as its organisers say (see --incomplete keep)"
+        return "", f"{text}, as its organisers write (see --incomplete keep)"
     return f"{text} (see --incomplete)", ""
 
 

@@ -6,8 +6,7 @@ from functools import partial
 from pathlib import Path
 
 import numpy as np
-from dice_semimetric_study.faults import CaseError, Fault, UsageError
-from dice_semimetric_study.files.volumes import read_volume
+from dice_semimetric_study import CaseError, Fault, UsageError, read_volume
 
 from .preparing import Plan, RawCase, Slices
 from .resize import resize
@@ -18,28 +17,14 @@ STRUCTURES = ("tumour", "organ-and-tumour")
 
 @dataclass(frozen=True)
 class Scans:
-    """How a data set of scans lies on the disk.
-
-    Attributes
-    ----------
-    name : str
-        Of the data set.
-    image, label : str
-        The path of a scan and its labels below any folder, with its number as ``{}``.
-    count : int
-        The number of cases with published labels, numbered from 0.
-    axis : int
-        The axis of the file that counts slices.
-    window : tuple of float
-        In Hounsfield units.
-    """
+    """How a data set of scans lies on the disk."""
 
     name: str
-    image: str
-    label: str
-    count: int
-    axis: int
-    window: tuple[float, float]
+    image: str  # the path of a scan below any folder, with its number as {}
+    label: str  # the same of its labels
+    count: int  # of the cases with published labels, numbered from 0
+    axis: int  # of the file, that counts slices
+    window: tuple[float, float]  # in Hounsfield units
 
     def files(self, root: Path, pattern: str) -> dict[int, list[Path]]:
         """Return the files of a pattern by their number."""
@@ -60,20 +45,10 @@ KITS = Scans("kits", "case_{}/imaging", "case_{}/segmentation", 210, 0, (-200, 3
 def plan_scans(
     kind: Scans, root: Path, *, size: int = 512, structure: str = "tumour", subset: bool = False
 ) -> Plan:
-    """Return what there is to prepare of LiTS or KiTS19.
+    """Return what there is to prepare of LiTS or KiTS19, whose files lie anywhere below ``root``.
 
-    Parameters
-    ----------
-    kind : Scans
-        `LITS` or `KITS`.
-    root : Path
-        A folder anywhere below which the files lie.
-    size : int, optional
-        The sides that slices are resized to; 0 keeps their size.
-    structure : {"tumour", "organ-and-tumour"}, optional
-        One class, or two.
-    subset : bool, optional
-        Whether cases may be missing altogether.
+    Slices are resized to ``size``, unless it is 0. ``structure`` makes one class or two; with
+    ``subset`` cases may be missing altogether.
     """
     root = root.resolve()
     if not root.is_dir():

@@ -24,7 +24,7 @@ PUBLISHED = {
 def load_imagenet(encoder: nn.Module, name: str, in_channels: int) -> bool:
     """Give an encoder its ImageNet weights; return whether they could be had.
 
-    If not, one warning says why, and the encoder keeps its random weights. Weights of the
+    If not, one warning gives the reason, and the encoder keeps its random weights. Weights of the
     classifier behind the encoder are left out.
     """
     try:

@@ -2,8 +2,8 @@
 
 They are segmentation_models_pytorch's on timm's encoders, as in the paper, where both can be
 imported (they need torchvision), and otherwise MONAI's encoders and U-Net decoder with a
-MobileNetV2 and a DeepLabV3+ of our own. ``network.origin`` says which, and with what weights it
-starts.
+MobileNetV2 and a DeepLabV3+ of our own. ``network.origin`` names which, and the weights that it
+starts from.
 """
 
 import warnings
@@ -13,9 +13,9 @@ from typing import Any
 from torch import Tensor, nn
 from torch.nn.functional import pad
 
-from .networks.decoders import DeepLabV3Plus, UNetOn
-from .networks.encoders import CHANNELS, build_encoder
-from .networks.weights import load_imagenet, no_weights
+from .decoders import DeepLabV3Plus, UNetOn
+from .encoders import CHANNELS, build_encoder
+from .weights import load_imagenet, no_weights
 
 #: Decoder and encoder of each network.
 NETWORKS = {
@@ -38,8 +38,8 @@ STRIDE = 32  # of the encoders
 def build_network(name: str, in_channels: int, *, pretrained: bool = True) -> "AnySize":
     """Return a network from (B, in_channels, H, W) to logits (B, 1, H, W) of the foreground.
 
-    With ``pretrained`` the encoder starts from ImageNet's weights if they can be loaded; a warning
-    says so if not.
+    With ``pretrained`` the encoder starts from ImageNet's weights; if they cannot be loaded, there
+    is a warning.
     """
     if name not in NETWORKS:
         raise ValueError(f"model must be one of {', '.join(NETWORKS)}, got {name!r}")

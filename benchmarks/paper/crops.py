@@ -11,7 +11,7 @@ from .cases import Case
 from .config import Config
 from .datasets.augment import augment
 from .labels import training_label
-from .model import MULTIPLE
+from .networks.build import MULTIPLE
 
 
 class Crops(Dataset[tuple[torch.Tensor, torch.Tensor]]):

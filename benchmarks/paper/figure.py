@@ -1,18 +1,23 @@
 """A table at a glance: how each column differs from the first, with its interval."""
 
+import io
 from pathlib import Path
 from typing import Any
 
-from dice_semimetric_study.results.plots import BLUE, GREY, ORANGE, new_figure, save, style
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
 
-from .claims import ALPHA, BASELINES, LOWER_IS_BETTER
-from .table_report import NAMES
+from .cell import Table
+from .claims import ALPHA
+from .files import write_bytes
+from .scores import LOWER_IS_BETTER, NAMES
 from .tables import TITLES
 
+BLUE, ORANGE, GREY, DARK = "#2563a8", "#d9731a", "#9aa3ad", "#2b3138"
 MOST_PANELS = 32
 
 
-def draw(table: int, shifts: list[dict[str, Any]], path: Path, note: str) -> None:
+def draw(table: Table, shifts: list[dict[str, Any]], path: Path, note: str) -> None:
     """Draw the mean differences by patient and their 95 % intervals; the better side is right."""
     rows = list(dict.fromkeys(s["row"] for s in shifts))
     places = list(dict.fromkeys((s["row"], s["score"]) for s in shifts))
@@ -23,14 +28,16 @@ def draw(table: int, shifts: list[dict[str, Any]], path: Path, note: str) -> Non
     columns = scores if scores > 1 else min(3, len(places))
     lines = -(-len(places) // columns)
     most = max(sum((s["row"], s["score"]) == place for s in shifts) for place in places)
-    picture = new_figure(max(6.8, 4.4 * columns), (0.42 * most + 1.35) * lines + 0.7)
+    size = (max(6.8, 4.4 * columns), (0.42 * most + 1.35) * lines + 0.7)
+    picture = Figure(figsize=size, layout="constrained", dpi=150)
+    FigureCanvasAgg(picture)  # needs no display
     panels = picture.subplots(lines, columns, squeeze=False).ravel()
     for axes, (row, score) in zip(panels, places, strict=False):
         some = [s for s in shifts if (s["row"], s["score"]) == (row, score)]
         _panel(axes, some, f"{row}: {NAMES[score]}", score in LOWER_IS_BETTER)
     for axes in panels[len(places) :]:
         axes.set_visible(False)
-    baseline = "no kernel" if table == 8 else BASELINES[table]
+    baseline = "no kernel" if table == 8 else shifts[0]["second"]
     picture.suptitle(
         f"{TITLES[table].partition(' (')[0]}: change against {baseline}, right is better\n"
         f"blue: better, orange: worse, grey: not shown (p >= {ALPHA}, or 0 within); {note}",
@@ -38,7 +45,10 @@ def draw(table: int, shifts: list[dict[str, Any]], path: Path, note: str) -> Non
         x=0.01,
         ha="left",
     )
-    save(picture, path)
+    content = io.BytesIO()
+    # Without the software's name and version the same input gives the same bytes.
+    picture.savefig(content, format="png", metadata={"Software": None})
+    write_bytes(path, content.getvalue())
 
 
 def _panel(axes: Any, some: list[dict[str, Any]], title: str, lower: bool) -> None:
@@ -49,8 +59,14 @@ def _panel(axes: Any, some: list[dict[str, Any]], title: str, lower: bool) -> No
         color = GREY if not sure else BLUE if (mean < 0) == lower else ORANGE
         axes.plot([low, high], [y, y], color=color, linewidth=2.5, solid_capstyle="round")
         axes.plot([mean], [y], "o", color=color, markersize=6)
-    axes.axvline(0, color="#2b3138", linewidth=1)
-    style(axes, title, "difference, percentage points", "")
+    axes.axvline(0, color=DARK, linewidth=1)
+    axes.set_title(title, loc="left", fontsize=10, color=DARK, fontweight="bold")
+    axes.set_xlabel("difference, percentage points", color=DARK)
+    axes.grid(color="#e6e9ec", linewidth=0.8)
+    axes.set_axisbelow(True)
+    axes.spines[["top", "right"]].set_visible(False)
+    axes.spines[["left", "bottom"]].set_color(GREY)
+    axes.tick_params(colors=DARK, labelsize=8)
     axes.set_yticks(range(len(some)), [s["first"] for s in some])
     axes.set_ylim(len(some) - 0.5, -0.5)
     if lower:

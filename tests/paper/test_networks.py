@@ -13,14 +13,14 @@ pytest.importorskip("monai")
 import torch
 from torch import nn
 
-from benchmarks.paper.model import build_model
-from benchmarks.paper.models import NETWORKS, STRIDE, AnySize, build_network
+from benchmarks.paper.networks.build import build_model
 from benchmarks.paper.networks.encoders import (
     CHANNELS,
     FIRST,
     MobileNetV2Encoder,
     build_encoder,
 )
+from benchmarks.paper.networks.paper import NETWORKS, STRIDE, AnySize, build_network
 from benchmarks.paper.networks.weights import FOLDER, for_channels
 from benchmarks.paper.recipe import NETWORKS as OF_TABLES
 
@@ -135,9 +135,9 @@ def test_channels_repeat_in_order() -> None:
 def test_without_weights_one_warning_says_so(tmp_path: Path) -> None:
     with pytest.warns(
         UserWarning, match=r"weights of resnet18 cannot be loaded .*DSM_WEIGHTS"
-    ) as told:
+    ) as shown:
         network = build_model("unet-resnet18", 1)
-    assert len(told) == 1
+    assert len(shown) == 1
     assert network.origin == "MONAI, random weights"
     torch.save(build_encoder("mobilenet-v2", 3).state_dict(), tmp_path / "resnet18.pth")
     with pytest.warns(UserWarning, match="cannot be loaded"):
@@ -147,7 +147,7 @@ def test_without_weights_one_warning_says_so(tmp_path: Path) -> None:
         build_network("unet-resnet18", 1)
 
 
-def test_an_unknown_name_is_told() -> None:
+def test_an_unknown_name_is_refused() -> None:
     for build in (build_model, build_network):
         with pytest.raises(ValueError, match=r"model must be one of .*unet-resnet50.* got 'vgg'"):
             build("vgg", 1)

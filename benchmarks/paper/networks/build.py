@@ -3,7 +3,7 @@
 from monai.networks.nets import UNet
 from torch import nn
 
-from .models import NETWORKS, build_network
+from .paper import NETWORKS, build_network
 
 CHANNELS = {"unet-small": (8, 16, 32), "unet": (16, 32, 64), "unet-wide": (32, 64, 128)}
 MULTIPLE = 4  # what the sides of an image must be a multiple of: each level halves them

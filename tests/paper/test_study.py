@@ -1,4 +1,4 @@
-"""Cross-validated runs: exact resume after a kill anywhere, scores of cases, and bad input."""
+"""The engine: exact resume after a kill anywhere, scores of every case, and bad input."""
 
 import csv
 import json
@@ -8,47 +8,32 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
 from dataclasses import asdict, replace
 from pathlib import Path
 
 import numpy as np
 import pytest
-import reference
 
 torch = pytest.importorskip("torch")
 pytest.importorskip("nibabel")
 pytest.importorskip("monai")
 
-from dice_semimetric_study.faults import UsageError
-from dice_semimetric_study.files import atomic
+from dice_semimetric_study import UsageError
 from paper_data import prepared_discs, write_discs
 
-from benchmarks.paper import case_scores, crossval, samples, trainer
+from benchmarks.paper import samples
+from benchmarks.paper import study as engine
 from benchmarks.paper.__main__ import main
-from benchmarks.paper.cases import Case
 from benchmarks.paper.config import Config
-from benchmarks.paper.crossval import Machine, Study, run_name
-from benchmarks.paper.data import Crops
-from benchmarks.paper.datasets import Prepared, PreparedCase
-from benchmarks.paper.distill_training import DistillConfig, teacher_of
-from benchmarks.paper.losses import counted
-from benchmarks.paper.samples import Samples, load_samples
+from benchmarks.paper.datasets import Prepared, open_prepared
+from benchmarks.paper.records import run_name
+from benchmarks.paper.study import Machine, Splits, Study
 
 SMALL = Config(train_split="all", model="unet-small", epochs=2, batch_size=2, labels="majority")
-HEARD = DistillConfig(
-    **asdict(SMALL), rung="kde", n_keys=20, teacher_model="unet-small", teacher_labels="majority",
+STUDENT = replace(
+    SMALL, rung="kde", n_keys=20, teacher_model="unet-small", teacher_labels="majority",
     teacher_epochs=2,
 )  # fmt: skip
-
-
-@pytest.fixture(autouse=True)
-def one_thread() -> Iterator[None]:
-    """Sums are the same bit for bit only with the same number of threads."""
-    number = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(number)
 
 
 @pytest.fixture
@@ -66,14 +51,14 @@ def files(out: Path) -> dict[str, bytes]:
 
 
 def test_every_case_with_samples_is_scored_once(data: Prepared, tmp_path: Path) -> None:
-    scored = Study(data, tmp_path, folds=3).run(SMALL)
+    scored = Study(data, tmp_path, Splits(3)).run(SMALL)
     assert scored.cases.tolist() == [0, 1, 2, 4, 5]
-    assert scored.folds == [0, 1, 2]
+    assert scored.parts == [(0, 0), (0, 1), (0, 2)]
     rows = [row for path in tmp_path.rglob("scores.csv") for row in csv.DictReader(path.open())]
     assert sorted(row["case"] for row in rows) == [f"case {k}" for k in (0, 1, 2, 4, 5)]
     assert scored.mean("dice") == pytest.approx(np.mean([float(row["dice"]) for row in rows]))
     assert len(list(tmp_path.rglob("checkpoint.pt"))) == 3
-    again = Study(data, tmp_path, folds=3, machine=Machine(train=False)).run(SMALL)
+    again = Study(data, tmp_path, Splits(3), Machine(train=False)).run(SMALL)
     np.testing.assert_array_equal(again.scores["bdice"], scored.scores["bdice"])
 
 
@@ -81,14 +66,14 @@ def test_training_never_sees_the_cases_that_are_scored(
     data: Prepared, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     seen: dict[str, set[str]] = {}
-    real = crossval.train
+    real = engine.train
 
     def spy(config, cases, out, **options):
         seen[f"{out.parent.name}/{out.name}"] = {case.name for case in cases}
         return real(config, cases, out, **options)
 
-    monkeypatch.setattr(crossval, "train", spy)
-    Study(data, tmp_path, folds=3).run(HEARD)
+    monkeypatch.setattr(engine, "train", spy)
+    Study(data, tmp_path, Splits(3)).run(STUDENT)
     assert len(seen) == 6  # a teacher and a student for each fold
     for name, training in seen.items():
         rows = csv.DictReader((tmp_path / name / "scores.csv").open())
@@ -104,7 +89,7 @@ def test_a_kill_at_any_write_changes_nothing(
     data: Prepared, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, before: bool
 ) -> None:
     one = Prepared(data.name, data._cases[:3])
-    Study(one, tmp_path / "whole", folds=2).run(HEARD)
+    Study(one, tmp_path / "whole", Splits(2)).run(STUDENT)
     real, writes = Path.replace, [0]
 
     def replaced(path, target):
@@ -117,11 +102,11 @@ def test_a_kill_at_any_write_changes_nothing(
             raise Killed
         return result
 
-    monkeypatch.setattr(atomic.Path, "replace", replaced)
+    monkeypatch.setattr(Path, "replace", replaced)
     for kill in range(1, 100):
         writes[0] = 0
         try:
-            Study(one, tmp_path / "broken", folds=2).run(HEARD)
+            Study(one, tmp_path / "broken", Splits(2)).run(STUDENT)
             break
         except Killed:
             torch.rand(kill)  # the state of the generators must not matter
@@ -162,10 +147,10 @@ def test_a_process_killed_without_warning_goes_on(
 
 
 def test_a_checkpoint_of_another_model_is_named(data: Prepared, tmp_path: Path) -> None:
-    study = Study(data, tmp_path, folds=2)
+    study = Study(data, tmp_path, Splits(2))
     study.run(SMALL)
-    (study.folder(study.of_fold(SMALL, 0)) / "result.json").unlink()
-    path = study.folder(study.of_fold(SMALL, 0)) / "checkpoint.pt"
+    (study.folder(study.parts(SMALL)[0]) / "result.json").unlink()
+    path = study.folder(study.parts(SMALL)[0]) / "checkpoint.pt"
     state = torch.load(path, weights_only=True)
     name = next(iter(state["model"]))
     state["model"][name] = torch.zeros(1, 2, 3)
@@ -175,22 +160,22 @@ def test_a_checkpoint_of_another_model_is_named(data: Prepared, tmp_path: Path) 
     other = replace(SMALL, lr=0.5)
     with pytest.raises(ValueError, match=r"another configuration \(lr: 0.01 there, 0.5 here\)"):
         study.run(other)
-    fresh = Study(data, tmp_path, folds=2, machine=Machine(restart=True))
+    fresh = Study(data, tmp_path, Splits(2), Machine(restart=True))
     assert fresh.run(other) is not None
 
 
 def test_runs_on_data_that_have_changed_are_not_mixed(
     data: Prepared, tmp_path: Path, rng: np.random.Generator
 ) -> None:
-    Study(data, tmp_path, folds=2).run(SMALL)
+    Study(data, tmp_path, Splits(2)).run(SMALL)
     more = Prepared(data.name, [*data._cases, *prepared_discs(rng, [1])._cases])
     more.cases = (*more.cases[:-1], "case 9")
     with pytest.raises(UsageError, match=r"scores other cases .* the data have changed"):
-        Study(more, tmp_path, folds=2).run(SMALL)
+        Study(more, tmp_path, Splits(2)).run(SMALL)
     for path in tmp_path.rglob("result.json"):
         path.unlink()
     with pytest.raises(ValueError, match="trained on other cases: the data have changed"):
-        Study(more, tmp_path, folds=2).run(SMALL)
+        Study(more, tmp_path, Splits(2)).run(SMALL)
 
 
 def test_folds_without_foreground_are_named(rng: np.random.Generator, tmp_path: Path) -> None:
@@ -198,23 +183,23 @@ def test_folds_without_foreground_are_named(rng: np.random.Generator, tmp_path: 
     for case in data._cases[:5]:
         case.labels[...] = 0
     with pytest.raises(UsageError) as caught:
-        Study(data, tmp_path, folds=3).require_foreground()
+        Study(data, tmp_path, Splits(3)).require_usable(SMALL)
     text = str(caught.value)
     assert text.count("validation cases") == 2
     assert text.count("training cases") == 1
     assert "discs has folds without any case with foreground: fold" in text
     prepared = prepared_discs(rng, [1] * 6)
-    Study(prepared, tmp_path, folds=3).require_foreground()
+    Study(prepared, tmp_path, Splits(3)).require_usable(SMALL)
     with pytest.raises(UsageError, match="discs: folds must be from 2 to the 6 patients, got 7"):
-        Study(prepared, tmp_path, folds=7)
+        Study(prepared, tmp_path, Splits(7))
 
 
-def test_a_full_disk_is_told_and_nothing_is_lost(
+def test_a_full_disk_is_named_and_nothing_is_lost(
     data: Prepared, tmp_path: Path, capsys: pytest.CaptureFixture
 ) -> None:
-    Study(data, tmp_path / "whole", folds=2).run(SMALL)
-    study = Study(data, tmp_path / "full", folds=2)
-    study.train_fold(study.of_fold(SMALL, 0))
+    Study(data, tmp_path / "whole", Splits(2)).run(SMALL)
+    study = Study(data, tmp_path / "full", Splits(2))
+    study.make(study.parts(SMALL)[0])
     kept = files(tmp_path / "full")
     soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
     before = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
@@ -230,74 +215,23 @@ def test_a_full_disk_is_told_and_nothing_is_lost(
     assert files(tmp_path / "full") == files(tmp_path / "whole")
 
 
-def test_scores_of_a_case_pool_its_slices(rng: np.random.Generator) -> None:
-    raters = rng.random((3, 4, 8, 24)) < np.linspace(0, 1, 24)  # three slices of four raters
-    probs = (rng.random((3, 8, 24)) * (rng.random((3, 8, 24)) < 0.7)).astype(np.float32)
-    cases = [Case(name, np.zeros((1, 8, 24)), r) for name, r in zip("aab", raters, strict=True)]
-    rows = case_scores.score_samples(probs, cases)
-    assert [row["case"] for row in rows] == ["a", "b"]
-    for row, part in zip(rows, (slice(0, 2), slice(2, 3)), strict=True):
-        prob, mean = probs[part], raters[part].mean(axis=1)
-        majority = raters[part].sum(axis=1) > 2
-        assert row["dice"] == pytest.approx(1 - reference.loss("sdl", prob >= 0.5, majority))
-        levels = [k / 10 for k in range(1, 10)]
-        bdice = [1 - reference.loss("sdl", prob >= np.float32(t), mean >= t) for t in levels]
-        assert row["bdice"] == pytest.approx(np.mean(bdice))
-        place = np.minimum((prob * 10).astype(int), 9)
-        gaps = [abs((prob - majority)[place == k].sum()) for k in range(10)]
-        assert row["ece"] == pytest.approx(sum(gaps) / prob.size, rel=1e-5)
-
-
-def test_samples_are_the_tumour_at_the_asked_size(rng: np.random.Generator) -> None:
-    labels = rng.integers(0, 3, size=(5, 8, 8)).astype(np.uint8)
-    image = rng.normal(size=(5, 1, 8, 8)).astype(np.float32)
-    data = Prepared("ct", [PreparedCase("a", "a", "", 5, image, labels)], classes=2)
-    got = Samples(data, [0], size=16)
-    assert len(got) == 5
-    assert got.names == ["a"] * 5
-    for number in range(5):
-        np.testing.assert_array_equal(got[number].raters[0, ::2, ::2], labels[number] == 2)
-        assert got[number].image.shape == (1, 16, 16)
-    assert isinstance(load_samples(data, [0]), list)
-
-
 def test_what_is_read_when_asked_for_trains_as_what_is_kept(
     data: Prepared, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    Study(data, tmp_path / "kept", folds=2).run(SMALL)
+    Study(data, tmp_path / "kept", Splits(2)).run(SMALL)
     monkeypatch.setattr(samples, "KEPT", 0)
-    Study(data, tmp_path / "read", folds=2, machine=Machine(workers=1)).run(SMALL)
+    Study(data, tmp_path / "read", Splits(2), Machine(workers=1)).run(SMALL)
     assert files(tmp_path / "kept") == files(tmp_path / "read")
 
 
-def test_what_lies_around_a_shrunk_image_does_not_count(rng: np.random.Generator) -> None:
-    config = replace(SMALL, augment="scale", crop=32, per="image")
-    image, masks = rng.normal(size=(1, 24, 24)).astype(np.float32), np.ones((1, 24, 24), bool)
-    crops = Crops([Case("a", image, masks)], config)
-    shrunk = 0
-    for crops.epoch in range(20):
-        cut, label = crops[0]
-        assert cut.shape == label.shape == (1, 32, 32)
-        assert ((label == -1) | (label > 0.999)).all()
-        inside = counted(config, label)[1]
-        shrunk += bool((~inside).any())
-        values = []
-        for outside in (-9.0, 9.0):
-            logits = torch.where(inside, 2.0, outside)[None]
-            step = trainer.label_objective(config)(0)
-            values.append(float(step(lambda _, x=logits: x, cut[None], label[None])))
-        assert values[0] == pytest.approx(values[1])
-    assert shrunk > 3
-
-
 def test_half_precision_trains(data: Prepared, tmp_path: Path) -> None:
-    study = Study(data, tmp_path, folds=2)
+    study = Study(data, tmp_path, Splits(2))
     half = replace(SMALL, precision="bfloat16")
-    study.train_fold(study.of_fold(half, 0))
-    log = list(csv.DictReader((study.folder(study.of_fold(half, 0)) / "log.csv").open()))
-    whole = Study(data, tmp_path / "whole", folds=2)
-    whole.train_fold(whole.of_fold(SMALL, 0))
-    full = list(csv.DictReader((whole.folder(whole.of_fold(SMALL, 0)) / "log.csv").open()))
+    study.make(study.parts(half)[0])
+    log = list(csv.DictReader((study.folder(study.parts(half)[0]) / "log.csv").open()))
+    whole = Study(data, tmp_path / "whole", Splits(2))
+    whole.make(whole.parts(SMALL)[0])
+    full = list(csv.DictReader((whole.folder(whole.parts(SMALL)[0]) / "log.csv").open()))
     for a, b in zip(log, full, strict=True):
         assert float(a["loss"]) != float(b["loss"])
         assert float(a["loss"]) == pytest.approx(float(b["loss"]), rel=0.05)
@@ -306,20 +240,76 @@ def test_half_precision_trains(data: Prepared, tmp_path: Path) -> None:
 def test_runs_have_names_of_their_own() -> None:
     assert run_name(SMALL) == "unet-small-dml1-majority"
     assert run_name(replace(SMALL, ce_weight=1.0)) == "unet-small-ce-majority"
-    assert run_name(HEARD) == "unet-small-dml1-kd-kde-0.001-from-unet-small"
-    assert run_name(replace(HEARD, rung="dml")) == "unet-small-dml1-kd-dml-from-unet-small"
-
-
-def test_students_of_all_losses_have_one_teacher() -> None:
-    teachers = {teacher_of(replace(HEARD, loss=loss)) for loss in ("sdl", "dml1", "dml2")}
-    assert teachers == {SMALL}
+    assert run_name(STUDENT) == "unet-small-dml1-kd-kde-0.001-from-unet-small"
+    assert run_name(replace(STUDENT, rung="dml")) == "unet-small-dml1-kd-dml-from-unet-small"
 
 
 def test_the_result_says_what_was_run(data: Prepared, tmp_path: Path) -> None:
-    study = Study(data, tmp_path, folds=2)
+    study = Study(data, tmp_path, Splits(2))
     study.run(SMALL)
-    written = json.loads((study.folder(study.of_fold(SMALL, 1)) / "result.json").read_text())
+    written = json.loads((study.folder(study.parts(SMALL)[1]) / "result.json").read_text())
     assert written["config"] == asdict(replace(SMALL, folds=2, fold=1, seed=1))
     assert written["processes"] == 1
-    kept = torch.load(study.folder(study.of_fold(SMALL, 1)) / "checkpoint.pt", weights_only=True)
+    kept = torch.load(study.folder(study.parts(SMALL)[1]) / "checkpoint.pt", weights_only=True)
     assert set(kept) == {"config", "model", "history", "cases"}  # no more than a student needs
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root may write anywhere")
+def test_a_folder_without_permission(data: Prepared, tmp_path: Path) -> None:
+    (tmp_path / "locked").mkdir(mode=0o500)
+    with pytest.raises(UsageError, match="cannot write to"):
+        Study(data, tmp_path / "locked" / "run", Splits(2)).run(SMALL)
+
+
+@pytest.fixture
+def folders(tmp_path: Path, rng: np.random.Generator) -> Prepared:
+    splits = {"Training": 3, "Validation": 2, "Testing": 2}
+    return open_prepared(write_discs(tmp_path / "folders", rng, splits, shape=(24, 24)))
+
+
+SEEDED = replace(SMALL, train_split="Training", epochs=1)
+
+
+def test_folders_take_the_place_of_folds(folders: Prepared, tmp_path: Path) -> None:
+    study = Study(folders, tmp_path, Splits(0))
+    scored = study.run(SEEDED, (0, 3))
+    assert scored.parts == [(0, 0), (3, 0)]
+    names = [folders.cases[case] for case in scored.cases]
+    assert names == ["Testing/case01"] * 2 + ["Testing/case02"] * 2
+    expected = [np.mean(scored.scores["dice"][scored.part_of == k]) for k in range(2)]
+    assert scored.by_part("dice") == pytest.approx(expected)
+    assert scored.mean("dice") == pytest.approx(np.mean(expected))
+    assert len(scored.by_part("ece_seen_pooled")) == 2
+    assert sorted(p.name for p in tmp_path.glob("unet-small-dml1-majority/*")) == ["seed0", "seed3"]
+    for role in ("train", "test", "held"):
+        absent = {"train": "Training", "test": "Testing", "held": "Validation"} | {role: "none"}
+        broken = Study(folders, tmp_path, Splits(0, test=absent["test"]))
+        config = replace(SEEDED, train_split=absent["train"], held_split=absent["held"])
+        with pytest.raises(UsageError, match=f"no case in a folder none.*--{role}-split"):
+            broken.cases(config, role)
+
+
+def test_a_calibrated_network_is_the_network_and_changes_its_scores(
+    folders: Prepared, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    study = Study(folders, tmp_path, Splits(0))
+    raw = study.run(SEEDED)
+    for method in ("temperature", "kernel"):
+        config = replace(SEEDED, calibration=method)
+        found = study.run(config)
+        assert not np.array_equal(found.scores["ece_seen"], raw.scores["ece_seen"])
+        written = json.loads((study.folder(config) / "result.json").read_text())
+        assert set(written["calibration"]) == {"temperature" if method[0] == "t" else "bandwidth"}
+    assert len(list(tmp_path.rglob("unet*/**/checkpoint.pt"))) == 1
+    moved = replace(SEEDED, calibration="kernel", held_split="Testing")
+    assert not study.is_finished(moved)  # it would be fitted to other cases
+    other = Study(folders, tmp_path / "folds", Splits(2))
+    with pytest.raises(UsageError, match="needs --folds 0"):
+        other.run(replace(SEEDED, calibration="kernel"))
+
+
+def test_seeds_and_folds_lie_apart(data: Prepared, tmp_path: Path) -> None:
+    study = Study(data, tmp_path, Splits(2))
+    names = [study.folder(part).name for part in study.parts(SMALL, (0, 5))]
+    assert names == ["fold0", "fold1", "fold0-seed5", "fold1-seed5"]
+    assert [part.seed for part in study.parts(SMALL, (0, 5))] == [0, 1, 5, 6]

@@ -1,0 +1,58 @@
+"""The studies of several data sets, and the scores of what was run in them."""
+
+import argparse
+from typing import Any
+
+from .cell import Cell
+from .config import Config
+from .recipe import Recipe
+from .records import Scored, finished
+from .sources import Source
+from .study import Machine, Splits, Study
+
+
+class Book:
+    """The studies of the data sets, and the scores of what was run in them."""
+
+    def __init__(self, options: argparse.Namespace, recipe: Recipe) -> None:
+        self.options, self.recipe = options, recipe
+        self.splits = Splits(recipe.folds, options.fold_seed, options.test_split)
+        self.studies: dict[str, Study] = {}
+        self.scored: dict[tuple[str, Config, tuple[int, ...]], Scored | None] = {}
+
+    def study(self, source: Source) -> Study:
+        """Return the study of a data set, made when first asked for."""
+        if source.name not in self.studies:
+            options = self.options
+            out = options.out / ("quick" if self.recipe.quick else "") / folder_name(source.name)
+            work = Machine(options.device, options.workers, options.restart, not options.finished)
+            self.studies[source.name] = Study(source.data, out, self.splits, work)
+        return self.studies[source.name]
+
+    def results(self, cell: Cell) -> list[Scored | None]:
+        """Return the scores behind a cell, training what is missing."""
+        seeds, found = cell.seeds or self.recipe.seeds, []
+        for source, config in cell.parts:
+            key = source.name, config, seeds
+            if key not in self.scored:
+                self.scored[key] = self.study(source).run(config, seeds)
+            found.append(self.scored[key])
+        return found
+
+    def written(self, source: Source, config: Config) -> dict[str, Any]:
+        """Return what the first finished part of an experiment wrote of itself, if any."""
+        study = self.study(source)
+        parts = study.parts(config, self.recipe.seeds)
+        return next((r for p in parts if (r := finished(p, study.folder(p)))), {})
+
+    def network(self, source: Source, config: Config) -> str:
+        """Return the name of a network, for the paper's what it is made of, and its size."""
+        written = self.written(source, config)
+        origin, size = written.get("network"), written.get("parameters")
+        text = f"{config.model} ({origin})" if origin and origin != config.model else config.model
+        return text + (f" with {size:,} parameters" if size else "")
+
+
+def folder_name(name: str) -> str:
+    """Return a data set's name as that of a folder."""
+    return "".join(c if c.isalnum() or c in "-_." else "-" for c in name).strip(".") or "data"

@@ -1,0 +1,138 @@
+"""What a run leaves behind: scores.csv, a row for each case, and result.json, which comes last."""
+
+import csv
+import json
+import platform
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from dice_semimetric_study import UsageError
+
+from . import parallel
+from .calibration import Predictor
+from .config import Config
+from .datasets import Prepared
+from .files import csv_text, write_text
+
+Part = tuple[int, int]  # seed and fold
+
+
+@dataclass(frozen=True)
+class Scored:
+    """The scores of one experiment, over the folds and seeds that are finished."""
+
+    parts: list[Part]
+    cases: np.ndarray  # of each row: the number of the scored case
+    part_of: np.ndarray  # of each row: the place in ``parts``
+    scores: dict[str, np.ndarray]  # of each row
+    pooled: dict[str, list[float]] = field(default_factory=dict)  # of each part
+
+    def mean(self, score: str) -> float:
+        """Return the mean over the cases of all folds, as the paper aggregates them, and seeds."""
+        values = self.pooled[score] if score in self.pooled else self.scores[score]
+        return float(np.nanmean(values))
+
+    def by_part(self, score: str) -> list[float]:
+        """Return the score of each fold and seed."""
+        if score in self.pooled:
+            return self.pooled[score]
+        values = self.scores[score]
+        return [float(np.nanmean(values[self.part_of == k])) for k in range(len(self.parts))]
+
+
+@dataclass(frozen=True)
+class Finished:
+    """The scores of one part of an experiment."""
+
+    part: Part
+    cases: np.ndarray
+    scores: dict[str, np.ndarray]  # of each case
+    summary: dict[str, float]
+
+
+def join(found: Sequence[Finished]) -> Scored:
+    """Return the scores of an experiment, sorted by case."""
+    cases = np.concatenate([one.cases for one in found])
+    part_of = np.repeat(np.arange(len(found)), [len(one.cases) for one in found])
+    order = np.argsort(cases, kind="stable")
+    shared = [name for name in found[0].scores if all(name in one.scores for one in found)]
+    pooled = [name for name in found[0].summary if name.endswith("_pooled")]
+    return Scored(
+        [one.part for one in found],
+        cases[order],
+        part_of[order],
+        {name: np.concatenate([one.scores[name] for one in found])[order] for name in shared},
+        {name: [one.summary[name] for one in found] for name in pooled},
+    )
+
+
+def read(config: Config, out: Path, cases: np.ndarray, data: Prepared) -> Finished:
+    """Return the scores of a finished part, which must be of these cases."""
+    with open(out / "scores.csv", newline="") as file:
+        rows = list(csv.DictReader(file))
+    if [row["case"] for row in rows] != [data.cases[case] for case in cases]:
+        where = f"fold {config.fold} of {data.name}" if config.folds else data.name
+        raise UsageError(
+            f"{out / 'scores.csv'} scores other cases than {where} has: the data have changed; "
+            "choose another --out, or start over with --restart"
+        )
+    scores = {n: np.array([float(row[n]) for row in rows]) for n in rows[0] if n != "case"}
+    summary = json.loads((out / "result.json").read_text())["scores"]
+    return Finished((config.seed - config.fold, config.fold), cases, scores, summary)
+
+
+def run_name(config: Config) -> str:
+    """Return the name of an experiment's folder."""
+    words = [config.model, "ce" if config.ce_weight == 1 else config.loss]
+    if config.distilled:
+        words += ["kd", config.rung]
+        if config.rung == "kde":
+            words += [f"{config.bandwidth:g}"]
+            words += ["soft-keys"] * (config.key_labels == "uniform")
+        words += [f"from-{config.teacher_model}"]
+    else:
+        words += [config.labels]
+    words += [config.calibration] * (config.calibration != "none")
+    return "-".join([*words, *(["signal"] if config.signal else [])])
+
+
+def finished(config: Config, out: Path) -> dict[str, Any] | None:
+    """Return the result of a run with this configuration, if it was finished."""
+    path = out / "result.json"
+    if not path.exists():
+        return None
+    found: dict[str, Any] = json.loads(path.read_text())
+    return None if config.differences(found["config"]) else found
+
+
+def write(
+    out: Path,
+    config: Config,
+    model: Predictor,
+    log: list[dict[str, Any]],
+    rows: list[dict[str, Any]],
+    scores: dict[str, float],
+) -> None:
+    """Write the scores of each case, and then what was run, on what, and the mean scores."""
+    network = model.network
+    result = {
+        "config": asdict(config),
+        "network": getattr(network, "origin", config.model),
+        "parameters": sum(p.numel() for p in network.parameters()),
+        "calibration": model.parameters,
+        "training_seconds": round(sum(line["seconds"] for line in log), 1),
+        "processes": parallel.size(),
+        "versions": {
+            "python": platform.python_version(),
+            "numpy": np.__version__,
+            "torch": torch.__version__,
+        },
+        "cases": len(rows),
+        "scores": scores,
+    }
+    write_text(out / "scores.csv", csv_text(rows))
+    write_text(out / "result.json", json.dumps(result, indent=1) + "\n")
