@@ -89,7 +89,7 @@ def is_label_map(
     ignore_index: int | None,
     names: tuple[str, str] = ("pred", "target"),
 ) -> bool:
-    """Return whether labels are integers, by dtype and shape; raise on what is not soft either."""
+    """Return True for integer labels and False for soft ones, by dtype and shape; else raise."""
     shape, labels_shape = tuple(pred.shape), (pred.shape[0], *pred.shape[2:])
     if pred.ndim < 2:
         raise ValueError(f"{names[0]} must have shape (B, C, *spatial), got {shape}")

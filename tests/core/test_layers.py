@@ -39,7 +39,7 @@ IMPORTS = {name: set(imported(name)) for name in FILES}
 
 
 def test_the_files_are_read() -> None:
-    assert {"dice_semimetric._lib.pairs", SEAM} <= IMPORTS["dice_semimetric.thresholds"]
+    assert {"dice_semimetric._lib.pairs", SEAM} <= IMPORTS["dice_semimetric.overlap"]
     assert SEAM in IMPORTS["dice_semimetric._numpy.reductions"]
 
 
