@@ -14,8 +14,8 @@ import pytest
 from dice_semimetric_study import CaseError, Options, pair_up
 from dice_semimetric_study.cases.layout import find_cases
 from dice_semimetric_study.cli import main
-from dice_semimetric_study.evaluate.page import page
-from dice_semimetric_study.evaluate.page.planes import read_plane
+from dice_semimetric_study.results.page import page
+from dice_semimetric_study.results.page.planes import read_plane
 from study_files import data_folder, load, masks, save, study
 
 AWKWARD = ("case 1", "käse_二", '</script><script>alert("1")</script>\n<i>&amp;', "a'\"\u202eb")

@@ -9,9 +9,9 @@ from ..compare import Scores, align, compare, comparison_text, pairs_of, read_sc
 from ..evaluate.evaluate import Sides, evaluate
 from ..faults import Fault, UsageError, printable
 from ..files.atomic import require_apart
+from ..results.registry import PREDICTION_SCORES
 from ..runs.each import is_stop
 from ..runs.logs import log
-from ..scores.score_tables import NUMBERS
 from .command import EXIT, LAYOUT, Command, add_common
 from .listing import list_pairs
 from .models import MODEL, Model, models_of
@@ -48,9 +48,9 @@ def _add_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--baseline", metavar="NAME", help="pair each other model with it only")
     parser.add_argument(
         "--metric",
-        choices=NUMBERS,
+        choices=tuple(PREDICTION_SCORES),
         nargs="+",
-        default=NUMBERS,
+        default=tuple(PREDICTION_SCORES),
         help="what to compare by (default: all)",
     )
     add_json(parser)
@@ -83,7 +83,7 @@ def _run_scores(args: argparse.Namespace, models: Sequence[Model]) -> int:
     if args.dry_run:
         study = align(scores, patients)
         for one in scores:
-            print(f"{printable(one.name)}: {len(one.lines)} scores in {printable(str(one.path))}")
+            print(f"{printable(one.name)}: {len(one.rows)} scores in {printable(str(one.path))}")
         print(f"{len(study.keys)} of them in all models, of {len(set(study.patients))} patients")
         return 0
     return _compare(args, scores, patients, [])
@@ -167,7 +167,7 @@ def _compare(
     summary = compare(
         scores,
         args.out,
-        metrics=[name for name in NUMBERS if name in args.metric],
+        metrics=[name for name in PREDICTION_SCORES if name in args.metric],
         baseline=args.baseline,
         patients=patients,
         bootstrap=bootstrap_of(args),

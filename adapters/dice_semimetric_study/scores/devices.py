@@ -14,11 +14,12 @@ from numpy.typing import NDArray
 from ..cases.blocks import read_blocks
 from ..cases.foreground import Voxels
 from ..cases.pairing import Pair
-from ..faults import CaseError, UsageError
+from ..faults import UsageError
 from ..files.volumes import read_geometry
+from ..results.totals import total_by_name
 from ..runs.cluster import Workers
 from .device_sums import sums_on_device, sums_with_room
-from .scoring import CaseScore, Options, score_files, scores_of
+from .scoring import CaseScore, Options, require_sound, score_files, scores_of
 from .sums import Sums
 
 DEVICES = ("cpu", "cuda")
@@ -94,9 +95,7 @@ def _blocks(pair: Pair, options: Options) -> Iterator[HostArrays]:
     The reference is a soft label or the raters' marks along axis 0; where all pixels are kept,
     there is an empty array.
     """
-    fault = pair.reference.fault or pair.prediction.fault
-    if fault:
-        raise CaseError(fault)
+    require_sound(pair)
     for block in read_blocks(pair, options):
         voxels = Voxels(pair, block, options)
         found: list[NDArray[Any]] = []
@@ -110,8 +109,5 @@ def _blocks(pair: Pair, options: Options) -> Iterator[HostArrays]:
 
 def _joined(blocks: Iterable[Sequence[Sums]], options: Options) -> dict[str, Sums]:
     """Return the statistics of each region over all blocks."""
-    total: dict[str, Sums] = {}
-    for block in blocks:
-        for name, sums in zip(options.structures, block, strict=True):
-            total[name] = total[name] + sums if name in total else sums
-    return total
+    names = options.structures
+    return total_by_name(pair for block in blocks for pair in zip(names, block, strict=True))

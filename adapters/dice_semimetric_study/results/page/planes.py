@@ -1,4 +1,4 @@
-"""The slice of a case that says most about it, read again when all cases are scored."""
+"""The most telling slice of a case, read again when all cases are done."""
 
 import math
 from collections.abc import Iterable, Iterator
@@ -10,19 +10,23 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ...cases.blocks import read_blocks
+from ...cases.blocks import Reading, read_blocks
 from ...cases.foreground import Voxels
 from ...cases.pairing import Pair
 from ...faults import CaseError
 from ...files.nifti import nib
 from ...files.slabs import read_slabs
 from ...files.volumes import Geometry, read_geometry
-from ...scores.case_score import Options
 
 #: From left to right and from top to bottom of the screen: the view that radiologists know.
 _RIGHT, _DOWN = {"R": "L", "L": "L", "A": "P", "P": "P"}, {"A": "P", "P": "P", "S": "I", "I": "I"}
 _OPPOSITE = dict(zip("LRAPSI", "RLPAIS", strict=True))
 _RANK = {letter: rank for rank, pair in enumerate(("LR", "AP", "SI")) for letter in pair}
+
+
+_ANATOMY = dict(
+    zip("RLAPSI", ("the right side", "the left side", "front", "back", "head", "feet"), strict=True)
+)
 
 
 @dataclass(frozen=True)
@@ -66,6 +70,14 @@ class Plane:
     image: NDArray[Any] | None = None
     no_image: str = ""
 
+    @property
+    def orientation(self) -> str:
+        """Which sides of a body lie left and above, as a sentence; empty where not known."""
+        if not self.sides:
+            return ""
+        left, above = (_ANATOMY[side] for side in self.sides)
+        return f"Left of the picture: {left}; above: {above}."
+
     def each(self, change: Any) -> "Plane":
         """Return the slice with a function applied to every array, rows and columns last."""
         found = {f.name: getattr(self, f.name) for f in fields(self)}
@@ -73,7 +85,7 @@ class Plane:
         return replace(self, **arrays)
 
 
-def read_plane(pair: Pair, region: str, options: Options) -> Plane:
+def read_plane(pair: Pair, region: str, reading: Reading) -> Plane:
     """Return the slice across the last axis with the largest error, else with the largest union.
 
     The error is the sum of what prediction and raters' mean differ by. Volumes are read in slabs
@@ -86,17 +98,17 @@ def read_plane(pair: Pair, region: str, options: Options) -> Plane:
     """
     like = read_geometry((*pair.reference.masks.values(), *pair.reference.paths)[0])
     size = math.prod(like.shape[:2])
-    if size > options.slab:
-        raise CaseError(f"a slice of {size} pixels is larger than --slab {options.slab}")
+    if size > reading.slab:
+        raise CaseError(f"a slice of {size} pixels is larger than --slab {reading.slab}")
     best: tuple[tuple[float, int], int, _Pixels] | None = None
-    for index, found in enumerate(_each_plane(pair, region, options, size)):
+    for index, found in enumerate(_each_plane(pair, region, reading, size)):
         error = float(np.abs(found.prediction - found.soft).sum(dtype=np.float64))
         union = int(np.count_nonzero((found.soft > 0) | (found.prediction >= 0.5)))
         if best is None or (error, union) > best[0]:
             best = (error, union), index, found
     assert best is not None  # a volume has at least one voxel
     _, index, found = best
-    image, reason = _image(pair.reference.image, like, index, size, options.slab)
+    image, reason = _image(pair.reference.image, like, index, size, reading.slab)
     count = math.prod(like.shape[2:])
     return _as_seen(found, like, image, reason, tuple(pair.reference.masks), index, count)
 
@@ -111,9 +123,9 @@ class _Pixels:
     kept: NDArray[Any]
 
 
-def _each_plane(pair: Pair, region: str, options: Options, size: int) -> Iterator[_Pixels]:
-    for block in read_blocks(pair, options):
-        voxels = Voxels(pair, block, options)
+def _each_plane(pair: Pair, region: str, reading: Reading, size: int) -> Iterator[_Pixels]:
+    for block in read_blocks(pair, reading):
+        voxels = Voxels(pair, block, reading)
         prediction, reference = voxels.prediction(region), voxels.reference(region)
         for start in range(0, prediction.size, size):
             part = slice(start, start + size)
@@ -158,12 +170,12 @@ def _as_seen(
     index: int,
     count: int,
 ) -> Plane:
-    """Return pixels in rows and columns, turned the way that a person expects."""
+    """Return pixels in rows and columns, rotated the way that a person expects."""
     shape = (*like.shape, 1)[:2]
     across, flips, sides = _view(like)
     spacing = [float(s) or 1.0 for s in nib.affines.voxel_sizes(like.affine)[:2]]
 
-    def turn(pixels: NDArray[Any]) -> NDArray[Any]:
+    def rotate(pixels: NDArray[Any]) -> NDArray[Any]:
         # The first axis of a file runs fastest.
         plane = pixels.reshape((*pixels.shape[:-1], *shape[::-1]))
         plane = plane if across == 0 else plane.swapaxes(-1, -2)
@@ -183,7 +195,7 @@ def _as_seen(
         kept=found.kept,
         image=image,
         no_image=reason,
-    ).each(turn)
+    ).each(rotate)
 
 
 def _view(like: Geometry) -> tuple[int, tuple[int, int], tuple[str, ...]]:

@@ -15,7 +15,7 @@ from matplotlib import colormaps
 from numpy.typing import NDArray
 from PIL import Image
 
-from ...results.plots import contrast
+from ..plots import contrast
 from .planes import Plane
 
 #: Pixels of a picture's longer side; larger slices are thinned out.
@@ -24,7 +24,7 @@ MOST_PIXELS = 256
 _VISIBLE = 0.25
 _LEVELS = 32  # of colour: few, so that files stay small
 _MOST_POINTS = 20_000
-_TOO_LOW, _TOO_HIGH = (59, 130, 214), (230, 128, 26)  # told apart by every kind of colour sight
+_TOO_LOW, _TOO_HIGH = (59, 130, 214), (230, 128, 26)  # distinct for every kind of colour sight
 
 
 @dataclass(frozen=True)

@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import Any
 
 import numpy as np
@@ -10,27 +10,19 @@ from numpy.typing import NDArray
 
 from dice_semimetric import CalibrationBins
 
-from ...results.plots import spread
-from ...scores.case_score import CaseScore, Options
+from ..bootstrap import Numbers
+from ..curves import reliability_of, spread_of
 
 WIDTH, LEFT, RIGHT = 360.0, 40.0, 12.0
 _TOP, _BOTTOM = 10.0, 230.0
 _COUNTS_TOP, _COUNTS_BOTTOM = 244.0, 304.0
-#: Lines of single cases on one page; more are not told apart, and make it large.
+#: Lines of single cases on one page; more cannot be distinguished, and make it large.
 _MOST_LINES = 2000
 
 
 @dataclass(frozen=True)
 class Scale:
-    """From values to places on an axis of a diagram.
-
-    Attributes
-    ----------
-    low, high : float
-        Values at the ends.
-    start, end : float
-        Their places.
-    """
+    """From values between low and high to places between start and end of an axis."""
 
     low: float
     high: float
@@ -49,7 +41,7 @@ class Scale:
 
 
 @dataclass(frozen=True)
-class Thresholds:
+class ThresholdsChart:
     """Dice against threshold.
 
     Attributes
@@ -78,37 +70,41 @@ class Thresholds:
     count: int
 
 
-def thresholds_chart(scores: Sequence[CaseScore], options: Options, charts: int) -> Thresholds:
-    """Return the curves of the cases of one structure, on a page with so many charts."""
-    levels = np.asarray(options.thresholds, float)
-    curves = np.stack([np.asarray(s.curve, float) for s in scores])
-    known = [column[~np.isnan(column)] for column in curves.T]
-    low, middle, high, mean = np.transpose([spread(column) for column in known])
-    order = np.argsort([s.bdice for s in scores], kind="stable")
+def thresholds_chart(
+    thresholds: Sequence[float], curves: Numbers, order_by: Sequence[float], *, charts: int
+) -> ThresholdsChart:
+    """Return the chart of curves, one row per case, on a page with so many charts.
+
+    Of many cases some are drawn, spread evenly over their order by another number.
+    """
+    levels = np.asarray(thresholds, float)
+    order = np.argsort(order_by, kind="stable")
     most = max(20, min(200, _MOST_LINES // charts))
     places = np.unique(np.linspace(0, len(order) - 1, min(most, len(order))).round().astype(int))
     faint = curves[order[places]]
     least = float(np.nanmin(faint)) if not np.isnan(faint).all() else 0.0
     x = Scale(min(levels[0], 0.1), max(levels[-1], 0.9), LEFT, WIDTH - RIGHT)
     y = Scale(min(0.9, math.floor(10 * least) / 10), 1, _BOTTOM, _TOP)
-    there = ~np.isnan(mean)
-    around = np.concatenate([levels[there], levels[there][::-1]])
-    band = _line(around, np.concatenate([high[there], low[there][::-1]]), x, y)
-    return Thresholds(
+    found = spread_of(curves)
+    some = ~np.isnan(found.mean)
+    around = np.concatenate([levels[some], levels[some][::-1]])
+    band = _line(around, np.concatenate([found.high[some], found.low[some][::-1]]), x, y)
+    columns = zip(levels, found.mean, found.low, found.middle, found.high, found.cases, strict=True)
+    return ThresholdsChart(
         x=x,
         y=y,
         x_ticks=x.ticks(0.1),
         y_ticks=y.ticks(0.05 if least >= 0.75 else 0.1 if least >= 0.4 else 0.2),
         cases="".join(_line(levels, curve, x, y) for curve in faint),
         band=band and band + "Z",
-        mean=_line(levels, mean, x, y),
+        mean=_line(levels, found.mean, x, y),
         points=[
-            {"level": t, "mean": m, "low": a, "middle": b, "high": c, "cases": len(k)}
+            {"level": t, "mean": m, "low": a, "middle": b, "high": c, "cases": k}
             | ({} if math.isnan(m) else {"x": x(t), "y": y(m)})
-            for t, m, a, b, c, k in zip(levels, mean, low, middle, high, known, strict=True)
+            for t, m, a, b, c, k in columns
         ],
         shown=len(faint),
-        count=len(scores),
+        count=len(curves),
     )
 
 
@@ -125,8 +121,8 @@ def _line(levels: NDArray[Any], values: NDArray[Any], x: Scale, y: Scale) -> str
 
 
 @dataclass(frozen=True)
-class Reliability:
-    """What was observed against what was said, above the numbers of pixels.
+class ReliabilityChart:
+    """Observed against predicted, above the numbers of pixels.
 
     Attributes
     ----------
@@ -135,8 +131,8 @@ class Reliability:
     x_ticks, y_ticks, count_ticks : list
         Labels and places.
     bars : list of dict
-        Of each bin with pixels: its edges, count, mean of what was said and of what was observed,
-        with their places.
+        Of each bin with pixels: its edges, count, and means predicted and observed, with their
+        places.
     """
 
     x: Scale
@@ -147,26 +143,23 @@ class Reliability:
     bars: list[dict[str, Any]]
 
 
-def reliability_chart(bins: CalibrationBins, *, start: float) -> Reliability:
-    """Return the diagram of pooled bins, which begins at ``start`` or at the first bin in use."""
-    count, edges = np.asarray(bins.count, float).ravel(), np.asarray(bins.edges, float).ravel()
-    some = np.flatnonzero(count)
-    first = min([start, *(edges[i] for i in some[:1])])
+def reliability_chart(bins: CalibrationBins, *, start: float) -> ReliabilityChart:
+    """Return the chart of pooled bins, which begins at ``start`` or at the first bin in use."""
+    found = reliability_of(bins)
+    first = min([start, *found.left[:1]])
     x = Scale(first, 1, LEFT, WIDTH - RIGHT)
     y = Scale(0, 1, _BOTTOM, _TOP)
-    top = max(1.0, math.log10(count.max(initial=1)) + 0.2)
+    top = max(1.0, math.log10(found.count.max(initial=1)) + 0.2)
     z = Scale(-0.3, top, _COUNTS_BOTTOM, _COUNTS_TOP)
-    said = np.asarray(bins.confidence, float).ravel()
-    seen = np.asarray(bins.correct, float).ravel()
     bars = []
-    for i in some:
-        left, right, n = float(edges[i]), float(edges[i + 1]), int(count[i])
-        means = {"said": float(said[i] / n), "seen": float(seen[i] / n)}
-        places = {"x": x(left), "width": round(x(right) - x(left), 1), "at": x(means["said"])}
-        heights = {"y": y(means["seen"]), "ideal": y(means["said"]), "top": z(math.log10(n))}
-        bars.append({"left": left, "right": right, "count": n} | means | places | heights)
+    for bar in zip(*(getattr(found, f.name) for f in fields(found)), strict=True):
+        left, right, count, predicted, observed = map(float, bar)
+        means = {"count": int(count), "predicted": predicted, "observed": observed}
+        places = {"x": x(left), "width": round(x(right) - x(left), 1), "at": x(predicted)}
+        heights = {"y": y(observed), "ideal": y(predicted), "top": z(math.log10(count))}
+        bars.append({"left": left, "right": right} | means | places | heights)
     power = max(1, math.ceil(top / 3))
-    return Reliability(
+    return ReliabilityChart(
         x=x,
         y=y,
         x_ticks=x.ticks(0.1 if first >= 0.5 else 0.2),
