@@ -78,7 +78,7 @@ def scores_of(pair: Pair, sums: Mapping[str, Sums], options: Options) -> tuple[C
     return tuple(
         replace(
             _score(found, pair.case, task_name(pair.task, region), raters, options),
-            by_rater=_by_rater(found.raters, names, options) if found.raters else (),
+            by_rater=_by_rater(found.raters, names, options) if found.raters and names else (),
         )
         for region, found in sums.items()
     )
