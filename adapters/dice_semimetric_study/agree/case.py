@@ -44,18 +44,10 @@ class CaseAgreement:
 
 @dataclass(frozen=True)
 class Agreed:
-    """What is kept of a case.
-
-    Attributes
-    ----------
-    found : tuple of CaseAgreement
-        One, or one for each region.
-    maps : tuple
-        The name of each map that was written, its size and the time of its last change.
-    """
+    """What is kept of a case: one agreement for each region, and its maps."""
 
     found: tuple[CaseAgreement, ...]
-    maps: tuple[tuple[str, int, int], ...] = ()
+    maps: tuple[tuple[str, int, int], ...] = ()  # name, size and time of the last change
 
 
 def agree_files(case: Rated, reading: Reading, maps: Path | None = None) -> Agreed:

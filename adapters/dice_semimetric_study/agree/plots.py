@@ -20,14 +20,8 @@ _FAINT = 400  # dots of single cases of a rater
 def plot_agreement(raters: Sequence[Row], summary: Mapping[str, Any]) -> Figure:
     """Return two panels for each task: Dice of every two raters, and of each to the majority.
 
-    Of many tasks those are shown whose raters agree least.
-
-    Parameters
-    ----------
-    raters : sequence of dict
-        One row per rater of each case.
-    summary : dict
-        As `summarize_agreement` returns it.
+    Of many tasks those are shown whose raters agree least. ``raters`` has one row per rater of each
+    case.
     """
     tasks = {t: p for t, p in summary["tasks"].items() if p["raters"]}
     order = sorted(tasks, key=lambda t: (tasks[t]["dice"] is not None, tasks[t]["dice"] or 0, t))

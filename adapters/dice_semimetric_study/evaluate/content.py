@@ -25,25 +25,13 @@ from .chosen import Scored
 
 @dataclass(frozen=True)
 class Structure:
-    """The diagrams of one structure.
-
-    Attributes
-    ----------
-    task : str
-        Its name.
-    scores : sequence of CaseScore
-        Of its cases.
-    thresholds : ThresholdsChart
-        Dice against threshold.
-    hard, soft : ReliabilityChart
-        Of the more likely label over all pixels, and of the foreground where there is doubt.
-    """
+    """The diagrams of one structure: Dice against threshold, and two of reliability."""
 
     task: str
     scores: Sequence[CaseScore]
     thresholds: ThresholdsChart
-    hard: ReliabilityChart
-    soft: ReliabilityChart
+    hard: ReliabilityChart  # of the more likely label over all pixels
+    soft: ReliabilityChart  # of the foreground where there is doubt
 
 
 def cards(summary: Mapping[str, Any], scored: Sequence[Scored]) -> list[Card]:

@@ -74,22 +74,10 @@ def by_patient(values: Numbers, patients: Sequence[str]) -> tuple[Numbers, Numbe
 def mean_intervals(values: Numbers, patients: Sequence[str], bootstrap: Bootstrap) -> Numbers:
     """Return the intervals of the means over cases.
 
-    Patients are drawn with replacement, as many as there are, with all their cases; each case
-    drawn weighs the same.
-
-    Parameters
-    ----------
-    values : NDArray
-        (N, K): one row per case, NaN where nothing is known.
-    patients : sequence of str
-        The patient of each row.
-    bootstrap : Bootstrap
-        How they are drawn.
-
-    Returns
-    -------
-    NDArray
-        (2, K): low and high, NaN where fewer than two patients have a value.
+    ``values`` (N, K) has one row per case, of the patient named in ``patients``, and NaN where
+    nothing is known. Patients are drawn with replacement, as many as there are, with all their
+    cases; each case drawn weighs the same. The result (2, K) has low and high, NaN where fewer than
+    two patients have a value.
 
     Examples
     --------

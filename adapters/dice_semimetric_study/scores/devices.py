@@ -30,13 +30,7 @@ Work = Callable[[Pair], tuple[CaseScore, ...]]
 def scorer(
     pairs: Sequence[Pair], options: Options, *, device: str, workers: Workers
 ) -> Iterator[Work]:
-    """Yield the function that scores one of the pairs on that device.
-
-    Raises
-    ------
-    UsageError
-        If there is no such device, or other processes are to do the work.
-    """
+    """Yield the function that scores one of the pairs on that device, or raise UsageError."""
     if device == "cpu":
         yield partial(score_files, options=options)
         return

@@ -42,31 +42,17 @@ class Scale:
 
 @dataclass(frozen=True)
 class ThresholdsChart:
-    """Dice against threshold.
-
-    Attributes
-    ----------
-    x, y : Scale
-        The axes.
-    x_ticks, y_ticks : list
-        Labels and places.
-    cases, band, mean : str
-        Paths: of single cases, of their middle half, and of their mean.
-    points : list of dict
-        At each threshold the mean, the quartiles, the number of cases, and the mean's place.
-    shown, count : int
-        How many of the cases have a line.
-    """
+    """Dice against threshold: axes, ticks as labels and places, paths, and points to label."""
 
     x: Scale
     y: Scale
     x_ticks: list[tuple[str, float]]
     y_ticks: list[tuple[str, float]]
-    cases: str
+    cases: str  # paths: of single cases, of their middle half, and of their mean
     band: str
     mean: str
-    points: list[dict[str, Any]]
-    shown: int
+    points: list[dict[str, Any]]  # mean, quartiles and number of cases at each threshold
+    shown: int  # how many of the cases have a line
     count: int
 
 
@@ -122,18 +108,7 @@ def _line(levels: NDArray[Any], values: NDArray[Any], x: Scale, y: Scale) -> str
 
 @dataclass(frozen=True)
 class ReliabilityChart:
-    """Observed against predicted, above the numbers of pixels.
-
-    Attributes
-    ----------
-    x, y : Scale
-        The axes of the upper part.
-    x_ticks, y_ticks, count_ticks : list
-        Labels and places.
-    bars : list of dict
-        Of each bin with pixels: its edges, count, and means predicted and observed, with their
-        places.
-    """
+    """Observed against predicted, above the numbers of pixels; one bar per bin with pixels."""
 
     x: Scale
     y: Scale

@@ -24,51 +24,32 @@ _OPPOSITE = dict(zip("LRAPSI", "RLPAIS", strict=True))
 _RANK = {letter: rank for rank, pair in enumerate(("LR", "AP", "SI")) for letter in pair}
 
 
-_ANATOMY = dict(
-    zip("RLAPSI", ("the right side", "the left side", "front", "back", "head", "feet"), strict=True)
-)
+_ANATOMY = {
+    "R": "the right side",
+    "L": "the left side",
+    "A": "front",
+    "P": "back",
+    "S": "head",
+    "I": "feet",
+}
 
 
 @dataclass(frozen=True)
 class Plane:
-    """One slice of a case as it lies on the screen: rows first, from top to bottom.
+    """One slice of a case as it lies on the screen: rows first, from top to bottom."""
 
-    Attributes
-    ----------
-    raters : tuple of str
-        Their names; empty for a single soft reference.
-    number, count : int
-        Which slice of how many, counted from 1.
-    spacing : tuple of float
-        Between rows and between columns.
-    sides : tuple of str
-        What lies to the left and above, as letters of anatomy; empty where that is not known.
-    prediction, soft : NDArray
-        Probability of the foreground, and the raters' mean; 0 where pixels do not count.
-    hard : NDArray
-        The hard reference.
-    marks : NDArray
-        Of each rater, on axis 0.
-    kept : NDArray
-        Where pixels count.
-    image : NDArray, optional
-        What the raters saw.
-    no_image : str
-        Why there is no image.
-    """
-
-    raters: tuple[str, ...]
-    number: int
+    raters: tuple[str, ...]  # their names; empty for a single soft reference
+    number: int  # which slice of how many, counted from 1
     count: int
-    spacing: tuple[float, float]
-    sides: tuple[str, ...]
-    prediction: NDArray[Any]
-    soft: NDArray[Any]
+    spacing: tuple[float, float]  # between rows and between columns
+    sides: tuple[str, ...]  # left and above, as letters of anatomy; empty where not known
+    prediction: NDArray[Any]  # probability of the foreground; 0 where pixels do not count
+    soft: NDArray[Any]  # the raters' mean; 0 where pixels do not count
     hard: NDArray[Any]
-    marks: NDArray[Any]
-    kept: NDArray[Any]
-    image: NDArray[Any] | None = None
-    no_image: str = ""
+    marks: NDArray[Any]  # of each rater, on axis 0
+    kept: NDArray[Any]  # where pixels count
+    image: NDArray[Any] | None = None  # what the raters saw
+    no_image: str = ""  # why there is no image
 
     @property
     def orientation(self) -> str:
