@@ -9,7 +9,7 @@ from ..compare import Scores, align, compare, comparison_text, pairs_of, read_sc
 from ..evaluate.evaluate import Sides, evaluate
 from ..faults import Fault, UsageError, printable
 from ..files.atomic import require_apart
-from ..results.registry import PREDICTION_SCORES
+from ..results.registry import PREDICTION_SCORES, glossary
 from ..runs.each import is_stop
 from ..runs.logs import log
 from .command import EXIT, LAYOUT, Command, add_common
@@ -26,9 +26,12 @@ _EPILOG = f"""examples:
   dice-semimetric compare --scores scores/dml scores/sdl --out comparison --json - | jq .overall
 
 --pred scores each folder as evaluate does, into OUT/NAME; --scores takes what evaluate wrote.
-Differences are the first model minus the second: of ECE and soft ECE less is better.
+Differences are the first model minus the second.
 p values are of Wilcoxon's signed-rank test of the patients' mean differences, and adjusted after
 Holm over the pairs of one score: those over all tasks, or those in all single tasks.
+
+scores:
+{glossary(PREDICTION_SCORES)}
 
 {LAYOUT}
 

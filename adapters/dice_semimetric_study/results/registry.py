@@ -137,13 +137,9 @@ def prediction_score(name: str) -> Score:
 def glossary(scores: Mapping[str, Score], width: int = 99) -> str:
     """Return the scores as lines of text for ``--help``."""
     indent = max(map(len, scores)) + 4
-    lines = [
-        textwrap.fill(
-            f"{name}{' ' * (indent - 2 - len(name))}{s.title}. {s.explained()}",
-            width,
-            initial_indent="  ",
-            subsequent_indent=" " * indent,
-        )
-        for name, s in scores.items()
-    ]
+    filler = textwrap.TextWrapper(width, initial_indent="  ", subsequent_indent=" " * indent)
+    lines = []
+    for name, score in scores.items():
+        text = f"{score.title}, {score.better} is better. {score.explained()}"
+        lines.append(filler.fill(f"{name:{indent - 2}}{text}"))
     return "\n".join(lines)
