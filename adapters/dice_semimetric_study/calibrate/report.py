@@ -9,11 +9,9 @@ from dice_semimetric import __version__
 
 from ..faults import Fault
 from ..files.atomic import write_text
-from ..results.bootstrap import mean_of_known
 from ..results.registry import PREDICTION_SCORES
 from ..results.tables import csv_text, digits, table
 from ..results.text import number
-from ..results.totals import total
 from ..scores.scoring import CaseScore, Options
 from ..scores.summary import summarize, write_json
 from .calibrators import FLOOR, Fitting
@@ -99,23 +97,15 @@ def _case_table(parts: dict[str, Part]) -> str:
 
 def plot_change(scored: Sequence[Scored]) -> "Figure":
     """Return the reliability diagram of the foreground before and after, with counts below."""
-    from ..results.plots import draw_reliability, new_figure
+    from ..results.plots import new_figure
+    from ..scores.plots import draw_calibration
 
     figure = new_figure(9.6, 5.0)
     panels = figure.subplots(2, 2, height_ratios=(3, 1), sharex="col", sharey="row")
     most = 0.0
     for column, when in enumerate(("before", "after")):
-        scores: list[CaseScore] = [getattr(s, when) for s in scored]
-        bins = total(s.soft_bins for s in scores)
-        by_case = mean_of_known(s.ece_soft for s in scores)
-        draw_reliability(
-            panels[:, column],
-            bins,
-            f"{when.capitalize()}: foreground, pixels in doubt\n"
-            f"soft ECE {by_case:.4f} by case, {bins.error():.4f} pooled",
-            "predicted probability",
-            "mean of the soft reference",
-            start=0.0,
+        draw_calibration(
+            panels[:, column], [getattr(s, when) for s in scored], "ece_soft", when=when
         )
         most = max(most, panels[1, column].get_ylim()[1])
     panels[1, 0].set_ylim(top=most)  # both columns share their axes

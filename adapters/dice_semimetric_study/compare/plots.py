@@ -11,7 +11,7 @@ from matplotlib.figure import Figure, SubFigure
 from ..results.bootstrap import Numbers
 from ..results.plots import DARK, GREY, new_figure, style
 from ..results.registry import PREDICTION_SCORES, curve_names, threshold_text
-from ..results.text import confidence, known, number, p_value, rank, short_name
+from ..results.text import confidence, known, number, p_value, short_name
 from .text import counts, limit_of, significant
 
 #: Distinct for people who see few colours (Okabe and Ito), and by their marks.
@@ -41,18 +41,25 @@ def plot_comparison(summary: dict[str, Any]) -> Figure:
     return figure
 
 
+def _by_score(part: Row, key: str) -> dict[str, list[float]]:
+    """Return one number of the ranking by each score, of model after model."""
+    found: dict[str, list[float]] = {}
+    for row in part["ranks"]:
+        found.setdefault(row["score"], []).append(known(row[key]))
+    return found
+
+
 def _draw_models(figure: SubFigure, title: str, part: Row, summary: Row) -> None:
     left, right = figure.subplots(1, 2, width_ratios=(1, 1.6))
-    found = {(row["score"], row["model"]): row for row in part["ranks"]}
-    _draw_curves(left, found, summary)
-    _draw_ranks(right, found, summary)
-    handles = left.get_lines()
-    labels = [
-        f"BDice {number(found['bdice', m]['mean'])}  {short_name(m)}" for m in summary["models"]
-    ]
+    means, x = _by_score(part, "mean"), summary["thresholds"]
+    for i, curve in enumerate(np.transpose([means[name] for name in curve_names(x)])):
+        left.plot(x, curve, **_look(i), linewidth=1.8, markersize=5)
+    style(left, "Mean Dice", "threshold of prediction and soft label", "Dice score")
+    _draw_ranks(right, part, summary)
+    models = zip(means["bdice"], summary["models"], strict=True)
     figure.legend(
-        handles,
-        labels,
+        left.get_lines(),
+        [f"BDice {number(mean)}  {short_name(name)}" for mean, name in models],
         title=f"{title}  ({counts(part)})",
         title_fontproperties={"size": 12, "weight": "bold"},
         alignment="left",
@@ -64,37 +71,33 @@ def _draw_models(figure: SubFigure, title: str, part: Row, summary: Row) -> None
     )
 
 
-def _draw_curves(axes: Axes, found: dict[tuple[str, str], Row], summary: Row) -> None:
-    x = summary["thresholds"]
-    for i, model in enumerate(summary["models"]):
-        y = [known(found[score, model]["mean"]) for score in curve_names(x)]
-        axes.plot(x, y, **_look(i), linewidth=1.8, markersize=5)
-    style(axes, "Mean Dice", "threshold of prediction and soft label", "Dice score")
-
-
-def _draw_ranks(axes: Axes, found: dict[tuple[str, str], Row], summary: Row) -> None:
+def _draw_ranks(axes: Axes, part: Row, summary: Row) -> None:
     """Draw one column per score, the thresholds joined by lines."""
+    names = [short_name(model) for model in summary["models"]]
     curve = curve_names(summary["thresholds"])
-    others = list(dict.fromkeys(("bdice", *summary["metrics"])))
-    models = list(summary["models"])
-    numbered = len(curve) <= _LABELLED and len(models) <= _MODELS
-    step = 1 if numbered else len(curve) / _LABELLED
-    x = [*range(len(curve)), *(len(curve) + step * (k + 0.15) for k in range(len(others)))]
-    scores = [*curve, *others]
-    ranks = np.array([[known(found[score, m]["rank"]) for m in models] for score in scores])
-    for i, (model, y) in enumerate(zip(models, _beside(ranks).T, strict=True)):
+    scores = [*curve, *dict.fromkeys(("bdice", *summary["metrics"]))]
+    count = len(curve)
+    numbered = count <= _LABELLED and len(names) <= _MODELS
+    step = 1 if numbered else count / _LABELLED
+    x = [*range(count), *(count + step * (k + 0.15) for k in range(len(scores) - count))]
+    ranks, shares = (
+        np.array([found[score] for score in scores])
+        for found in (_by_score(part, "rank"), _by_score(part, "same"))
+    )
+    for i, (name, y, share) in enumerate(zip(names, _beside(ranks).T, shares.T, strict=True)):
         colour = _look(i)["color"]
         if not np.isnan(y[0]):
-            axes.text(
-                -0.42, y[0], short_name(model), fontsize=8, color=colour, ha="right", va="center"
-            )
-        axes.plot(x[: len(curve)], y[: len(curve)], color=colour, linewidth=2, alpha=0.6)
-        for score, left, place in zip(scores, x, y, strict=True):
-            _draw_place(
-                axes, left, place, known(found[score, model]["same"]), colour, numbered=numbered
-            )
+            axes.text(-0.42, y[0], name, fontsize=8, color=colour, ha="right", va="center")
+        axes.plot(x[:count], y[:count], color=colour, linewidth=2, alpha=0.6)
+        for place in zip(x, y, share, strict=True):
+            _draw_place(axes, *place, colour, numbered=numbered)
     style(axes, "Rank; in the marks: % of draws of patients with this rank", "", "rank by mean")
-    _label_ranks(axes, x, found, scores, summary)
+    _label_ranks(axes, x, scores, _by_score(part, "tau"), count)
+    axes.set_yticks(range(1, len(names) + 1))
+    room = 0.7 + 0.028 * (x[-1] + 2) * max(map(len, names)) / 2.2
+    axes.set_xlim(-room, x[-1] + 0.6)
+    axes.set_ylim(len(names) + 0.5, 0.5)
+    axes.grid(visible=False, axis="x")
 
 
 def _beside(ranks: Numbers) -> Numbers:
@@ -118,27 +121,16 @@ def _draw_place(
 
 
 def _label_ranks(
-    axes: Axes,
-    x: Sequence[float],
-    found: dict[tuple[str, str], Row],
-    scores: Sequence[str],
-    summary: Row,
+    axes: Axes, x: Sequence[float], scores: Sequence[str], tau: dict[str, list[float]], count: int
 ) -> None:
-    models = list(summary["models"])
-    count = len(summary["thresholds"])
+    """Label the columns: some of the ``count`` thresholds, and all other scores."""
     every = max(1, -(-count // _LABELLED))
     shown = [i for i in range(len(scores)) if i >= count or i % every == 0]
     names = [threshold_text(s) or PREDICTION_SCORES[s].title for s in scores]
-    taus = [number(found[s, models[0]]["tau"], ".2f") for s in scores]
-    axes.set_xticks([x[i] for i in shown], [f"{names[i]}\n{taus[i]}" for i in shown])
+    labels = [f"{names[i]}\n{number(tau[scores[i]][0], '.2f')}" for i in shown]
+    axes.set_xticks([x[i] for i in shown], labels)
     axes.set_xlabel("Dice at threshold, and other scores; below: Kendall's tau with BDice's ranks")
     axes.axvline(count - 0.45, color=GREY, linewidth=0.8)
-    ranks = range(1, len(models) + 1)
-    axes.set_yticks(ranks, [rank(k) for k in ranks])
-    room = 0.7 + 0.028 * (x[-1] + 2) * max(len(short_name(m)) for m in models) / 2.2
-    axes.set_xlim(-room, x[-1] + 0.6)
-    axes.set_ylim(len(models) + 0.5, 0.5)
-    axes.grid(visible=False, axis="x")
 
 
 def _draw_pairs(figure: SubFigure, part: Row, summary: Row) -> None:
@@ -148,12 +140,8 @@ def _draw_pairs(figure: SubFigure, part: Row, summary: Row) -> None:
     for axes, metric in zip(columns, metrics, strict=True):
         rows = _shown_pairs(part, metric)
         _forest(axes, rows, summary)
-        style(
-            axes,
-            f"{PREDICTION_SCORES[metric].title}: {rows[0]['better_is']} is better",
-            "first − second",
-            "",
-        )
+        score = PREDICTION_SCORES[metric]
+        style(axes, f"{score.title}: {score.better} is better", "first − second", "")
         axes.tick_params(axis="y", length=0)
     drawn, count = len(rows), len(part["pairs"]) // len(metrics)
     cut = "" if drawn == count else f" ({drawn} of {count} pairs; all are in the tables)"

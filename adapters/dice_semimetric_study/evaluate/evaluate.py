@@ -214,7 +214,7 @@ def _decode(_: Pair, found: Any) -> tuple[CaseScore, ...]:
 
 def _draw(out: Path, scores: Sequence[CaseScore], options: Options) -> None:
     from ..results.plots import save  # slow to import in each worker
-    from .plots import plot_reliability, plot_thresholds
+    from ..scores.plots import plot_reliability, plot_thresholds
 
     save(plot_thresholds(scores, options), out / "bdice.png")
     save(plot_reliability(scores), out / "reliability.png")

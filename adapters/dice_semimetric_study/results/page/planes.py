@@ -1,7 +1,7 @@
 """The most telling slice of a case, read again when all cases are done."""
 
 import math
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, fields, replace
 from itertools import islice
 from pathlib import Path
@@ -38,16 +38,16 @@ _ANATOMY = {
 class Plane:
     """One slice of a case as it lies on the screen: rows first, from top to bottom."""
 
-    raters: tuple[str, ...]  # their names; empty for a single soft reference
-    number: int  # which slice of how many, counted from 1
-    count: int
-    spacing: tuple[float, float]  # between rows and between columns
-    sides: tuple[str, ...]  # left and above, as letters of anatomy; empty where not known
     prediction: NDArray[Any]  # probability of the foreground; 0 where pixels do not count
     soft: NDArray[Any]  # the raters' mean; 0 where pixels do not count
     hard: NDArray[Any]
     marks: NDArray[Any]  # of each rater, on axis 0
     kept: NDArray[Any]  # where pixels count
+    raters: tuple[str, ...] = ()  # their names; empty for a single soft reference
+    number: int = 1  # which slice of how many
+    count: int = 1
+    spacing: tuple[float, float] = (1.0, 1.0)  # between rows and between columns
+    sides: tuple[str, ...] = ()  # left and above, as letters of anatomy; empty where not known
     image: NDArray[Any] | None = None  # what the raters saw
     no_image: str = ""  # why there is no image
 
@@ -70,41 +70,28 @@ def read_plane(pair: Pair, region: str, reading: Reading) -> Plane:
     """Return the slice across the last axis with the largest error, else with the largest union.
 
     The error is the sum of what prediction and raters' mean differ by. Volumes are read in slabs
-    as they are when they are scored.
-
-    Raises
-    ------
-    CaseError
-        If a file is faulty by now, or one slice is larger than a slab may be.
+    as they are when they are scored. CaseError is raised if a file is faulty by now, or one slice
+    is larger than a slab may be.
     """
     like = read_geometry((*pair.reference.masks.values(), *pair.reference.paths)[0])
     size = math.prod(like.shape[:2])
     if size > reading.slab:
         raise CaseError(f"a slice of {size} pixels is larger than --slab {reading.slab}")
-    best: tuple[tuple[float, int], int, _Pixels] | None = None
+    best, most = None, (-1.0, -1)
     for index, found in enumerate(_each_plane(pair, region, reading, size)):
         error = float(np.abs(found.prediction - found.soft).sum(dtype=np.float64))
         union = int(np.count_nonzero((found.soft > 0) | (found.prediction >= 0.5)))
-        if best is None or (error, union) > best[0]:
-            best = (error, union), index, found
+        if (error, union) > most:
+            most, best = (error, union), replace(found, number=index + 1)
     assert best is not None  # a volume has at least one voxel
-    _, index, found = best
-    image, reason = _image(pair.reference.image, like, index, size, reading.slab)
+    image, reason = _image(pair.reference.image, like, best.number - 1, size)
     count = math.prod(like.shape[2:])
-    return _as_seen(found, like, image, reason, tuple(pair.reference.masks), index, count)
+    return _as_seen(replace(best, count=count, image=image, no_image=reason), like)
 
 
-@dataclass(frozen=True)
-class _Pixels:
-    """The pixels of one slice in the order of the file."""
-
-    prediction: NDArray[Any]
-    soft: NDArray[Any]
-    marks: NDArray[Any]
-    kept: NDArray[Any]
-
-
-def _each_plane(pair: Pair, region: str, reading: Reading, size: int) -> Iterator[_Pixels]:
+def _each_plane(pair: Pair, region: str, reading: Reading, size: int) -> Iterator[Plane]:
+    """Yield the pixels of slice after slice in the order of the file."""
+    raters = tuple(pair.reference.masks)
     for block in read_blocks(pair, reading):
         voxels = Voxels(pair, block, reading)
         prediction, reference = voxels.prediction(region), voxels.reference(region)
@@ -116,11 +103,12 @@ def _each_plane(pair: Pair, region: str, reading: Reading, size: int) -> Iterato
                 soft = marks.mean(axis=0, dtype=np.float32)
             else:
                 marks, soft = np.zeros((0, size), bool), reference[part] * kept
-            yield _Pixels(prediction[part] * kept, soft, marks, kept)
+            hard = marks.sum(axis=0) * 2 > len(raters) if raters else soft > 0.5
+            yield Plane(prediction[part] * kept, soft, hard, marks, kept, raters)
 
 
 def _image(
-    path: Path | None, like: Geometry, index: int, size: int, slab: int
+    path: Path | None, like: Geometry, index: int, size: int
 ) -> tuple[NDArray[Any] | None, str]:
     """Return the slice of the image, the first of several channels, or why there is none."""
     if path is None:
@@ -130,27 +118,14 @@ def _image(
         if shape[: len(like.shape)] != like.shape:
             return None, f"the image has another shape, {shape}"
         axes = len(like.shape)
-        planes = 1 if axes > 2 else like.shape[-1]
-        vectors = read_slabs(path, axes, planes, last=False)
-        return next(islice(_segments(vectors, size), index, None)), ""
+        vectors = read_slabs(path, axes, 1 if axes > 2 else like.shape[-1], last=False)
+        slices = (plane for vector in vectors for plane in vector.reshape(-1, size))
+        return next(islice(slices, index, None)), ""
     except CaseError as error:
         return None, str(error)
 
 
-def _segments(vectors: Iterable[NDArray[Any]], size: int) -> Iterator[NDArray[Any]]:
-    for vector in vectors:
-        yield from vector.reshape(-1, size)
-
-
-def _as_seen(
-    found: _Pixels,
-    like: Geometry,
-    image: NDArray[Any] | None,
-    reason: str,
-    raters: tuple[str, ...],
-    index: int,
-    count: int,
-) -> Plane:
+def _as_seen(plane: Plane, like: Geometry) -> Plane:
     """Return pixels in rows and columns, rotated the way that a person expects."""
     shape = (*like.shape, 1)[:2]
     across, flips, sides = _view(like)
@@ -158,31 +133,18 @@ def _as_seen(
 
     def rotate(pixels: NDArray[Any]) -> NDArray[Any]:
         # The first axis of a file runs fastest.
-        plane = pixels.reshape((*pixels.shape[:-1], *shape[::-1]))
-        plane = plane if across == 0 else plane.swapaxes(-1, -2)
-        return np.ascontiguousarray(plane[..., :: flips[0], :: flips[1]])
+        rows = pixels.reshape((*pixels.shape[:-1], *shape[::-1]))
+        rows = rows if across == 0 else rows.swapaxes(-1, -2)
+        return np.ascontiguousarray(rows[..., :: flips[0], :: flips[1]])
 
-    hard = found.marks.sum(axis=0) * 2 > len(raters) if raters else found.soft > 0.5
-    return Plane(
-        raters=raters,
-        number=index + 1,
-        count=count,
-        spacing=(spacing[1 - across], spacing[across]),
-        sides=sides,
-        prediction=found.prediction,
-        soft=found.soft,
-        hard=hard,
-        marks=found.marks,
-        kept=found.kept,
-        image=image,
-        no_image=reason,
-    ).each(rotate)
+    seen = replace(plane, spacing=(spacing[1 - across], spacing[across]), sides=sides)
+    return seen.each(rotate)
 
 
 def _view(like: Geometry) -> tuple[int, tuple[int, int], tuple[str, ...]]:
     """Return the axis that runs across the screen, the steps of rows and columns, and the sides.
 
-    A single image stays as it is: of it, axes seldom say how it lies in a body.
+    A single image stays as it is: its axes seldom show how it lies in a body.
     """
     codes = nib.aff2axcodes(like.affine)[:2]
     if len(like.shape) < 3 or None in codes:

@@ -1,10 +1,13 @@
 """Pictures of a study: Dice against threshold, and how far confidences can be trusted."""
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+
+from dice_semimetric import CalibrationBins
 
 from ..results.bootstrap import mean_of_known
 from ..results.curves import spread_of
@@ -12,8 +15,25 @@ from ..results.plots import BLUE, GREY, draw_reliability, new_figure, style
 from ..results.registry import PREDICTION_SCORES
 from ..results.text import counted
 from ..results.totals import total
-from ..scores.case_score import CaseScore, Options
+from .case_score import CaseScore, Options
 
+#: The statistic behind each ECE, its pixels, the names of the axes, and where the first starts.
+_DIAGRAMS = {
+    "ece": (
+        "bins",
+        "more likely label, all pixels",
+        "confidence",
+        "share that agrees with the hard reference",
+        0.5,
+    ),
+    "ece_soft": (
+        "soft_bins",
+        "foreground, pixels in doubt",
+        "predicted probability",
+        "mean of the soft reference",
+        0.0,
+    ),
+}
 _COLUMNS = 3
 _FAINT = 200  # lines of single cases; more cannot be distinguished
 
@@ -63,24 +83,18 @@ def plot_reliability(scores: Sequence[CaseScore]) -> Figure:
     """Return two reliability diagrams over the pixels of all cases, with counts below."""
     figure = new_figure(9.6, 5.0)
     panels = figure.subplots(2, 2, height_ratios=(3, 1), sharex="col")
-    hard, soft = total(s.bins for s in scores), total(s.soft_bins for s in scores)
-    title, soft_title = (PREDICTION_SCORES[name].title for name in ("ece", "ece_soft"))
-    ece, ece_soft = mean_of_known(s.ece for s in scores), mean_of_known(s.ece_soft for s in scores)
-    draw_reliability(
-        panels[:, 0],
-        hard,
-        f"More likely label, all pixels\n{title} {ece:.4f} by case, {hard.error():.4f} pooled",
-        "confidence",
-        "share that agrees with the hard reference",
-        start=0.5,
-    )
-    draw_reliability(
-        panels[:, 1],
-        soft,
-        f"Foreground, pixels in doubt\n{soft_title} {ece_soft:.4f} by case, "
-        f"{soft.error():.4f} pooled",
-        "predicted probability",
-        "mean of the soft reference",
-        start=0.0,
-    )
+    for column, name in zip(panels.T, _DIAGRAMS, strict=True):
+        draw_calibration(column, scores, name)
     return figure
+
+
+def draw_calibration(
+    panels: Any, scores: Sequence[CaseScore], name: str, *, when: str = ""
+) -> None:
+    """Draw the reliability behind one ECE over the pixels of all cases, in two panels."""
+    attribute, pixels, x, y, start = _DIAGRAMS[name]
+    bins: CalibrationBins = total(getattr(s, attribute) for s in scores)
+    by_case = mean_of_known(getattr(s, name) for s in scores)
+    heading = f"{when}: {pixels}" if when else pixels
+    title = f"{heading[0].upper()}{heading[1:]}\n{PREDICTION_SCORES[name].title} {by_case:.4f}"
+    draw_reliability(panels, bins, f"{title} by case, {bins.error():.4f} pooled", x, y, start=start)
