@@ -14,12 +14,12 @@ from ..results.registry import PREDICTION_SCORES, curve_names, threshold_text
 from ..results.text import confidence, known, number, p_value, short_name
 from .text import counts, limit_of, significant
 
-#: Distinct for people who see few colours (Okabe and Ito), and by their marks.
+#: Distinct to the colour-blind (Okabe and Ito), and by their marks.
 _COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000", "#7A5195")
-_MARKS = "osD^vPX"  # one less than colours, so that all pairs of both come up
+_MARKS = "osD^vPX"  # one fewer than colours, so that all combinations occur
 _WIDTH = 15.0
-_TASKS = 3  # more tasks are not drawn one by one
-_PAIRS = 45  # more are cut to those of the best model
+_TASKS = 3  # more are drawn together only
+_PAIRS = 45  # of more, only those of the best model are drawn
 _LABELLED = 12  # thresholds with a label each
 _MODELS = 10  # more have no numbers in the marks of their ranks
 

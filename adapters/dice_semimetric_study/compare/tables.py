@@ -11,8 +11,11 @@ from ..faults import UsageError, printable
 from ..results.registry import PREDICTION_SCORES, curve_names, prediction_score, threshold_text
 from ..scores.summary import CASES
 
-_TEXTS = ("case", "task", "patient")
 _SIZES = ("raters", "voxels")
+_KINDS: dict[str, tuple[type, str]] = {
+    **dict.fromkeys(("case", "task", "patient"), (str, "a text")),
+    **dict.fromkeys(_SIZES, (int, "an integer")),
+}
 _OPTIONS = ("n_bins", "empty", "label", "regions", "ignore")
 _SLACK = 1e-9  # a mean of ones may round to a bit more than one
 
@@ -118,7 +121,7 @@ def _options(folder: Path) -> dict[str, Any]:
 
 def _thresholds(row: Any) -> tuple[float, ...]:
     """Return the thresholds that the columns are of."""
-    _require_columns(row, (*_TEXTS, *_SIZES, *PREDICTION_SCORES), 1)
+    _require_columns(row, (*_KINDS, *PREDICTION_SCORES), 1)
     found = []
     for name in row:
         text = threshold_text(name)
@@ -137,15 +140,12 @@ def _thresholds(row: Any) -> tuple[float, ...]:
 
 def _scored_task(row: Any, thresholds: tuple[float, ...], number: int) -> tuple[Key, ScoredTask]:
     names = (*PREDICTION_SCORES, *curve_names(thresholds))
-    _require_columns(row, (*_TEXTS, *_SIZES, *names), number)
+    _require_columns(row, (*_KINDS, *names), number)
     if sum(threshold_text(name) is not None for name in row) > len(thresholds):
         raise ValueError(f"has other thresholds in row {number} than in row 1")
-    for name in _TEXTS:
-        if not isinstance(row[name], str):
-            raise ValueError(f"has {name} {row[name]!r:.40} in row {number}, not a text")
-    for name in _SIZES:
-        if type(row[name]) is not int:
-            raise ValueError(f"has {name} {row[name]!r:.40} in row {number}, not an integer")
+    for name, (kind, words) in _KINDS.items():
+        if type(row[name]) is not kind:
+            raise ValueError(f"has {name} {row[name]!r:.40} in row {number}, not {words}")
     values = tuple(_score(row[name], name, number) for name in names)
     size = tuple(row[name] for name in _SIZES)
     return (row["case"], row["task"]), ScoredTask(row["patient"], size, values)

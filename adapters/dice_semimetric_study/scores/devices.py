@@ -53,7 +53,7 @@ def _score(
         if arrays:
             return scores_of(pair, _joined([sums_on_device(arrays, options)], options), options)
     except MemoryError:
-        arrays = ()  # nothing shall hold the memory that the blocks need
+        arrays = ()  # frees the memory that the blocks need
     with closing(read_ahead(_started(_blocks(pair, options), upload))) as blocks:
         found = (
             sums_with_room(host, started, upload, options, feeder.make_room)

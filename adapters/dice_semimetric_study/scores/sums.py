@@ -17,9 +17,10 @@ from dice_semimetric import (
     uniform_average,
 )
 
+from ..results.totals import AddedByField
 from .case_score import Options
 
-#: Soft calibration leaves out pixels that everybody agrees are background.
+#: Soft calibration leaves out pixels that are background to the prediction and to all raters.
 CERTAIN = 0.01
 _SHORT = 1024
 
@@ -27,19 +28,15 @@ Marks = list[NDArray[np.bool_]]
 
 
 @dataclass(frozen=True)
-class RaterSums:
+class RaterSums(AddedByField):
     """A prediction against each of R raters alone."""
 
     counts: ThresholdCounts
     hard: Overlap
 
-    def __add__(self, other: "RaterSums") -> "RaterSums":
-        """Return the statistics of both sets of pixels."""
-        return RaterSums(self.counts + other.counts, self.hard + other.hard)
-
 
 @dataclass(frozen=True)
-class Sums:
+class Sums(AddedByField):
     """All that a score is made of; see `CaseScore`. Without raters there is no `RaterSums`."""
 
     voxels: int
@@ -48,17 +45,6 @@ class Sums:
     bins: CalibrationBins
     soft_bins: CalibrationBins
     raters: RaterSums | None = None
-
-    def __add__(self, other: "Sums") -> "Sums":
-        """Return the statistics of both sets of pixels."""
-        return Sums(
-            self.voxels + other.voxels,
-            self.counts + other.counts,
-            self.hard + other.hard,
-            self.bins + other.bins,
-            self.soft_bins + other.soft_bins,
-            self.raters + other.raters if self.raters and other.raters else None,
-        )
 
 
 def in_doubt(pred: NDArray[Any], soft: NDArray[Any]) -> NDArray[np.bool_]:
@@ -108,7 +94,7 @@ def sums_of_marks(
 ) -> Sums:
     """Return the statistics against raters' marks, or a soft label, over the pixels that are kept.
 
-    All arrays have one axis. Most of a volume is background that nobody marks and the prediction
+    All arrays have one axis. Most of a volume is background that no rater marks and the prediction
     is sure of. It reaches no threshold and lies in the last bin, so that its number and the sum of
     its probabilities are all that is needed.
     """

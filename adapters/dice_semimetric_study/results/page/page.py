@@ -102,6 +102,6 @@ def _text(name: str) -> str:
 
 
 def _hash(name: str) -> str:
-    """Return what the page's policy calls the one style, or the one program, that may be used."""
+    """Return the digest by which the page's policy allows its one style or its one program."""
     digest = hashlib.sha256(_text(name).encode()).digest()
     return f"sha256-{base64.b64encode(digest).decode()}"

@@ -20,11 +20,11 @@ from .planes import Plane
 
 #: Pixels of a picture's longer side; larger slices are thinned out.
 MOST_PIXELS = 256
-#: Probability from which a prediction decides what is shown around the raters' marks.
+#: From this probability on, a prediction widens the window around the raters' marks.
 _VISIBLE = 0.25
 _LEVELS = 32  # of colour: few, so that files stay small
 _MOST_POINTS = 20_000
-_TOO_LOW, _TOO_HIGH = (59, 130, 214), (230, 128, 26)  # distinct for every kind of colour sight
+_TOO_LOW, _TOO_HIGH = (59, 130, 214), (230, 128, 26)  # distinct to the colour-blind too
 
 
 @dataclass(frozen=True)
