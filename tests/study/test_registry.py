@@ -97,3 +97,10 @@ def test_numbers_and_names_as_text() -> None:
     ]
     assert np.isnan(known(None))
     assert short_name("$x$\n" + "y" * 40) == r"\$x\$\n" + "y" * 18 + "…"
+
+
+def test_a_unit_stands_behind_the_title_and_limits_give_the_best() -> None:
+    distance = Score("hd95", "HD95", "Distance to {hard}", "lower", (0.0, np.inf), "mm")
+    assert (distance.heading, distance.best) == ("HD95 (mm)", 0)
+    assert distance.explained(hard="it") == "Distance to it. 0 is perfect."
+    assert PREDICTION_SCORES["dice"].heading == "Dice"

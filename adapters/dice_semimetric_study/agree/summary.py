@@ -67,7 +67,8 @@ def _means(rows: Sequence[Row], names: Iterable[str], bootstrap: Bootstrap) -> d
     """Return the means of columns and their intervals, None where they are not known."""
     names = list(names)
     values = np.array([[row[n] for n in names] for row in rows], float).reshape(-1, len(names))
-    means, ends = means_with_intervals(values, [row["patient"] for row in rows], bootstrap)
+    patients = [row["patient"] for row in rows]
+    means, ends = jsonable(means_with_intervals(values, patients, bootstrap))
     intervals = dict(zip(names, ends, strict=True))
     return dict(zip(names, means, strict=True)) | {"intervals": intervals}
 
@@ -112,7 +113,7 @@ def agreement_table(summary: Mapping[str, Any]) -> str:
         for rater, found in part.get("raters", {}).items():
             means = [_cell(found, name) for name in shown[:-1]]
             rows.append([f"  rater {printable(rater)}", str(found["cases"]), "", *means, ""])
-    return table(["task", "cases", "faulty", *(RATER_SCORES[name].title for name in shown)], rows)
+    return table(["task", "cases", "faulty", *(RATER_SCORES[name].heading for name in shown)], rows)
 
 
 def _cell(part: Mapping[str, Any], name: str) -> str:

@@ -125,5 +125,5 @@ def change_table(summary: dict[str, Any]) -> str:
             rows.append(
                 [f"{name}, {when}", str(part["cases"]["scored"])] + [number(v) for v in values]
             )
-    titles = [score.title for score in PREDICTION_SCORES.values()]
+    titles = [score.heading for score in PREDICTION_SCORES.values()]
     return table(["set", "cases", *titles, "pooled"], rows)

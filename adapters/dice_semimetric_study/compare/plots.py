@@ -126,7 +126,7 @@ def _label_ranks(
     """Label the columns: some of the ``count`` thresholds, and all other scores."""
     every = max(1, -(-count // _LABELLED))
     shown = [i for i in range(len(scores)) if i >= count or i % every == 0]
-    names = [threshold_text(s) or PREDICTION_SCORES[s].title for s in scores]
+    names = [threshold_text(s) or PREDICTION_SCORES[s].heading for s in scores]
     labels = [f"{names[i]}\n{number(tau[scores[i]][0], '.2f')}" for i in shown]
     axes.set_xticks([x[i] for i in shown], labels)
     axes.set_xlabel("Dice at threshold, and other scores; below: Kendall's tau with BDice's ranks")
@@ -141,7 +141,7 @@ def _draw_pairs(figure: SubFigure, part: Row, summary: Row) -> None:
         rows = _shown_pairs(part, metric)
         _forest(axes, rows, summary)
         score = PREDICTION_SCORES[metric]
-        style(axes, f"{score.title}: {score.better} is better", "first − second", "")
+        style(axes, f"{score.heading}: {score.better} is better", "first − second", "")
         axes.tick_params(axis="y", length=0)
     drawn, count = len(rows), len(part["pairs"]) // len(metrics)
     cut = "" if drawn == count else f" ({drawn} of {count} pairs; all are in the tables)"

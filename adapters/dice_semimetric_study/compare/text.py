@@ -32,7 +32,7 @@ def _models(summary: dict[str, Any]) -> str:
         means = [f"{number(own[m]['mean'])} ({rank(own[m]['rank'])})" for m in metrics]
         over = f"{rank(min(curve))} to {rank(max(curve))}"
         rows.append([printable(name), *means, over, percent(own["bdice"]["best"])])
-    heads = [f"{PREDICTION_SCORES[m].title} (rank)" for m in metrics]
+    heads = [f"{PREDICTION_SCORES[m].heading} (rank)" for m in metrics]
     return table(["model", *heads, "rank over thresholds", "best by BDice"], rows)
 
 
@@ -43,7 +43,7 @@ def _pairs(summary: dict[str, Any]) -> str:
         rows.append(
             [
                 printable(f"{pair['a']} - {pair['b']}"),
-                PREDICTION_SCORES[pair["metric"]].title,
+                PREDICTION_SCORES[pair["metric"]].heading,
                 number(pair["difference"], "+.4f"),
                 ends if ends == "-" else f"[{ends}]",
                 number(pair["effect"], "+.2f"),

@@ -44,6 +44,11 @@ class Score:
         """The value of a perfect prediction."""
         return self.limits[self.better == "higher"]
 
+    @property
+    def heading(self) -> str:
+        """The title with the unit, for columns and axes."""
+        return f"{self.title} ({self.unit})" if self.unit else self.title
+
     def explained(self, soft: str = "the soft reference", hard: str = "the hard reference") -> str:
         """Return the meaning as sentences, with the references named and the best value."""
         return f"{self.meaning.format(soft=soft, hard=hard)}. {self.best:g} is perfect."
@@ -140,6 +145,6 @@ def glossary(scores: Mapping[str, Score], width: int = 99) -> str:
     filler = textwrap.TextWrapper(width, initial_indent="  ", subsequent_indent=" " * indent)
     lines = []
     for name, score in scores.items():
-        text = f"{score.title}, {score.better} is better. {score.explained()}"
+        text = f"{score.heading}, {score.better} is better. {score.explained()}"
         lines.append(filler.fill(f"{name:{indent - 2}}{text}"))
     return "\n".join(lines)

@@ -117,7 +117,7 @@ def _means(
         return dict.fromkeys(names) | {"cases": counts}
     of_score = [patients[s.case] for s in scores]
     values = np.array([[*(getattr(s, n) for n in names), *s.curve] for s in scores], float)
-    means, intervals = means_with_intervals(values, of_score, bootstrap)
+    means, intervals = jsonable(means_with_intervals(values, of_score, bootstrap))
     together = pooled(scores)
     return dict(zip(names, means, strict=False)) | {
         "cases": counts,
@@ -162,5 +162,5 @@ def score_table(summary: dict[str, Any]) -> str:
         if any(ends.get(name) for name in names):
             intervals = [interval(ends[name], ".3f") for name in names]
             rows.append([f"  {confidence(summary)} of draws", "", "", *intervals])
-    titles = [score.title for score in PREDICTION_SCORES.values()]
+    titles = [score.heading for score in PREDICTION_SCORES.values()]
     return table(["task", "cases", "faulty", *titles], rows)

@@ -42,7 +42,7 @@ def score_card(
     if "pooled" in overall:
         details.append(f"all pixels pooled {shown(overall['pooled'][score.name])}")
     value, meaning = shown(overall[score.name]), score.explained(soft, hard)
-    return Card(title or score.title, value, "; ".join(details), meaning)
+    return Card(title or score.heading, value, "; ".join(details), meaning)
 
 
 def ends_of(part: Mapping[str, Any], name: str) -> str:
