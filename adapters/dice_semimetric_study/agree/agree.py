@@ -15,14 +15,14 @@ from ..faults import Fault
 from ..files.atomic import prepare_folder, require_apart
 from ..results.bootstrap import Bootstrap
 from ..results.encoding import to_json
-from ..results.tables import write_table
 from ..runs.cluster import Workers
 from ..runs.each import HERE, report
 from ..runs.recorded import Recorded, each_recorded, write_run
 from ..runs.records import Records
+from ..scores.case_score import Empty
 from ..scores.summary import jsonable, write_json
 from .case import agree_files, decode
-from .rows import COUNTS, NUMBERS, OF_PAIR, OF_RATER, WHOSE, Empty, rows
+from .rows import tables_of, write_tables
 from .summary import summarize_agreement
 
 MAPS = "maps"
@@ -48,8 +48,8 @@ def agree(
 ) -> dict[str, Any]:
     """Compare the raters of every case and write what comes out.
 
-    ``cases``, ``raters`` and ``pairs`` have a line a case and task, a line for each rater of these,
-    and a line for every two raters, all as .csv, .json and, where pyarrow is there,
+    ``cases``, ``raters`` and ``pairs`` have one row per case and task, per rater of these, and per
+    two raters, all as .csv, .json and, where pyarrow is there,
     .parquet. ``maps`` has a map of 4 p (1 - p) for each case and task, p the share of the raters.
     Beside them are ``summary.json``, ``agreement.png``, a record of each case, for ``resume``, and
     ``run.json`` with the versions, the options and the digests of all files.
@@ -122,8 +122,8 @@ def agree(
         resume=resume,
     )
     found = [one for _, d in done for one in d.value.found]
-    tables = rows(found, patient, empty)
-    _write_tables(out, tables)
+    tables = tables_of(found, patient, empty)
+    write_tables(out, tables)
     summary = summarize_agreement(tables, faults, reading=reading, empty=empty, bootstrap=bootstrap)
     write_json(out / "summary.json", summary)
     if done:
@@ -153,13 +153,6 @@ def _cases(
         mask.absolute(), pattern=mask_pattern, raters="any", follow_links=follow_links
     )
     return add_masks(cases, masks)
-
-
-def _write_tables(out: Path, tables: tuple[list[Any], list[Any], list[Any]]) -> None:
-    cases, raters, pairs = tables
-    write_table(out / "cases", [*WHOSE, *COUNTS, *NUMBERS], cases)
-    write_table(out / "raters", [*WHOSE, *OF_RATER], raters)
-    write_table(out / "pairs", [*WHOSE, *OF_PAIR], pairs)
 
 
 def _draw(out: Path, raters: Sequence[dict[str, Any]], summary: dict[str, Any]) -> None:

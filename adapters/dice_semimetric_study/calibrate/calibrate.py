@@ -5,12 +5,14 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+from ..cases.generator import case_generator
 from ..cases.layout import CaseFiles, Raters, find_cases
 from ..cases.pairing import Pair, pair_up
 from ..cases.reading import read_pair, read_prediction
 from ..faults import CaseError, Fault, UsageError
 from ..files.atomic import prepare_folder, require_apart
 from ..files.writing import write_volume
+from ..results.totals import total_by_name
 from ..runs.cluster import Workers
 from ..runs.each import HERE, each_case, report
 from ..scores.scoring import Options, in_doubt, score_case
@@ -20,7 +22,6 @@ from .calibrators import (
     Fitting,
     MapCalibrator,
     Sample,
-    case_generator,
     draw,
 )
 from .report import Scored, write_report
@@ -165,11 +166,8 @@ def _fit(
     )
     if not drawn:
         raise UsageError("there is no case to fit to")
-    samples: dict[str, Sample] = {}
-    for task, sample in drawn:
-        samples[task] = samples[task] + sample if task in samples else sample
     calibrators = {}
-    for task, sample in sorted(samples.items()):
+    for task, sample in sorted(total_by_name(drawn).items()):
         few = 2 if fitting.method == "kernel" and fitting.bandwidth is None else 1
         if sample.prob.size < few:
             raise UsageError(

@@ -5,6 +5,7 @@ from pathlib import Path
 
 from ..agree import agree
 from ..agree.summary import agreement_table
+from ..results.registry import RATER_SCORES, glossary
 from .command import EXIT, LAYOUT, Command, add_common
 from .running import (
     add_habits,
@@ -22,10 +23,12 @@ _EPILOG = f"""examples:
   dice-semimetric agreement labels --out agreement --regions organs.toml --jobs 4 --no-maps
   dice-semimetric agreement study --out agreement --patients patients.csv --json - | jq .tasks
 
-Of every two raters: Dice, Jaccard and Cohen's kappa; of each rater: Dice to the strict majority; of
-a case: Fleiss' kappa, and a map of 4 p (1 - p), p the share of the raters that marked a voxel. The
-kappas depend on how much background there is. Means by rater say something only where a rater's
-name is the same person from case to case.
+scores:
+{glossary(RATER_SCORES)}
+
+The maps show 4 p (1 - p), p the share of the raters that marked a voxel. The kappas depend on how
+much background there is. Means by rater are meaningful only where a rater's name is the same person
+from case to case.
 
 {LAYOUT}
 

@@ -1,6 +1,5 @@
 """Fuse the masks of each case's raters into one label."""
 
-import zlib
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
 from functools import partial
@@ -19,6 +18,7 @@ from dice_semimetric import (
     uniform_average,
 )
 
+from ..cases.generator import case_generator
 from ..cases.layout import CaseFiles, Raters, find_cases
 from ..faults import CaseError, Fault
 from ..files.atomic import prepare_folder, require_apart, require_within, write_text
@@ -206,7 +206,7 @@ def _fuse_case(
     if files.fault:
         raise CaseError(files.fault)
     masks, like = read_masks(files, label=label, tolerance=tolerance)
-    fused = fuse_masks(masks, method, rng=_generator(seed, files))
+    fused = fuse_masks(masks, method, rng=case_generator(seed, files.case, files.task))
     path = out / files.label_name
     require_within(path.parent, out)
     write_volume(path, fused.label, like)
@@ -220,12 +220,6 @@ def _still_there(files: CaseFiles, found: dict[str, Any], *, out: Path) -> Writt
     if (written.size, written.mtime_ns) != (status.st_size, status.st_mtime_ns):
         raise ValueError(f"{files.label_name} was changed")
     return written
-
-
-def _generator(seed: int, files: CaseFiles) -> np.random.Generator:
-    """Return a generator that neither the order nor the faults of other cases can change."""
-    name = f"{files.case}\0{files.task}".encode("utf-8", errors="surrogateescape")
-    return np.random.default_rng([seed, zlib.crc32(name)])
 
 
 def _rater_rows(files: CaseFiles, fused: Fused) -> list[dict[str, Any]]:
