@@ -9,7 +9,7 @@ from dice_semimetric import __version__
 from .commands import COMMANDS
 from .commands.command import EXIT
 from .faults import UsageError
-from .runs.logs import say
+from .runs.logs import set_verbosity
 from .runs.memory import keep_memory
 
 _DESCRIPTION = (
@@ -64,7 +64,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         args = parser.parse_args(argv, argparse.Namespace(parser=parser))
     except SystemExit as stop:  # argparse: 0 after --help, 2 after a wrong option
         return int(stop.code or 0)
-    say(quiet=getattr(args, "quiet", False), verbose=getattr(args, "verbose", False))
+    set_verbosity(quiet=getattr(args, "quiet", False), verbose=getattr(args, "verbose", False))
     keep_memory()
     try:
         return int(args.run(args))

@@ -64,5 +64,5 @@ def attempt(work: Callable[[Item], Result], item: Item) -> Result | Failure:
     try:
         return work(item)
     except Exception as error:
-        told = isinstance(error, CaseError | OSError | ValueError | TypeError)
-        return Failure(str(error) if told else f"{type(error).__name__}: {error}")
+        ours = isinstance(error, CaseError | OSError | ValueError | TypeError)
+        return Failure(str(error) if ours else f"{type(error).__name__}: {error}")

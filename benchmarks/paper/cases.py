@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Literal
 
 import numpy as np
+from dice_semimetric_study.cases.foreground import to_mask
 from dice_semimetric_study.cases.layout import CaseFiles, find_cases
 from dice_semimetric_study.faults import CaseError, UsageError
 from dice_semimetric_study.files.volumes import (
@@ -12,7 +13,6 @@ from dice_semimetric_study.files.volumes import (
     read_volume,
     require_same_affine,
 )
-from dice_semimetric_study.runs.each import to_mask
 
 Incomplete = Literal["raise", "skip", "keep"]
 

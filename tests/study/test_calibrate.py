@@ -228,7 +228,7 @@ def test_zeros_ones_and_maps_without_doubt(method: Any) -> None:
     target = np.array([0.0, 1.0, 0.5, 0.5, 0.6, 0.4])
     sample = draw(prob, target, above=FLOOR[method], size=10, rng=np.random.default_rng(0))
     assert (sample.prob.size, sample.seen) == (5, 5)
-    few = draw(prob, target, above=0.35, size=10, of_one=3, rng=np.random.default_rng(0))
+    few = draw(prob, target, above=0.35, size=10, rng=np.random.default_rng(0)).first(3)
     assert (few.prob.size, few.seen, few.size) == (3, 4, 10)
     calibrator = MapCalibrator(method).fit(sample)
     new = calibrator.predict(np.array([[0.0, 1.0], [0.01, 0.5]], np.float32))

@@ -84,7 +84,8 @@ def completed(words: str, folder: Path) -> list[str]:
     """Return what bash offers for the last of some words."""
     script = (
         f'eval "$1"; COMP_WORDS=({words}); COMP_CWORD=$((${{#COMP_WORDS[@]}} - 1))\n'
-        '_dice_semimetric; printf "%s\\n" "${COMPREPLY[@]}"'
+        'COMP_LINE="${COMP_WORDS[*]}"; COMP_POINT=${#COMP_LINE}\n'
+        '_shtab_dice_semimetric; printf "%s\\n" "${COMPREPLY[@]}"'
     )
     source = subprocess.run(
         [sys.executable, "-m", "dice_semimetric_study", "completion", "bash"],
@@ -112,7 +113,7 @@ def test_bash_completes(tmp_path: Path) -> None:
     assert completed("dice-semimetric evaluate --pred a", tmp_path) == ["a folder"]
 
 
-@pytest.mark.parametrize("shell", ["zsh", "fish"])
+@pytest.mark.parametrize("shell", ["zsh", "fish", "tcsh"])
 def test_other_shells_get_every_option(shell: str, capsys) -> None:
     assert main(["completion", shell]) == 0
     text = capsys.readouterr().out

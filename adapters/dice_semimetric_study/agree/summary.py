@@ -11,9 +11,10 @@ from dice_semimetric import __version__
 
 from ..cases.blocks import Reading
 from ..faults import Fault, printable
+from ..files.json import jsonable
 from ..results.bootstrap import Bootstrap
 from ..results.tables import table
-from ..scores.summary import BOOTSTRAP, jsonable, known_intervals, mean_of_known
+from ..scores.summary import BOOTSTRAP, known_intervals, mean_of_known
 from .rows import NUMBERS, Empty, Row
 
 TITLES = {

@@ -7,7 +7,7 @@ cannot suit a part of them without being wrong for it, since what it suits is th
 """
 
 import zlib
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 import numpy as np
@@ -77,6 +77,11 @@ class Sample:
     size: int
     seen: int
 
+    def first(self, number: int) -> "Sample":
+        """Return no more than a number of the pixels, those of the lowest ranks."""
+        kept = slice(number)
+        return replace(self, rank=self.rank[kept], prob=self.prob[kept], target=self.target[kept])
+
     def __add__(self, other: "Sample") -> "Sample":
         """Return the sample of both."""
         rank = np.concatenate([self.rank, other.rank])
@@ -97,15 +102,11 @@ def draw(
     above: float,
     size: int,
     rng: np.random.Generator,
-    of_one: int | None = None,
 ) -> Sample:
-    """Return a sample of the pixels of a case with probabilities above the floor.
-
-    ``of_one`` limits what is kept of this case alone, well above its share of ``size``.
-    """
+    """Return a sample of the pixels of a case with probabilities above the floor."""
     open_ = np.flatnonzero(prob.ravel() > above)
     rank = rng.random(open_.size)
-    kept = np.argsort(rank, kind="stable")[: min(size, of_one or size)]
+    kept = np.argsort(rank, kind="stable")[:size]
     chosen = open_[kept]
     return Sample(
         rank[kept],

@@ -137,9 +137,16 @@ def is_any_of(data: NDArray[Any], labels: tuple[int, ...]) -> NDArray[np.bool_]:
     return found
 
 
+def is_whole(data: NDArray[Any]) -> bool:
+    """Return whether a map holds whole numbers only."""
+    return data.dtype.kind != "f" or bool(
+        np.all(data == np.rint(data)) and np.all(np.isfinite(data))
+    )
+
+
 def require_labels(data: NDArray[Any], name: str) -> NDArray[Any]:
     """Return a label map, or raise CaseError if it holds anything but whole numbers."""
-    if data.dtype.kind == "f" and not np.all(data == np.rint(data)):
+    if not is_whole(data):
         raise CaseError(
             f"{name} must be a map of labels or have an axis of channels: it holds fractions or NaN"
         )

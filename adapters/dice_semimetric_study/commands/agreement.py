@@ -1,21 +1,25 @@
 """The command ``agreement``: compare the raters of each case with each other."""
 
 import argparse
-from pathlib import Path
 
 from ..agree import agree
 from ..agree.summary import agreement_table
-from .command import EXIT, LAYOUT, Command, add_common
-from .running import (
-    add_habits,
+from .command import EXIT, LAYOUT, Command, add_path
+from .listing import print_cases
+from .options import (
+    add_empty,
+    add_files,
+    add_json,
+    add_means,
+    add_reading,
     add_running,
-    add_structures,
-    list_only,
+    bootstrap_of,
+    empty_of,
+    print_summary,
     reading_of,
-    workers_of,
+    run_of,
+    study_of,
 )
-from .scoring import add_empty, add_json, empty_of, tell
-from .uncertainty import add_uncertainty, bootstrap_of, patients_of
 
 _EPILOG = f"""examples:
   dice-semimetric agreement study/Training --out agreement
@@ -24,8 +28,8 @@ _EPILOG = f"""examples:
 
 Of every two raters: Dice, Jaccard and Cohen's kappa; of each rater: Dice to the strict majority; of
 a case: Fleiss' kappa, and a map of 4 p (1 - p), p the share of the raters that marked a voxel. The
-kappas depend on how much background there is. Means by rater say something only where a rater's
-name is the same person from case to case.
+kappas depend on how much background there is. Means by rater are of use only where a rater's name
+is the same person from case to case.
 
 {LAYOUT}
 
@@ -33,42 +37,34 @@ name is the same person from case to case.
 
 
 def _add_options(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("folder", type=Path, metavar="DIR", help="the raters' masks")
+    add_path(parser, "folder", metavar="DIR", help="the raters' masks")
     add_empty(parser)
     add_json(parser)
     parser.add_argument("--no-maps", action="store_true", help="write no maps of disagreement")
     parser.add_argument("--no-pictures", action="store_true", help="write the tables only")
-    add_common(parser)
-    add_structures(parser)
-    add_uncertainty(parser)
+    add_files(parser)
+    add_reading(parser)
+    add_means(parser)
     add_running(parser)
-    add_habits(parser)
 
 
 def _run(args: argparse.Namespace) -> int:
+    study = study_of(args, ref=args.folder)
     if args.dry_run:
-        return list_only(args)
+        return print_cases(study)
     summary = agree(
-        args.folder,
-        args.out,
-        reading=reading_of(args),
+        study,
+        run_of(args),
+        reading_of(args),
         empty=empty_of(args),
         maps=not args.no_maps,
         pictures=not args.no_pictures,
-        pattern=args.pattern,
-        raters=args.raters,
-        mask=args.mask,
-        mask_pattern=args.mask_pattern,
-        follow_links=args.follow_links,
-        workers=workers_of(args),
-        resume=args.resume,
-        patients=patients_of(args),
         bootstrap=bootstrap_of(args),
     )
-    tell(args, summary, f"{agreement_table(summary)}\nresults in {args.out}")
+    print_summary(args, summary, f"{agreement_table(summary)}\nresults in {args.out}")
     return 1 if summary["faults"] else 0
 
 
 COMMAND = Command(
-    "agreement", "say how far raters agree, and show where not", _EPILOG, _add_options, _run
+    "agreement", "measure how far raters agree, and show where not", _EPILOG, _add_options, _run
 )

@@ -1,37 +1,55 @@
-"""What a run would do, without doing it."""
+"""What a run would do, without doing it: ``--dry-run``."""
 
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
-from ..cases.layout import CaseFiles, Raters, find_cases
-from ..evaluate.evaluate import Sides
+from ..cases.layout import CaseFiles
+from ..cases.study import Study
 from ..faults import Fault, printable
 from ..results.tables import table
 from ..runs.each import report
 
 
-def list_cases(
-    folder: Path, *, pattern: str | None, raters: Raters, follow_links: bool
-) -> tuple[str, list[Fault]]:
-    """Return the cases of a folder with their raters, as a table, and the faults that show."""
-    cases = find_cases(folder, pattern=pattern, raters=raters, follow_links=follow_links)
-    faults = _faults(cases)
-    rows = [[f"{c.case} {c.task}", _names(folder, c.masks.values())] for c in cases if not c.fault]
-    return _printable(["case", "masks"], rows), faults
+def print_cases(study: Study) -> int:
+    """Print the cases of a study with their raters, and return the exit status."""
+    cases, faults = study.cases()
+    report(faults)
+    faults += _faults([c.reference for c in cases])
+    folder = _absolute(study.ref)
+    _print(
+        ["case", "masks"],
+        [
+            [f"{c.case} {c.task}", _names(folder, c.reference.masks.values())]
+            for c in cases
+            if not c.reference.fault
+        ],
+    )
+    return 1 if faults else 0
 
 
-def list_pairs(sides: Sides) -> tuple[str, list[Fault]]:
-    """Return the pairs of two folders as a table, and the faults that show without reading."""
-    pairs, faults = sides.pairs()
+def print_pairs(study: Study) -> int:
+    """Print the pairs of predictions and references, and return the exit status."""
+    pairs, faults = study.pairs()
     report(faults)
     faults += _faults([p.reference if p.reference.fault else p.prediction for p in pairs])
-    pred, ref = sides.pred.absolute(), sides.ref.absolute()
+    pred, ref = _absolute(study.pred), _absolute(study.ref)
     rows = [
-        [f"{p.case} {p.task}", _side(pred, p.prediction), _side(ref, p.reference)]
+        [f"{p.case} {p.task}", _names(pred, p.prediction.maps), _names(ref, p.reference.maps)]
         for p in pairs
         if not (p.reference.fault or p.prediction.fault)
     ]
-    return _printable(["case", "prediction", "reference"], rows), faults
+    _print(["case", "prediction", "reference"], rows)
+    return 1 if faults else 0
+
+
+def print_predictions(study: Study) -> int:
+    """Print the predictions of a study without references, and return the exit status."""
+    found = study.predictions()
+    faults = _faults(found)
+    pred = _absolute(study.pred)
+    rows = [[f"{c.case} {c.task}", _names(pred, c.maps)] for c in found if not c.fault]
+    _print(["case", "prediction"], rows)
+    return 1 if faults else 0
 
 
 def _faults(cases: Sequence[CaseFiles]) -> list[Fault]:
@@ -40,14 +58,15 @@ def _faults(cases: Sequence[CaseFiles]) -> list[Fault]:
     return faults
 
 
-def _side(folder: Path, files: CaseFiles) -> str:
-    return _names(folder, files.masks.values() or [p for p in (files.label,) if p])
+def _absolute(folder: Path | None) -> Path:
+    assert folder is not None  # or the study had raised
+    return folder.absolute()
 
 
 def _names(folder: Path, paths: Iterable[Path]) -> str:
     return ", ".join(p.relative_to(folder).as_posix() for p in paths)
 
 
-def _printable(names: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    """Return a table with one line a row, whatever characters the file names hold."""
-    return table(names, [[printable(text) for text in row] for row in rows])
+def _print(names: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
+    """Print a table with one line per row, whatever characters the file names hold."""
+    print(table(names, [[printable(text) for text in row] for row in rows]))

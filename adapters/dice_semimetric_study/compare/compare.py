@@ -11,11 +11,11 @@ from dice_semimetric import __version__
 from ..cases.patients import Patients
 from ..faults import UsageError, printable
 from ..files.atomic import prepare_folder
+from ..files.json import jsonable, write_json
 from ..results.bootstrap import Bootstrap
 from ..results.tables import write_table
 from ..runs.logs import log
 from ..scores.score_tables import NUMBERS
-from ..scores.summary import jsonable, write_json
 from .rows import (
     PAIR_COLUMNS,
     Pair,

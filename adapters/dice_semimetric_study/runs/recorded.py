@@ -11,16 +11,35 @@ from typing import Any, Generic, TypeVar
 from dice_semimetric import __version__
 
 from ..faults import Fault
-from ..scores.summary import write_json
+from ..files.json import write_json
 from .cluster import Workers
 from .each import HERE, Named, each_case, report, stopped
 from .logs import log
-from .records import Done, Records, traced
+from .records import FOLDER, Done, Records, traced
 
 Item = TypeVar("Item", bound=Named)
 Result = TypeVar("Result")
 
 _PACKAGES = ("numpy", "scipy", "nibabel", "array-api-compat", "isal", "deflate", "distributed")
+
+
+@dataclass(frozen=True)
+class Run:
+    """Who does the work, and what is kept.
+
+    Attributes
+    ----------
+    out : Path
+        The folder for the results; former results stay until the new ones are whole.
+    workers : Workers
+        Who does the work; the results are the same.
+    resume : bool
+        Whether what an earlier run made of the same files with the same options stays.
+    """
+
+    out: Path
+    workers: Workers = HERE
+    resume: bool = False
 
 
 @dataclass(frozen=True)
@@ -48,21 +67,23 @@ def each_recorded(
     kind: Recorded[Item, Result],
     items: Sequence[Item],
     *,
-    records: Records,
+    run: Run,
+    settings: dict[str, Any],
     faults: list[Fault],
     action: str,
-    workers: Workers = HERE,
-    resume: bool = False,
+    records: str = "",
 ) -> list[tuple[Item, Done[Result]]]:
     """Return the results of the good cases in the order of the items; the faults get the others.
 
-    With ``resume``, cases whose files and settings are those of an earlier run are not done again.
-    What is done stays when the user stops the run, which is a fault of the run.
+    With ``run.resume``, cases whose files and settings are those of an earlier run are not done
+    again. What is done stays when the user stops the run, which is a fault of the run. ``records``
+    names a folder below that of the records, for a second kind of work.
     """
+    kept = Records(run.out / FOLDER / records, settings)
     finished: dict[int, Done[Result]] = {}
-    if resume:
+    if run.resume:
         for i, item in enumerate(items):
-            known = records.load(item, kind.files(item), kind.decode)
+            known = kept.load(item, kind.files(item), kind.decode)
             if known is not None:
                 finished[i] = known
         log.info("%d of %d cases are done already", len(finished), len(items))
@@ -72,7 +93,7 @@ def each_recorded(
     def keep(numbered: _Numbered[Item], done: Done[Result]) -> None:
         finished[numbered.index] = done
         try:
-            records.save(numbered.item, done.inputs, kind.encode(done.value))
+            kept.save(numbered.item, done.inputs, kind.encode(done.value))
         except OSError as error:
             if not trouble:
                 trouble.append(Fault("run", "", f"the records cannot be written: {error}"))
@@ -80,7 +101,9 @@ def each_recorded(
 
     work = partial(_work, work=partial(traced, work=kind.work, files=kind.files))
     try:
-        each_case(work, todo, results=[], faults=faults, action=action, workers=workers, keep=keep)
+        each_case(
+            work, todo, results=[], faults=faults, action=action, workers=run.workers, keep=keep
+        )
     except KeyboardInterrupt:
         faults.append(stopped(len(finished), len(items)))
     faults += trouble

@@ -73,6 +73,23 @@ def stamped(paths: Iterable[Path]) -> tuple[Input, ...]:
     return tuple(found)
 
 
+#: The name of a written file below the output, its size and the time of its last change.
+Stamp = tuple[str, int, int]
+
+
+def stamp(path: Path, out: Path) -> Stamp:
+    """Return what shows later whether a written file is still the same."""
+    status = path.stat()
+    return path.relative_to(out).as_posix(), status.st_size, status.st_mtime_ns
+
+
+def require_unchanged(stamps: Iterable[Stamp], out: Path) -> None:
+    """Raise ValueError or OSError if a file was changed since it was written."""
+    for name, *known in stamps:
+        if stamp(out / name, out) != (name, *known):
+            raise ValueError(f"{name} was changed")
+
+
 def traced(
     item: Item, *, work: Callable[[Item], Result], files: Callable[[Item], Sequence[Path]]
 ) -> Done[Result]:
@@ -90,14 +107,14 @@ class Records:
 
     Parameters
     ----------
-    out : Path
-        The folder of the results; the records are in ``records`` below it.
+    folder : Path
+        Where they lie.
     settings : dict
         All that a result depends on besides its files, as JSON has it.
     """
 
-    def __init__(self, out: Path, settings: dict[str, Any]) -> None:
-        self.folder = out / FOLDER
+    def __init__(self, folder: Path, settings: dict[str, Any]) -> None:
+        self.folder = folder
         # As it comes back from a file: tuples are lists then.
         self.settings = json.loads(json.dumps({"version": __version__, **settings}))
         remove_parts(self.folder)

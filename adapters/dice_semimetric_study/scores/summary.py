@@ -1,10 +1,8 @@
 """From the scores of cases to a table and one summary."""
 
-import json
 import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -12,7 +10,7 @@ import numpy as np
 from dice_semimetric import __version__, overlap_loss
 
 from ..faults import Fault, printable
-from ..files.atomic import write_text
+from ..files.json import jsonable
 from ..results.bootstrap import Bootstrap, Numbers, mean_intervals
 from ..results.tables import table
 from .case_score import CaseScore, Options
@@ -20,12 +18,9 @@ from .score_tables import NUMBERS, TITLES
 
 __all__ = [
     "NUMBERS",
-    "json_text",
-    "jsonable",
     "mean_of_known",
     "score_table",
     "summarize",
-    "write_json",
 ]
 
 _AGGREGATION = (
@@ -149,27 +144,6 @@ def mean_of_known(values: Iterable[float]) -> float:
     """Return the mean of the values that are not NaN, NaN if there is none."""
     known = [float(v) for v in values if not math.isnan(v)]
     return float(np.mean(known)) if known else math.nan
-
-
-def jsonable(value: Any) -> Any:
-    """Return None for what JSON has no number for, and lists for sequences."""
-    if isinstance(value, dict):
-        return {k: jsonable(v) for k, v in value.items()}
-    if isinstance(value, list | tuple | np.ndarray):
-        return [jsonable(v) for v in value]
-    if isinstance(value, float) and not math.isfinite(value):
-        return None if math.isnan(value) else "inf"
-    return value
-
-
-def write_json(path: Path, value: dict[str, Any]) -> None:
-    """Write a dictionary for people and machines to read."""
-    write_text(path, json_text(value))
-
-
-def json_text(value: dict[str, Any]) -> str:
-    """Return a dictionary as JSON, indented."""
-    return json.dumps(value, indent=2, allow_nan=False) + "\n"
 
 
 def score_table(summary: dict[str, Any]) -> str:

@@ -18,11 +18,11 @@ from dice_semimetric import (
     uniform_average,
 )
 
+from ..cases.foreground import Marks
+
 #: Soft calibration leaves out pixels that everybody agrees are background.
 CERTAIN = 0.01
 _SHORT = 1024
-
-Marks = list[NDArray[np.bool_]]
 
 
 class Levels(Protocol):
