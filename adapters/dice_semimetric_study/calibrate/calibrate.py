@@ -143,7 +143,7 @@ def calibrate(
         again,
         faults=fit_faults,
         action="score the fit",
-        records="fit",
+        part="fit",
         **shared,
     )
     done = each_recorded(

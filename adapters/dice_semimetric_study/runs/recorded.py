@@ -15,7 +15,7 @@ from ..files.json import write_json
 from .cluster import Workers
 from .each import HERE, Named, each_case, report, stopped
 from .logs import log
-from .records import FOLDER, Done, Records, traced
+from .records import Done, Records, traced
 
 Item = TypeVar("Item", bound=Named)
 Result = TypeVar("Result")
@@ -71,15 +71,15 @@ def each_recorded(
     settings: dict[str, Any],
     faults: list[Fault],
     action: str,
-    records: str = "",
+    part: str = "",
 ) -> list[tuple[Item, Done[Result]]]:
     """Return the results of the good cases in the order of the items; the faults get the others.
 
     With ``run.resume``, cases whose files and settings are those of an earlier run are not done
-    again. What is done stays when the user stops the run, which is a fault of the run. ``records``
-    names a folder below that of the records, for a second kind of work.
+    again. What is done stays when the user stops the run, which is a fault of the run. ``part`` sets
+    the records of a second kind of work apart.
     """
-    kept = Records(run.out / FOLDER / records, settings)
+    kept = Records(run.out, settings, part)
     finished: dict[int, Done[Result]] = {}
     if run.resume:
         for i, item in enumerate(items):

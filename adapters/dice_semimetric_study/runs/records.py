@@ -107,14 +107,16 @@ class Records:
 
     Parameters
     ----------
-    folder : Path
-        Where they lie.
+    out : Path
+        The folder of the results; the records are in ``records`` below it.
     settings : dict
         All that a result depends on besides its files, as JSON has it.
+    part : str, optional
+        A folder below that of the records, for a second kind of work.
     """
 
-    def __init__(self, folder: Path, settings: dict[str, Any]) -> None:
-        self.folder = folder
+    def __init__(self, out: Path, settings: dict[str, Any], part: str = "") -> None:
+        self.folder = out / FOLDER / part
         # As it comes back from a file: tuples are lists then.
         self.settings = json.loads(json.dumps({"version": __version__, **settings}))
         remove_parts(self.folder)
