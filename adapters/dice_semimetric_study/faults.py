@@ -48,13 +48,7 @@ class Fault:
 
 @dataclass(frozen=True)
 class Failure:
-    """What stands for the result of a case that could not be done.
-
-    Attributes
-    ----------
-    reason : str
-        What is wrong, for a person to read.
-    """
+    """What stands for the result of a case that could not be done."""
 
     reason: str
 

@@ -45,15 +45,7 @@ Calibrators = dict[str, MapCalibrator]
 
 @dataclass(frozen=True)
 class Calibrated:
-    """What is known of a case once its maps are written: their scores, where there is a reference.
-
-    Attributes
-    ----------
-    scores : tuple of Scored
-        One, or one for each region.
-    maps : tuple of Stamp
-        The files.
-    """
+    """What is known of a case once its maps are written; no scores where it has no reference."""
 
     scores: tuple[Scored, ...] = ()
     maps: tuple[Stamp, ...] = ()

@@ -29,22 +29,10 @@ _TOP = 1 - 2.0**-24
 
 @dataclass(frozen=True)
 class Fitting:
-    """What is fitted, and how.
+    """What is fitted, and how: to the raters' mean, or to their majority, which is bolder.
 
-    Attributes
-    ----------
-    method : {"kernel", "temperature"}
-        The calibrator.
-    target : {"mean", "majority"}
-        What a calibrated probability should be the mean of. The raters' mean is the share of
-        raters who mark a pixel of this prediction; a majority throws their disagreement away, and
-        its calibrated maps are as overconfident as it is.
-    bandwidth : float, optional
-        Of the kernel; None chooses it by the likelihood of the keys.
-    keys : int
-        How many pixels serve as keys of the kernel.
-    seed : int
-        Which pixels are drawn depends on it and on the cases' names alone.
+    Without a bandwidth the kernel takes the one with the best likelihood of its keys. Which pixels
+    are drawn depends on the seed and on the cases' names alone.
     """
 
     method: Method
@@ -59,16 +47,7 @@ class Sample:
     """Pixels drawn evenly, without replacement, from cases that need not be in memory together.
 
     Each pixel has a random rank and the lowest ranks win, so samples of cases add up to a sample
-    of them all, in whatever order.
-
-    Attributes
-    ----------
-    rank, prob, target : NDArray
-        (n,), sorted by rank: its rank, prediction and reference.
-    size : int
-        The largest n.
-    seen : int
-        How many pixels were drawn from.
+    of them all, in whatever order. ``size`` is the most that are kept of the ``seen``.
     """
 
     rank: NDArray[Any]
@@ -124,29 +103,7 @@ def case_generator(seed: int, case: str, task: str) -> np.random.Generator:
 
 
 class MapCalibrator:
-    """Make a foreground map anew, by E[y | p] or by one temperature of the logits.
-
-    Parameters
-    ----------
-    method : {"kernel", "temperature"}
-        `KernelCalibrator` with the Beta kernel, or `TemperatureScaling` of the logit of p.
-    bandwidth : float, optional
-        Of the kernel; None chooses it by the likelihood of the keys, each left out.
-
-    References
-    ----------
-    .. [1] Wang et al., "Dice Semimetric Losses", MICCAI 2023, Eqs. (21), (22).
-
-    Examples
-    --------
-    >>> import numpy as np
-    >>> from dice_semimetric_study.calibrate.calibrators import MapCalibrator, draw
-    >>> prob, target = np.full(10, 0.9), np.array([1.0] * 6 + [0.0] * 4)
-    >>> sample = draw(prob, target, above=0.01, size=10, rng=np.random.default_rng(0))
-    >>> calibrator = MapCalibrator("kernel", bandwidth=0.01).fit(sample)
-    >>> calibrator.predict(np.array([0.9, 0.001], np.float32)).round(3)
-    array([0.6  , 0.001], dtype=float32)
-    """
+    """Make a foreground map anew, by E[y | p] or by one temperature of the logits."""
 
     def __init__(self, method: Method, *, bandwidth: float | None = None) -> None:
         self.method = method

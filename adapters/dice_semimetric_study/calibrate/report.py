@@ -43,19 +43,7 @@ Part = tuple[Sequence[Scored], Sequence[Fault]]
 
 @dataclass(frozen=True)
 class Outcome:
-    """What a calibration came to.
-
-    Attributes
-    ----------
-    fitting, parameters : Fitting and dict
-        What was asked for, and what the fit of each task found.
-    options, patients, bootstrap : Options, dict and Bootstrap
-        How cases were scored, the patient of each, and how patients are drawn for intervals.
-    fit, pred : tuple of sequence of Scored and sequence of Fault
-        The cases that were fitted to, and those that were calibrated if they have references.
-    written, faults : int and sequence of Fault
-        The number of maps, and all that is wrong.
-    """
+    """What a calibration came to: the fit by task, scores of both sets, and all that is wrong."""
 
     fitting: Fitting
     parameters: dict[str, dict[str, float | int]]

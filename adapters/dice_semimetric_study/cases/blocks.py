@@ -69,16 +69,9 @@ class Reading:
 class Block:
     """Voxels of one case in the order of the file, as vectors of one length.
 
-    Attributes
-    ----------
-    shape : tuple of int
-        Of the volume, or of its planes that these are; the first axis runs fastest.
-    reference : list of NDArray
-        Of each rater, or of the single reference.
-    prediction : NDArray or dict
-        One map, or one for each class; none where only raters are compared.
-    mask : NDArray, optional
-        Nonzero where voxels count.
+    ``shape`` is that of the volume, or of its planes that these are; its first axis runs fastest.
+    There is a reference of each rater, or a single one; a prediction for each class, or one map,
+    or none where only raters are compared; and a mask that is nonzero where voxels count.
     """
 
     shape: tuple[int, ...]
@@ -98,15 +91,7 @@ class _Source:
 
 
 def read_blocks(case: Rated, reading: Reading) -> Iterator[Block]:
-    """Yield the voxels of a case, with its prediction if it is a pair, in blocks.
-
-    Geometry is checked before anything is yielded.
-
-    Raises
-    ------
-    CaseError
-        If a file is faulty or the sides do not fit.
-    """
+    """Yield the voxels of a case in blocks, once the geometry of all its files is checked."""
     reference = case.reference
     classes: dict[Class, _Source] = {}
     if isinstance(case, Pair) and not reference.maps:

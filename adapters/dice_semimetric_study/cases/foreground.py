@@ -16,22 +16,7 @@ Marks = list[NDArray[np.bool_]]
 
 
 class Voxels:
-    """Some voxels of a case, checked.
-
-    Parameters
-    ----------
-    case : Rated
-        The files, for their names.
-    block : Block
-        What they hold.
-    reading : Reading
-        What of it counts.
-
-    Raises
-    ------
-    CaseError
-        If a map holds what it must not.
-    """
+    """Some voxels of a case, checked; raises CaseError if a map holds what it must not."""
 
     def __init__(self, case: Rated, block: Block, reading: Reading) -> None:
         regions = reading.regions

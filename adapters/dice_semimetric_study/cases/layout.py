@@ -138,13 +138,7 @@ def find_cases(
 
 
 def compile_pattern(pattern: str) -> re.Pattern[str]:
-    """Return the regular expression of a pattern with named fields.
-
-    Raises
-    ------
-    UsageError
-        If the pattern has no ``{case}`` or an unknown field.
-    """
+    """Return the regular expression of a pattern with named fields, {case} among them."""
     inside = {"case": ".+", "task": "[^/]+?", "rater": "[^/]+?"}
     pattern = pattern.replace("{class}", "{rater}")
     seen: set[str] = set()

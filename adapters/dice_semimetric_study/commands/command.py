@@ -23,19 +23,7 @@ LAYOUT = """layout, recognised below DIR and its subfolders, .nii or .nii.gz:
 
 @dataclass(frozen=True)
 class Command:
-    """A command of ``dice-semimetric``.
-
-    Attributes
-    ----------
-    name, text : str
-        Its name, and what it does in a few words.
-    epilog : str
-        Examples and whatever else stands below the options.
-    add_options : callable
-        Adds its options to a parser.
-    run : callable
-        Does what the options ask for, and returns the exit status.
-    """
+    """A command: its name, what it does in a few words, and what stands below its options."""
 
     name: str
     text: str

@@ -41,19 +41,7 @@ _LINES = 12
 
 @dataclass(frozen=True)
 class DemoCase:
-    """What the demonstration keeps of a case.
-
-    Attributes
-    ----------
-    files : CaseFiles
-        Where it lies.
-    raters : int
-        How many there are.
-    paradox : Paradox
-        The losses of the raters' mean.
-    to_truth : dict
-        DML1 of the label that each method fuses to the true probabilities, where they are known.
-    """
+    """What is kept of a case; ``to_truth`` is each method's DML1 to the true probabilities."""
 
     files: CaseFiles
     raters: int
@@ -62,26 +50,9 @@ class DemoCase:
 
 
 def demo(out: Path, *, data: Path | None = None, pred: Path | None = None) -> int:
-    """Run the demonstration and print what it finds.
+    """Run the demonstration, print what it finds, and return the exit status.
 
-    Parameters
-    ----------
-    out : Path
-        The folder for labels, tables and pictures.
-    data : Path, optional
-        Raters' masks of real cases; by default eight phantoms are generated.
-    pred : Path, optional
-        Predictions of these cases.
-
-    Returns
-    -------
-    int
-        0 if every case is done, 1 if some are faulty.
-
-    Raises
-    ------
-    UsageError
-        If a folder cannot be read or written.
+    Without ``data``, the raters' masks of real cases, eight phantoms are generated.
     """
     if data is not None:
         require_apart(out, data)

@@ -54,30 +54,10 @@ def _write(path: Path, data: NDArray[Any], header: Any) -> None:
 def written_in_blocks(
     path: Path, like: Path, dtype: DTypeLike = np.float32, *, shape: tuple[int, ...] | None = None
 ) -> Iterator[Write]:
-    """Write a map block after block, with the geometry of a file.
+    """Yield what writes a map block after block, as vectors, with the geometry of a file.
 
-    Parameters
-    ----------
-    path : Path
-        The file, compressed; it appears when all is written, or not at all.
-    like : Path
-        The file whose voxels the map is about; its extensions are left out.
-    dtype : dtype, optional
-        Of the blocks; it is stored as `write_volume` does.
-    shape : tuple of int, optional
-        Of the map, where the file has channels.
-
-    Yields
-    ------
-    callable
-        Takes the next voxels as a vector, in the order of the file.
-
-    Raises
-    ------
-    CaseError
-        If ``like`` cannot be read.
-    OSError
-        If the file cannot be written; a former one stays as it was.
+    The extensions of that file are left out. ``shape`` is that of the map, where the file has
+    channels; the dtype is stored as `write_volume` does.
     """
     header = _header(like, shape)
     stored = _stored(np.dtype(dtype)).newbyteorder(header.endianness)

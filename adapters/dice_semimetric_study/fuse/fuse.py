@@ -34,15 +34,7 @@ _SOME = 1 << 22
 
 @dataclass(frozen=True)
 class Written:
-    """What is known of a case once its maps are written.
-
-    Attributes
-    ----------
-    rows : list of dict
-        What the method finds about each rater.
-    maps : sequence of Stamp
-        The files.
-    """
+    """What is known of a case once its maps are written."""
 
     rows: list[dict[str, Any]]
     maps: tuple[Stamp, ...]

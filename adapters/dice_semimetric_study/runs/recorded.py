@@ -44,17 +44,9 @@ class Run:
 
 @dataclass(frozen=True)
 class Recorded(Generic[Item, Result]):
-    """How the results of one kind of work are recorded.
+    """One kind of work: from an item to its result, to the files it reads, and to JSON and back.
 
-    Attributes
-    ----------
-    work : callable
-        From an item to its result, in any process.
-    files : callable
-        From an item to the files that it reads.
-    encode, decode : callable
-        From a result to what JSON can hold, and from an item and that back to the result; the
-        latter raises ValueError where the result does not stand any more.
+    ``decode`` raises ValueError where a result does not stand any more.
     """
 
     work: Callable[[Item], Result]
@@ -76,8 +68,8 @@ def each_recorded(
     """Return the results of the good cases in the order of the items; the faults get the others.
 
     With ``run.resume``, cases whose files and settings are those of an earlier run are not done
-    again. What is done stays when the user stops the run, which is a fault of the run. ``part`` sets
-    the records of a second kind of work apart.
+    again. What is done stays when the user stops the run, which is a fault of the run. ``part``
+    sets the records of a second kind of work apart.
     """
     kept = Records(run.out, settings, part)
     finished: dict[int, Done[Result]] = {}

@@ -28,19 +28,7 @@ FOLDER = "records"
 
 @dataclass(frozen=True)
 class Input:
-    """A file that was read, as it was then.
-
-    Attributes
-    ----------
-    path : str
-        Its absolute name.
-    size : int
-        In bytes.
-    mtime_ns : int
-        When it was last changed, in nanoseconds.
-    sha256 : str
-        Of its bytes, compressed as they are; empty before they are read.
-    """
+    """A file that was read, as it was then; without a digest before its bytes are read."""
 
     path: str
     size: int
@@ -103,17 +91,7 @@ def traced(
 
 
 class Records:
-    """The records of one folder, for runs with the same settings.
-
-    Parameters
-    ----------
-    out : Path
-        The folder of the results; the records are in ``records`` below it.
-    settings : dict
-        All that a result depends on besides its files, as JSON has it.
-    part : str, optional
-        A folder below that of the records, for a second kind of work.
-    """
+    """The records of an output, or of a ``part`` of its work, for runs with the same settings."""
 
     def __init__(self, out: Path, settings: dict[str, Any], part: str = "") -> None:
         self.folder = out / FOLDER / part
