@@ -1,10 +1,11 @@
 """Calibrate a folder of probability maps by what is known of other cases."""
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Iterator
 from contextlib import ExitStack
 from dataclasses import asdict, dataclass, field
 from functools import partial
+from operator import attrgetter
 from pathlib import Path
 from typing import Any
 
@@ -195,11 +196,7 @@ def _recorded(work: Any, out: Path) -> Recorded[Any, Calibrated]:
         require_unchanged(done.maps, out)
         return done
 
-    return Recorded(work, _paths, encode=to_json, decode=decode)
-
-
-def _paths(item: Pair | _Prediction) -> Sequence[Path]:
-    return item.paths
+    return Recorded(work, attrgetter("paths"), encode=to_json, decode=decode)
 
 
 def _fit(
@@ -250,7 +247,7 @@ def _draw(pair: Pair, *, fitting: Fitting, options: Options, count: int) -> dict
     return found
 
 
-def _voxels(pair: Pair, options: Options) -> Any:
+def _voxels(pair: Pair, options: Options) -> Iterator[Voxels]:
     """Yield the voxels of a pair, block after block."""
     fault = pair.reference.fault or pair.prediction.fault
     if fault:

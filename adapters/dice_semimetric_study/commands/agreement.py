@@ -5,14 +5,11 @@ import argparse
 from ..agree import agree
 from ..agree.summary import agreement_table
 from .command import EXIT, LAYOUT, Command, add_path
-from .listing import print_cases
+from .listing import print_files
 from .options import (
     add_empty,
-    add_files,
     add_json,
-    add_means,
-    add_reading,
-    add_running,
+    add_study,
     bootstrap_of,
     empty_of,
     print_summary,
@@ -42,16 +39,13 @@ def _add_options(parser: argparse.ArgumentParser) -> None:
     add_json(parser)
     parser.add_argument("--no-maps", action="store_true", help="write no maps of disagreement")
     parser.add_argument("--no-pictures", action="store_true", help="write the tables only")
-    add_files(parser)
-    add_reading(parser)
-    add_means(parser)
-    add_running(parser)
+    add_study(parser, predictions=False)
 
 
 def _run(args: argparse.Namespace) -> int:
     study = study_of(args, ref=args.folder)
     if args.dry_run:
-        return print_cases(study)
+        return print_files(study)
     summary = agree(
         study,
         run_of(args),

@@ -8,18 +8,8 @@ from ..calibrate.calibrators import FLOOR, METHODS, Fitting
 from ..calibrate.report import change_table
 from ..scores.scoring import Options
 from .command import EXIT, LAYOUT, Command, add_path, at_least
-from .listing import print_pairs, print_predictions
-from .options import (
-    add_bins,
-    add_files,
-    add_means,
-    add_reading,
-    add_running,
-    bootstrap_of,
-    reading_of,
-    run_of,
-    study_of,
-)
+from .listing import print_files
+from .options import add_bins, add_study, bootstrap_of, reading_of, run_of, study_of
 
 _EPILOG = f"""examples:
   dice-semimetric calibrate --fit-pred val-pred --fit-ref study/Validation \\
@@ -60,10 +50,7 @@ def _add_options(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--seed", type=at_least(0), default=0, help="draws keys (default: 0)")
     add_bins(parser)
-    add_files(parser, predictions=True)
-    add_reading(parser)
-    add_means(parser)
-    add_running(parser)
+    add_study(parser)
 
 
 def _run(args: argparse.Namespace) -> int:
@@ -71,9 +58,9 @@ def _run(args: argparse.Namespace) -> int:
     fit = replace(study, ref=args.fit_ref, pred=args.fit_pred)
     if args.dry_run:
         print("fit:")
-        faulty = print_pairs(fit)
+        faulty = print_files(fit)
         print("\ncalibrate:")
-        return faulty | (print_predictions if args.ref is None else print_pairs)(study)
+        return faulty | print_files(study)
     summary = calibrate(
         fit,
         study,

@@ -14,7 +14,7 @@ from ..runs.each import is_stop
 from ..runs.logs import log
 from ..scores.score_tables import NUMBERS
 from .command import EXIT, LAYOUT, Command, add_path
-from .listing import print_pairs
+from .listing import print_files
 from .models import MODEL, Model, models_of
 from .options import (
     add_files,
@@ -149,7 +149,7 @@ def _list(models: Sequence[Model], studies: Sequence[Study]) -> int:
     status = 0
     for model, study in zip(models, studies, strict=True):
         print(f"{printable(model.name)}:")
-        status |= print_pairs(study)
+        status |= print_files(study)
         print()
     return status
 

@@ -5,14 +5,11 @@ import argparse
 from ..evaluate.evaluate import Page, evaluate
 from ..scores.summary import score_table
 from .command import EXIT, LAYOUT, Command, add_path
-from .listing import print_pairs
+from .listing import print_files
 from .options import (
-    add_files,
     add_json,
-    add_means,
-    add_reading,
-    add_running,
     add_scoring,
+    add_study,
     bootstrap_of,
     options_of,
     print_summary,
@@ -46,17 +43,14 @@ def _add_options(parser: argparse.ArgumentParser) -> None:
         help="write one HTML page with curves, pictures and all cases, to be opened in a browser",
     )
     parser.add_argument("--no-pictures", action="store_true", help="write the tables only")
-    add_files(parser, predictions=True)
     add_scoring(parser)
-    add_reading(parser)
-    add_means(parser)
-    add_running(parser)
+    add_study(parser)
 
 
 def _run(args: argparse.Namespace) -> int:
     study = study_of(args, ref=args.ref, pred=args.pred)
     if args.dry_run:
-        return print_pairs(study)
+        return print_files(study)
     summary = evaluate(
         study,
         run_of(args),

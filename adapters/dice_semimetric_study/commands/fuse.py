@@ -5,8 +5,8 @@ import argparse
 from ..fuse.fuse import fuse
 from ..fuse.methods import METHODS
 from .command import EXIT, LAYOUT, Command, add_path, at_least
-from .listing import print_cases
-from .options import add_files, add_reading, add_running, reading_of, run_of, study_of
+from .listing import print_files
+from .options import add_study, reading_of, run_of, study_of
 
 _EPILOG = f"""examples:
   dice-semimetric fuse study/Training --out mean --method uniform
@@ -32,15 +32,13 @@ def _add_options(parser: argparse.ArgumentParser) -> None:
         help="majority and random make masks and label maps, the others soft labels",
     )
     parser.add_argument("--seed", type=at_least(0), default=0, help="for random (default: 0)")
-    add_files(parser)
-    add_reading(parser)
-    add_running(parser)
+    add_study(parser, predictions=False, means=False)
 
 
 def _run(args: argparse.Namespace) -> int:
     study = study_of(args, ref=args.folder)
     if args.dry_run:
-        return print_cases(study)
+        return print_files(study)
     count, faults = fuse(study, run_of(args), args.method, reading_of(args), seed=args.seed)
     if not args.quiet:
         print(f"{count} labels written to {args.out}, {len(faults)} cases faulty")

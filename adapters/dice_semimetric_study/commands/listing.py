@@ -1,6 +1,5 @@
 """What a run would do, without doing it: ``--dry-run``."""
 
-from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from ..cases.layout import CaseFiles
@@ -10,63 +9,41 @@ from ..results.tables import table
 from ..runs.each import report
 
 
-def print_cases(study: Study) -> int:
-    """Print the cases of a study with their raters, and return the exit status."""
-    cases, faults = study.cases()
-    report(faults)
-    faults += _faults([c.reference for c in cases])
-    folder = _absolute(study.ref)
-    _print(
-        ["case", "masks"],
-        [
-            [f"{c.case} {c.task}", _names(folder, c.reference.masks.values())]
-            for c in cases
-            if not c.reference.fault
-        ],
-    )
-    return 1 if faults else 0
+def print_files(study: Study) -> int:
+    """Print the files of each case as a table, and return the exit status.
 
-
-def print_pairs(study: Study) -> int:
-    """Print the pairs of predictions and references, and return the exit status."""
-    pairs, faults = study.pairs()
+    The faults that show without reading go to stderr.
+    """
+    columns, found, faults = _files(study)
     report(faults)
-    faults += _faults([p.reference if p.reference.fault else p.prediction for p in pairs])
-    pred, ref = _absolute(study.pred), _absolute(study.ref)
+    wrong = [next((f for f in reversed(files) if f.fault), None) for files in found]
+    more = [Fault(f.case, f.task, f.fault) for f in wrong if f is not None]
+    report(more)
     rows = [
-        [f"{p.case} {p.task}", _names(pred, p.prediction.maps), _names(ref, p.reference.maps)]
-        for p in pairs
-        if not (p.reference.fault or p.prediction.fault)
+        [f"{files[-1].case} {files[-1].task}"]
+        + [_names(folder, f) for f, folder in zip(files, columns.values(), strict=True)]
+        for files, fault in zip(found, wrong, strict=True)
+        if fault is None
     ]
-    _print(["case", "prediction", "reference"], rows)
-    return 1 if faults else 0
+    # One line per row, whatever characters the file names hold.
+    print(table(["case", *columns], [[printable(text) for text in row] for row in rows]))
+    return 1 if faults or more else 0
 
 
-def print_predictions(study: Study) -> int:
-    """Print the predictions of a study without references, and return the exit status."""
-    found = study.predictions()
-    faults = _faults(found)
-    pred = _absolute(study.pred)
-    rows = [[f"{c.case} {c.task}", _names(pred, c.maps)] for c in found if not c.fault]
-    _print(["case", "prediction"], rows)
-    return 1 if faults else 0
+def _files(
+    study: Study,
+) -> tuple[dict[str, Path | None], list[tuple[CaseFiles, ...]], list[Fault]]:
+    """Return the columns with their folders, the files of each case in them, and what is alone."""
+    if study.ref is None:
+        return {"prediction": study.pred}, [(f,) for f in study.predictions()], []
+    if study.pred is None:
+        cases, faults = study.cases()
+        return {"masks": study.ref}, [(c.reference,) for c in cases], faults
+    pairs, faults = study.pairs()
+    columns: dict[str, Path | None] = {"prediction": study.pred, "reference": study.ref}
+    return columns, [(p.prediction, p.reference) for p in pairs], faults
 
 
-def _faults(cases: Sequence[CaseFiles]) -> list[Fault]:
-    faults = [Fault(c.case, c.task, c.fault) for c in cases if c.fault]
-    report(faults)
-    return faults
-
-
-def _absolute(folder: Path | None) -> Path:
-    assert folder is not None  # or the study had raised
-    return folder.absolute()
-
-
-def _names(folder: Path, paths: Iterable[Path]) -> str:
-    return ", ".join(p.relative_to(folder).as_posix() for p in paths)
-
-
-def _print(names: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
-    """Print a table with one line per row, whatever characters the file names hold."""
-    print(table(names, [[printable(text) for text in row] for row in rows]))
+def _names(folder: Path | None, files: CaseFiles) -> str:
+    assert folder is not None  # or there were no files
+    return ", ".join(p.relative_to(folder.absolute()).as_posix() for p in files.maps)

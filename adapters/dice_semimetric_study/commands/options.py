@@ -18,6 +18,17 @@ from ..scores.scoring import Options
 from .command import add_path, at_least, number
 
 
+def add_study(
+    parser: argparse.ArgumentParser, *, predictions: bool = True, means: bool = True
+) -> None:
+    """Add all that the commands over whole studies share: files, reading, means and running."""
+    add_files(parser, predictions=predictions)
+    add_reading(parser)
+    if means:
+        add_means(parser)
+    add_running(parser)
+
+
 def add_files(parser: argparse.ArgumentParser, *, predictions: bool = False) -> None:
     """Add the options of where results go, and of which files make a case."""
     add_path(parser, "--out", required=True, metavar="OUT", help="where to write")
