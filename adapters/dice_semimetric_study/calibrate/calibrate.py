@@ -1,7 +1,5 @@
 """Calibrate a folder of probability maps by what is known of other cases."""
 
-import hashlib
-from collections.abc import Iterator
 from contextlib import ExitStack
 from dataclasses import asdict, dataclass, field
 from functools import partial
@@ -10,38 +8,32 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from dice_semimetric import (
     CalibrationBins,
     Overlap,
     ThresholdCounts,
-    majority_vote,
-    uniform_average,
 )
 
-from ..cases.blocks import read_blocks, space_of
-from ..cases.foreground import Voxels
+from ..cases.blocks import space_of
 from ..cases.layout import CaseFiles
 from ..cases.pairing import Pair, pair_up
 from ..cases.regions import task_name
 from ..cases.study import Study
-from ..faults import CaseError, Fault, UsageError
+from ..faults import CaseError, Fault
 from ..files.atomic import prepare_folder, require_within
 from ..files.json import jsonable
 from ..files.writing import written_at_once, written_in_blocks
 from ..results.bootstrap import Bootstrap
 from ..results.encoding import from_json, to_json
-from ..runs.cluster import Workers
-from ..runs.each import each_case, is_stop, report
+from ..runs.each import is_stop, report
 from ..runs.recorded import Recorded, Run, each_recorded, write_run
 from ..runs.records import Stamp, require_unchanged, stamp
 from ..scores.scoring import CaseScore, Options, RaterScore, in_doubt, scores_of
 from ..scores.sums import Sums, sums_of
-from .calibrators import FLOOR, MOST_PIXELS, Fitting, MapCalibrator, Sample, case_generator, draw
+from .calibrators import Fitting, MapCalibrator
+from .fit import Calibrators, fit_calibrators, sides_of, voxels_of
 from .report import Outcome, Scored, write_report
-
-Calibrators = dict[str, MapCalibrator]
 
 
 @dataclass(frozen=True)
@@ -124,7 +116,7 @@ def calibrate(
     patient |= study.patients.of_all(w.pair.case for w in works if w.pair)
     prepare_folder(out)
     report(fit_faults + faults)
-    calibrators, digest, unread = _fit(fit_pairs, fitting, options, run.workers)
+    calibrators, digest, unread = fit_calibrators(fit_pairs, fitting, options, run.workers)
     fit_faults += unread
     # What is recorded of a case is of use for the same calibrators only.
     settings = {"calibrate": jsonable(asdict(fitting) | asdict(options)) | {"fit": digest}}
@@ -199,81 +191,6 @@ def _recorded(work: Any, out: Path) -> Recorded[Any, Calibrated]:
     return Recorded(work, attrgetter("paths"), encode=to_json, decode=decode)
 
 
-def _fit(
-    pairs: list[Pair], fitting: Fitting, options: Options, workers: Workers
-) -> tuple[Calibrators, str, list[Fault]]:
-    """Return a calibrator for each task or region, and a digest of what they were fitted to."""
-    drawn: list[dict[str, Sample]] = []
-    faults = each_case(
-        partial(_draw, fitting=fitting, options=options, count=len(pairs)),
-        pairs,
-        results=drawn,
-        action="fit",
-        workers=workers,
-    )
-    if not drawn:
-        raise UsageError("there is no case to fit to")
-    samples: dict[str, Sample] = {}
-    for found in drawn:
-        for task, sample in found.items():
-            samples[task] = samples[task] + sample if task in samples else sample
-    calibrators, digest = {}, hashlib.sha256()
-    for task, sample in sorted(samples.items()):
-        few = 2 if fitting.method == "kernel" and fitting.bandwidth is None else 1
-        if sample.prob.size < few:
-            raise UsageError(
-                f"{task} cannot be fitted: {sample.prob.size} pixels of its fit cases have a "
-                f"probability above the floor, at least {few} are needed"
-            )
-        calibrators[task] = MapCalibrator(fitting.method, bandwidth=fitting.bandwidth).fit(sample)
-        digest.update(repr((task, sample.seen)).encode())
-        digest.update(sample.prob.tobytes() + sample.target.tobytes())
-    return calibrators, digest.hexdigest(), faults
-
-
-def _draw(pair: Pair, *, fitting: Fitting, options: Options, count: int) -> dict[str, Sample]:
-    """Return a sample of the pixels of each structure of a case."""
-    size = fitting.keys if fitting.method == "kernel" else MOST_PIXELS
-    of_one = max(fitting.keys, 4 * size // count)  # bounds the memory that all samples take
-    tasks = {region: task_name(pair.task, region) for region in options.structures}
-    rng = {r: case_generator(fitting.seed, pair.case, task) for r, task in tasks.items()}
-    found: dict[str, Sample] = {}
-    for voxels in _voxels(pair, options):
-        for region, task in tasks.items():
-            prob, soft, hard = _sides(voxels, region)
-            target = soft if fitting.target == "mean" else hard
-            sample = draw(prob, target, above=FLOOR[fitting.method], size=size, rng=rng[region])
-            found[task] = (found[task] + sample if task in found else sample).first(of_one)
-    return found
-
-
-def _voxels(pair: Pair, options: Options) -> Iterator[Voxels]:
-    """Yield the voxels of a pair, block after block."""
-    fault = pair.reference.fault or pair.prediction.fault
-    if fault:
-        raise CaseError(fault)
-    return (Voxels(pair, block, options) for block in read_blocks(pair, options))
-
-
-def _sides(
-    voxels: Voxels, region: str
-) -> tuple[NDArray[np.float32], NDArray[Any], NDArray[np.bool_]]:
-    """Return the prediction, the soft and the hard reference, where voxels count."""
-
-    def shaped(vector: NDArray[Any]) -> NDArray[Any]:
-        if voxels.kept is not None:
-            return np.asarray(vector[voxels.kept])
-        # Pixels are drawn in the order of the volume, whose last axis runs fastest.
-        return np.reshape(vector, voxels.block.shape, order="F")
-
-    prob, reference = shaped(voxels.prediction(region)), voxels.reference(region)
-    if isinstance(reference, list):
-        marks = np.stack([shaped(m) for m in reference])
-        return prob, uniform_average(marks), majority_vote(marks)
-    soft = shaped(reference)
-    return prob, soft, soft > 0.5  # strict, as the majority is
-
-
 def _of(calibrators: Calibrators, task: str) -> MapCalibrator:
     if task not in calibrators:
         raise CaseError(f"no case to fit to has {task}, only {', '.join(calibrators)}")
@@ -283,9 +200,9 @@ def _of(calibrators: Calibrators, task: str) -> MapCalibrator:
 def _score(pair: Pair, *, calibrators: Calibrators, options: Options) -> Calibrated:
     """Return the scores of a prediction before and after, over the same pixels in doubt."""
     total: dict[str, tuple[Sums, Sums]] = {}
-    for voxels in _voxels(pair, options):
+    for voxels in voxels_of(pair, options):
         for region in options.structures:
-            prob, soft, hard = _sides(voxels, region)
+            prob, soft, hard = sides_of(voxels, region)
             new = _of(calibrators, task_name(pair.task, region)).predict(prob)
             doubt = in_doubt(prob, soft)
             before, after = (sums_of(p, soft, hard, options, doubt=doubt) for p in (prob, new))
@@ -316,7 +233,7 @@ def _write_maps(
     """Write a calibrated map of each structure, where the prediction lies."""
     regions = options.structures
     fitted = [_of(calibrators, task_name(alone.task, region)) for region in regions]
-    blocks = _voxels(alone, options)
+    blocks = voxels_of(alone, options)
     paths = [out / alone.prediction.map_name(region) for region in regions]
     for path in paths:
         require_within(path.parent, out)
