@@ -9,11 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from dice_semimetric import (
-    CalibrationBins,
-    Overlap,
-    ThresholdCounts,
-)
+from dice_semimetric import CalibrationBins, Overlap, ThresholdCounts
 
 from ..cases.blocks import space_of
 from ..cases.layout import CaseFiles

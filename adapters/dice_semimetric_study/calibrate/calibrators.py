@@ -1,7 +1,7 @@
-"""Calibrators of foreground maps: what is drawn of held-out cases, the fit, and a map made anew.
+"""Calibrators of foreground maps: what is drawn of held-out cases, fit and maps.
 
 The kernel is fitted to pixels above a floor, and changes only those: the choice looks at the
-prediction alone, so it leaves E[y | p] what it is, and a few keys in the background could not tell
+prediction alone, so it leaves E[y | p] what it is, and a few keys in the background could not show
 how rare its marks are. The temperature is fitted to all pixels and changes them all: one number
 cannot suit a part of them without being wrong for it, since what it suits is their likelihood.
 """
@@ -75,12 +75,7 @@ class Sample:
 
 
 def draw(
-    prob: NDArray[Any],
-    target: NDArray[Any],
-    *,
-    above: float,
-    size: int,
-    rng: np.random.Generator,
+    prob: NDArray[Any], target: NDArray[Any], *, above: float, size: int, rng: np.random.Generator
 ) -> Sample:
     """Return a sample of the pixels of a case with probabilities above the floor."""
     open_ = np.flatnonzero(prob.ravel() > above)
@@ -103,7 +98,7 @@ def case_generator(seed: int, case: str, task: str) -> np.random.Generator:
 
 
 class MapCalibrator:
-    """Make a foreground map anew, by E[y | p] or by one temperature of the logits."""
+    """Calibrate a foreground map, by E[y | p] or by one temperature of the logits."""
 
     def __init__(self, method: Method, *, bandwidth: float | None = None) -> None:
         self.method = method
@@ -125,7 +120,7 @@ class MapCalibrator:
         return self
 
     def predict(self, prob: NDArray[Any]) -> NDArray[np.float32]:
-        """Return the map with every probability above the floor made anew, in float32."""
+        """Return the map with every probability above the floor calibrated, in float32."""
         new = prob.astype(np.float32)
         changed = new > FLOOR[self.method]
         given = new[changed][:, None]

@@ -15,7 +15,7 @@ from typing import Literal
 
 from ..faults import UsageError
 
-#: The task of a file whose name does not say.
+#: The task of a file without one in its name.
 TASK = "task01"
 
 _END = r"\.nii(?:\.gz)?"

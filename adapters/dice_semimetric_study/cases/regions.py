@@ -1,4 +1,4 @@
-"""Which labels make which structure, as a small TOML file says.
+"""Which labels make which structure, from a small TOML file.
 
 .. code-block:: toml
 
@@ -91,7 +91,7 @@ def read_regions(path: Path) -> Regions:
     Raises
     ------
     UsageError
-        If it cannot be read or says something else.
+        If it cannot be read or holds something else.
     """
     try:
         found = tomllib.loads(path.read_text(encoding="utf-8"))

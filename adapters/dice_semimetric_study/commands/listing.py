@@ -30,9 +30,7 @@ def print_files(study: Study) -> int:
     return 1 if faults or more else 0
 
 
-def _files(
-    study: Study,
-) -> tuple[dict[str, Path | None], list[tuple[CaseFiles, ...]], list[Fault]]:
+def _files(study: Study) -> tuple[dict[str, Path | None], list[tuple[CaseFiles, ...]], list[Fault]]:
     """Return the columns with their folders, the files of each case in them, and what is alone."""
     if study.ref is None:
         return {"prediction": study.pred}, [(f,) for f in study.predictions()], []

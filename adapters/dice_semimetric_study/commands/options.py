@@ -58,7 +58,7 @@ def add_files(parser: argparse.ArgumentParser, *, predictions: bool = False) -> 
 
 
 def study_of(args: argparse.Namespace, *, ref: Path | None, pred: Path | None = None) -> Study:
-    """Return where a study lies: these folders, and what else the command line says."""
+    """Return where a study lies: in these folders, with the patterns that were given."""
     return Study(
         ref,
         pred,
@@ -276,7 +276,7 @@ def add_json(parser: argparse.ArgumentParser) -> None:
 
 
 def print_summary(args: argparse.Namespace, summary: dict[str, Any], text: str) -> None:
-    """Write the summary where ``--json`` says, and print the text unless that is stdout."""
+    """Write the summary where ``--json`` asks for it, and print the text unless that is stdout."""
     if args.json == "-":
         print(json_text(summary), end="")
     elif args.json is not None:

@@ -85,6 +85,8 @@ def _fuse_case(files: CaseFiles, out: Path, truth: Path | None) -> DemoCase:
     """Write the labels of one case by every method, and compare the losses of its mean."""
     if files.fault:
         raise CaseError(files.fault)
+    if not files.masks:
+        raise CaseError("there is no mask of any rater")
     case, reading = Rated(files), Reading(slab=sys.maxsize)
     (block,) = read_blocks(case, reading)
     marks = Voxels(case, block, reading).marks("")

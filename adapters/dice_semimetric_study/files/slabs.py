@@ -9,15 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..faults import CaseError
-from .nifti import (
-    READ_ERRORS,
-    check_size,
-    claimed_bytes,
-    open_file,
-    read_header,
-    reason,
-    scaled,
-)
+from .nifti import READ_ERRORS, check_size, claimed_bytes, open_file, read_header, reason, scaled
 
 _CHUNK = 1 << 20
 

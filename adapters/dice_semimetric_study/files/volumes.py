@@ -51,7 +51,7 @@ class Volume:
     Attributes
     ----------
     data : NDArray
-        The voxels, scaled as the header says, without trailing axes of length 1.
+        The voxels, scaled by the header, without trailing axes of length 1.
     geometry : Geometry
         Where they lie.
     header : nibabel header

@@ -108,10 +108,10 @@ def _stored(dtype: np.dtype[Any]) -> np.dtype[Any]:
 
 
 def _describe(header: Any, dtype: np.dtype[Any], kind: str) -> None:
-    """Make a header say what its voxels are: booleans "b", numbers up to 1 "f", or labels."""
+    """Describe the voxels in a header: booleans "b", numbers up to 1 "f", or labels."""
     header.set_data_dtype(dtype)
     header.set_slope_inter(1, 0)
     if kind in "bf":
         header["cal_min"], header["cal_max"] = 0, 1  # the range that viewers show
     if kind == "f":
-        header["intent_code"] = 0  # the source's may say "label"
+        header["intent_code"] = 0  # the source's may be "label"

@@ -41,12 +41,7 @@ class Written:
 
 
 def fuse(
-    study: Study,
-    run: Run,
-    method: Method,
-    reading: Reading | None = None,
-    *,
-    seed: int = 0,
+    study: Study, run: Run, method: Method, reading: Reading | None = None, *, seed: int = 0
 ) -> tuple[int, list[Fault]]:
     """Fuse the masks of every case and write one label per case, in the layout of the masks.
 

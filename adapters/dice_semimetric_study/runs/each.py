@@ -42,8 +42,8 @@ def each_case(
 ) -> list[Fault]:
     """Append the results of the good cases to a list and return the faults of the others.
 
-    A progress bar is shown where stderr is a terminal. Each fault is said there as it is met. What
-    is done stays when the user stops the run: the results, and the faults if a list for them is
+    A progress bar is shown where stderr is a terminal, and each fault as it is met. What is done
+    stays when the user stops the run: the results, and the faults if a list for them is
     given. Both come in the order of the items, whoever did the work. ``keep`` is called in this
     process with each result as soon as it is there.
     """
@@ -51,7 +51,7 @@ def each_case(
     done: dict[int, Result] = {}
     failed: dict[int, Fault] = {}
     try:
-        # disable=None is how tqdm is told to look for a terminal.
+        # disable=None makes tqdm look for a terminal.
         hidden = True if is_quiet() else None
         with tqdm(total=len(items), desc=action, unit="case", disable=hidden, leave=False) as bar:
             for i, outcome in _outcomes(work, items, workers):
@@ -80,7 +80,7 @@ def _outcomes(
 
 
 def stopped(done: int, total: int) -> Fault:
-    """Say on stderr that the user stopped the run, and return it as what is wrong with it."""
+    """Report on stderr that the user stopped the run, and return that as a fault of the run."""
     fault = Fault("run", "", f"{_STOPPED} after {done} of {total} cases")
     report([fault])
     return fault

@@ -141,10 +141,7 @@ def run_record(
 
 
 def write_run(
-    out: Path,
-    command: str,
-    settings: dict[str, Any],
-    done: Sequence[tuple[Named, Done[Any]]],
+    out: Path, command: str, settings: dict[str, Any], done: Sequence[tuple[Named, Done[Any]]]
 ) -> None:
     """Write ``run.json``, the record of a run."""
     write_json(out / "run.json", run_record(command, settings, done))

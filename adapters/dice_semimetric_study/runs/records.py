@@ -37,7 +37,7 @@ class Input:
 
     @property
     def stamp(self) -> tuple[str, int, int]:
-        """What tells, without reading the file, that it is another one."""
+        """What shows, without reading the file, that it is another one."""
         return self.path, self.size, self.mtime_ns
 
 
@@ -55,7 +55,7 @@ def stamped(paths: Iterable[Path]) -> tuple[Input, ...]:
     for path in paths:
         try:
             status = path.stat()
-        except OSError:  # whoever reads it says so
+        except OSError:  # whoever reads it reports that
             continue
         found.append(Input(str(path), status.st_size, status.st_mtime_ns))
     return tuple(found)
