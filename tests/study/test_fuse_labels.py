@@ -88,6 +88,10 @@ def test_label_maps_give_a_label_map(tmp_path: Path, method: str, dtype: type) -
     assert fuse(tmp_path, "soft", "uniform") == 1  # what should be a mean of labels?
     save(tmp_path / "in/x/task01_seg02.nii.gz", seen[1] + 0.5)
     assert fuse(tmp_path, "halves", method) == 1
+    wrong = seen[1].astype(np.float32)
+    wrong[..., -1] = 0.5  # in the last slab
+    save(tmp_path / "in/x/task01_seg02.nii.gz", wrong)
+    assert fuse(tmp_path, "halves", method, "--slab", "100") == 1
     assert not list((tmp_path / "halves").rglob("*.nii.gz"))
 
 

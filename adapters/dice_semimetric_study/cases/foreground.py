@@ -53,18 +53,21 @@ class Voxels:
         """Return what each rater marks of a region."""
         if self.regions is not None:
             return [is_any_of(r, self.regions.labels[region]) for r in self.block.reference]
-        named = zip(self.labels, self._names, strict=True)
+        named = zip(self._maps, self._names, strict=True)
         return [to_mask(data, name, self.label) for data, name in named]
 
-    @property
     def labels(self) -> list[NDArray[Any]]:
-        """The raters' maps, 0 where voxels do not count."""
+        """Return the raters' label maps, 0 where voxels do not count."""
+        return [require_labels(*both) for both in zip(self._maps, self._names, strict=True)]
+
+    @property
+    def _maps(self) -> list[NDArray[Any]]:
         return [self._counted(r) for r in self.block.reference]
 
     @property
     def are_masks(self) -> bool:
         """Whether the raters' maps are masks; those with fractions too, which `marks` refuses."""
-        maps = self.labels
+        maps = self._maps
         return all(is_binary(m) for m in maps) or not all(is_whole(m) for m in maps)
 
     def prediction(self, region: str) -> NDArray[np.float32]:

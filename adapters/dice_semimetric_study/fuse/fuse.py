@@ -189,7 +189,7 @@ def _fuse_voxels(voxels: Voxels, rules: dict[str, Rule], writers: list[Write]) -
 
 
 def _fuse_labels(voxels: Voxels, chosen: int | None, write: Write) -> None:
-    labels = voxels.labels
+    labels = voxels.labels()
     for cut in _cuts(labels[0].size):
         some = np.stack([one[cut] for one in labels])
         write(most_frequent(some) if chosen is None else some[chosen])
