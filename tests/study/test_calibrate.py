@@ -13,9 +13,9 @@ from dice_semimetric_study.calibrate.calibrators import (
     FLOOR,
     MapCalibrator,
     Sample,
-    case_generator,
     draw,
 )
+from dice_semimetric_study.cases.generator import case_generator
 from dice_semimetric_study.cli import main
 from scipy.optimize import minimize_scalar
 from scipy.stats import beta

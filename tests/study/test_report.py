@@ -9,13 +9,14 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
+import dice_semimetric_study
 import numpy as np
 import pytest
 from dice_semimetric_study import CaseError, Options, pair_up
 from dice_semimetric_study.cases.layout import find_cases
 from dice_semimetric_study.cli import main
-from dice_semimetric_study.evaluate.page import page
-from dice_semimetric_study.evaluate.page.planes import read_plane
+from dice_semimetric_study.results.page import page
+from dice_semimetric_study.results.page.planes import read_plane
 from study_files import data_folder, load, masks, save, study
 
 AWKWARD = ("case 1", "käse_二", '</script><script>alert("1")</script>\n<i>&amp;', "a'\"\u202eb")
@@ -274,7 +275,7 @@ def luminance(colour: str) -> float:
 
 
 def test_contrast_is_that_of_wcag_aa() -> None:
-    sheet = (Path(page.__file__).parent / "templates/report.css").read_text()
+    sheet = (Path(page.__file__).parent / "templates/page.css").read_text()
     light, dark = re.findall(r":root \{(.*?)\}", sheet, re.DOTALL)
     for block in (light, dark):
         colours = dict(re.findall(r"--([a-z-]+): (#[0-9a-f]{6})", block))
@@ -295,8 +296,11 @@ def test_the_wheel_has_the_page(tmp_path: Path) -> None:
         wheel.WheelBuilder(str(root)).build(directory=str(tmp_path), versions=["standard"])
     )
     names = zipfile.ZipFile(built).namelist()
-    for name in ("page.html", "charts.html", "examples.html", "report.css", "report.js"):
-        assert f"dice_semimetric_study/reporting/templates/{name}" in names
+    folder = Path(dice_semimetric_study.__file__).parent
+    templates = [p for p in folder.glob("**/templates/*") if p.is_file()]
+    assert len(templates) >= 8
+    for path in templates:
+        assert f"dice_semimetric_study/{path.relative_to(folder).as_posix()}" in names
 
 
 def test_real_nodules(tmp_path: Path) -> None:

@@ -11,8 +11,8 @@ import pytest
 from dice_semimetric_study import Options, pair_up
 from dice_semimetric_study.cases.layout import find_cases
 from dice_semimetric_study.cli import main
-from dice_semimetric_study.evaluate.page.pictures import draw
-from dice_semimetric_study.evaluate.page.planes import Plane, read_plane
+from dice_semimetric_study.results.page.pictures import draw
+from dice_semimetric_study.results.page.planes import Plane, read_plane
 from PIL import Image
 from study_files import load, masks, save, study
 

@@ -13,11 +13,11 @@ from ..files.atomic import prepare_folder
 from ..files.json import jsonable, write_json
 from ..results.bootstrap import Bootstrap
 from ..results.encoding import to_json
-from ..results.tables import write_table
 from ..runs.each import report
 from ..runs.recorded import Recorded, Run, each_recorded, write_run
+from ..scores.case_score import Empty
 from .case import agree_files, decode
-from .rows import COUNTS, NUMBERS, OF_PAIR, OF_RATER, WHOSE, Empty, rows
+from .rows import tables_of, write_tables
 from .summary import summarize_agreement
 
 MAPS = "maps"
@@ -35,8 +35,8 @@ def agree(
 ) -> dict[str, Any]:
     """Compare the raters of every case and write what comes out.
 
-    ``cases``, ``raters`` and ``pairs`` have a line a case and task, a line for each rater of these,
-    and a line for every two raters, all as .csv, .json and, where pyarrow is there,
+    ``cases``, ``raters`` and ``pairs`` have one row per case and task, per rater of these, and per
+    two raters, all as .csv, .json and, where pyarrow is there,
     .parquet. ``maps`` has a map of 4 p (1 - p) for each case and task, p the share of the raters.
     Beside them are ``summary.json``, ``agreement.png``, a record of each case, for ``resume``, and
     ``run.json`` with the versions, the options and the digests of all files.
@@ -93,8 +93,8 @@ def agree(
         action="compare raters",
     )
     found = [one for _, d in done for one in d.value.found]
-    tables = rows(found, patient, empty)
-    _write_tables(out, tables)
+    tables = tables_of(found, patient, empty)
+    write_tables(out, tables)
     summary = summarize_agreement(tables, faults, reading=reading, empty=empty, bootstrap=bootstrap)
     write_json(out / "summary.json", summary)
     if done:
@@ -104,13 +104,6 @@ def agree(
     if found and pictures:
         _draw(out, tables[1], summary)
     return summary
-
-
-def _write_tables(out: Path, tables: tuple[list[Any], list[Any], list[Any]]) -> None:
-    cases, raters, pairs = tables
-    write_table(out / "cases", [*WHOSE, *COUNTS, *NUMBERS], cases)
-    write_table(out / "raters", [*WHOSE, *OF_RATER], raters)
-    write_table(out / "pairs", [*WHOSE, *OF_PAIR], pairs)
 
 
 def _draw(out: Path, raters: Sequence[dict[str, Any]], summary: dict[str, Any]) -> None:

@@ -1,12 +1,13 @@
 """The agreement of the raters of one case: counts that add up, and maps of disagreement."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from dice_semimetric import Agreement, disagreement, rater_agreement
 
@@ -18,6 +19,7 @@ from ..faults import CaseError
 from ..files.atomic import require_within
 from ..files.writing import written_in_blocks
 from ..results.encoding import from_json
+from ..results.totals import total_by_name
 from ..runs.records import Stamp, require_unchanged, stamp
 
 
@@ -43,15 +45,7 @@ class CaseAgreement:
 
 @dataclass(frozen=True)
 class Agreed:
-    """What is kept of a case.
-
-    Attributes
-    ----------
-    found : tuple of CaseAgreement
-        One, or one for each region.
-    maps : tuple
-        The name of each map that was written, its size and the time of its last change.
-    """
+    """What is kept of a case: one agreement for each region, and its maps."""
 
     found: tuple[CaseAgreement, ...]
     maps: tuple[Stamp, ...] = ()
@@ -85,26 +79,30 @@ def agree_files(case: Rated, reading: Reading, maps: Path | None = None) -> Agre
         raise CaseError(files.fault)
     if len(files.masks) < 2:
         raise CaseError("there must be two raters or more to agree")
-    regions = reading.structures
-    paths = _map_paths(case, regions, maps) if maps else []
-    total: dict[str, Agreement] = {}
+    paths = _map_paths(case, reading.structures, maps) if maps else []
     like = next(iter(files.masks.values()))
     with ExitStack() as stack:
         writers = [stack.enter_context(written_in_blocks(p, like)) for p in paths]
-        for block in read_blocks(case, reading):
-            voxels = Voxels(case, block, reading)
-            for i, region in enumerate(regions):
-                marks = np.stack(list(voxels.reference(region)))
-                counts = rater_agreement(marks, mask=voxels.kept)
-                total[region] = total[region] + counts if region in total else counts
-                if writers:
-                    shown = disagreement(marks, dtype=np.float32)
-                    writers[i](shown if voxels.kept is None else shown * voxels.kept)
+        counts = total_by_name(_counts_of_blocks(case, reading, writers))
     found = tuple(
-        CaseAgreement(case.case, task_name(case.task, region), tuple(files.masks), counts)
-        for region, counts in total.items()
+        CaseAgreement(case.case, task_name(case.task, region), tuple(files.masks), sums)
+        for region, sums in counts.items()
     )
     return Agreed(found, tuple(stamp(p, maps) for p in paths) if maps else ())
+
+
+def _counts_of_blocks(
+    case: Rated, reading: Reading, writers: Sequence[Callable[[NDArray[Any]], None]]
+) -> Iterator[tuple[str, Agreement]]:
+    """Yield the counts of each region in block after block, and write its map."""
+    for block in read_blocks(case, reading):
+        voxels = Voxels(case, block, reading)
+        for i, region in enumerate(reading.structures):
+            marks = np.stack(list(voxels.reference(region)))
+            if writers:
+                shown = disagreement(marks, dtype=np.float32)
+                writers[i](shown if voxels.kept is None else shown * voxels.kept)
+            yield region, rater_agreement(marks, mask=voxels.kept)
 
 
 def _map_paths(case: Rated, regions: Sequence[str], maps: Path) -> list[Path]:

@@ -9,6 +9,7 @@ from matplotlib.figure import Figure
 
 from ..faults import printable
 from ..results.plots import BLUE, DARK, GREY, ORANGE, new_figure, style
+from ..results.text import number
 from .rows import Row
 
 MOST_TASKS = 6
@@ -19,14 +20,8 @@ _FAINT = 400  # dots of single cases of a rater
 def plot_agreement(raters: Sequence[Row], summary: Mapping[str, Any]) -> Figure:
     """Return two panels for each task: Dice of every two raters, and of each to the majority.
 
-    Of many tasks those are shown whose raters agree least.
-
-    Parameters
-    ----------
-    raters : sequence of dict
-        A line for each rater of each case.
-    summary : dict
-        As `summarize_agreement` returns it.
+    Of many tasks those are shown whose raters agree least. ``raters`` has one row per rater of each
+    case.
     """
     tasks = {t: p for t, p in summary["tasks"].items() if p["raters"]}
     order = sorted(tasks, key=lambda t: (tasks[t]["dice"] is not None, tasks[t]["dice"] or 0, t))
@@ -51,8 +46,8 @@ def _matrix(axes: Axes, task: str, part: Mapping[str, Any]) -> None:
     low = min(low, high - 0.05)
     shown = np.ma.masked_where(~off | np.isnan(values), values)
     image = axes.imshow(shown, cmap="Blues", vmin=low - 0.3 * (high - low), vmax=high)
-    number = "-" if part["dice"] is None else f"{part['dice']:.4f}"
-    title = f"{printable(task)}: Dice {number} between raters, {part['cases']['compared']} cases"
+    mean = number(part["dice"])
+    title = f"{printable(task)}: Dice {mean} between raters, {part['cases']['compared']} cases"
     style(axes, title, "", "")
     axes.grid(visible=False)
     axes.set_xticks(range(len(names)), names)
@@ -93,9 +88,7 @@ def _to_majority(axes: Axes, part: Mapping[str, Any], rows: Sequence[Row]) -> No
                       label="_" if place else "mean")  # fmt: skip
             axes.annotate(f"{mean:.3f}", (place, mean), (9, -3), textcoords="offset points",
                           fontsize=8, color=DARK, zorder=4)  # fmt: skip
-    mean = part["dice_to_majority"]
-    number = "-" if mean is None else f"{mean:.4f}"
-    style(axes, f"Dice to the majority: {number}", "rater", "Dice score")
+    style(axes, f"Dice to the majority: {number(part['dice_to_majority'])}", "rater", "Dice score")
     axes.set_xticks(range(len(names)), [printable(n) for n in names])
     axes.set_xlim(-0.6, len(names) - 0.4)
     axes.set_ylim(top=1.005)

@@ -1,72 +1,78 @@
-"""From counts to the lines of tables: by case, by rater, by pair of raters."""
+"""From counts to the rows of tables: by case, by rater, by pair of raters."""
 
 from collections.abc import Iterable, Mapping
 from itertools import combinations
-from typing import Any, Literal
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from ..scores.summary import mean_of_known
+from ..results.bootstrap import mean_of_known
+from ..results.registry import RATER_SCORES
+from ..results.tables import write_table
+from ..scores.case_score import Empty
 from .case import CaseAgreement
 
-Empty = float | Literal["skip"]
 Row = dict[str, Any]
+Tables = tuple[list[Row], list[Row], list[Row]]
 
-#: What is said of a case; the first four are means over pairs of raters, or over raters.
-NUMBERS = ("dice", "jaccard", "cohen_kappa", "dice_to_majority", "fleiss_kappa", "disagreement")
-WHOSE = ("case", "task", "patient")
-COUNTS = ("raters", "voxels", "any", "all", "majority", "disputed")
-OF_RATER = ("rater", "marked", "dice_to_majority", "dice", "jaccard", "cohen_kappa")
-OF_PAIR = ("rater", "other", "both", "dice", "jaccard", "cohen_kappa")
+_KEYS = ("case", "task", "patient")
+_COUNTS = ("raters", "voxels", "any", "all", "majority", "disputed")
+_OF_PAIR = ("dice", "jaccard", "cohen_kappa")
+_COLUMNS = {
+    "cases": (*_KEYS, *_COUNTS, *RATER_SCORES),
+    "raters": (*_KEYS, "rater", "marked", "dice_to_majority", *_OF_PAIR),
+    "pairs": (*_KEYS, "rater", "other", "both", *_OF_PAIR),
+}
 
 
-def rows(
-    found: Iterable[CaseAgreement], patients: Mapping[str, str], empty: Empty
-) -> tuple[list[Row], list[Row], list[Row]]:
-    """Return the lines of cases, of their raters, and of every two of these.
+def write_tables(out: Path, tables: Tables) -> None:
+    """Write the tables of cases, of their raters, and of every two of these."""
+    for (stem, columns), rows in zip(_COLUMNS.items(), tables, strict=True):
+        write_table(out / stem, columns, rows)
+
+
+def tables_of(found: Iterable[CaseAgreement], patients: Mapping[str, str], empty: Empty) -> Tables:
+    """Return the rows of cases, of their raters, and of every two of these.
 
     A rater's Dice, Jaccard and kappa are means over the other raters.
     """
-    cases: list[Row] = []
-    raters: list[Row] = []
-    pairs: list[Row] = []
+    tables: Tables = ([], [], [])
     for one in found:
-        whose = {"case": one.case, "task": one.task, "patient": patients[one.case]}
-        scores = _matrices(one, empty)
-        majority = one.counts.dice_to_majority(empty=empty)
-        number = len(one.raters)
-        off = ~np.eye(number, dtype=bool)
-        case = {name: mean_of_known(matrix[off]) for name, matrix in scores.items()}
-        case |= {"dice_to_majority": mean_of_known(majority)}
-        case |= {"fleiss_kappa": float(one.counts.fleiss_kappa())}
-        cases.append(whose | _counts(one) | case)
-        raters += [
-            whose
-            | {"rater": name, "marked": int(one.counts.both[i, i])}
-            | {"dice_to_majority": float(majority[i])}
-            | {k: mean_of_known(matrix[i][off[i]]) for k, matrix in scores.items()}
-            for i, name in enumerate(one.raters)
-        ]
-        pairs += [
-            whose
-            | {"rater": one.raters[i], "other": one.raters[j], "both": int(one.counts.both[i, j])}
-            | {name: float(matrix[i, j]) for name, matrix in scores.items()}
-            for i, j in combinations(range(number), 2)
-        ]
-    return cases, raters, pairs
+        key = {"case": one.case, "task": one.task, "patient": patients[one.case]}
+        for rows, new in zip(tables, _rows(one, empty), strict=True):
+            rows += [key | row for row in new]
+    return tables
 
 
-def _matrices(one: CaseAgreement, empty: Empty) -> dict[str, NDArray[Any]]:
-    counts = one.counts
-    return {
+def _rows(one: CaseAgreement, empty: Empty) -> Tables:
+    """Return the rows of one case, without what names it."""
+    counts, number = one.counts, len(one.raters)
+    others = ~np.eye(number, dtype=bool)
+    majority = counts.dice_to_majority(empty=empty)
+    scores: dict[str, NDArray[Any]] = {
         "dice": counts.dice(empty=empty),
         "jaccard": counts.jaccard(empty=empty),
         "cohen_kappa": counts.cohen_kappa(),
     }
+    case = _votes(one) | {name: mean_of_known(matrix[others]) for name, matrix in scores.items()}
+    case |= {"dice_to_majority": mean_of_known(majority)}
+    case |= {"fleiss_kappa": float(counts.fleiss_kappa())}
+    raters = [
+        {"rater": name, "marked": int(counts.both[i, i]), "dice_to_majority": float(majority[i])}
+        | {k: mean_of_known(matrix[i][others[i]]) for k, matrix in scores.items()}
+        for i, name in enumerate(one.raters)
+    ]
+    pairs = [
+        {"rater": one.raters[i], "other": one.raters[j], "both": int(counts.both[i, j])}
+        | {name: float(matrix[i, j]) for name, matrix in scores.items()}
+        for i, j in combinations(range(number), 2)
+    ]
+    return [case], raters, pairs
 
 
-def _counts(one: CaseAgreement) -> Row:
+def _votes(one: CaseAgreement) -> Row:
     """Return numbers of voxels, and the mean of 4 p (1 - p) over those that anyone marked."""
     votes = np.asarray(one.counts.votes)
     number = len(one.raters)

@@ -1,5 +1,6 @@
 """Calibrate a folder of probability maps by what is known of other cases."""
 
+from collections.abc import Iterator
 from contextlib import ExitStack
 from dataclasses import asdict, dataclass, field
 from functools import partial
@@ -22,6 +23,7 @@ from ..files.json import jsonable
 from ..files.writing import written_at_once, written_in_blocks
 from ..results.bootstrap import Bootstrap
 from ..results.encoding import from_json, to_json
+from ..results.totals import AddedByField, total_by_name
 from ..runs.each import is_stop, report
 from ..runs.recorded import Recorded, Run, each_recorded, write_run
 from ..runs.records import Stamp, require_unchanged, stamp
@@ -41,6 +43,12 @@ class Calibrated:
 
 
 _KINDS = (Calibrated, Scored, CaseScore, RaterScore, CalibrationBins, Overlap, ThresholdCounts)
+
+
+@dataclass(frozen=True)
+class _BothSums(AddedByField):
+    before: Sums
+    after: Sums
 
 
 @dataclass(frozen=True)
@@ -195,18 +203,20 @@ def _of(calibrators: Calibrators, task: str) -> MapCalibrator:
 
 def _score(pair: Pair, *, calibrators: Calibrators, options: Options) -> Calibrated:
     """Return the scores of a prediction before and after, over the same pixels in doubt."""
-    total: dict[str, tuple[Sums, Sums]] = {}
-    for voxels in voxels_of(pair, options):
-        for region in options.structures:
-            prob, soft, hard = sides_of(voxels, region)
-            new = _of(calibrators, task_name(pair.task, region)).predict(prob)
-            doubt = in_doubt(prob, soft)
-            before, after = (sums_of(p, soft, hard, options, doubt=doubt) for p in (prob, new))
-            if region in total:
-                before, after = total[region][0] + before, total[region][1] + after
-            total[region] = before, after
-    sides = (scores_of(pair, {r: s[i] for r, s in total.items()}, options) for i in range(2))
-    return Calibrated(tuple(Scored(*both) for both in zip(*sides, strict=True)))
+
+    def sums() -> Iterator[tuple[str, _BothSums]]:
+        for voxels in voxels_of(pair, options):
+            for region in options.structures:
+                prob, soft, hard = sides_of(voxels, region)
+                new = _of(calibrators, task_name(pair.task, region)).predict(prob)
+                doubt = in_doubt(prob, soft)
+                both = (sums_of(p, soft, hard, options, doubt=doubt) for p in (prob, new))
+                yield region, _BothSums(*both)
+
+    total = total_by_name(sums())
+    before = scores_of(pair, {region: s.before for region, s in total.items()}, options)
+    after = scores_of(pair, {region: s.after for region, s in total.items()}, options)
+    return Calibrated(tuple(Scored(*both) for both in zip(before, after, strict=True)))
 
 
 def _calibrate(

@@ -6,7 +6,6 @@ how rare its marks are. The temperature is fitted to all pixels and changes them
 cannot suit a part of them without being wrong for it, since what it suits is their likelihood.
 """
 
-import zlib
 from dataclasses import dataclass, replace
 from typing import Any, Literal
 
@@ -89,12 +88,6 @@ def draw(
         size,
         open_.size,
     )
-
-
-def case_generator(seed: int, case: str, task: str) -> np.random.Generator:
-    """Return a generator that neither the order nor the faults of other cases can change."""
-    name = f"{case}\0{task}".encode("utf-8", errors="surrogateescape")
-    return np.random.default_rng([seed, zlib.crc32(name)])
 
 
 class MapCalibrator:

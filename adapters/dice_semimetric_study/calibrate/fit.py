@@ -12,13 +12,15 @@ from dice_semimetric import majority_vote, uniform_average
 
 from ..cases.blocks import read_blocks
 from ..cases.foreground import Voxels
+from ..cases.generator import case_generator
 from ..cases.pairing import Pair
 from ..cases.regions import task_name
 from ..faults import CaseError, Fault, UsageError
+from ..results.totals import total_by_name
 from ..runs.cluster import Workers
 from ..runs.each import each_case
 from ..scores.scoring import Options
-from .calibrators import FLOOR, MOST_PIXELS, Fitting, MapCalibrator, Sample, case_generator, draw
+from .calibrators import FLOOR, MOST_PIXELS, Fitting, MapCalibrator, Sample, draw
 
 Calibrators = dict[str, MapCalibrator]
 
@@ -37,10 +39,7 @@ def fit_calibrators(
     )
     if not drawn:
         raise UsageError("there is no case to fit to")
-    samples: dict[str, Sample] = {}
-    for found in drawn:
-        for task, sample in found.items():
-            samples[task] = samples[task] + sample if task in samples else sample
+    samples = total_by_name(each for found in drawn for each in found.items())
     calibrators, digest = {}, hashlib.sha256()
     for task, sample in sorted(samples.items()):
         few = 2 if fitting.method == "kernel" and fitting.bandwidth is None else 1

@@ -11,10 +11,11 @@ from ..faults import Fault
 from ..files.atomic import write_text
 from ..files.json import write_json
 from ..results.bootstrap import Bootstrap
+from ..results.registry import PREDICTION_SCORES
 from ..results.tables import csv_text, digits, table
-from ..scores.score_tables import NUMBERS
+from ..results.text import number
 from ..scores.scoring import CaseScore, Options
-from ..scores.summary import mean_of_known, summarize
+from ..scores.summary import summarize
 from .calibrators import FLOOR, Fitting
 
 if TYPE_CHECKING:
@@ -89,12 +90,12 @@ def write_report(out: Path, outcome: Outcome) -> dict[str, Any]:
 
 
 def _case_table(parts: dict[str, Part]) -> str:
-    columns = [f"{name}_{when}" for name in NUMBERS for when in ("before", "after")]
+    columns = [f"{name}_{when}" for name in PREDICTION_SCORES for when in ("before", "after")]
     rows = [
         {"set": part, "case": s.before.case, "task": s.before.task}
         | {
             f"{name}_{when}": digits(getattr(getattr(s, when), name))
-            for name in NUMBERS
+            for name in PREDICTION_SCORES
             for when in ("before", "after")
         }
         for part, (scored, _) in parts.items()
@@ -105,23 +106,15 @@ def _case_table(parts: dict[str, Part]) -> str:
 
 def plot_change(scored: Sequence[Scored]) -> "Figure":
     """Return the reliability diagram of the foreground before and after, with counts below."""
-    from ..results.plots import draw_reliability, new_figure
+    from ..results.plots import new_figure
+    from ..scores.plots import draw_calibration
 
     figure = new_figure(9.6, 5.0)
     panels = figure.subplots(2, 2, height_ratios=(3, 1), sharex="col", sharey="row")
     most = 0.0
     for column, when in enumerate(("before", "after")):
-        scores: list[CaseScore] = [getattr(s, when) for s in scored]
-        bins = sum((s.soft_bins for s in scores[1:]), scores[0].soft_bins)
-        by_case = mean_of_known(s.ece_soft for s in scores)
-        draw_reliability(
-            panels[:, column],
-            bins,
-            f"{when.capitalize()}: foreground, pixels in doubt\n"
-            f"soft ECE {by_case:.4f} by case, {bins.error():.4f} pooled",
-            "predicted probability",
-            "mean of the soft reference",
-            start=0.0,
+        draw_calibration(
+            panels[:, column], [getattr(s, when) for s in scored], "ece_soft", when=when
         )
         most = max(most, panels[1, column].get_ylim()[1])
     panels[1, 0].set_ylim(top=most)  # both columns share their axes
@@ -137,10 +130,9 @@ def change_table(summary: dict[str, Any]) -> str:
         for when in ("before", "after") if name in summary else ():
             part = summary[name][when]["overall"]
             pooled = part.get("pooled", {}).get("ece_soft")
-            values = [*(part[n] for n in NUMBERS), pooled]
+            values = [*(part[n] for n in PREDICTION_SCORES), pooled]
             rows.append(
-                [f"{name}, {when}", str(part["cases"]["scored"])]
-                + ["-" if v is None else f"{v:.4f}" for v in values]
+                [f"{name}, {when}", str(part["cases"]["scored"])] + [number(v) for v in values]
             )
-    names = ["set", "cases", "BDice", "Dice", "Jaccard", "ECE", "soft ECE", "pooled"]
-    return table(names, rows)
+    titles = [score.heading for score in PREDICTION_SCORES.values()]
+    return table(["set", "cases", *titles, "pooled"], rows)

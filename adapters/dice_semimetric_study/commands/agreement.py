@@ -4,6 +4,7 @@ import argparse
 
 from ..agree import agree
 from ..agree.summary import agreement_table
+from ..results.registry import RATER_SCORES, glossary
 from .command import EXIT, LAYOUT, Command, add_path
 from .listing import print_files
 from .options import (
@@ -23,10 +24,12 @@ _EPILOG = f"""examples:
   dice-semimetric agreement labels --out agreement --regions organs.toml --jobs 4 --no-maps
   dice-semimetric agreement study --out agreement --patients patients.csv --json - | jq .tasks
 
-Of every two raters: Dice, Jaccard and Cohen's kappa; of each rater: Dice to the strict majority; of
-a case: Fleiss' kappa, and a map of 4 p (1 - p), p the share of the raters that marked a voxel. The
-kappas depend on how much background there is. Means by rater are of use only where a rater's name
-is the same person from case to case.
+scores:
+{glossary(RATER_SCORES)}
+
+The maps show 4 p (1 - p), p the share of the raters that marked a voxel. The kappas depend on how
+much background there is. Means by rater are meaningful only where a rater's name is the same person
+from case to case.
 
 {LAYOUT}
 

@@ -10,9 +10,9 @@ from ..compare import Scores, align, compare, comparison_text, pairs_of, read_sc
 from ..evaluate.evaluate import Page, evaluate
 from ..faults import Fault, UsageError, printable
 from ..files.atomic import require_apart
+from ..results.registry import PREDICTION_SCORES, glossary
 from ..runs.each import is_stop
 from ..runs.logs import log
-from ..scores.score_tables import NUMBERS
 from .command import EXIT, LAYOUT, Command, add_path
 from .listing import print_files
 from .models import MODEL, Model, models_of
@@ -38,9 +38,12 @@ _EPILOG = f"""examples:
   dice-semimetric compare --scores scores/dml scores/sdl --out comparison --json - | jq .overall
 
 --pred scores each folder as evaluate does, into OUT/NAME; --scores takes what evaluate wrote.
-Differences are the first model minus the second: of ECE and soft ECE less is better.
+Differences are the first model minus the second.
 p values are of Wilcoxon's signed-rank test of the patients' mean differences, and adjusted after
 Holm over the pairs of one score: those over all tasks, or those in all single tasks.
+
+scores:
+{glossary(PREDICTION_SCORES)}
 
 {LAYOUT}
 
@@ -64,9 +67,9 @@ def _add_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--baseline", metavar="NAME", help="pair each other model with it only")
     parser.add_argument(
         "--metric",
-        choices=NUMBERS,
+        choices=tuple(PREDICTION_SCORES),
         nargs="+",
-        default=NUMBERS,
+        default=tuple(PREDICTION_SCORES),
         help="what to compare by (default: all)",
     )
     add_json(parser)
@@ -98,7 +101,7 @@ def _run_scores(args: argparse.Namespace, models: Sequence[Model]) -> int:
     if args.dry_run:
         study = align(scores, patients)
         for one in scores:
-            print(f"{printable(one.name)}: {len(one.lines)} scores in {printable(str(one.path))}")
+            print(f"{printable(one.name)}: {len(one.rows)} scores in {printable(str(one.path))}")
         print(f"{len(study.keys)} of them in all models, of {len(set(study.patients))} patients")
         return 0
     return _compare(args, scores, patients, [])
@@ -176,7 +179,7 @@ def _compare(
     summary = compare(
         scores,
         args.out,
-        metrics=[name for name in NUMBERS if name in args.metric],
+        metrics=[name for name in PREDICTION_SCORES if name in args.metric],
         baseline=args.baseline,
         patients=patients,
         bootstrap=bootstrap_of(args),

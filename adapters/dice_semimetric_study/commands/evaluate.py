@@ -3,6 +3,7 @@
 import argparse
 
 from ..evaluate.evaluate import Page, evaluate
+from ..results.registry import PREDICTION_SCORES, glossary
 from ..scores.summary import score_table
 from .command import EXIT, LAYOUT, Command, add_path
 from .listing import print_files
@@ -24,8 +25,11 @@ _EPILOG = f"""examples:
   dice-semimetric evaluate --pred maps --pred-pattern "{{case}}/{{class}}.nii.gz" --ref labelsTr \\
       --out organs --regions organs.toml --resume --json - | jq .overall.dice
 
-Several raters give BDice against their mean, and Dice, Jaccard and ECE against their strict
-majority. A single reference, hard or soft, is its own mean, and above 0.5 its own majority.
+scores:
+{glossary(PREDICTION_SCORES)}
+
+The soft reference is the raters' mean, and the hard reference their strict majority. A single
+reference, hard or soft, is the soft reference itself, and the hard one where it is above 0.5.
 
 {LAYOUT}
 

@@ -13,20 +13,10 @@ from ..faults import UsageError, printable
 from ..files.atomic import prepare_folder
 from ..files.json import jsonable, write_json
 from ..results.bootstrap import Bootstrap
+from ..results.registry import PREDICTION_SCORES, prediction_score
 from ..results.tables import write_table
 from ..runs.logs import log
-from ..scores.score_tables import NUMBERS
-from .rows import (
-    PAIR_COLUMNS,
-    Pair,
-    Part,
-    Row,
-    better_is,
-    pair_rows,
-    parts_of,
-    rank_columns,
-    rank_rows,
-)
+from .rows import PAIR_COLUMNS, Pair, Part, Row, pair_rows, parts_of, rank_columns, rank_rows
 from .study import align
 from .tables import Scores
 
@@ -57,7 +47,7 @@ def compare(
     models: Sequence[Scores],
     out: Path,
     *,
-    metrics: Sequence[str] = NUMBERS,
+    metrics: Sequence[str] = tuple(PREDICTION_SCORES),
     baseline: str | None = None,
     patients: Patients | None = None,
     bootstrap: Bootstrap | None = None,
@@ -66,8 +56,8 @@ def compare(
 ) -> dict[str, Any]:
     """Compare models case by case, rank them at every threshold, and write both.
 
-    ``comparison`` has a line a task, metric and pair, ``ranks`` one a task, score and model, both
-    as .csv, .json and, where pyarrow is there, .parquet; ``summary.json`` has all.
+    ``comparison`` has one row per task, metric and pair, ``ranks`` one per task, score and model,
+    both as .csv, .json and, where pyarrow is there, .parquet; ``summary.json`` has all.
 
     Parameters
     ----------
@@ -80,7 +70,7 @@ def compare(
     baseline : str, optional
         The model that each other one is compared with; by default all pairs are.
     patients : Patients, optional
-        Whose case is whose; by default as the tables say.
+        The patient of each case; by default as in the tables.
     bootstrap : Bootstrap, optional
         How patients are drawn for the intervals and the chances of ranks.
     pictures : bool, optional
@@ -102,7 +92,7 @@ def compare(
     pairs = pairs_of([m.name for m in models], baseline)
     study = align(models, patients)
     prepare_folder(out)
-    dropped = {m.name: len(m.lines) - len(study.keys) for m in models}
+    dropped = {m.name: len(m.rows) - len(study.keys) for m in models}
     if any(dropped.values()):
         listed = ", ".join(f"{k} of {n}" for n, k in dropped.items() if k)
         log.warning("left out, since not scored in all models: %s", listed)
@@ -111,14 +101,14 @@ def compare(
     ranked = rank_rows(parts, metrics, bootstrap)
     write_table(out / _PAIRS, PAIR_COLUMNS, compared)
     write_table(out / _RANKS, rank_columns(len(models)), ranked)
-    told = [_told(part, compared, ranked) for part in parts]
+    overall, *each = (_summary(part, compared, ranked) for part in parts)
     summary: dict[str, Any] = jsonable(
         {
-            "overall": told[0],
-            "tasks": dict(zip(study.tasks, told[1:], strict=True)),
+            "overall": overall,
+            "tasks": dict(zip(study.tasks, each, strict=True)),
             "models": {m.name: _source(m) | {"dropped": dropped[m.name]} for m in models},
             "baseline": baseline,
-            "metrics": {name: f"{better_is(name)} is better" for name in metrics},
+            "metrics": {name: f"{prediction_score(name).better} is better" for name in metrics},
             "thresholds": list(study.thresholds),
             "method": _METHOD,
             "bootstrap": asdict(bootstrap),
@@ -136,24 +126,10 @@ def compare(
 
 
 def pairs_of(names: Sequence[str], baseline: str | None = None) -> list[Pair]:
-    """Return the pairs of models to compare: each with the baseline, or all.
+    """Return the pairs of models to compare: each with the baseline, which is second, or all.
 
-    Parameters
-    ----------
-    names : sequence of str
-        Of the models.
-    baseline : str, optional
-        One of them.
-
-    Returns
-    -------
-    list of (str, str)
-        First and second; the baseline is second.
-
-    Raises
-    ------
-    UsageError
-        If there are fewer than two models, two of one name, or no baseline of that name.
+    UsageError is raised if there are fewer than two models, two of one name, or no baseline of
+    that name.
 
     Examples
     --------
@@ -165,7 +141,7 @@ def pairs_of(names: Sequence[str], baseline: str | None = None) -> list[Pair]:
     """
     if len(names) < 2:
         raise UsageError(f"two models at least can be compared, got {len(names)}")
-    # A file system may not tell the cases of letters apart.
+    # A file system may not distinguish upper and lower case.
     twice = [n for i, n in enumerate(names) if n.casefold() in {m.casefold() for m in names[:i]}]
     if twice:
         raise UsageError(f"two models have the name {printable(twice[0])}; give NAME=DIR")
@@ -177,24 +153,24 @@ def pairs_of(names: Sequence[str], baseline: str | None = None) -> list[Pair]:
     return [(name, baseline) for name in names if name != baseline]
 
 
-def _told(part: Part, compared: Sequence[Row], ranked: Sequence[Row]) -> Row:
-    """Return what the summary says of a part."""
+def _summary(part: Part, compared: Sequence[Row], ranked: Sequence[Row]) -> Row:
+    """Return a part's counts and its rows, without the columns that name the part."""
     where = part.where
-    here = [
+    pairs, ranks = (
         [
             {k: v for k, v in row.items() if k not in where}
             for row in rows
             if where.items() <= row.items()
         ]
         for rows in (compared, ranked)
-    ]
+    )
     counts = {"cases": len(part.study.keys), "patients": len(set(part.study.patients))}
-    return counts | {"pairs": here[0], "ranks": here[1]}
+    return counts | {"pairs": pairs, "ranks": ranks}
 
 
 def _source(model: Scores) -> Row:
     return {
         "scores": str(model.path.absolute()),
         "sha256": model.digest,
-        "cases": len(model.lines),
+        "cases": len(model.rows),
     }

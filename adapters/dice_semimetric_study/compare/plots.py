@@ -8,43 +8,29 @@ from matplotlib.axes import Axes
 from matplotlib.colors import to_rgb
 from matplotlib.figure import Figure, SubFigure
 
-from ..faults import printable
 from ..results.bootstrap import Numbers
 from ..results.plots import DARK, GREY, new_figure, style
-from ..scores.score_tables import TITLES
-from .text import counts, limit_of, number, p_value, rank, sure
+from ..results.registry import PREDICTION_SCORES, curve_names, threshold_text
+from ..results.text import confidence, known, number, p_value, short_name
+from .text import counts, limit_of, significant
 
-#: Told apart by people who see few colours (Okabe and Ito), and by their marks.
+#: Distinct to the colour-blind (Okabe and Ito), and by their marks.
 _COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000", "#7A5195")
-_MARKS = "osD^vPX"  # one less than colours, so that all pairs of both come up
+_MARKS = "osD^vPX"  # one fewer than colours, so that all combinations occur
 _WIDTH = 15.0
-_TASKS = 3  # more tasks are not drawn one by one
-_LETTERS = 24  # of a name
-_PAIRS = 45  # more are cut to those of the best model
-_TOLD = 12  # thresholds with a number each
-_MODELS = 10  # whose ranks are told in numbers
+_TASKS = 3  # more are drawn together only
+_PAIRS = 45  # of more, only those of the best model are drawn
+_LABELLED = 12  # thresholds with a label each
+_MODELS = 10  # more have no numbers in the marks of their ranks
 
 Row = dict[str, Any]
 
 
 def plot_comparison(summary: dict[str, Any]) -> Figure:
-    """Return Dice against threshold, ranks, and differences: of all tasks, and of each of a few.
-
-    Parameters
-    ----------
-    summary : dict
-        What `compare` returns.
-
-    Returns
-    -------
-    Figure
-        Its height follows the numbers of models and pairs.
-    """
-    parts = {"all tasks": summary["overall"]}
-    if len(summary["tasks"]) == 1:
-        parts = {_short(task): part for task, part in summary["tasks"].items()}
-    elif len(summary["tasks"]) <= _TASKS:
-        parts |= {_short(task): part for task, part in summary["tasks"].items()}
+    """Return Dice against threshold, ranks, and differences: of all tasks, and of each of a few."""
+    tasks = {short_name(task): part for task, part in summary["tasks"].items()}
+    together = {"all tasks": summary["overall"]} if len(tasks) != 1 else {}
+    parts = together | (tasks if len(tasks) <= _TASKS else {})
     pairs = len(_shown_pairs(summary["overall"], next(iter(summary["metrics"]))))
     heights = (max(4.6, 1.9 + 0.36 * len(summary["models"])), 1.6 + 0.24 * pairs)
     figure = new_figure(_WIDTH, len(parts) * sum(heights))
@@ -55,16 +41,25 @@ def plot_comparison(summary: dict[str, Any]) -> Figure:
     return figure
 
 
+def _by_score(part: Row, key: str) -> dict[str, list[float]]:
+    """Return one number of the ranking by each score, of model after model."""
+    found: dict[str, list[float]] = {}
+    for row in part["ranks"]:
+        found.setdefault(row["score"], []).append(known(row[key]))
+    return found
+
+
 def _draw_models(figure: SubFigure, title: str, part: Row, summary: Row) -> None:
     left, right = figure.subplots(1, 2, width_ratios=(1, 1.6))
-    found = {(row["score"], row["model"]): row for row in part["ranks"]}
-    _draw_curves(left, found, summary)
-    _draw_ranks(right, found, summary)
-    handles = left.get_lines()
-    labels = [f"BDice {number(found['bdice', m]['mean'])}  {_short(m)}" for m in summary["models"]]
+    means, x = _by_score(part, "mean"), summary["thresholds"]
+    for i, curve in enumerate(np.transpose([means[name] for name in curve_names(x)])):
+        left.plot(x, curve, **_look(i), linewidth=1.8, markersize=5)
+    style(left, "Mean Dice", "threshold of prediction and soft label", "Dice score")
+    _draw_ranks(right, part, summary)
+    models = zip(means["bdice"], summary["models"], strict=True)
     figure.legend(
-        handles,
-        labels,
+        left.get_lines(),
+        [f"BDice {number(mean)}  {short_name(name)}" for mean, name in models],
         title=f"{title}  ({counts(part)})",
         title_fontproperties={"size": 12, "weight": "bold"},
         alignment="left",
@@ -76,33 +71,33 @@ def _draw_models(figure: SubFigure, title: str, part: Row, summary: Row) -> None
     )
 
 
-def _draw_curves(axes: Axes, found: dict[tuple[str, str], Row], summary: Row) -> None:
-    x = summary["thresholds"]
-    for i, model in enumerate(summary["models"]):
-        y = [_nan(found[f"dice@{t:g}", model]["mean"]) for t in x]
-        axes.plot(x, y, **_look(i), linewidth=1.8, markersize=5)
-    style(axes, "Mean Dice", "threshold of prediction and soft label", "Dice score")
-
-
-def _draw_ranks(axes: Axes, found: dict[tuple[str, str], Row], summary: Row) -> None:
-    """Draw a column a score, the thresholds joined by lines."""
-    curve = [f"dice@{t:g}" for t in summary["thresholds"]]
-    others = list(dict.fromkeys(("bdice", *summary["metrics"])))
-    models = list(summary["models"])
-    told = len(curve) <= _TOLD and len(models) <= _MODELS
-    step = 1 if told else len(curve) / _TOLD
-    x = [*range(len(curve)), *(len(curve) + step * (k + 0.15) for k in range(len(others)))]
-    scores = [*curve, *others]
-    ranks = np.array([[_nan(found[score, m]["rank"]) for m in models] for score in scores])
-    for i, (model, y) in enumerate(zip(models, _beside(ranks).T, strict=True)):
+def _draw_ranks(axes: Axes, part: Row, summary: Row) -> None:
+    """Draw one column per score, the thresholds joined by lines."""
+    names = [short_name(model) for model in summary["models"]]
+    curve = curve_names(summary["thresholds"])
+    scores = [*curve, *dict.fromkeys(("bdice", *summary["metrics"]))]
+    count = len(curve)
+    numbered = count <= _LABELLED and len(names) <= _MODELS
+    step = 1 if numbered else count / _LABELLED
+    x = [*range(count), *(count + step * (k + 0.15) for k in range(len(scores) - count))]
+    ranks, shares = (
+        np.array([found[score] for score in scores])
+        for found in (_by_score(part, "rank"), _by_score(part, "same"))
+    )
+    for i, (name, y, share) in enumerate(zip(names, _beside(ranks).T, shares.T, strict=True)):
         colour = _look(i)["color"]
         if not np.isnan(y[0]):
-            axes.text(-0.42, y[0], _short(model), fontsize=8, color=colour, ha="right", va="center")
-        axes.plot(x[: len(curve)], y[: len(curve)], color=colour, linewidth=2, alpha=0.6)
-        for score, left, place in zip(scores, x, y, strict=True):
-            _draw_place(axes, left, place, _nan(found[score, model]["same"]), colour, told=told)
+            axes.text(-0.42, y[0], name, fontsize=8, color=colour, ha="right", va="center")
+        axes.plot(x[:count], y[:count], color=colour, linewidth=2, alpha=0.6)
+        for place in zip(x, y, share, strict=True):
+            _draw_place(axes, *place, colour, numbered=numbered)
     style(axes, "Rank; in the marks: % of draws of patients with this rank", "", "rank by mean")
-    _label_ranks(axes, x, found, scores, summary)
+    _label_ranks(axes, x, scores, _by_score(part, "tau"), count)
+    axes.set_yticks(range(1, len(names) + 1))
+    room = 0.7 + 0.028 * (x[-1] + 2) * max(map(len, names)) / 2.2
+    axes.set_xlim(-room, x[-1] + 0.6)
+    axes.set_ylim(len(names) + 0.5, 0.5)
+    axes.grid(visible=False, axis="x")
 
 
 def _beside(ranks: Numbers) -> Numbers:
@@ -112,62 +107,53 @@ def _beside(ranks: Numbers) -> Numbers:
     return np.asarray(ranks + 0.25 * (before - (alike.sum(axis=2) - 1) / 2))
 
 
-def _draw_place(axes: Axes, x: float, y: float, share: float, colour: str, *, told: bool) -> None:
+def _draw_place(
+    axes: Axes, x: float, y: float, share: float, colour: str, *, numbered: bool
+) -> None:
     """Draw the mark of one rank, the paler the less patients agree, with how many do."""
     part = 0.08 + 0.5 * (0.0 if np.isnan(share) else share)
     face = [1 - part * (1 - c) for c in to_rgb(colour)]
-    size = 19 if told else 5
+    size = 19 if numbered else 5
     axes.plot(x, y, "o", markersize=size, color=face, markeredgecolor=colour, markeredgewidth=1.5)
-    if told and not np.isnan(share):
+    if numbered and not np.isnan(share):
         ink = DARK if np.mean(face) > 0.5 else "white"
         axes.text(x, y, f"{100 * share:.0f}", fontsize=7, color=ink, ha="center", va="center")
 
 
 def _label_ranks(
-    axes: Axes,
-    x: Sequence[float],
-    found: dict[tuple[str, str], Row],
-    scores: Sequence[str],
-    summary: Row,
+    axes: Axes, x: Sequence[float], scores: Sequence[str], tau: dict[str, list[float]], count: int
 ) -> None:
-    models = list(summary["models"])
-    count = len(summary["thresholds"])
-    every = max(1, -(-count // _TOLD))
+    """Label the columns: some of the ``count`` thresholds, and all other scores."""
+    every = max(1, -(-count // _LABELLED))
     shown = [i for i in range(len(scores)) if i >= count or i % every == 0]
-    names = [TITLES.get(s, s.removeprefix("dice@")) for s in scores]
-    taus = [number(found[s, models[0]]["tau"], ".2f") for s in scores]
-    axes.set_xticks([x[i] for i in shown], [f"{names[i]}\n{taus[i]}" for i in shown])
+    names = [threshold_text(s) or PREDICTION_SCORES[s].heading for s in scores]
+    labels = [f"{names[i]}\n{number(tau[scores[i]][0], '.2f')}" for i in shown]
+    axes.set_xticks([x[i] for i in shown], labels)
     axes.set_xlabel("Dice at threshold, and other scores; below: Kendall's tau with BDice's ranks")
     axes.axvline(count - 0.45, color=GREY, linewidth=0.8)
-    ranks = range(1, len(models) + 1)
-    axes.set_yticks(ranks, [rank(k) for k in ranks])
-    room = 0.7 + 0.028 * (x[-1] + 2) * max(len(_short(m)) for m in models) / 2.2
-    axes.set_xlim(-room, x[-1] + 0.6)
-    axes.set_ylim(len(models) + 0.5, 0.5)
-    axes.grid(visible=False, axis="x")
 
 
 def _draw_pairs(figure: SubFigure, part: Row, summary: Row) -> None:
-    """Draw a column a metric and a line a pair."""
+    """Draw one column per metric and one line per pair."""
     metrics = list(summary["metrics"])
     columns = figure.subplots(1, len(metrics), sharey=True, squeeze=False)[0]
     for axes, metric in zip(columns, metrics, strict=True):
         rows = _shown_pairs(part, metric)
         _forest(axes, rows, summary)
-        style(axes, f"{TITLES[metric]}: {rows[0]['better_is']} is better", "first − second", "")
+        score = PREDICTION_SCORES[metric]
+        style(axes, f"{score.heading}: {score.better} is better", "first − second", "")
         axes.tick_params(axis="y", length=0)
-    share = f"{100 * summary['bootstrap']['confidence']:g} %"
-    drawn, known = len(rows), len(part["pairs"]) // len(metrics)
-    cut = "" if drawn == known else f" ({drawn} of {known} pairs; all are in the tables)"
+    drawn, count = len(rows), len(part["pairs"]) // len(metrics)
+    cut = "" if drawn == count else f" ({drawn} of {count} pairs; all are in the tables)"
     figure.suptitle(
-        f"Mean differences and {share} intervals by patient; p is adjusted after Holm, and below "
-        f"{limit_of(summary):g} the line is coloured as the better model" + cut,
+        f"Mean differences and {confidence(summary)} intervals by patient; p is adjusted after "
+        f"Holm, and below {limit_of(summary):g} the line is coloured as the better model" + cut,
         fontsize=10,
         color=DARK,
         x=0.01,
         ha="left",
     )
-    names = [f"{_short(row['a'])} − {_short(row['b'])}" for row in rows]
+    names = [f"{short_name(row['a'])} − {short_name(row['b'])}" for row in rows]
     columns[0].set_yticks(range(len(names)), names)
     columns[0].set_ylim(len(names) - 0.4, -0.6)
 
@@ -177,7 +163,7 @@ def _shown_pairs(part: Row, metric: str) -> list[Row]:
     rows = [row for row in part["pairs"] if row["metric"] == metric]
     if len(rows) <= _PAIRS:
         return rows
-    best = min((r for r in part["ranks"] if r["score"] == "bdice"), key=lambda r: _nan(r["rank"]))
+    best = min((r for r in part["ranks"] if r["score"] == "bdice"), key=lambda r: known(r["rank"]))
     return [row for row in rows if best["model"] in (row["a"], row["b"])][:_PAIRS]
 
 
@@ -187,8 +173,8 @@ def _forest(axes: Axes, rows: Sequence[Row], summary: Row) -> None:
     for y, row in enumerate(rows):
         if row["difference"] is None:
             continue
-        told = sure(row, summary)
-        look = _look(models.index(row["better"])) if told else {"color": GREY, "marker": "o"}
+        better = significant(row, summary)
+        look = _look(models.index(row["better"])) if better else {"color": GREY, "marker": "o"}
         low, high = (row[k] if row[k] is not None else row["difference"] for k in ("low", "high"))
         ends += [low, high]
         axes.hlines(y, low, high, color=look["color"], linewidth=2)
@@ -202,7 +188,7 @@ def _forest(axes: Axes, rows: Sequence[Row], summary: Row) -> None:
             ha="right",
             va="center",
             fontsize=7.5,
-            color=DARK if told else "#6b747d",
+            color=DARK if better else "#6b747d",
         )
     axes.axvline(0, color=DARK, linewidth=0.9)
     span = np.ptp(ends) or 1.0
@@ -212,14 +198,3 @@ def _forest(axes: Axes, rows: Sequence[Row], summary: Row) -> None:
 
 def _look(i: int) -> dict[str, Any]:
     return {"color": _COLOURS[i % len(_COLOURS)], "marker": _MARKS[i % len(_MARKS)]}
-
-
-def _short(name: str) -> str:
-    """Return a name that fits beside an axis and holds no formula for matplotlib."""
-    text = printable(name)
-    text = text if len(text) <= _LETTERS else text[: _LETTERS - 1] + "…"
-    return text.replace("$", r"\$")
-
-
-def _nan(value: float | None) -> float:
-    return np.nan if value is None else value

@@ -10,22 +10,17 @@ from ..results.paired import DIGITS
 
 Ties = Literal["average", "min", "max"]
 
-#: Of these scores less is better.
-LOWER_IS_BETTER = ("ece", "ece_soft")
-
 
 @dataclass(frozen=True)
 class Ranking:
-    """The models ranked by the mean of one score over the cases that all of them have.
+    """The M models ranked by the mean of one score over the cases that all of them have.
 
     Attributes
     ----------
     cases, patients : int
         With this score in every model.
-    mean : NDArray
-        (M,): of each model.
-    interval : NDArray
-        (2, M): low and high of the mean, by patient.
+    mean, interval : NDArray
+        (M,): the means; (2, M): their intervals, by patient.
     rank : NDArray
         (M,): 1 is best; models with one mean share their mean rank.
     same : NDArray
@@ -47,23 +42,10 @@ class Ranking:
 def rank_models(
     values: Numbers, patients: tuple[str, ...], bootstrap: Bootstrap, *, lower: bool
 ) -> Ranking:
-    """Rank models by one score.
+    """Rank M models by one score of N cases, (M, N), NaN where there is none.
 
-    Parameters
-    ----------
-    values : NDArray
-        (M, N): a score of each model a case, NaN where there is none.
-    patients : tuple of str
-        The patient of each case.
-    bootstrap : Bootstrap
-        How patients are drawn, the same for all models.
-    lower : bool
-        Whether less is better.
-
-    Returns
-    -------
-    Ranking
-        NaN stands for what fewer than two patients do not tell.
+    ``lower`` tells whether lower is better. NaN stands for what fewer than two patients cannot
+    show.
 
     Examples
     --------
@@ -76,24 +58,22 @@ def rank_models(
     ([1.0, 2.0, 3.0], [[0.91, 0.09, 0.0], [0.0, 0.69, 0.31], [0.09, 0.22, 0.69]])
     """
     known = ~np.any(np.isnan(values), axis=0)
-    whose = [name for name, some in zip(patients, known, strict=True) if some]
-    scores, count = values[:, known].T, len(set(whose))
+    owners = [name for name, some in zip(patients, known, strict=True) if some]
+    scores, count = values[:, known].T, len(set(owners))
     models = len(values)
+    same, chance = np.full(models, np.nan), np.full((models, models), np.nan)
     if not count:
-        nothing = np.full(models, np.nan)
-        pair, square = np.full((2, models), np.nan), np.full((models, models), np.nan)
-        return Ranking(0, 0, nothing, pair, nothing, nothing, square)
+        return Ranking(0, 0, same, np.full((2, models), np.nan), same, same, chance)
     mean = scores.mean(axis=0)
     rank = _ranks(mean, lower=lower)
-    same, chance = np.full(models, np.nan), np.full((models, models), np.nan)
     if count > 1:
-        sums, numbers = by_patient(scores, whose)
+        sums, numbers = by_patient(scores, owners)
         drawn = bootstrap.drawn(count)
         means = (drawn @ sums) / (drawn @ numbers)
         same = np.mean(_ranks(means, lower=lower) == rank, axis=0)
         chance = _chances(means, lower=lower)
-    interval = mean_intervals(scores, whose, bootstrap)
-    return Ranking(len(whose), count, mean, interval, rank, same, chance)
+    interval = mean_intervals(scores, owners, bootstrap)
+    return Ranking(len(owners), count, mean, interval, rank, same, chance)
 
 
 def _ranks(means: Numbers, *, lower: bool, method: Ties = "average") -> Numbers:
@@ -114,17 +94,9 @@ def _chances(means: Numbers, *, lower: bool) -> Numbers:
 
 
 def agreement(ranks: Numbers, others: Numbers) -> float:
-    """Return Kendall's tau-b of two rankings: 1 if they are one, -1 if reversed.
+    """Return Kendall's tau-b of two rankings (M,): 1 if they are one, -1 if reversed.
 
-    Parameters
-    ----------
-    ranks, others : NDArray
-        (M,): of the same models.
-
-    Returns
-    -------
-    float
-        NaN where either has all models in one place, or is not known.
+    It is NaN where either has all models in one place, or is not known.
     """
     if np.isnan(ranks).any() or np.isnan(others).any() or 0 in (np.ptp(ranks), np.ptp(others)):
         return np.nan

@@ -1,4 +1,4 @@
-"""Comparisons and ranks as lines of tables."""
+"""Comparisons and ranks as rows of tables."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -8,64 +8,29 @@ import numpy as np
 
 from ..results.bootstrap import Bootstrap
 from ..results.paired import Paired, compare_pair, holm
-from ..scores.score_tables import curve_columns
-from .ranks import LOWER_IS_BETTER, Ranking, agreement, rank_models
+from ..results.registry import curve_names, prediction_score
+from .ranks import Ranking, agreement, rank_models
 from .study import Study
 
 Row = dict[str, Any]
 Pair = tuple[str, str]
 
-_WHERE = ("scope", "task")
+# fmt: off
 PAIR_COLUMNS = (
-    *_WHERE,
-    "metric",
-    "better_is",
-    "a",
-    "b",
-    "better",
-    "cases",
-    "patients",
-    "mean_a",
-    "mean_b",
-    "difference",
-    "low",
-    "high",
-    "nonzero",
-    "p",
-    "p_holm",
-    "effect",
-    "effect_low",
+    "scope", "task", "metric", "better_is", "a", "b", "better", "cases", "patients", "mean_a",
+    "mean_b", "difference", "low", "high", "nonzero", "p", "p_holm", "effect", "effect_low",
     "effect_high",
 )
 _RANK_COLUMNS = (
-    *_WHERE,
-    "score",
-    "model",
-    "cases",
-    "patients",
-    "mean",
-    "low",
-    "high",
-    "rank",
-    "same",
-    "best",
-    "tau",
+    "scope", "task", "score", "model", "cases", "patients", "mean", "low", "high", "rank", "same",
+    "best", "tau",
 )
+# fmt: on
 
 
 @dataclass(frozen=True)
 class Part:
-    """All tasks together, or one of them.
-
-    Attributes
-    ----------
-    scope : {"overall", "task"}
-        Which.
-    task : str
-        The task, empty for all.
-    study : Study
-        The lines that are compared.
-    """
+    """All tasks together, of scope "overall" and without a name, or one of scope "task"."""
 
     scope: str
     task: str
@@ -79,15 +44,8 @@ class Part:
 
 def parts_of(study: Study) -> list[Part]:
     """Return all tasks together, then each."""
-    return [
-        Part("overall", "", study),
-        *(Part("task", task, study.only(task)) for task in study.tasks),
-    ]
-
-
-def better_is(metric: str) -> str:
-    """Return "lower" or "higher"."""
-    return "lower" if metric in LOWER_IS_BETTER else "higher"
+    each = [Part("task", task, study.only(task)) for task in study.tasks]
+    return [Part("overall", "", study), *each]
 
 
 def rank_columns(models: int) -> list[str]:
@@ -98,28 +56,10 @@ def rank_columns(models: int) -> list[str]:
 def pair_rows(
     parts: Sequence[Part], metrics: Sequence[str], pairs: Sequence[Pair], bootstrap: Bootstrap
 ) -> list[Row]:
-    """Return a line a part, metric and pair, the p values adjusted.
+    """Return one row per part, metric and pair of names, with `PAIR_COLUMNS`, p values adjusted.
 
-    Parameters
-    ----------
-    parts : sequence of Part
-        All tasks together and each.
-    metrics : sequence of str
-        What pairs are compared by.
-    pairs : sequence of (str, str)
-        The names of the first and the second models.
-    bootstrap : Bootstrap
-        How patients are drawn.
-
-    Returns
-    -------
-    list of dict
-        With `PAIR_COLUMNS`.
-
-    Notes
-    -----
     The family of Holm's adjustment is the tests of one metric in one scope: all pairs overall, or
-    all pairs of all single tasks. Both ask the same cases, so that together they are no family.
+    all pairs of all single tasks. Both use the same cases, so that together they are no family.
     """
     rows = [
         part.where | {"metric": metric, "a": a, "b": b} | _pair(part.study, metric, a, b, bootstrap)
@@ -139,55 +79,44 @@ def _pair(study: Study, metric: str, a: str, b: str, bootstrap: Bootstrap) -> Ro
     scores = study.of(metric)
     first, second = (scores[study.models.index(name)] for name in (a, b))
     found = compare_pair(first, second, study.patients, bootstrap)
-    return vars(found) | {"better_is": better_is(metric), "better": _better(metric, a, b, found)}
+    better_is = prediction_score(metric).better
+    return vars(found) | {"better_is": better_is, "better": _better(better_is, a, b, found)}
 
 
-def _better(metric: str, a: str, b: str, found: Paired) -> str:
+def _better(better_is: str, a: str, b: str, found: Paired) -> str:
     """Return the name of the model with the better mean, empty if they are equal or unknown."""
-    gain = -found.difference if better_is(metric) == "lower" else found.difference
+    gain = -found.difference if better_is == "lower" else found.difference
     return a if gain > 0 else b if gain < 0 else ""
 
 
 def rank_rows(parts: Sequence[Part], metrics: Sequence[str], bootstrap: Bootstrap) -> list[Row]:
-    """Return a line a part, score and model: BDice, Dice at each threshold, the other metrics.
+    """Return one row per part, score and model, with `rank_columns`.
 
-    Parameters
-    ----------
-    parts : sequence of Part
-        All tasks together and each.
-    metrics : sequence of str
-        What else than BDice and Dice at thresholds models are ranked by.
-    bootstrap : Bootstrap
-        How patients are drawn.
-
-    Returns
-    -------
-    list of dict
-        With `rank_columns`; "tau" is Kendall's tau-b of this ranking and that by BDice.
+    Scores are BDice, Dice at each threshold, and the other metrics. "tau" is Kendall's tau-b of
+    a ranking and that by BDice.
     """
     rows = []
     for part in parts:
-        curve = curve_columns(part.study.thresholds)
-        scores = dict.fromkeys(("bdice", *curve, *metrics))
+        study = part.study
         rankings = {
             score: rank_models(
-                part.study.of(score),
-                part.study.patients,
+                study.of(score),
+                study.patients,
                 bootstrap,
-                lower=better_is(score) == "lower",
+                lower=prediction_score(score).better == "lower",
             )
-            for score in scores
+            for score in dict.fromkeys(("bdice", *curve_names(study.thresholds), *metrics))
         }
         rows += [
             part.where | {"score": score, "model": model} | _rank(rankings, score, i)
             for score in rankings
-            for i, model in enumerate(part.study.models)
+            for i, model in enumerate(study.models)
         ]
     return rows
 
 
 def _rank(rankings: dict[str, Ranking], score: str, i: int) -> Row:
-    """Return what a ranking says of one model."""
+    """Return the row of one model in one ranking."""
     ranking = rankings[score]
     chances = {f"rank{k}": float(c) for k, c in enumerate(ranking.chance[i], start=1)}
     return {

@@ -8,11 +8,14 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 from ..faults import UsageError, printable
-from ..scores.score_tables import CASES, NUMBERS, curve_columns
+from ..results.registry import PREDICTION_SCORES, curve_names, prediction_score, threshold_text
+from ..scores.summary import CASES
 
-_CURVE = "dice@"
-_TEXTS = ("case", "task", "patient")
-_WHAT = ("raters", "voxels")
+_SIZES = ("raters", "voxels")
+_KINDS: dict[str, tuple[type, str]] = {
+    **dict.fromkeys(("case", "task", "patient"), (str, "a text")),
+    **dict.fromkeys(_SIZES, (int, "an integer")),
+}
 _OPTIONS = ("n_bins", "empty", "label", "regions", "ignore")
 _SLACK = 1e-9  # a mean of ones may round to a bit more than one
 
@@ -21,21 +24,15 @@ Key = tuple[str, str]
 
 
 @dataclass(frozen=True)
-class Line:
-    """The scores of one task of one case.
+class ScoredTask:
+    """The scores of one task of one case, and its patient.
 
-    Attributes
-    ----------
-    patient : str
-        Whose case it is.
-    what : tuple of int
-        The numbers of raters and of voxels of the reference.
-    values : tuple of float
-        `NUMBERS`, then Dice at each threshold; NaN where there is none.
+    ``size`` has the numbers of raters and of voxels of the reference. ``values`` are the
+    `PREDICTION_SCORES`, then Dice at each threshold; NaN where there is none.
     """
 
     patient: str
-    what: tuple[int, ...]
+    size: tuple[int, ...]
     values: tuple[float, ...]
 
 
@@ -53,17 +50,17 @@ class Scores:
         Its SHA-256.
     thresholds : tuple of float
         The levels of BDice, rising.
-    lines : dict
+    rows : dict
         The scores of each task of each case.
     options : dict
-        How they were scored, as far as the summary beside the table tells.
+        How they were scored, as far as the summary beside the table has it.
     """
 
     name: str
     path: Path
     digest: str
     thresholds: tuple[float, ...]
-    lines: dict[Key, Line]
+    rows: dict[Key, ScoredTask]
     options: dict[str, Any]
 
 
@@ -80,7 +77,7 @@ def read_scores(name: str, folder: Path) -> Scores:
     Returns
     -------
     Scores
-        All its lines.
+        All its rows.
 
     Raises
     ------
@@ -93,24 +90,24 @@ def read_scores(name: str, folder: Path) -> Scores:
     except OSError as error:
         raise UsageError(f"cannot read {_shown(path)}: {error.strerror or error}") from error
     try:
-        rows = json.loads(content, parse_constant=_no_constant)
+        table = json.loads(content, parse_constant=_no_constant)
     except (ValueError, RecursionError) as error:
         raise UsageError(f"{_shown(path)} is no JSON: {error}") from error
-    if not isinstance(rows, list):
-        raise UsageError(f"{_shown(path)} must hold a list of scores, got {type(rows).__name__}")
-    if not rows:
+    if not isinstance(table, list):
+        raise UsageError(f"{_shown(path)} must hold a list of scores, got {type(table).__name__}")
+    if not table:
         raise UsageError(f"{_shown(path)} has no scored case")
     try:
-        thresholds = _thresholds(rows[0])
-        lines: dict[Key, Line] = {}
-        for number, row in enumerate(rows, start=1):
-            key, line = _line(row, thresholds, number)
-            if key in lines:
+        thresholds = _thresholds(table[0])
+        rows: dict[Key, ScoredTask] = {}
+        for number, row in enumerate(table, start=1):
+            key, scored = _scored_task(row, thresholds, number)
+            if key in rows:
                 raise ValueError(f"has {_shown(' '.join(key))} twice")
-            lines[key] = line
+            rows[key] = scored
     except ValueError as error:
         raise UsageError(f"{_shown(path)} {error}") from error
-    return Scores(name, path, sha256(content).hexdigest(), thresholds, lines, _options(folder))
+    return Scores(name, path, sha256(content).hexdigest(), thresholds, rows, _options(folder))
 
 
 def _options(folder: Path) -> dict[str, Any]:
@@ -124,50 +121,53 @@ def _options(folder: Path) -> dict[str, Any]:
 
 def _thresholds(row: Any) -> tuple[float, ...]:
     """Return the thresholds that the columns are of."""
-    _columns(row, (*_TEXTS, *_WHAT, *NUMBERS), 1)
+    _require_columns(row, (*_KINDS, *PREDICTION_SCORES), 1)
     found = []
-    for text in (name.removeprefix(_CURVE) for name in row if name.startswith(_CURVE)):
+    for name in row:
+        text = threshold_text(name)
+        if text is None:
+            continue
         try:
             found.append(float(text))
         except ValueError:
-            raise ValueError(f"has the column {_shown(_CURVE + text)} of no threshold") from None
+            raise ValueError(f"has the column {_shown(name)} of no threshold") from None
     if not found or not all(0 < t <= 1 for t in found):
-        raise ValueError(f"must have columns {_CURVE}T with T above 0 and at most 1")
-    if curve_columns(sorted(found)) != curve_columns(found) or len(set(found)) < len(found):
-        raise ValueError(f"must have rising thresholds in its columns {_CURVE}T")
+        raise ValueError("must have columns dice@T with T above 0 and at most 1")
+    if curve_names(sorted(found)) != curve_names(found) or len(set(found)) < len(found):
+        raise ValueError("must have rising thresholds in its columns dice@T")
     return tuple(found)
 
 
-def _line(row: Any, thresholds: tuple[float, ...], number: int) -> tuple[Key, Line]:
-    names = (*NUMBERS, *curve_columns(thresholds))
-    _columns(row, (*_TEXTS, *_WHAT, *names), number)
-    if sum(name.startswith(_CURVE) for name in row) > len(thresholds):
-        raise ValueError(f"has other thresholds in line {number} than in line 1")
-    for name in _TEXTS:
-        if not isinstance(row[name], str):
-            raise ValueError(f"has {name} {row[name]!r:.40} in line {number}, not a text")
-    for name in _WHAT:
-        if type(row[name]) is not int:
-            raise ValueError(f"has {name} {row[name]!r:.40} in line {number}, not an integer")
+def _scored_task(row: Any, thresholds: tuple[float, ...], number: int) -> tuple[Key, ScoredTask]:
+    names = (*PREDICTION_SCORES, *curve_names(thresholds))
+    _require_columns(row, (*_KINDS, *names), number)
+    if sum(threshold_text(name) is not None for name in row) > len(thresholds):
+        raise ValueError(f"has other thresholds in row {number} than in row 1")
+    for name, (kind, words) in _KINDS.items():
+        if type(row[name]) is not kind:
+            raise ValueError(f"has {name} {row[name]!r:.40} in row {number}, not {words}")
     values = tuple(_score(row[name], name, number) for name in names)
-    what = tuple(row[name] for name in _WHAT)
-    return (row["case"], row["task"]), Line(row["patient"], what, values)
+    size = tuple(row[name] for name in _SIZES)
+    return (row["case"], row["task"]), ScoredTask(row["patient"], size, values)
 
 
-def _columns(row: Any, names: tuple[str, ...], number: int) -> None:
+def _require_columns(row: Any, names: tuple[str, ...], number: int) -> None:
     if not isinstance(row, dict):
-        raise ValueError(f"must have an object a case, got {type(row).__name__} in line {number}")
+        raise ValueError(f"must have one object per case, got {type(row).__name__} in row {number}")
     missing = [name for name in names if name not in row]
     if missing:
-        raise ValueError(f"has no {missing[0]} in line {number}: not a table of evaluate")
+        raise ValueError(f"has no {missing[0]} in row {number}: not a table of evaluate")
 
 
 def _score(value: Any, name: str, number: int) -> float:
     if value is None:
         return math.nan
-    if type(value) in (int, float) and -_SLACK <= value <= 1 + _SLACK:
+    low, high = prediction_score(name).limits
+    if type(value) in (int, float) and low - _SLACK <= value <= high + _SLACK:
         return float(value)
-    raise ValueError(f"has {name} {value!r:.40} in line {number}, not a number in [0, 1] or null")
+    raise ValueError(
+        f"has {name} {value!r:.40} in row {number}, not a number in [{low:g}, {high:g}] or null"
+    )
 
 
 def _no_constant(text: str) -> NoReturn:

@@ -17,10 +17,9 @@ from ..results.encoding import from_json, to_json
 from ..runs.each import report
 from ..runs.recorded import Recorded, Run, each_recorded, run_record
 from ..scores.devices import scorer
-from ..scores.score_tables import write_score_tables
 from ..scores.scoring import CaseScore, Options, RaterScore
-from ..scores.summary import summarize
-from .page import Scored, check_report, write_report
+from ..scores.summary import summarize, write_score_tables
+from .report import Scored, check_report, write_report
 
 _KINDS = (CaseScore, RaterScore, CalibrationBins, Overlap, ThresholdCounts)
 
@@ -52,9 +51,9 @@ def evaluate(
 ) -> dict[str, Any]:
     """Score every case and write its scores, ``summary.json`` and two pictures.
 
-    ``cases`` has a line a case and task, ``raters`` a line for each of their raters, both as .csv,
-    .json and, where pyarrow is there, .parquet. Beside them are a record of each case,
-    for ``resume``, and ``run.json`` with the versions, the options and the digests of all files.
+    ``cases`` has one row per case and task, ``raters`` one per rater of these, both as .csv, .json
+    and, where pyarrow is there, .parquet. Beside them are a record of each case, for ``resume``,
+    and ``run.json`` with the versions, the options and the digests of all files.
 
     Parameters
     ----------
@@ -126,11 +125,8 @@ def _decode(_: Pair, found: Any) -> tuple[CaseScore, ...]:
 
 
 def _draw(out: Path, scores: Sequence[CaseScore], options: Options) -> None:
-    from ..results.plots import (  # slow to import in each worker
-        plot_reliability,
-        plot_thresholds,
-        save,
-    )
+    from ..results.plots import save  # slow to import in each worker
+    from ..scores.plots import plot_reliability, plot_thresholds
 
     save(plot_thresholds(scores, options), out / "bdice.png")
     save(plot_reliability(scores), out / "reliability.png")

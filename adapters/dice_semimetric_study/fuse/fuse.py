@@ -1,6 +1,5 @@
 """Fuse the masks of each case's raters into one label, or one for each region."""
 
-import zlib
 from collections.abc import Iterable, Iterator
 from contextlib import ExitStack
 from dataclasses import asdict, dataclass
@@ -14,6 +13,7 @@ from numpy.typing import NDArray
 
 from ..cases.blocks import Block, Reading, read_blocks
 from ..cases.foreground import Voxels
+from ..cases.generator import case_generator
 from ..cases.pairing import Rated
 from ..cases.regions import task_name
 from ..cases.study import Study
@@ -117,7 +117,7 @@ def _fuse_case(case: Rated, *, out: Path, method: Method, seed: int, reading: Re
     if method in HARD and reading.label is None:
         labels = blocks.label_dtype(reading.regions is not None)
         regions = regions if labels is None or reading.regions else []
-    chosen = int(_generator(seed, case).integers(len(files.masks)))
+    chosen = int(case_generator(seed, case.case, case.task).integers(len(files.masks)))
     rules = {r: learn(method, blocks.parts(r), chosen=chosen) for r in regions}
     names = [files.map_name(region) for region in regions]
     names += [] if labels is None else [files.label_name]
@@ -193,12 +193,6 @@ def _fuse_labels(voxels: Voxels, chosen: int | None, write: Write) -> None:
     for cut in _cuts(labels[0].size):
         some = np.stack([one[cut] for one in labels])
         write(most_frequent(some) if chosen is None else some[chosen])
-
-
-def _generator(seed: int, case: Rated) -> np.random.Generator:
-    """Return a generator that neither the order nor the faults of other cases can change."""
-    name = f"{case.case}\0{case.task}".encode("utf-8", errors="surrogateescape")
-    return np.random.default_rng([seed, zlib.crc32(name)])
 
 
 def _rater_rows(case: Rated, region: str, rule: Rule) -> list[dict[str, Any]]:

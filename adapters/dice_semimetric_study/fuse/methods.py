@@ -9,7 +9,7 @@ the marks at one voxel.
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from functools import reduce
-from operator import add, or_
+from operator import or_
 from typing import Any, Literal
 
 import numpy as np
@@ -19,6 +19,7 @@ from dice_semimetric import majority_vote, rater_agreement, uniform_average
 from dice_semimetric.staple import MOST, _estimate
 
 from ..faults import CaseError
+from ..results.totals import total
 
 Method = Literal["majority", "random", "uniform", "weighted", "staple"]
 METHODS: tuple[Method, ...] = ("majority", "random", "uniform", "weighted", "staple")
@@ -113,21 +114,21 @@ def most_frequent(labels: NDArray[Any]) -> NDArray[Any]:
 
 def _weighted(parts: Iterable[Part]) -> Rule:
     """Weigh each rater by the Dice score to the majority, as `dice_weighted_average` does."""
-    counts = _sum(rater_agreement(masks, mask=kept) for masks, kept in parts)
+    counts = total(rater_agreement(masks, mask=kept) for masks, kept in parts)
     dice = np.asarray(counts.dice_to_majority())
     share = dice / dice.max() if dice.max() > 0 else np.ones_like(dice)
-    total = sum(share)
+    whole = sum(share)
 
     def label(masks: Masks) -> NDArray[Any]:
         marked: NDArray[Any] = sum(mask * one for mask, one in zip(masks, share, strict=True))
-        return np.asarray(marked / total)
+        return np.asarray(marked / whole)
 
-    return Rule(label, {"weight": share / total})
+    return Rule(label, {"weight": share / whole})
 
 
 def _staple(parts: Iterable[Part]) -> Rule:
     """Estimate what `staple` does, from the counts of the patterns alone."""
-    found = _sum(Patterns.of(masks, kept) for masks, kept in parts)
+    found = total(Patterns.of(masks, kept) for masks, kept in parts)
     raters = found.raters
     bits = [(found.codes >> r & 1).astype(np.float64) for r in range(raters)]
     table = np.stack([*bits, found.counts.astype(np.float64)])
@@ -173,7 +174,3 @@ def _codes(masks: Masks) -> NDArray[Any]:
         raise CaseError(f"STAPLE takes at most 62 raters, got {raters}")
     kind = np.uint8 if raters <= 8 else np.int32 if raters <= MOST else np.int64
     return reduce(or_, (mask.astype(kind) << kind(r) for r, mask in enumerate(masks)))
-
-
-def _sum(statistics: Iterable[Any]) -> Any:
-    return reduce(add, statistics)

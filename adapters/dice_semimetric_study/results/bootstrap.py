@@ -1,8 +1,10 @@
-"""How far results would vary with other patients: the bootstrap, with patients drawn as a whole."""
+"""Means over cases and how far they would vary with other patients: the bootstrap by patient."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+import math
+from collections.abc import Iterable, Sequence
+from dataclasses import asdict, dataclass
 from functools import lru_cache
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -40,6 +42,11 @@ class Bootstrap:
         found[:, some] = np.nanquantile(values[:, some], [tail, 1 - tail], axis=0)
         return found
 
+    def described(self) -> dict[str, Any]:
+        """Return the settings and the method in words, for a summary."""
+        method = "percentiles of the mean over resamples of the patients, each with all its cases"
+        return asdict(self) | {"method": method}
+
 
 @lru_cache(maxsize=2)  # the tasks of a study have the same patients
 def _drawn(patients: int, resamples: int, seed: int) -> Numbers:
@@ -51,19 +58,10 @@ def _drawn(patients: int, resamples: int, seed: int) -> Numbers:
 
 
 def by_patient(values: Numbers, patients: Sequence[str]) -> tuple[Numbers, Numbers]:
-    """Return the sums and the numbers of known values of each patient, sorted by name.
+    """Return two arrays (P, K): the sums and the counts of each patient's known values.
 
-    Parameters
-    ----------
-    values : NDArray
-        (N, K): a line a case, NaN where nothing is known.
-    patients : sequence of str
-        The patient of each line.
-
-    Returns
-    -------
-    tuple of NDArray
-        Two arrays (P, K).
+    ``values`` (N, K) has one row per case, of the patient named in ``patients``, and NaN where
+    nothing is known. Patients are sorted by name.
     """
     place = {name: i for i, name in enumerate(sorted(set(patients)))}
     index = [place[name] for name in patients]
@@ -76,22 +74,10 @@ def by_patient(values: Numbers, patients: Sequence[str]) -> tuple[Numbers, Numbe
 def mean_intervals(values: Numbers, patients: Sequence[str], bootstrap: Bootstrap) -> Numbers:
     """Return the intervals of the means over cases.
 
-    Patients are drawn with replacement, as many as there are, with all their cases; each case
-    drawn weighs the same.
-
-    Parameters
-    ----------
-    values : NDArray
-        (N, K): a line a case, NaN where nothing is known.
-    patients : sequence of str
-        The patient of each line.
-    bootstrap : Bootstrap
-        How they are drawn.
-
-    Returns
-    -------
-    NDArray
-        (2, K): low and high, NaN where fewer than two patients have a value.
+    ``values`` (N, K) has one row per case, of the patient named in ``patients``, and NaN where
+    nothing is known. Patients are drawn with replacement, as many as there are, with all their
+    cases; each case drawn weighs the same. The result (2, K) has low and high, NaN where fewer than
+    two patients have a value.
 
     Examples
     --------
@@ -108,3 +94,21 @@ def mean_intervals(values: Numbers, patients: Sequence[str], bootstrap: Bootstra
     found = bootstrap.interval(means)
     found[:, (known > 0).sum(axis=0) < 2] = np.nan
     return found
+
+
+def mean_of_known(values: Iterable[float]) -> float:
+    """Return the mean of the values that are not NaN, NaN if there is none."""
+    known = [float(v) for v in values if not math.isnan(v)]
+    return float(np.mean(known)) if known else math.nan
+
+
+def means_with_intervals(
+    values: Numbers, patients: Sequence[str], bootstrap: Bootstrap
+) -> tuple[list[float | None], list[list[float] | None]]:
+    """Return the mean over cases of each column and its interval, None where they are not known."""
+    means = [mean_of_known(column) for column in values.T]
+    ends = np.full((len(means), 2), np.nan)
+    if len(values):
+        ends = mean_intervals(values, patients, bootstrap).T
+    intervals = [None if np.isnan(pair).any() else pair.tolist() for pair in ends]
+    return [None if math.isnan(m) else m for m in means], intervals

@@ -24,13 +24,7 @@ def to_json(value: Any) -> Any:
 
 
 def from_json(value: Any, kinds: Iterable[type]) -> Any:
-    """Return what `to_json` was given, which holds dataclasses of these kinds only.
-
-    Raises
-    ------
-    TypeError, ValueError, KeyError
-        If it holds something else.
-    """
+    """Return what `to_json` was given, or raise if it holds dataclasses of other kinds."""
     return _restored(value, {kind.__name__: kind for kind in kinds})
 
 

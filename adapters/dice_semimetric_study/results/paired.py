@@ -14,34 +14,18 @@ _BLOCK = 1 << 19  # numbers that stay in a cache, some three times faster than a
 
 @dataclass(frozen=True)
 class Paired:
-    """How the scores of a first model differ from those of a second.
+    """How the scores of a first model differ from those of a second; NaN where not known."""
 
-    Attributes
-    ----------
-    cases, patients : int
-        With a score in both.
-    mean_a, mean_b : float
-        The means over these cases.
-    difference, low, high : float
-        The mean of first minus second, and its bootstrap interval by patient.
-    nonzero : int
-        The patients whose mean difference is not 0: all that the test looks at.
-    p : float
-        Of Wilcoxon's signed-rank test; NaN with fewer than two patients.
-    effect, effect_low, effect_high : float
-        The rank-biserial correlation of matched pairs, and its bootstrap interval.
-    """
-
-    cases: int
+    cases: int  # with a score in both, and their patients
     patients: int
-    mean_a: float
+    mean_a: float  # over these cases
     mean_b: float
-    difference: float
+    difference: float  # the mean of first minus second, and its bootstrap interval by patient
     low: float
     high: float
-    nonzero: int
-    p: float
-    effect: float
+    nonzero: int  # patients owners mean difference is not 0: all that the test uses
+    p: float  # of Wilcoxon's signed-rank test
+    effect: float  # the rank-biserial correlation of matched pairs, and its bootstrap interval
     effect_low: float
     effect_high: float
 
@@ -49,22 +33,10 @@ class Paired:
 def compare_pair(a: Numbers, b: Numbers, patients: Sequence[str], bootstrap: Bootstrap) -> Paired:
     """Compare the scores of two models on the same cases.
 
-    Cases without a score in either are left out. The mean weighs cases alike; the test and the
-    effect are of the patients' mean differences, since cases of one patient are not independent.
-
-    Parameters
-    ----------
-    a, b : NDArray
-        (N,): a score a case, NaN where there is none.
-    patients : sequence of str
-        The patient of each case.
-    bootstrap : Bootstrap
-        How patients are drawn.
-
-    Returns
-    -------
-    Paired
-        NaN stands for what fewer than two patients do not tell.
+    Each has one score per case, (N,), NaN where there is none; cases without a score in either
+    are left out. The mean weighs cases alike; the test and the effect are of the patients' mean
+    differences, since cases of one patient are not independent. What fewer than two patients
+    cannot show is NaN.
 
     Examples
     --------
@@ -78,18 +50,18 @@ def compare_pair(a: Numbers, b: Numbers, patients: Sequence[str], bootstrap: Boo
     """
     known = ~(np.isnan(a) | np.isnan(b))
     a, b = a[known], b[known]
-    whose = [name for name, some in zip(patients, known, strict=True) if some]
-    count = len(set(whose))
+    owners = [name for name, some in zip(patients, known, strict=True) if some]
+    count = len(set(owners))
     if not count:
         return Paired(0, 0, *(np.nan,) * 5, 0, *(np.nan,) * 4)
-    sums, numbers = by_patient((a - b)[:, None], whose)
+    sums, numbers = by_patient((a - b)[:, None], owners)
     means = (sums / numbers)[:, 0]
-    low, high = mean_intervals((a - b)[:, None], whose, bootstrap)[:, 0]
+    low, high = mean_intervals((a - b)[:, None], owners, bootstrap)[:, 0]
     effects = np.full(2, np.nan)
     if count > 1:
         effects = bootstrap.interval(rank_biserial(means, bootstrap.drawn(count)))
     return Paired(
-        cases=len(whose),
+        cases=len(owners),
         patients=count,
         mean_a=float(a.mean()),
         mean_b=float(b.mean()),
@@ -105,20 +77,11 @@ def compare_pair(a: Numbers, b: Numbers, patients: Sequence[str], bootstrap: Boo
 
 
 def signed_rank(differences: Numbers) -> float:
-    """Return the two-sided p value of Wilcoxon's signed-rank test.
+    """Return the two-sided p value of Wilcoxon's signed-rank test of one difference per patient.
 
     Zeros are left out, as Wilcoxon did. It is exact for up to 50 differences without ties and up
-    to 13 with them, as in SciPy, and by the normal distribution otherwise.
-
-    Parameters
-    ----------
-    differences : NDArray
-        (P,): one a patient.
-
-    Returns
-    -------
-    float
-        1 where all are 0, NaN for fewer than two.
+    to 13 with them, as in SciPy, and by the normal distribution otherwise. It is 1 where all are
+    0, and NaN for fewer than two.
     """
     if differences.size < 2:
         return np.nan
@@ -132,20 +95,10 @@ def signed_rank(differences: Numbers) -> float:
 def rank_biserial(differences: Numbers, times: Numbers) -> Numbers:
     """Return the rank-biserial correlation of matched pairs, in each of several resamples.
 
-    Differences that are not 0 are ranked by size, ties sharing their mean rank. The correlation is
-    the share of the rank sum that is positive less the share that is negative [1]_.
-
-    Parameters
-    ----------
-    differences : NDArray
-        (P,): one a patient.
-    times : NDArray
-        (B, P): how often each resample has each.
-
-    Returns
-    -------
-    NDArray
-        (B,): from -1, all are negative, to 1; 0 where all are 0.
+    Of one difference per patient, (P,), those that are not 0 are ranked by size, ties sharing
+    their mean rank. The correlation is the share of the rank sum that is positive less the share
+    that is negative [1]_: from -1 to 1, and 0 where all are 0. ``times`` (B, P) has how often each
+    resample has each patient; the result is (B,).
 
     References
     ----------
@@ -174,17 +127,8 @@ def _rank_biserial(ordered: Numbers, times: Numbers) -> Numbers:
 def holm(p: Numbers) -> Numbers:
     """Return p values adjusted for being several, after Holm.
 
-    Whoever calls all below 0.05 real errs in any of the family with a probability below 0.05.
-
-    Parameters
-    ----------
-    p : NDArray
-        (T,): the family; NaN is no test and counts for none.
-
-    Returns
-    -------
-    NDArray
-        (T,): in the same order.
+    Calling all below 0.05 significant errs in any of the family with a probability below 0.05.
+    NaN is no test and counts for none.
 
     Examples
     --------

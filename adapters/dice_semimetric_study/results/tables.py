@@ -14,10 +14,10 @@ from ..files.atomic import write_bytes, write_text
 
 
 def write_table(stem: Path, names: Sequence[str], rows: Sequence[dict[str, Any]]) -> None:
-    """Write a table as .csv, .json and, where pyarrow is there, .parquet.
+    """Write a table as .csv, .json and, where pyarrow is installed, .parquet.
 
-    CSV has six digits after the point and nothing for NaN. JSON is a list with an object a row, all
-    digits, and null for NaN; Parquet has both as they are.
+    CSV has six digits after the point and nothing for NaN. JSON is a list with one object per row,
+    all digits, and null for NaN; Parquet has both as they are.
     """
     known = [{n: digits(v) if isinstance(v, float) else v for n, v in r.items()} for r in rows]
     write_text(stem.with_suffix(".csv"), csv_text(names, known))
@@ -53,14 +53,14 @@ def _is_nan(value: Any) -> bool:
 
 
 def _encodable(value: Any) -> Any:
-    """Return text that UTF-8 can hold, whatever bytes a file name has."""
+    """Return text that UTF-8 can hold, even where a file name has other bytes."""
     if not isinstance(value, str):
         return value
     return value.encode("utf-8", errors="backslashreplace").decode()
 
 
 def csv_text(names: Sequence[str], rows: Iterable[dict[str, Any]]) -> str:
-    """Return a table as CSV with a line of names."""
+    """Return a table as CSV, the names of the columns first."""
     text = io.StringIO()
     writer = csv.DictWriter(text, names, lineterminator="\n")
     writer.writeheader()

@@ -1,15 +1,20 @@
-"""What a case is scored with, and what is kept of it."""
+"""What a case is scored with, and what is kept of it: statistics, and the scores they give."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Any, Literal
 
 from numpy.typing import NDArray
 
 from dice_semimetric import CalibrationBins, Overlap, ThresholdCounts
+from dice_semimetric.scores import overlap_score
 from dice_semimetric.thresholds import THRESHOLDS
 
 from ..cases.blocks import Reading
+from ..results.totals import total
+
+Empty = float | Literal["skip"]
 
 
 @dataclass(frozen=True)
@@ -31,7 +36,7 @@ class Options(Reading):
 
     thresholds: Sequence[float] = THRESHOLDS
     n_bins: int = 10
-    empty: float | Literal["skip"] = 1.0
+    empty: Empty = 1.0
 
 
 @dataclass(frozen=True)
@@ -59,7 +64,7 @@ class RaterScore:
 
 @dataclass(frozen=True)
 class CaseScore:
-    """All that is kept of a case: its numbers, and the statistics that they come from.
+    """All that is kept of a case: additive statistics, and the scores as formulas on them.
 
     Attributes
     ----------
@@ -69,21 +74,12 @@ class CaseScore:
         The number of raters, 1 for a single reference.
     voxels : int
         The number of pixels.
-    bdice : float
-        The mean of ``curve``.
-    dice, jaccard : float
-        Of the prediction at 0.5 against the hard reference.
-    ece : float
-        Of the more likely label against the hard reference, over all pixels.
-    ece_soft : float
-        Of the foreground's probability against the soft reference, over the pixels where it is
-        above 0.01 or a rater marked.
-    curve : NDArray
-        The Dice score at each threshold.
+    empty : float or "skip"
+        The Dice and Jaccard score of an empty prediction of an empty reference; NaN for "skip".
     counts : ThresholdCounts
-        Behind ``curve``.
+        Behind ``curve`` and ``bdice``.
     hard : Overlap
-        Behind ``dice`` and ``jaccard``.
+        Behind ``dice`` and ``jaccard``: the prediction at 0.5 and the hard reference.
     bins, soft_bins : CalibrationBins
         Behind ``ece`` and ``ece_soft``.
     by_rater : tuple of RaterScore
@@ -94,14 +90,50 @@ class CaseScore:
     task: str
     raters: int
     voxels: int
-    bdice: float
-    dice: float
-    jaccard: float
-    ece: float
-    ece_soft: float
-    curve: NDArray[Any]
+    empty: Empty
     counts: ThresholdCounts
     hard: Overlap
     bins: CalibrationBins
     soft_bins: CalibrationBins
     by_rater: tuple[RaterScore, ...] = ()
+
+    @cached_property
+    def curve(self) -> NDArray[Any]:
+        """The Dice score at each threshold."""
+        curve: NDArray[Any] = self.counts.dice(empty=self.empty)
+        return curve
+
+    @cached_property
+    def bdice(self) -> float:
+        """The mean of `curve`."""
+        return float(self.counts.binarized_dice(empty=self.empty))
+
+    @cached_property
+    def dice(self) -> float:
+        """Of the prediction at 0.5 against the hard reference."""
+        return float(overlap_score(self.hard, "dice", self.empty)[0])
+
+    @cached_property
+    def jaccard(self) -> float:
+        """Of the prediction at 0.5 against the hard reference."""
+        return float(overlap_score(self.hard, "jaccard", self.empty)[0])
+
+    @cached_property
+    def ece(self) -> float:
+        """Of the more likely label against the hard reference, over all pixels."""
+        return float(self.bins.error(norm="l1"))
+
+    @cached_property
+    def ece_soft(self) -> float:
+        """Of the foreground's probability against the soft reference, where there is doubt.
+
+        That is over the pixels where the probability is above 0.01 or a rater marked.
+        """
+        return float(self.soft_bins.error(norm="l1"))
+
+
+def pooled(scores: Sequence[CaseScore]) -> CaseScore:
+    """Return the score of the pixels of all cases together."""
+    names = ("voxels", "counts", "hard", "bins", "soft_bins")
+    sums: dict[str, Any] = {name: total(getattr(s, name) for s in scores) for name in names}
+    return replace(scores[0], case="", task="", by_rater=(), **sums)

@@ -31,10 +31,10 @@ def sums_with_room(
     options: Options,
     make_room: Callable[[], None],
 ) -> list[Sums]:
-    """Return the same of arrays on their way to a device, or of parts of them where they are many.
+    """Return the same of arrays that are being copied, or of parts of them where memory is short.
 
-    ``started`` holds what the upload has started, if it found memory. It is emptied: so nobody
-    keeps that memory when parts are tried instead.
+    ``started`` holds what the upload has started, if it found memory. It is emptied, so that
+    this memory is free when parts are tried instead.
     """
     try:
         if started:

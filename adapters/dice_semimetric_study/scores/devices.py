@@ -14,11 +14,12 @@ from numpy.typing import NDArray
 from ..cases.blocks import read_blocks
 from ..cases.foreground import Voxels
 from ..cases.pairing import Pair
-from ..faults import CaseError, UsageError
+from ..faults import UsageError
 from ..files.volumes import read_geometry
+from ..results.totals import total_by_name
 from ..runs.cluster import Workers
 from .device_sums import sums_on_device, sums_with_room
-from .scoring import CaseScore, Options, score_files, scores_of
+from .scoring import CaseScore, Options, require_sound, score_files, scores_of
 from .sums import Sums
 
 DEVICES = ("cpu", "cuda")
@@ -29,13 +30,7 @@ Work = Callable[[Pair], tuple[CaseScore, ...]]
 def scorer(
     pairs: Sequence[Pair], options: Options, *, device: str, workers: Workers
 ) -> Iterator[Work]:
-    """Yield the function that scores one of the pairs on that device.
-
-    Raises
-    ------
-    UsageError
-        If there is no such device, or other processes are to do the work.
-    """
+    """Yield the function that scores one of the pairs on that device, or raise UsageError."""
     if device == "cpu":
         yield partial(score_files, options=options)
         return
@@ -58,7 +53,7 @@ def _score(
         if arrays:
             return scores_of(pair, _joined([sums_on_device(arrays, options)], options), options)
     except MemoryError:
-        arrays = ()  # nothing shall hold the memory that the blocks need
+        arrays = ()  # frees the memory that the blocks need
     with closing(read_ahead(_started(_blocks(pair, options), upload))) as blocks:
         found = (
             sums_with_room(host, started, upload, options, feeder.make_room)
@@ -94,9 +89,7 @@ def _blocks(pair: Pair, options: Options) -> Iterator[HostArrays]:
     The reference is a soft label or the raters' marks along axis 0; where all pixels are kept,
     there is an empty array.
     """
-    fault = pair.reference.fault or pair.prediction.fault
-    if fault:
-        raise CaseError(fault)
+    require_sound(pair)
     for block in read_blocks(pair, options):
         voxels = Voxels(pair, block, options)
         found: list[NDArray[Any]] = []
@@ -110,8 +103,5 @@ def _blocks(pair: Pair, options: Options) -> Iterator[HostArrays]:
 
 def _joined(blocks: Iterable[Sequence[Sums]], options: Options) -> dict[str, Sums]:
     """Return the statistics of each region over all blocks."""
-    total: dict[str, Sums] = {}
-    for block in blocks:
-        for name, sums in zip(options.structures, block, strict=True):
-            total[name] = total[name] + sums if name in total else sums
-    return total
+    names = options.structures
+    return total_by_name(pair for block in blocks for pair in zip(names, block, strict=True))

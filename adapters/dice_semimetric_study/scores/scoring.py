@@ -1,6 +1,6 @@
 """The score of one case: a pure function of its arrays, with a small result that adds up."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -14,6 +14,7 @@ from ..cases.foreground import Voxels
 from ..cases.pairing import Pair
 from ..cases.regions import task_name
 from ..faults import CaseError
+from ..results.totals import total_by_name
 from .case_score import CaseScore, Options, RaterScore
 from .sums import RaterSums, Sums, in_doubt, sums_of, sums_of_marks
 
@@ -50,37 +51,54 @@ def score_files(pair: Pair, options: Options) -> tuple[CaseScore, ...]:
     CaseError
         If a file is faulty or the two sides do not fit.
     """
-    fault = pair.reference.fault or pair.prediction.fault
-    if fault:
-        raise CaseError(fault)
-    total: dict[str, Sums] = {}
+    return scores_of(pair, total_by_name(_sums_of_blocks(pair, options)), options)
+
+
+def _sums_of_blocks(pair: Pair, options: Options) -> Iterator[tuple[str, Sums]]:
+    """Yield the statistics of each region in block after block."""
+    require_sound(pair)
     for block in read_blocks(pair, options):
         voxels = Voxels(pair, block, options)
         for name in options.structures:
-            sums = sums_of_marks(
-                voxels.prediction(name), voxels.reference(name), voxels.kept, options
-            )
-            total[name] = total[name] + sums if name in total else sums
-    return scores_of(pair, total, options)
+            prediction, reference = voxels.prediction(name), voxels.reference(name)
+            yield name, sums_of_marks(prediction, reference, voxels.kept, options)
 
 
-def scores_of(pair: Pair, sums: dict[str, Sums], options: Options) -> tuple[CaseScore, ...]:
+def require_sound(pair: Pair) -> None:
+    """Raise CaseError where the files of a pair were found to be faulty."""
+    fault = pair.reference.fault or pair.prediction.fault
+    if fault:
+        raise CaseError(fault)
+
+
+def scores_of(pair: Pair, sums: Mapping[str, Sums], options: Options) -> tuple[CaseScore, ...]:
     """Return the score of each region of a pair, whose statistics are given."""
     names = list(pair.reference.masks)
+    raters = max(1, len(names))
     return tuple(
         replace(
-            _score(found, pair.case, task_name(pair.task, region), max(1, len(names)), options),
-            by_rater=_by_rater(found.raters, names, options),
+            _score(found, pair.case, task_name(pair.task, region), raters, options),
+            by_rater=_by_rater(found.raters, names, options) if found.raters and names else (),
         )
         for region, found in sums.items()
     )
 
 
-def _by_rater(
-    sums: RaterSums | None, names: Sequence[str], options: Options
-) -> tuple[RaterScore, ...]:
-    if sums is None or not names:
-        return ()
+def _score(sums: Sums, case: str, task: str, raters: int, options: Options) -> CaseScore:
+    return CaseScore(
+        case=case,
+        task=task,
+        raters=raters,
+        voxels=sums.voxels,
+        empty=options.empty,
+        counts=sums.counts,
+        hard=sums.hard,
+        bins=sums.bins,
+        soft_bins=sums.soft_bins,
+    )
+
+
+def _by_rater(sums: RaterSums, names: Sequence[str], options: Options) -> tuple[RaterScore, ...]:
     columns = (
         sums.hard.target,
         sums.counts.binarized_dice(empty=options.empty),
@@ -145,7 +163,7 @@ def score_case(
     raters : int, optional
         How many stand behind the reference.
     options : Options, optional
-        Thresholds, bins and the score of nothing.
+        Thresholds, bins and the score of two empty masks.
     doubt : NDArray, optional
         The pixels of ``ece_soft``; by default those of `in_doubt`.
 
@@ -169,24 +187,3 @@ def score_case(
     options = options or Options()
     sums = sums_of(pred, soft, hard, options, doubt=doubt)
     return _score(sums, case, task, raters, options)
-
-
-def _score(sums: Sums, case: str, task: str, raters: int, options: Options) -> CaseScore:
-    """Return the numbers of statistics."""
-    counts, hard, empty = sums.counts, sums.hard, options.empty
-    return CaseScore(
-        case=case,
-        task=task,
-        raters=raters,
-        voxels=sums.voxels,
-        bdice=float(counts.binarized_dice(empty=empty)),
-        dice=float(overlap_score(hard, "dice", empty)[0]),
-        jaccard=float(overlap_score(hard, "jaccard", empty)[0]),
-        ece=float(sums.bins.error(norm="l1")),
-        ece_soft=float(sums.soft_bins.error(norm="l1")),
-        curve=counts.dice(empty=empty),
-        counts=counts,
-        hard=hard,
-        bins=sums.bins,
-        soft_bins=sums.soft_bins,
-    )

@@ -1,33 +1,52 @@
-"""From the scores of cases to a table and one summary."""
+"""From the scores of cases to tables and one summary."""
 
-import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from dice_semimetric import __version__, overlap_loss
+from dice_semimetric import __version__
 
 from ..faults import Fault, printable
 from ..files.json import jsonable
-from ..results.bootstrap import Bootstrap, Numbers, mean_intervals
-from ..results.tables import table
-from .case_score import CaseScore, Options
-from .score_tables import NUMBERS, TITLES
+from ..results.bootstrap import Bootstrap, means_with_intervals
+from ..results.registry import PREDICTION_SCORES, curve_names
+from ..results.tables import table, write_table
+from ..results.text import confidence, interval, number
+from .case_score import CaseScore, Options, pooled
 
-__all__ = [
-    "NUMBERS",
-    "mean_of_known",
-    "score_table",
-    "summarize",
-]
-
+#: The tables of a study, without their endings, and what names the rows of both.
+CASES, RATERS = "cases", "raters"
+_KEYS = ("case", "task", "patient")
+_OF_RATER = ("rater", "marked", "bdice", "dice", "jaccard")
 _AGGREGATION = (
     "mean over cases, each case of each task weighing the same; "
     "'pooled' is the score of the pixels of all cases together"
 )
-BOOTSTRAP = "percentiles of the mean over resamples of the patients, each with all its cases"
+
+
+def write_score_tables(
+    out: Path, scores: Sequence[CaseScore], options: Options, patients: Mapping[str, str]
+) -> None:
+    """Write ``cases``, one row per case and task, and ``raters``, one row per rater of these."""
+    curve = curve_names(options.thresholds)
+    keys = [{"case": s.case, "task": s.task, "patient": patients[s.case]} for s in scores]
+    cases: list[dict[str, Any]] = [
+        key
+        | {"raters": s.raters, "voxels": s.voxels}
+        | {name: float(getattr(s, name)) for name in PREDICTION_SCORES}
+        | dict(zip(curve, map(float, s.curve), strict=True))
+        for key, s in zip(keys, scores, strict=True)
+    ]
+    write_table(out / CASES, [*_KEYS, "raters", "voxels", *PREDICTION_SCORES, *curve], cases)
+    raters: list[dict[str, Any]] = [
+        key | {name: getattr(rater, name) for name in _OF_RATER}
+        for key, s in zip(keys, scores, strict=True)
+        for rater in s.by_rater
+    ]
+    write_table(out / RATERS, [*_KEYS, *_OF_RATER], raters)
 
 
 def summarize(
@@ -56,7 +75,7 @@ def summarize(
     Returns
     -------
     dict
-        ``overall`` and ``tasks`` with `bdice`, `dice`, `jaccard`, `ece` and `ece_soft`, None where
+        ``overall`` and ``tasks`` with the mean of each score of `PREDICTION_SCORES`, None where
         there is none, and their ``intervals``, None where fewer than two patients have a value;
         ``faults``, ``options`` and ``version``.
     """
@@ -76,7 +95,7 @@ def summarize(
             for task in tasks
         },
         "aggregation": _AGGREGATION,
-        "bootstrap": asdict(bootstrap) | {"method": BOOTSTRAP},
+        "bootstrap": bootstrap.described(),
         "faults": [asdict(f) for f in faults],
         "options": jsonable(asdict(options)),
         "version": __version__,
@@ -90,76 +109,35 @@ def _means(
     patients: Mapping[str, str],
     bootstrap: Bootstrap,
 ) -> dict[str, Any]:
-    result: dict[str, Any] = {
-        name: jsonable(mean_of_known(getattr(s, name) for s in scores)) for name in NUMBERS
+    names = list(PREDICTION_SCORES)
+    counts = {"scored": len(scores), "faulty": len(faults)}
+    if not scores:
+        return dict.fromkeys(names) | {"cases": counts}
+    of_score = [patients[s.case] for s in scores]
+    values = np.array([[*(getattr(s, n) for n in names), *s.curve] for s in scores], float)
+    means, intervals = jsonable(means_with_intervals(values, of_score, bootstrap))
+    together = pooled(scores)
+    return dict(zip(names, means, strict=False)) | {
+        "cases": counts,
+        "dice_at_threshold": means[len(names) :],
+        "pooled": {name: jsonable(getattr(together, name)) for name in names},
+        "patients": len(set(of_score)),
+        "intervals": dict(zip(names, intervals, strict=False))
+        | {"dice_at_threshold": intervals[len(names) :]},
     }
-    result["cases"] = {"scored": len(scores), "faulty": len(faults)}
-    if scores:
-        result["dice_at_threshold"] = [
-            jsonable(mean_of_known(column))
-            for column in zip(*(s.curve for s in scores), strict=True)
-        ]
-        result["pooled"] = _pooled(scores, options)
-        whose = [patients[s.case] for s in scores]
-        result["patients"] = len(set(whose))
-        result["intervals"] = _intervals(scores, whose, bootstrap)
-    return result
-
-
-def _intervals(
-    scores: Sequence[CaseScore], whose: Sequence[str], bootstrap: Bootstrap
-) -> dict[str, Any]:
-    """Return the interval of every mean over cases."""
-    values = np.array([[*(getattr(s, n) for n in NUMBERS), *s.curve] for s in scores], float)
-    pairs = known_intervals(values, whose, bootstrap)
-    named = dict(zip(NUMBERS, pairs, strict=False))
-    return named | {"dice_at_threshold": pairs[len(NUMBERS) :]}
-
-
-def known_intervals(
-    values: Numbers, patients: Sequence[str], bootstrap: Bootstrap
-) -> list[list[float] | None]:
-    """Return the ends of `mean_intervals` of each column, None where they are not known."""
-    pairs = mean_intervals(values, patients, bootstrap).T
-    return [None if np.isnan(pair).any() else pair.tolist() for pair in pairs]
-
-
-def _pooled(scores: Sequence[CaseScore], options: Options) -> dict[str, Any]:
-    """Return the scores of all pixels together, from the sums of the statistics."""
-    hard = sum((s.hard for s in scores[1:]), scores[0].hard)
-    counts = sum((s.counts for s in scores[1:]), scores[0].counts)
-    bins = sum((s.bins for s in scores[1:]), scores[0].bins)
-    soft_bins = sum((s.soft_bins for s in scores[1:]), scores[0].soft_bins)
-    values = {
-        "bdice": counts.binarized_dice(empty=options.empty),
-        "dice": 1 - overlap_loss(hard, form="dml1"),
-        "jaccard": 1 - overlap_loss(hard, form="jml1"),
-        "ece": bins.error(norm="l1"),
-        "ece_soft": soft_bins.error(norm="l1"),
-    }
-    return {name: jsonable(float(value)) for name, value in values.items()}
-
-
-def mean_of_known(values: Iterable[float]) -> float:
-    """Return the mean of the values that are not NaN, NaN if there is none."""
-    known = [float(v) for v in values if not math.isnan(v)]
-    return float(np.mean(known)) if known else math.nan
 
 
 def score_table(summary: dict[str, Any]) -> str:
-    """Return a summary as text: a line a task and one for all of them, with their intervals."""
-    parts = {**summary["tasks"], "all": summary["overall"]}
-    share = f"{100 * summary['bootstrap']['confidence']:g} %"
+    """Return a summary as text: one row per task and one for all of them, with their intervals."""
+    names = list(PREDICTION_SCORES)
     rows = []
-    for task, part in parts.items():
+    for task, part in {**summary["tasks"], "all": summary["overall"]}.items():
         cases = part["cases"]
-        means = ["-" if part[name] is None else f"{part[name]:.4f}" for name in NUMBERS]
+        means = [number(part[name]) for name in names]
         rows.append([printable(task), str(cases["scored"]), str(cases["faulty"]), *means])
-        between = part.get("intervals", {})
-        if any(between.get(name) for name in NUMBERS):
-            rows.append([f"  {share} of draws", "", "", *(_range(between[n]) for n in NUMBERS)])
-    return table(["task", "cases", "faulty", *TITLES.values()], rows)
-
-
-def _range(pair: Sequence[float] | None) -> str:
-    return "-" if pair is None else f"{pair[0]:.3f}-{pair[1]:.3f}"
+        ends = part.get("intervals", {})
+        if any(ends.get(name) for name in names):
+            intervals = [interval(ends[name], ".3f") for name in names]
+            rows.append([f"  {confidence(summary)} of draws", "", "", *intervals])
+    titles = [score.heading for score in PREDICTION_SCORES.values()]
+    return table(["task", "cases", "faulty", *titles], rows)

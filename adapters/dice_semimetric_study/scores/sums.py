@@ -1,8 +1,7 @@
 """The statistics of one foreground in one case: they add up, over slabs too."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,38 +18,24 @@ from dice_semimetric import (
 )
 
 from ..cases.foreground import Marks
+from ..results.totals import AddedByField
+from .case_score import Options
 
-#: Soft calibration leaves out pixels that everybody agrees are background.
+#: Soft calibration leaves out pixels that are background to the prediction and to all raters.
 CERTAIN = 0.01
 _SHORT = 1024
 
 
-class Levels(Protocol):
-    """The thresholds and the number of bins of `Options`."""
-
-    @property
-    def thresholds(self) -> Sequence[float]:
-        """Levels of BDice."""
-
-    @property
-    def n_bins(self) -> int:
-        """Bins of confidence."""
-
-
 @dataclass(frozen=True)
-class RaterSums:
+class RaterSums(AddedByField):
     """A prediction against each of R raters alone."""
 
     counts: ThresholdCounts
     hard: Overlap
 
-    def __add__(self, other: "RaterSums") -> "RaterSums":
-        """Return the statistics of both sets of pixels."""
-        return RaterSums(self.counts + other.counts, self.hard + other.hard)
-
 
 @dataclass(frozen=True)
-class Sums:
+class Sums(AddedByField):
     """All that a score is made of; see `CaseScore`. Without raters there is no `RaterSums`."""
 
     voxels: int
@@ -60,20 +45,9 @@ class Sums:
     soft_bins: CalibrationBins
     raters: RaterSums | None = None
 
-    def __add__(self, other: "Sums") -> "Sums":
-        """Return the statistics of both sets of pixels."""
-        return Sums(
-            self.voxels + other.voxels,
-            self.counts + other.counts,
-            self.hard + other.hard,
-            self.bins + other.bins,
-            self.soft_bins + other.soft_bins,
-            self.raters + other.raters if self.raters and other.raters else None,
-        )
-
 
 def in_doubt(pred: NDArray[Any], soft: NDArray[Any]) -> NDArray[np.bool_]:
-    """Return the pixels that soft calibration looks at: said to be possible, or marked by some."""
+    """Return the pixels of soft calibration: probable above 0.01, or marked by a rater."""
     return np.asarray((pred > CERTAIN) | (soft > 0))
 
 
@@ -81,7 +55,7 @@ def sums_of(
     pred: NDArray[Any],
     soft: NDArray[Any],
     hard: NDArray[np.bool_],
-    levels: Levels,
+    options: Options,
     *,
     doubt: NDArray[np.bool_] | None = None,
 ) -> Sums:
@@ -90,23 +64,23 @@ def sums_of(
     pred, soft = pred.astype(np.float32, copy=False), soft.astype(np.float32, copy=False)
     # One image of one class: the background is what the foreground leaves.
     image, label = pred[None, None], hard[None].astype(np.uint8)
-    bins = calibration_bins(image, label, n_bins=levels.n_bins, kind="top_label")
+    bins = calibration_bins(image, label, n_bins=options.n_bins, kind="top_label")
     doubt = in_doubt(pred, soft) if doubt is None else doubt
-    soft_bins = calibration_bins(pred, soft, n_bins=levels.n_bins, kind="binary", mask=doubt)
+    soft_bins = calibration_bins(pred, soft, n_bins=options.n_bins, kind="binary", mask=doubt)
     return Sums(
         pred.size,
-        threshold_counts(pred, soft, thresholds=levels.thresholds),
+        threshold_counts(pred, soft, thresholds=options.thresholds),
         overlap(pred >= 0.5, hard),
         _widened(bins),
         _widened(soft_bins),
     )
 
 
-def rater_sums(pred: NDArray[Any], marks: NDArray[np.bool_], levels: Levels) -> RaterSums:
+def rater_sums(pred: NDArray[Any], marks: NDArray[np.bool_], options: Options) -> RaterSums:
     """Return the statistics of a prediction, a vector, against each row of marks."""
     wide = np.broadcast_to(pred.astype(np.float32, copy=False), marks.shape)
     return RaterSums(
-        threshold_counts(wide, marks, thresholds=levels.thresholds, axis=1),
+        threshold_counts(wide, marks, thresholds=options.thresholds, axis=1),
         overlap(wide >= 0.5, marks, axis=1),
     )
 
@@ -115,15 +89,15 @@ def sums_of_marks(
     pred: NDArray[np.float32],
     reference: Marks | NDArray[np.float32],
     kept: NDArray[np.bool_] | None,
-    levels: Levels,
+    options: Options,
 ) -> Sums:
     """Return the statistics against raters' marks, or a soft label, over the pixels that are kept.
 
-    All arrays have one axis. Most of a volume is background that nobody marks and the prediction
+    All arrays have one axis. Most of a volume is background that no rater marks and the prediction
     is sure of. It reaches no threshold and lies in the last bin, so that its number and the sum of
     its probabilities are all that is needed.
     """
-    if min(levels.thresholds) <= CERTAIN or levels.n_bins * CERTAIN >= 1:
+    if min(options.thresholds) <= CERTAIN or options.n_bins * CERTAIN >= 1:
         some = np.ones(pred.shape, bool) if kept is None else kept
     else:
         some = pred > CERTAIN
@@ -136,17 +110,17 @@ def sums_of_marks(
     if isinstance(reference, list):
         marks = np.stack([m[near] for m in reference])
         soft = uniform_average(marks, dtype=np.float32)
-        found = sums_of(inside, soft, majority_vote(marks), levels)
-        found = replace(found, raters=rater_sums(inside, marks, levels))
+        found = sums_of(inside, soft, majority_vote(marks), options)
+        found = replace(found, raters=rater_sums(inside, marks, options))
     else:
         soft = reference[near]
-        found = sums_of(inside, soft, soft > 0.5, levels)  # strict, as the majority is
+        found = sums_of(inside, soft, soft > 0.5, options)  # strict, as the majority is
     counted = pred if kept is None else pred[kept]
     number = counted.size - near.size
     if number == 0:
         return found
     mass = _total(counted) - _total(inside)
-    last = np.zeros(levels.n_bins)
+    last = np.zeros(options.n_bins)
     last[-1] = 1
     bins = replace(
         found.bins,

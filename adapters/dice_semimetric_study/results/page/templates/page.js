@@ -73,13 +73,13 @@
   const count = document.getElementById("count");
   function filter() {
     const wanted = find.value.trim().toLowerCase();
-    let seen = 0;
+    let shown = 0;
     for (const row of rows) {
       const [name, task] = cells.get(row);
       row.hidden = !name.toLowerCase().includes(wanted) || Boolean(which?.value && which.value !== task);
-      seen += !row.hidden;
+      shown += !row.hidden;
     }
-    count.textContent = `${seen} of ${rows.length} shown`;
+    count.textContent = `${shown} of ${rows.length} shown`;
   }
   find.addEventListener("input", filter);
   which?.addEventListener("change", filter);
@@ -124,8 +124,8 @@
     line.setAttribute("d", path);
     svg.querySelector("path.cases").remove();
     svg.append(line);
-    const told = values.map((v, i) => `${digits(v)} at ${data.thresholds[i]}`).join(", ");
-    svg.setAttribute("aria-label", `${name}: Dice at each threshold: ${told}.`);
+    const text = values.map((v, i) => `${digits(v)} at ${data.thresholds[i]}`).join(", ");
+    svg.setAttribute("aria-label", `${name}: Dice at each threshold: ${text}.`);
     const caption = element("figcaption", "Dice at each threshold. ");
     for (const [key, text] of [["one", "this case"], ["mean", "mean"], ["band", "middle half"]]) {
       const item = caption.appendChild(element("span", undefined, { class: "item" }));

@@ -15,46 +15,32 @@ from matplotlib import colormaps
 from numpy.typing import NDArray
 from PIL import Image
 
-from ...results.plots import contrast
+from ..plots import contrast
 from .planes import Plane
 
 #: Pixels of a picture's longer side; larger slices are thinned out.
 MOST_PIXELS = 256
-#: Probability from which a prediction decides what is shown around the raters' marks.
+#: From this probability on, a prediction widens the window around the raters' marks.
 _VISIBLE = 0.25
 _LEVELS = 32  # of colour: few, so that files stay small
 _MOST_POINTS = 20_000
-_TOO_LOW, _TOO_HIGH = (59, 130, 214), (230, 128, 26)  # told apart by every kind of colour sight
+_TOO_LOW, _TOO_HIGH = (59, 130, 214), (230, 128, 26)  # distinct to the colour-blind too
 
 
 @dataclass(frozen=True)
 class Pictures:
-    """All that the template needs to draw a slice.
+    """All that the template needs to draw a slice: images as data addresses, outlines as paths."""
 
-    Attributes
-    ----------
-    width, height : float
-        Of the coordinates.
-    scan, heat, error : str
-        Images as data addresses: the image or nothing, the prediction, and the difference.
-    raters : tuple of str
-        The outline of each rater as an SVG path, or of a soft reference at 0.5.
-    hard, predicted, uncounted : str
-        The outlines of the majority, of the prediction at 0.5, and of what does not count.
-    left_out : str
-        What is not drawn, and why; may be empty.
-    """
-
-    width: float
+    width: float  # of the coordinates
     height: float
-    scan: str
-    heat: str
-    error: str
-    raters: tuple[str, ...]
-    hard: str
-    predicted: str
-    uncounted: str
-    left_out: str
+    scan: str  # the image, or nothing
+    heat: str  # the prediction
+    error: str  # prediction minus reference
+    raters: tuple[str, ...]  # of each rater, or of a soft reference at 0.5
+    hard: str  # the majority, or the reference above 0.5
+    predicted: str  # the prediction at 0.5
+    uncounted: str  # pixels that do not count
+    left_out: str  # what is not drawn, and why; may be empty
 
 
 def draw(plane: Plane) -> Pictures:

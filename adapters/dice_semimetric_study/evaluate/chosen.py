@@ -5,9 +5,9 @@ from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from ...cases.pairing import Pair
-from ...scores.case_score import CaseScore
-from ...scores.summary import mean_of_known
+from ..cases.pairing import Pair
+from ..results.bootstrap import mean_of_known
+from ..scores.case_score import CaseScore
 
 #: Structures with pictures; each adds some hundreds of kilobytes to the page.
 MOST_TASKS = 8
@@ -15,17 +15,7 @@ MOST_TASKS = 8
 
 @dataclass(frozen=True)
 class Scored:
-    """A score, and where it comes from.
-
-    Attributes
-    ----------
-    pair : Pair
-        The files.
-    region : str
-        The structure; empty if there is one foreground.
-    score : CaseScore
-        Its numbers and statistics.
-    """
+    """A score, the files behind it, and the structure, empty if there is one foreground."""
 
     pair: Pair
     region: str
@@ -34,15 +24,7 @@ class Scored:
 
 @dataclass(frozen=True)
 class Chosen:
-    """A case that stands for others.
-
-    Attributes
-    ----------
-    rank : str
-        Where its BDice lies among those of its structure, such as "worst".
-    scored : Scored
-        The case.
-    """
+    """A case that stands for others, and its place by BDice, such as "worst"."""
 
     rank: str
     scored: Scored

@@ -1,0 +1,140 @@
+"""The contents of the page, as plain values for its template."""
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from ..faults import printable
+from ..results.page.charts import (
+    ReliabilityChart,
+    ThresholdsChart,
+    reliability_chart,
+    thresholds_chart,
+)
+from ..results.page.page import Card, score_card
+from ..results.registry import PREDICTION_SCORES
+from ..results.text import counted
+from ..results.totals import total
+from ..scores.case_score import CaseScore, Options
+from .chosen import Scored
+
+
+@dataclass(frozen=True)
+class Structure:
+    """The diagrams of one structure: Dice against threshold, and two of reliability."""
+
+    task: str
+    scores: Sequence[CaseScore]
+    thresholds: ThresholdsChart
+    hard: ReliabilityChart  # of the more likely label over all pixels
+    soft: ReliabilityChart  # of the foreground where there is doubt
+
+
+def cards(summary: Mapping[str, Any], scored: Sequence[Scored]) -> list[Card]:
+    """Return the numbers of the whole study."""
+    marked = [s for s in scored if s.pair.reference.masks]
+    names, titles = {"soft": "the reference", "hard": "the reference above 0.5"}, {}
+    if len(marked) == len(scored):
+        names = {"soft": "the raters' mean", "hard": "the strict majority of the raters"}
+        titles = {"dice": "Dice to majority"}
+    return [_cases(summary, scored), _raters(scored)] + [
+        score_card(score, summary, title=titles.get(name, ""), **names)
+        for name, score in PREDICTION_SCORES.items()
+    ]
+
+
+def _cases(summary: Mapping[str, Any], scored: Sequence[Scored]) -> Card:
+    names = {s.score.case for s in scored}
+    tasks = {s.score.task for s in scored}
+    patients = summary["overall"].get("patients", len(names))
+    details = [f"of {counted(patients, 'patient')}"] if patients != len(names) else []
+    if len(tasks) > 1:
+        details.append(f"{counted(len(tasks), 'structure')}, {len(scored)} scores")
+    faults = len(summary["faults"])
+    details.append(counted(faults, "fault") if faults else "no faults")
+    meaning = (
+        "Scored from the files given. Each case of each structure weighs the same in the means."
+    )
+    return Card("Cases", str(len(names)), ", ".join(details), meaning)
+
+
+def _raters(scored: Sequence[Scored]) -> Card:
+    several = sorted({s.score.raters for s in scored})
+    value = " to ".join(dict.fromkeys(map(str, several[:1] + several[-1:]))) or "–"
+    names = {name for s in scored for name in s.pair.reference.masks}
+    detail = f"named {_listed(sorted(names))}" if names else "one reference per case"
+    return Card("Raters", value, detail if scored else "", "How many people marked each case.")
+
+
+def _listed(names: Sequence[str], most: int = 8) -> str:
+    shown = ", ".join(printable(n) for n in names[:most])
+    return shown + (f" and {len(names) - most} more" if len(names) > most else "")
+
+
+def structures(scored: Sequence[Scored], options: Options) -> list[Structure]:
+    """Return the diagrams of each structure, sorted by name."""
+    groups: dict[str, list[CaseScore]] = {}
+    for s in sorted(scored, key=lambda s: s.score.task):
+        groups.setdefault(s.score.task, []).append(s.score)
+    return [
+        Structure(
+            task=task,
+            scores=scores,
+            thresholds=thresholds_chart(
+                options.thresholds,
+                np.stack([np.asarray(s.curve, float) for s in scores]),
+                [s.bdice for s in scores],
+                charts=len(groups),
+            ),
+            hard=reliability_chart(total(s.bins for s in scores), start=0.5),
+            soft=reliability_chart(total(s.soft_bins for s in scores), start=0.0),
+        )
+        for task, scores in groups.items()
+    ]
+
+
+def title(record: Mapping[str, Any]) -> str:
+    """Return the title of the page, made of the names of the two folders."""
+    pred, ref = (_last(record["settings"][side]) for side in ("pred", "ref"))
+    return f"Scores of {pred} against {ref}"
+
+
+def _last(folder: str) -> str:
+    """Return the end of a path, with the folder above where the name alone is too little."""
+    parts = Path(folder).parts
+    return "/".join(parts[-2:]) if len(parts) > 2 else folder
+
+
+def sections(summary: Mapping[str, Any], scored: Sequence[Scored]) -> list[tuple[str, str]]:
+    """Return the anchors and titles of the page's sections."""
+    some = [("curves", "Curves and calibration"), ("examples", "Examples"), ("cases", "Cases")]
+    faults = ("faults", f"Faults ({len(summary['faults'])})")
+    return [("summary", "Summary"), *(some if scored else []), faults, ("record", "Record")]
+
+
+def data(scored: Sequence[Scored], options: Options) -> dict[str, Any]:
+    """Return what the page's program needs beyond the table: curves, and scores by rater."""
+    names = sorted({r.rater for s in scored for r in s.score.by_rater})
+    place = {name: i for i, name in enumerate(names)}
+    return {
+        "thresholds": [float(t) for t in options.thresholds],
+        "several": len({s.score.task for s in scored}) > 1,
+        "raters": [printable(name) for name in names],
+        "cases": [
+            {
+                "curve": [_rounded(v) for v in s.score.curve],
+                "raters": [
+                    [place[r.rater], _rounded(r.dice), _rounded(r.bdice)] for r in s.score.by_rater
+                ],
+            }
+            for s in scored
+        ],
+    }
+
+
+def _rounded(value: float) -> float | None:
+    return None if math.isnan(value) else round(float(value), 4)

@@ -1,0 +1,85 @@
+"""The page about an evaluation: ``evaluate --report``."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from tqdm import tqdm
+
+from ..faults import CaseError
+from ..results.page.page import check_page, checksums, write_page
+from ..results.registry import PREDICTION_SCORES
+from ..runs.logs import is_quiet, log
+from ..scores.case_score import Options
+from .chosen import Chosen, Scored, choose
+
+__all__ = ["Scored", "check_report", "write_report"]
+
+_TEMPLATES = Path(__file__).parent / "templates"
+
+
+@dataclass(frozen=True)
+class Example:
+    """A chosen case with its slice and the pictures of it, or the reason why there are none."""
+
+    chosen: Chosen
+    plane: Any = None
+    pictures: Any = None
+    reason: str = ""
+
+
+def check_report(path: Path) -> None:
+    """Raise UsageError, before any work is done, if a report cannot be made or written."""
+    check_page(path, "--report")
+
+
+def write_report(
+    path: Path,
+    scored: Sequence[Scored],
+    summary: Mapping[str, Any],
+    options: Options,
+    record: Mapping[str, Any],
+) -> None:
+    """Write the page about a study: its scores, summary, options and record.
+
+    Only the few cases with pictures are read again, one after the other.
+    """
+    from .content import cards, data, sections, structures, title
+
+    chosen, without = choose(scored)
+    hidden = True if is_quiet() else None
+    bar = tqdm(chosen, desc="draw", unit="case", disable=hidden, leave=False)
+    examples = [_example(c, options) for c in bar]
+    scores = [e.chosen.scored.score for e in examples]
+    write_page(
+        path,
+        _TEMPLATES,
+        "report.html",
+        cards=cards(summary, scored),
+        checksums=checksums(record),
+        examples=examples,
+        data=data(scored, options),
+        names=PREDICTION_SCORES,
+        record=record,
+        scored=scored,
+        sections=sections(summary, scored),
+        shown={(s.case, s.task): i for i, s in enumerate(scores)},
+        structures=structures(scored, options),
+        summary=summary,
+        title=title(record),
+        without=without,
+    )
+
+
+def _example(chosen: Chosen, options: Options) -> Example:
+    from ..results.page.pictures import draw
+    from ..results.page.planes import read_plane
+
+    pair = chosen.scored.pair
+    try:
+        plane = read_plane(pair, chosen.scored.region, options)
+        return Example(chosen, plane, draw(plane))
+    except (CaseError, OSError) as error:  # it was scored, and has changed since
+        log.warning("no picture of %s %s: %s", pair.case, pair.task, error)
+        return Example(chosen, reason=str(error))

@@ -1,0 +1,107 @@
+"""Put a page together and write it."""
+
+import base64
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cache, partial
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+from ...faults import UsageError, printable
+from ...files.atomic import prepare_folder, write_text
+from ..registry import Score
+from ..text import confidence, interval, number
+
+_NEEDS = {"jinja2": "Jinja2", "matplotlib": "matplotlib", "PIL": "pillow", "contourpy": "contourpy"}
+_TEMPLATES = Path(__file__).parent / "templates"
+_DASH = "–"
+
+shown = partial(number, none=_DASH)
+
+
+@dataclass(frozen=True)
+class Card:
+    """One number of a study: its title, its value, how far it can be trusted, and its meaning."""
+
+    title: str
+    value: str
+    detail: str
+    meaning: str
+
+
+def score_card(
+    score: Score, summary: Mapping[str, Any], *, title: str = "", soft: str, hard: str
+) -> Card:
+    """Return the card of a mean in a summary, with the names of the references."""
+    overall = summary["overall"]
+    details = []
+    if ends := ends_of(overall, score.name):
+        details.append(f"{confidence(summary)} interval {ends}")
+    if "pooled" in overall:
+        details.append(f"all pixels pooled {shown(overall['pooled'][score.name])}")
+    value, meaning = shown(overall[score.name]), score.explained(soft, hard)
+    return Card(title or score.heading, value, "; ".join(details), meaning)
+
+
+def ends_of(part: Mapping[str, Any], name: str) -> str:
+    """Return the ends of the interval of a mean, nothing where there is none."""
+    return interval(part.get("intervals", {}).get(name), joint=" to ", none="")
+
+
+def check_page(path: Path, flag: str) -> None:
+    """Raise UsageError, before any work is done, if a page cannot be made or written."""
+    missing = [name for module, name in _NEEDS.items() if find_spec(module) is None]
+    if missing:
+        raise UsageError(f"{flag} needs {', '.join(missing)}: pip install 'dice-semimetric[study]'")
+    if path.is_dir():
+        raise UsageError(f"{flag} must be the name of a file, got the folder {path}")
+    prepare_folder(path.parent)
+
+
+def write_page(path: Path, templates: Path, name: str, **values: Any) -> None:
+    """Write a page from a template in a folder; it appears as a whole or not at all."""
+    parts = {f"{kind}_hash": _hash(f"page.{kind}") for kind in ("css", "js")}
+    parts |= {kind: _text(f"page.{kind}") for kind in ("css", "js")}
+    write_text(path, _environment(templates).get_template(name).render(**parts, **values))
+
+
+def checksums(record: Mapping[str, Any]) -> str:
+    """Return the digests of all files as lines that ``sha256sum --check`` takes."""
+    files = {f["path"]: f["sha256"] for i in record["inputs"] for f in i["files"]}
+    lines = []
+    for path, digest in sorted(files.items()):
+        safe = path.replace("\\", "\\\\").replace("\n", "\\n").replace("\r", "\\r")
+        mark = "" if safe == path else "\\"  # how sha256sum marks a name with escapes
+        lines.append(f"{mark}{digest}  {safe}")
+    return "\n".join(lines)
+
+
+@cache
+def _environment(templates: Path) -> Any:
+    from jinja2 import Environment, FileSystemLoader, StrictUndefined
+
+    found = Environment(
+        loader=FileSystemLoader([templates, _TEMPLATES]),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    found.filters["printable"] = printable
+    found.filters["number"] = lambda value, places=4: shown(value, f".{places}f")
+    found.globals["interval"] = ends_of
+    found.policies["json.dumps_kwargs"] = {"separators": (",", ":"), "allow_nan": False}
+    return found
+
+
+@cache
+def _text(name: str) -> str:
+    return (_TEMPLATES / name).read_text(encoding="utf-8")
+
+
+def _hash(name: str) -> str:
+    """Return the digest by which the page's policy allows its one style or its one program."""
+    digest = hashlib.sha256(_text(name).encode()).digest()
+    return f"sha256-{base64.b64encode(digest).decode()}"

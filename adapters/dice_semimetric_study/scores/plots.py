@@ -1,0 +1,100 @@
+"""Pictures of a study: Dice against threshold, and how far confidences can be trusted."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from dice_semimetric import CalibrationBins
+
+from ..results.bootstrap import mean_of_known
+from ..results.curves import spread_of
+from ..results.plots import BLUE, GREY, draw_reliability, new_figure, style
+from ..results.registry import PREDICTION_SCORES
+from ..results.text import counted
+from ..results.totals import total
+from .case_score import CaseScore, Options
+
+#: The statistic behind each ECE, its pixels, the names of the axes, and where the first starts.
+_DIAGRAMS = {
+    "ece": (
+        "bins",
+        "more likely label, all pixels",
+        "confidence",
+        "share that agrees with the hard reference",
+        0.5,
+    ),
+    "ece_soft": (
+        "soft_bins",
+        "foreground, pixels in doubt",
+        "predicted probability",
+        "mean of the soft reference",
+        0.0,
+    ),
+}
+_COLUMNS = 3
+_FAINT = 200  # lines of single cases; more cannot be distinguished
+
+
+def plot_thresholds(scores: Sequence[CaseScore], options: Options) -> Figure:
+    """Return Dice against threshold, one panel per task, with the spread over cases."""
+    tasks = sorted({s.task for s in scores})
+    columns = min(len(tasks), _COLUMNS)
+    rows = -(-len(tasks) // columns)
+    figure = new_figure(5.2 * columns, 3.9 * rows)
+    panels = figure.subplots(rows, columns, squeeze=False, sharey=True).ravel()
+    for axes, task in zip(panels, tasks, strict=False):
+        _thresholds(axes, task, [s for s in scores if s.task == task], options)
+    for axes in panels[len(tasks) :]:
+        axes.set_visible(False)
+    return figure
+
+
+def _thresholds(axes: Axes, task: str, scores: Sequence[CaseScore], options: Options) -> None:
+    x = np.asarray(options.thresholds)
+    curves = np.stack([s.curve for s in scores])
+    for i, curve in enumerate(curves[:_FAINT]):
+        name = "_" if i else "single cases"
+        axes.plot(x, curve, color=GREY, linewidth=0.6, alpha=0.3, zorder=1, label=name)
+    found = spread_of(curves)
+    axes.fill_between(
+        x,
+        found.low,
+        found.high,
+        color=BLUE,
+        alpha=0.3,
+        linewidth=0,
+        zorder=2,
+        label="middle half of cases",
+    )
+    axes.plot(x, found.middle, color=BLUE, linewidth=1.2, linestyle="--", label="median")
+    axes.plot(x, found.mean, color=BLUE, linewidth=2.2, marker="o", markersize=4, label="mean")
+    bdice = mean_of_known(s.bdice for s in scores)
+    title = f"{task}: BDice {bdice:.4f}, {counted(len(scores), 'case')}"
+    style(axes, title, "threshold of prediction and soft label", "Dice score")
+    least = 0.0 if np.isnan(curves).all() else np.floor(10 * np.nanmin(curves)) / 10
+    axes.set_ylim(least, 1.01)
+    axes.legend(loc="lower left", fontsize=8, frameon=False)
+
+
+def plot_reliability(scores: Sequence[CaseScore]) -> Figure:
+    """Return two reliability diagrams over the pixels of all cases, with counts below."""
+    figure = new_figure(9.6, 5.0)
+    panels = figure.subplots(2, 2, height_ratios=(3, 1), sharex="col")
+    for column, name in zip(panels.T, _DIAGRAMS, strict=True):
+        draw_calibration(column, scores, name)
+    return figure
+
+
+def draw_calibration(
+    panels: Any, scores: Sequence[CaseScore], name: str, *, when: str = ""
+) -> None:
+    """Draw the reliability behind one ECE over the pixels of all cases, in two panels."""
+    attribute, pixels, x, y, start = _DIAGRAMS[name]
+    bins: CalibrationBins = total(getattr(s, attribute) for s in scores)
+    by_case = mean_of_known(getattr(s, name) for s in scores)
+    heading = f"{when}: {pixels}" if when else pixels
+    title = f"{heading[0].upper()}{heading[1:]}\n{PREDICTION_SCORES[name].title} {by_case:.4f}"
+    draw_reliability(panels, bins, f"{title} by case, {bins.error():.4f} pooled", x, y, start=start)
