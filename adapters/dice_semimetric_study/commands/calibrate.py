@@ -37,18 +37,27 @@ def _add_options(parser: argparse.ArgumentParser) -> None:
     add_path(parser, "--ref", metavar="DIR", help="their references, to score them")
     parser.add_argument("--method", required=True, choices=METHODS)
     parser.add_argument(
-        "--target", choices=("mean", "majority"), default="mean", help="of the raters (mean)"
+        "--target",
+        choices=("mean", "majority"),
+        default="mean",
+        help="fit to the raters' mean or to their majority (default: mean)",
     )
     parser.add_argument(
         "--bandwidth",
         type=_bandwidth,
         metavar="H",
-        help="of the kernel, or auto: by the likelihood of the keys (default: auto)",
+        help="bandwidth of the kernel; auto: by the likelihood of the keys (default: auto)",
     )
     parser.add_argument(
-        "--keys", type=at_least(2), default=1000, metavar="N", help="of the kernel (default: 1000)"
+        "--keys",
+        type=at_least(2),
+        default=1000,
+        metavar="N",
+        help="pixels that serve as keys of the kernel (default: 1000)",
     )
-    parser.add_argument("--seed", type=at_least(0), default=0, help="draws keys (default: 0)")
+    parser.add_argument(
+        "--seed", type=at_least(0), default=0, help="of the draw of pixels (default: 0)"
+    )
     add_bins(parser)
     add_study(parser)
 
@@ -84,4 +93,6 @@ def _bandwidth(text: str) -> float | None:
     return value
 
 
-COMMAND = Command("calibrate", "make probabilities trustworthy", _EPILOG, _add_options, _run)
+COMMAND = Command(
+    "calibrate", "calibrate predicted probabilities by held-out cases", _EPILOG, _add_options, _run
+)

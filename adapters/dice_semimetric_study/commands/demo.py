@@ -33,4 +33,4 @@ def _run(args: argparse.Namespace) -> int:
     return demo(args.out, data=args.data, pred=args.pred)
 
 
-COMMAND = Command("demo", "show it all on generated or real cases", _EPILOG, _add_options, _run)
+COMMAND = Command("demo", "show every step on generated or real cases", _EPILOG, _add_options, _run)

@@ -14,9 +14,10 @@ _EPILOG = f"""examples:
   dice-semimetric fuse masks --out staple --method staple --pattern "{{case}}/{{rater}}.nii.gz"
   dice-semimetric fuse labels --out organs --method majority --regions organs.toml --jobs 4
 
---regions writes one map for each region, CASE/task01_REGION.nii.gz. With majority and random there
-is also CASE/task01.nii.gz, the label map of all labels; label maps give it without --regions and
---label too. Of labels that tie, majority takes the lowest. Voxels that do not count become 0.
+--regions writes one map for each region, CASE/task01_REGION.nii.gz. majority and random then also
+write CASE/task01.nii.gz, the label map of all labels. They write it too where masks are label maps
+and neither --label nor --regions is given. Of labels that tie, majority takes the lowest. Voxels
+that do not count become 0.
 
 {LAYOUT}
 
@@ -31,7 +32,9 @@ def _add_options(parser: argparse.ArgumentParser) -> None:
         choices=METHODS,
         help="majority and random make masks and label maps, the others soft labels",
     )
-    parser.add_argument("--seed", type=at_least(0), default=0, help="for random (default: 0)")
+    parser.add_argument(
+        "--seed", type=at_least(0), default=0, help="of the draw of random (default: 0)"
+    )
     add_study(parser, predictions=False, means=False)
 
 

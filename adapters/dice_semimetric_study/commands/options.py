@@ -32,7 +32,9 @@ def add_study(
 def add_files(parser: argparse.ArgumentParser, *, predictions: bool = False) -> None:
     """Add the options of where results go, and of which files make a case."""
     add_path(parser, "--out", required=True, metavar="OUT", help="where to write")
-    parser.add_argument("--pattern", help="file names of the masks, for another layout")
+    parser.add_argument(
+        "--pattern", help="file names of the masks or references, for another layout"
+    )
     if predictions:
         parser.add_argument(
             "--pred-pattern", metavar="PATTERN", help="file names of the predictions"
@@ -41,7 +43,7 @@ def add_files(parser: argparse.ArgumentParser, *, predictions: bool = False) -> 
         "--raters",
         choices=("all", "any"),
         default="all",
-        help="all: a case is faulty that lacks a rater of its task (default)",
+        help="all: a case that lacks a rater of its task is faulty (default)",
     )
     parser.add_argument(
         "--affine-tolerance",
@@ -53,7 +55,7 @@ def add_files(parser: argparse.ArgumentParser, *, predictions: bool = False) -> 
     parser.add_argument(
         "--follow-links",
         action="store_true",
-        help="read what links to folders, and to files elsewhere, lead to (default: a fault)",
+        help="follow links to folders, and to files elsewhere (default: each is a fault)",
     )
 
 
@@ -86,7 +88,7 @@ def add_reading(parser: argparse.ArgumentParser) -> None:
         what,
         "--regions",
         metavar="TOML",
-        help="named sets of labels, each for itself: [regions] liver = [5] kidneys = [2, 3]",
+        help="named sets of labels, each treated by itself: [regions] liver = [5] kidneys = [2, 3]",
     )
     group.add_argument(
         "--ignore",
@@ -96,19 +98,23 @@ def add_reading(parser: argparse.ArgumentParser) -> None:
         metavar="N",
         help="labels of voxels that do not count where any rater has them",
     )
-    add_path(group, "--mask", metavar="DIR", help="maps, nonzero where voxels count")
-    group.add_argument("--mask-pattern", metavar="PATTERN", help="file names of the masks' maps")
+    add_path(
+        group, "--mask", metavar="DIR", help="folder of maps that are nonzero where voxels count"
+    )
+    group.add_argument(
+        "--mask-pattern", metavar="PATTERN", help="file names in the folder of --mask"
+    )
     group.add_argument(
         "--allow-reorient",
         action="store_true",
-        help="permute and flip axes where that alone makes the geometries of a case one",
+        help="permute and flip axes where that makes the geometries of a case equal",
     )
     group.add_argument(
         "--slab",
         type=at_least(1),
         default=WHOLE,
         metavar="N",
-        help="read volumes of more voxels in slabs of about so many (default: 2^26)",
+        help="read volumes of more than N voxels in slabs of about N (default: 2^26)",
     )
 
 
@@ -189,7 +195,7 @@ def add_means(parser: argparse.ArgumentParser) -> None:
     patients.add_argument(
         "--patient-pattern",
         metavar="REGEX",
-        help="finds the patient in the name of a case: its first group, or all it matches",
+        help="the patient in the name of a case: its first group, or all that it matches",
     )
     group.add_argument(
         "--resamples",
@@ -236,7 +242,7 @@ def add_running(parser: argparse.ArgumentParser) -> None:
     who.add_argument(
         "--scheduler",
         metavar="ADDRESS",
-        help="of a Dask cluster whose workers see the same files, such as tcp://node1:8786",
+        help="a Dask cluster whose workers see the same files, such as tcp://node1:8786",
     )
     parser.add_argument(
         "--resume",
