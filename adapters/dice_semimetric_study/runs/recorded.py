@@ -79,19 +79,20 @@ def each_recorded(
             if known is not None:
                 finished[i] = known
         log.info("%d of %d cases are done already", len(finished), len(items))
-    todo = [_Numbered(i, item) for i, item in enumerate(items) if i not in finished]
+    todo = [item for i, item in enumerate(items) if i not in finished]
+    places = {id(item): i for i, item in enumerate(items)}  # two may have the same names
     trouble: list[Fault] = []
 
-    def keep(numbered: _Numbered[Item], done: Done[Result]) -> None:
-        finished[numbered.index] = done
+    def keep(item: Item, done: Done[Result]) -> None:
+        finished[places[id(item)]] = done
         try:
-            kept.save(numbered.item, done.inputs, kind.encode(done.value))
+            kept.save(item, done.inputs, kind.encode(done.value))
         except OSError as error:
             if not trouble:
                 trouble.append(Fault("run", "", f"the records cannot be written: {error}"))
                 report(trouble)
 
-    work = partial(_work, work=partial(traced, work=kind.work, files=kind.files))
+    work = partial(traced, work=kind.work, files=kind.files)
     try:
         each_case(
             work, todo, results=[], faults=faults, action=action, workers=run.workers, keep=keep
@@ -100,26 +101,6 @@ def each_recorded(
         faults.append(stopped(len(finished), len(items)))
     faults += trouble
     return [(items[i], finished[i]) for i in sorted(finished)]
-
-
-@dataclass(frozen=True)
-class _Numbered(Generic[Item]):
-    """An item with its place among all."""
-
-    index: int
-    item: Item
-
-    @property
-    def case(self) -> str:
-        return self.item.case
-
-    @property
-    def task(self) -> str:
-        return self.item.task
-
-
-def _work(numbered: _Numbered[Item], *, work: Callable[[Item], Done[Result]]) -> Done[Result]:
-    return work(numbered.item)
 
 
 def run_record(
