@@ -18,13 +18,7 @@ _DESCRIPTION = (
 
 
 def make_parser() -> argparse.ArgumentParser:
-    """Return the parser of the command line.
-
-    Returns
-    -------
-    argparse.ArgumentParser
-        Its result has the name of the command as ``command`` and what does it as ``run``.
-    """
+    """Return the parser of the command line; what it parses has the command's ``run``."""
     parser = argparse.ArgumentParser(
         prog="dice-semimetric",
         description=_DESCRIPTION,
@@ -49,15 +43,8 @@ def make_parser() -> argparse.ArgumentParser:
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command and return its exit status.
 
-    Parameters
-    ----------
-    argv : sequence of str, optional
-        The arguments after the command's name; by default those of the process.
-
-    Returns
-    -------
-    int
-        0 if every case is done, 1 if some are faulty, 2 if the command cannot run.
+    It is 0 if every case is done, 1 if some are faulty, and 2 if the command cannot run. The
+    arguments are by default those of the process.
     """
     parser = make_parser()
     try:

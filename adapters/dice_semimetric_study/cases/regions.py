@@ -45,13 +45,7 @@ class Regions:
     channels: tuple[Class, ...] = ()
 
     def class_of(self, name: str) -> Class:
-        """Return what the file of a class stands for, by its name.
-
-        Raises
-        ------
-        CaseError
-            If it is neither a region nor a number.
-        """
+        """Return what the file of a class stands for by its name, or raise CaseError."""
         if name in self.labels:
             return name
         if name.isdecimal():
@@ -63,10 +57,7 @@ class Regions:
     ) -> NDArray[np.float32]:
         """Return the probability of a region: its own, or the sum of those of its labels.
 
-        Raises
-        ------
-        CaseError
-            If a label has no probability, or they add up to more than 1.
+        A label without a probability, and a sum above 1, raise CaseError.
         """
         if region in classes:
             return classes[region]

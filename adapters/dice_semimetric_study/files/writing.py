@@ -36,15 +36,15 @@ def write_volume(path: Path, data: NDArray[Any], like: Volume) -> None:
     OSError
         If the file cannot be written; a former one stays as it was.
     """
-    _write(path, data, like.header.copy())
+    _write(path, data, like.header.copy(), like.geometry.affine)
 
 
-def _write(path: Path, data: NDArray[Any], header: Any) -> None:
+def _write(path: Path, data: NDArray[Any], header: Any, affine: NDArray[Any]) -> None:
     dtype = _stored(data.dtype)
     voxels = data.astype(dtype, copy=False).reshape(header.get_data_shape(), order="F")
     kind = nib.Nifti2Image if isinstance(header, nib.Nifti2Header) else nib.Nifti1Image
     _describe(header, dtype, data.dtype.kind)
-    content = kind(voxels, header.get_best_affine(), header).to_bytes()
+    content = kind(voxels, affine, header).to_bytes()
     if path.suffix == ".gz":
         content = gzip.compress(content, compresslevel=1, mtime=0)
     write_bytes(path, content)
@@ -91,7 +91,7 @@ def written_at_once(
         there += block.size
 
     yield write
-    _write(path, voxels, header)
+    _write(path, voxels, header, header.get_best_affine())
 
 
 def _header(like: Path, shape: tuple[int, ...] | None) -> Any:

@@ -63,13 +63,7 @@ class Workers:
 def outcomes(
     work: Callable[[Item], Result], items: Sequence[Item], workers: Workers
 ) -> Iterator[tuple[int, Result | Failure]]:
-    """Yield the index and the result of every item, as they are ready.
-
-    Raises
-    ------
-    UsageError
-        If Dask is not installed, or no scheduler answers.
-    """
+    """Yield the index and the result of every item, as they are ready."""
     if find_spec("distributed") is None:
         raise UsageError("--jobs and --scheduler need the package distributed: pip install it")
     with _connect(workers, len(items)) as client:
