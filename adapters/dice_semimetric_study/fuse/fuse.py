@@ -23,10 +23,11 @@ from ..files.json import jsonable
 from ..files.volumes import read_geometry
 from ..files.writing import Write, written_at_once, written_in_blocks
 from ..results.tables import csv_text, digits
+from ..results.totals import total_by_name
 from ..runs.each import report
 from ..runs.recorded import Recorded, Run, each_recorded, write_run
 from ..runs.records import Stamp, require_unchanged, stamp
-from .methods import HARD, Method, Part, Rule, learn, most_frequent
+from .methods import HARD, LEARNING, Masks, Method, Rule, gather, most_frequent, rule_of
 
 #: Voxels that are fused at a time: what is computed of them is wider than the masks.
 _SOME = 1 << 22
@@ -118,7 +119,8 @@ def _fuse_case(case: Rated, *, out: Path, method: Method, seed: int, reading: Re
         labels = blocks.label_dtype(reading.regions is not None)
         regions = regions if labels is None or reading.regions else []
     chosen = int(case_generator(seed, case.case, case.task).integers(len(files.masks)))
-    rules = {r: learn(method, blocks.parts(r), chosen=chosen) for r in regions}
+    known = blocks.statistics(method, regions) if method in LEARNING else {}
+    rules = {r: rule_of(method, known.get(r), chosen=chosen) for r in regions}
     names = [files.map_name(region) for region in regions]
     names += [] if labels is None else [files.label_name]
     for name in names:
@@ -150,9 +152,14 @@ class _Blocks:
         blocks: Iterable[Block] = self._kept or read_blocks(self.case, self.reading)
         return (Voxels(self.case, block, self.reading) for block in blocks)
 
-    def parts(self, region: str) -> Iterator[Part]:
-        """Yield the masks of some voxels after the other, and which count."""
-        return (part for voxels in self for part in _parts(voxels, region))
+    def statistics(self, method: Method, regions: Iterable[str]) -> dict[str, Any]:
+        """Return what a method must know of each region, from one pass over the voxels."""
+        return total_by_name(
+            (region, gather(method, masks, kept))
+            for voxels in self
+            for region in regions
+            for masks, kept in _parts(voxels, region)
+        )
 
     def label_dtype(self, labels: bool) -> np.dtype[Any] | None:
         """Return the integers that hold all labels, or None where maps are mere masks."""
@@ -175,7 +182,8 @@ def _cuts(size: int) -> Iterator[slice]:
     return (slice(start, start + _SOME) for start in range(0, size, _SOME))
 
 
-def _parts(voxels: Voxels, region: str) -> Iterator[Part]:
+def _parts(voxels: Voxels, region: str) -> Iterator[tuple[Masks, NDArray[np.bool_] | None]]:
+    """Yield the masks of some voxels after the other, and which count; None if all do."""
     marks, kept = voxels.marks(region), voxels.kept
     for cut in _cuts(marks[0].size):
         yield np.stack([m[cut] for m in marks]), None if kept is None else kept[cut]

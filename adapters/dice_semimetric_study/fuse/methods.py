@@ -6,7 +6,7 @@ since its iterations see the masks through these counts alone. With them a label
 the marks at one voxel.
 """
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import reduce
 from operator import or_
@@ -15,19 +15,18 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from dice_semimetric import majority_vote, rater_agreement, uniform_average
+from dice_semimetric import Agreement, majority_vote, rater_agreement, uniform_average
 from dice_semimetric.staple import MOST, _estimate
 
 from ..faults import CaseError
-from ..results.totals import total
 
 Method = Literal["majority", "random", "uniform", "weighted", "staple"]
 METHODS: tuple[Method, ...] = ("majority", "random", "uniform", "weighted", "staple")
 #: Methods whose result is a label, and not the probability of one.
 HARD: tuple[Method, ...] = ("majority", "random")
 Masks = NDArray[np.bool_]
-#: The masks of some voxels, raters on axis 0, and which of them count; None if all do.
-Part = tuple[Masks, NDArray[np.bool_] | None]
+#: Methods that must know all voxels before they label one.
+LEARNING: tuple[Method, ...] = ("weighted", "staple")
 
 
 @dataclass(frozen=True)
@@ -79,19 +78,24 @@ def fuse_masks(masks: Masks, method: Method, *, rng: np.random.Generator | None 
     array([1. , 0.5])
     """
     rng = rng or np.random.default_rng(0)
-    rule = learn(method, [(masks, None)], chosen=int(rng.integers(len(masks))))
+    chosen = int(rng.integers(len(masks)))
+    rule = rule_of(method, gather(method, masks, None), chosen=chosen)
     return Fused(rule.label(masks), rule.raters)
 
 
-def learn(method: Method, parts: Iterable[Part], *, chosen: int) -> Rule:
-    """Return the rule of a method for the masks in the parts, which must count somewhere.
-
-    ``chosen`` is the rater of "random".
-    """
+def gather(method: Method, masks: Masks, kept: NDArray[np.bool_] | None) -> Any:
+    """Return what a method must know of some voxels, a statistic that adds up."""
     if method == "weighted":
-        return _weighted(parts)
+        return rater_agreement(masks, mask=kept)
+    return Patterns.of(masks, kept) if method == "staple" else None
+
+
+def rule_of(method: Method, statistic: Any, *, chosen: int) -> Rule:
+    """Return the rule of a method for the statistic of all voxels; "random" takes one rater."""
+    if method == "weighted":
+        return _weighted(statistic)
     if method == "staple":
-        return _staple(parts)
+        return _staple(statistic)
     if method == "random":
         return Rule(lambda masks: masks[chosen])
     return Rule(majority_vote if method == "majority" else uniform_average)
@@ -112,9 +116,8 @@ def most_frequent(labels: NDArray[Any]) -> NDArray[Any]:
     return found
 
 
-def _weighted(parts: Iterable[Part]) -> Rule:
+def _weighted(counts: Agreement) -> Rule:
     """Weigh each rater by the Dice score to the majority, as `dice_weighted_average` does."""
-    counts = total(rater_agreement(masks, mask=kept) for masks, kept in parts)
     dice = np.asarray(counts.dice_to_majority())
     share = dice / dice.max() if dice.max() > 0 else np.ones_like(dice)
     whole = sum(share)
@@ -126,9 +129,8 @@ def _weighted(parts: Iterable[Part]) -> Rule:
     return Rule(label, {"weight": share / whole})
 
 
-def _staple(parts: Iterable[Part]) -> Rule:
+def _staple(found: "Patterns") -> Rule:
     """Estimate what `staple` does, from the counts of the patterns alone."""
-    found = total(Patterns.of(masks, kept) for masks, kept in parts)
     raters = found.raters
     bits = [(found.codes >> r & 1).astype(np.float64) for r in range(raters)]
     table = np.stack([*bits, found.counts.astype(np.float64)])
