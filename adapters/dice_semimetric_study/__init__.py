@@ -10,16 +10,19 @@ from .cases.layout import CaseFiles, find_cases
 from .cases.pairing import Pair, Rated, pair_up
 from .cases.patients import Patients, match_patients, read_patients
 from .cases.regions import Regions, read_regions
+from .cases.study import Study
 from .compare import Scores, compare, read_scores
 from .demo.paradox import Paradox, best_threshold, soft_dice_paradox
 from .demo.phantoms import Phantom, phantom, write_phantoms
-from .evaluate.evaluate import Sides, evaluate
+from .evaluate.evaluate import Page, evaluate
 from .faults import CaseError, Fault, UsageError
 from .files.volumes import Geometry, Volume, read_volume
 from .files.writing import write_volume
-from .fuse.fuse import Fused, fuse, fuse_masks
+from .fuse.fuse import fuse
+from .fuse.methods import Fused, fuse_masks
 from .results.bootstrap import Bootstrap
 from .runs.cluster import Workers
+from .runs.recorded import Run
 from .scores.scoring import (
     CaseScore,
     Options,
@@ -40,6 +43,7 @@ __all__ = [
     "Fused",
     "Geometry",
     "Options",
+    "Page",
     "Pair",
     "Paradox",
     "Patients",
@@ -48,8 +52,9 @@ __all__ = [
     "RaterScore",
     "Reading",
     "Regions",
+    "Run",
     "Scores",
-    "Sides",
+    "Study",
     "UsageError",
     "Volume",
     "Workers",

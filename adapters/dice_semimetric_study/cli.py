@@ -9,7 +9,7 @@ from dice_semimetric import __version__
 from .commands import COMMANDS
 from .commands.command import EXIT
 from .faults import UsageError
-from .runs.logs import say
+from .runs.logs import set_verbosity
 from .runs.memory import keep_memory
 
 _DESCRIPTION = (
@@ -18,13 +18,7 @@ _DESCRIPTION = (
 
 
 def make_parser() -> argparse.ArgumentParser:
-    """Return the parser of the command line.
-
-    Returns
-    -------
-    argparse.ArgumentParser
-        Its result has the name of the command as ``command`` and what does it as ``run``.
-    """
+    """Return the parser of the command line; what it parses has the command's ``run``."""
     parser = argparse.ArgumentParser(
         prog="dice-semimetric",
         description=_DESCRIPTION,
@@ -49,22 +43,15 @@ def make_parser() -> argparse.ArgumentParser:
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command and return its exit status.
 
-    Parameters
-    ----------
-    argv : sequence of str, optional
-        The arguments after the command's name; by default those of the process.
-
-    Returns
-    -------
-    int
-        0 if every case is done, 1 if some are faulty, 2 if the command cannot run.
+    It is 0 if every case is done, 1 if some are faulty, and 2 if the command cannot run. The
+    arguments are by default those of the process.
     """
     parser = make_parser()
     try:
         args = parser.parse_args(argv, argparse.Namespace(parser=parser))
     except SystemExit as stop:  # argparse: 0 after --help, 2 after a wrong option
         return int(stop.code or 0)
-    say(quiet=getattr(args, "quiet", False), verbose=getattr(args, "verbose", False))
+    set_verbosity(quiet=getattr(args, "quiet", False), verbose=getattr(args, "verbose", False))
     keep_memory()
     try:
         return int(args.run(args))

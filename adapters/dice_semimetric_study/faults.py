@@ -48,13 +48,7 @@ class Fault:
 
 @dataclass(frozen=True)
 class Failure:
-    """What stands for the result of a case that could not be done.
-
-    Attributes
-    ----------
-    reason : str
-        What is wrong, for a person to read.
-    """
+    """What stands for the result of a case that could not be done."""
 
     reason: str
 
@@ -64,5 +58,5 @@ def attempt(work: Callable[[Item], Result], item: Item) -> Result | Failure:
     try:
         return work(item)
     except Exception as error:
-        told = isinstance(error, CaseError | OSError | ValueError | TypeError)
-        return Failure(str(error) if told else f"{type(error).__name__}: {error}")
+        ours = isinstance(error, CaseError | OSError | ValueError | TypeError)
+        return Failure(str(error) if ours else f"{type(error).__name__}: {error}")

@@ -23,20 +23,20 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from dice_semimetric_study import Sides, evaluate, read_volume, write_phantoms
+from dice_semimetric_study import Page, Run, Study, evaluate, read_volume, write_phantoms
 
 RESULTS = Path(__file__).parents[1] / "results" / "study-cpu.json"
 DISTINCT = 10
 _PEAK = """
 import sys
 from pathlib import Path
-from dice_semimetric_study import Options, Sides, score_files
+from dice_semimetric_study import Options, Study, score_files
 def most():
     lines = Path("/proc/self/status").read_text().splitlines()
     return next(line.split()[1] for line in lines if line.startswith("VmHWM"))
 Path("/proc/self/clear_refs").write_text("5")  # forget the peak of the parent and of the imports
 before = most()
-pairs, _ = Sides(Path(sys.argv[1]) / "prediction", Path(sys.argv[1]) / "raters").pairs()
+pairs, _ = Study(Path(sys.argv[1]) / "raters", Path(sys.argv[1]) / "prediction").pairs()
 for pair in pairs[:30]:
     score_files(pair, Options(slab=int(sys.argv[2])))
 print(before, most())
@@ -100,10 +100,10 @@ def run_cli(folder: Path, jobs: int, *options: str) -> None:
 def resumed(folder: Path) -> float:
     """Return the seconds that a second run takes which finds everything done."""
     with tempfile.TemporaryDirectory(dir=folder) as out:
-        sides = Sides(folder / "prediction", folder / "raters")
+        study = Study(folder / "raters", folder / "prediction")
         for _ in range(2):
             start = time.perf_counter()
-            evaluate(sides.pred, sides.ref, Path(out), pictures=False, resume=True)
+            evaluate(study, Run(Path(out), resume=True), page=Page(pictures=False))
         return time.perf_counter() - start
 
 

@@ -19,7 +19,7 @@ from dice_semimetric_study.cases.generator import case_generator
 from dice_semimetric_study.cli import main
 from scipy.optimize import minimize_scalar
 from scipy.stats import beta
-from study_files import AFFINE, data_folder, load, masks, save, study
+from study_files import AFFINE, data_folder, load, masks, organs, save, study
 
 
 def calibrate(root: Path, out: Path, method: str, *options: str, ref: bool = True) -> int:
@@ -200,8 +200,9 @@ def test_two_processes_make_the_same(tmp_path: Path) -> None:
     (tmp_path / "new/pred/case51/task01.nii.gz").write_bytes(b"no image")
     for name, jobs in (("one", "1"), ("two", "2")):
         assert calibrate(tmp_path, tmp_path / name, "kernel", "--jobs", jobs) == 1
-    files = sorted(p for p in (tmp_path / "one").rglob("*") if p.is_file())
-    assert len(files) == 2 + 4
+    files = [p for p in (tmp_path / "one").rglob("*") if p.is_file()]
+    files = [p for p in files if "records" not in p.parts]  # of each map's time
+    assert len(files) == 2 + 4 + 1
     for path in files:
         other = tmp_path / "two" / path.relative_to(tmp_path / "one")
         assert path.read_bytes() == other.read_bytes()
@@ -228,7 +229,7 @@ def test_zeros_ones_and_maps_without_doubt(method: Any) -> None:
     target = np.array([0.0, 1.0, 0.5, 0.5, 0.6, 0.4])
     sample = draw(prob, target, above=FLOOR[method], size=10, rng=np.random.default_rng(0))
     assert (sample.prob.size, sample.seen) == (5, 5)
-    few = draw(prob, target, above=0.35, size=10, of_one=3, rng=np.random.default_rng(0))
+    few = draw(prob, target, above=0.35, size=10, rng=np.random.default_rng(0)).first(3)
     assert (few.prob.size, few.seen, few.size) == (3, 4, 10)
     calibrator = MapCalibrator(method).fit(sample)
     new = calibrator.predict(np.array([[0.0, 1.0], [0.01, 0.5]], np.float32))
@@ -338,3 +339,112 @@ def test_real_maps_get_nearer_and_dice_stays(tmp_path: Path, method: str, most: 
     assert after["ece_soft"] < 0.95 * before["ece_soft"]
     assert after["pooled"]["ece_soft"] < most * before["pooled"]["ece_soft"]
     assert abs(after["dice"] - before["dice"]) < 0.01
+
+
+def labelled(root: Path) -> None:
+    """Write two sets of label maps of two organs, and predictions of their channels."""
+    for name in ("fit", "new"):
+        organs(root / name)
+        (root / name / "soft").rename(root / name / "pred")
+
+
+def test_each_region_gets_a_calibrator_and_a_map(tmp_path: Path, capsys) -> None:
+    """As if each region were alone, with masks and one map as its files."""
+    labelled(tmp_path)
+    options = ["--regions", str(tmp_path / "fit/channels.toml"), "--keys", "200"]
+    assert calibrate(tmp_path, tmp_path / "out", "temperature", *options) == 0
+    assert sorted(numbers(tmp_path / "out")["tasks"]) == ["kidneys", "liver"]
+    for region, labels, channels in (("liver", [5], [3]), ("kidneys", [2, 3], [1, 2])):
+        for name in ("fit", "new"):
+            for case in ("a", "b"):
+                files = sorted((tmp_path / name / "ref" / case).glob("*.nii.gz"))
+                seen = np.stack([load(f)[0] for f in files])
+                counted = ~(seen == 9).any(axis=0)
+                for f, one in zip(files, seen, strict=True):
+                    marks = np.isin(one, labels).astype(np.uint8)[counted][:, None]
+                    save(tmp_path / region / name / "ref" / case / f.name, marks)
+                p = load(tmp_path / name / "pred" / case / "task01.nii.gz")[0]
+                p = p[..., channels].sum(axis=-1, dtype=np.float32)
+                alone = tmp_path / region / name / "pred" / case / "task01.nii.gz"
+                save(alone, np.minimum(p, 1)[counted][:, None])
+        assert calibrate(tmp_path / region, tmp_path / region / "out", "temperature") == 0
+        one = numbers(tmp_path / region / "out")["tasks"]["task01"]["temperature"]
+        assert numbers(tmp_path / "out")["tasks"][region]["temperature"] == pytest.approx(one)
+        for case in ("a", "b"):
+            whole, image = load(tmp_path / f"out/{case}/task01_{region}.nii.gz")
+            assert whole.shape == counted.shape
+            np.testing.assert_array_equal(image.affine, AFFINE.astype(np.float32))
+            seen = np.stack([load(f)[0] for f in (tmp_path / "new/ref" / case).glob("*.gz")])
+            part, _ = load(tmp_path / region / "out" / case / "task01.nii.gz")
+            here = ~(seen == 9).any(axis=0)
+            np.testing.assert_allclose(whole[here], part.ravel(), atol=1e-6)
+    assert len(list((tmp_path / "out").rglob("*.nii.gz"))) == 4
+    assert calibrate(tmp_path, tmp_path / "lone", "temperature", *options, ref=False) == 0
+    slabs = (*options, "--slab", "200")
+    assert calibrate(tmp_path, tmp_path / "slabs", "temperature", *slabs, ref=False) == 0
+    for path in sorted((tmp_path / "out").rglob("*.nii.gz")):
+        name = path.relative_to(tmp_path / "out")
+        assert path.read_bytes() == (tmp_path / "lone" / name).read_bytes()
+        np.testing.assert_allclose(load(path)[0], load(tmp_path / "slabs" / name)[0], atol=1e-6)
+
+
+def test_voxels_that_do_not_count_are_not_fitted_to(tmp_path: Path) -> None:
+    two_sets(tmp_path, cases=2)
+    for name in ("case00", "case01", "case50", "case51"):
+        inside = np.ones((20, 24), np.uint8)
+        inside[:4] = 0
+        save(tmp_path / f"mask/{name}.nii.gz", inside)
+    mask = ("--mask", str(tmp_path / "mask"))
+    assert calibrate(tmp_path, tmp_path / "before", "kernel", *mask) == 0
+    for path in tmp_path.glob("fit/pred/*/*.nii.gz"):
+        data = load(path)[0].copy()
+        data[:4] = np.nan
+        save(path, data)
+    assert calibrate(tmp_path, tmp_path / "after", "kernel", *mask) == 0
+    assert numbers(tmp_path / "before") == numbers(tmp_path / "after")
+    (tmp_path / "mask/case51.nii.gz").unlink()
+    assert calibrate(tmp_path, tmp_path / "less", "kernel", *mask) == 1
+    assert not (tmp_path / "less/case51").exists()
+
+
+def test_a_run_goes_on_where_the_fit_is_the_same(tmp_path: Path, caplog) -> None:
+    two_sets(tmp_path, cases=3)
+    out, again = tmp_path / "out", ("--resume", "--keys", "50")
+    assert calibrate(tmp_path, out, "kernel", "--keys", "50") == 0
+    first = {p: p.stat().st_mtime_ns for p in out.rglob("case*.nii.gz")}
+    said = (out / "calibration.json").read_bytes()
+    (out / "case51/task01.nii.gz").unlink()
+    made = (out / "case50/task01.nii.gz").stat().st_mtime_ns
+    assert calibrate(tmp_path, out, "kernel", *again) == 0
+    assert (out / "case50/task01.nii.gz").stat().st_mtime_ns == made
+    assert (out / "case51/task01.nii.gz").is_file()
+    assert (out / "calibration.json").read_bytes() == said
+    assert all(p.stat().st_mtime_ns == t for p, t in first.items() if "case51" not in str(p))
+    path = tmp_path / "fit/pred/case00/task01.nii.gz"
+    save(path, load(path)[0] * np.float32(0.9))  # another fit: nothing that was made of it stands
+    assert calibrate(tmp_path, out, "kernel", *again) == 0
+    assert (out / "case50/task01.nii.gz").stat().st_mtime_ns != made
+    assert (out / "calibration.json").read_bytes() != said
+
+
+def test_it_lists_is_quiet_and_follows_links(tmp_path: Path, capsys) -> None:
+    two_sets(tmp_path, cases=2)
+    (tmp_path / "new/pred").rename(tmp_path / "elsewhere")
+    (tmp_path / "new/pred").mkdir()
+    (tmp_path / "new/pred/x").symlink_to(tmp_path / "elsewhere")
+    assert calibrate(tmp_path, tmp_path / "out", "kernel", "--dry-run") == 1
+    text = capsys.readouterr()
+    assert "see --follow-links" in text.err
+    assert text.out.splitlines()[0] == "fit:"
+    assert [t.split()[0] for t in text.out.splitlines()[3:5]] == ["case00", "case01"]
+    for ref in (True, False):
+        options = ("--dry-run", "--follow-links")
+        assert calibrate(tmp_path, tmp_path / "out", "kernel", *options, ref=ref) == 0
+        assert "x/case50/task01.nii.gz" in capsys.readouterr().out
+    assert not (tmp_path / "out").exists()
+    assert calibrate(tmp_path, tmp_path / "out", "kernel", "--follow-links", "-q") == 0
+    assert capsys.readouterr() == ("", "")
+    assert len(list((tmp_path / "out").rglob("*.nii.gz"))) == 2
+    pattern = ("--follow-links", "--patient-pattern", "nobody")
+    assert calibrate(tmp_path, tmp_path / "out", "kernel", *pattern) == 2
+    assert "--patient-pattern" in capsys.readouterr().err

@@ -1,6 +1,7 @@
 """What a command line is expected to do: be quiet, pipe, list, and say how it ended."""
 
 import json
+import re
 import shutil
 import subprocess
 import sys
@@ -84,7 +85,8 @@ def completed(words: str, folder: Path) -> list[str]:
     """Return what bash offers for the last of some words."""
     script = (
         f'eval "$1"; COMP_WORDS=({words}); COMP_CWORD=$((${{#COMP_WORDS[@]}} - 1))\n'
-        '_dice_semimetric; printf "%s\\n" "${COMPREPLY[@]}"'
+        'COMP_LINE="${COMP_WORDS[*]}"; COMP_POINT=${#COMP_LINE}\n'
+        '_shtab_dice_semimetric; printf "%s\\n" "${COMPREPLY[@]}"'
     )
     source = subprocess.run(
         [sys.executable, "-m", "dice_semimetric_study", "completion", "bash"],
@@ -112,10 +114,45 @@ def test_bash_completes(tmp_path: Path) -> None:
     assert completed("dice-semimetric evaluate --pred a", tmp_path) == ["a folder"]
 
 
-@pytest.mark.parametrize("shell", ["zsh", "fish"])
+@pytest.mark.parametrize("shell", ["zsh", "fish", "tcsh"])
 def test_other_shells_get_every_option(shell: str, capsys) -> None:
     assert main(["completion", shell]) == 0
     text = capsys.readouterr().out
     for word in ("evaluate", "fuse", "regions", "method", "staple"):
         assert word in text
     assert main(["completion", "csh"]) == 2
+
+
+def test_completion_without_shtab_says_what_to_install(monkeypatch, capsys) -> None:
+    monkeypatch.setitem(sys.modules, "shtab", None)
+    assert main(["completion", "bash"]) == 2
+    assert "pip install shtab" in capsys.readouterr().err
+
+
+SHARED = "label regions ignore mask mask-pattern slab allow-reorient follow-links raters pattern "
+SHARED += "affine-tolerance jobs scheduler resume dry-run quiet verbose out"
+MEANS = "patients patient-pattern resamples confidence"
+
+
+def help_of(command: str, capsys) -> dict[str, str]:
+    """Return the help of each option of a command, by its long name."""
+    assert main([command, "--help"]) == 0
+    text = capsys.readouterr().out.split("\nexamples:")[0].split("options:", 1)[1]
+    entries = re.split(r"\n  (?=-)", text)[1:]
+    found = {}
+    for entry in entries:
+        name = re.search(r"--([a-z-]+)", entry.splitlines()[0])
+        assert name is not None
+        found[name[1]] = " ".join(entry.split("\n\n")[0].split())
+    return found
+
+
+def test_studies_share_their_options_and_what_these_mean(capsys) -> None:
+    every = {
+        name: help_of(name, capsys)
+        for name in ("fuse", "agreement", "evaluate", "compare", "calibrate")
+    }
+    for option in SHARED.split():
+        assert len({found[option] for found in every.values()}) == 1, option
+    for option in MEANS.split():
+        assert len({found[option] for name, found in every.items() if name != "fuse"}) == 1, option

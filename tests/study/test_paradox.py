@@ -7,9 +7,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 import reference
+from dice_semimetric_study.cases.blocks import Reading, read_blocks
+from dice_semimetric_study.cases.foreground import Voxels
 from dice_semimetric_study.cases.layout import find_cases
+from dice_semimetric_study.cases.pairing import Rated
 from dice_semimetric_study.demo.paradox import best_threshold, soft_dice_paradox
-from dice_semimetric_study.runs.each import read_masks
 from hypothesis import given
 from hypothesis import strategies as st
 from study_files import data_folder
@@ -67,8 +69,8 @@ def test_real_raters(folder: str) -> None:
     assert len(cases) == SETS[folder]
     for case in cases:
         assert not case.fault
-        masks, _ = read_masks(case, label=None, tolerance=1e-3)
-        y = uniform_average(masks)
+        (block,) = read_blocks(Rated(case), Reading())
+        y = uniform_average(np.stack(Voxels(Rated(case), block, Reading()).marks("")))
         found = soft_dice_paradox(y)
         assert found.sdl_self > found.sdl_hard, case.case
         assert found.dml1_self == 0 == found.dml2_self, case.case

@@ -8,19 +8,14 @@ from pathlib import Path
 from typing import Any
 
 from ..cases.blocks import Reading
-from ..cases.layout import Raters, find_cases
-from ..cases.pairing import Rated, add_masks
-from ..cases.patients import Patients
-from ..faults import Fault
-from ..files.atomic import prepare_folder, require_apart
+from ..cases.study import Study
+from ..files.atomic import prepare_folder
+from ..files.json import jsonable, write_json
 from ..results.bootstrap import Bootstrap
 from ..results.encoding import to_json
-from ..runs.cluster import Workers
-from ..runs.each import HERE, report
-from ..runs.recorded import Recorded, each_recorded, write_run
-from ..runs.records import Records
+from ..runs.each import report
+from ..runs.recorded import Recorded, Run, each_recorded, write_run
 from ..scores.case_score import Empty
-from ..scores.summary import jsonable, write_json
 from .case import agree_files, decode
 from .rows import tables_of, write_tables
 from .summary import summarize_agreement
@@ -29,21 +24,13 @@ MAPS = "maps"
 
 
 def agree(
-    folder: Path,
-    out: Path,
-    *,
+    study: Study,
+    run: Run,
     reading: Reading | None = None,
+    *,
     empty: Empty = 1.0,
     maps: bool = True,
     pictures: bool = True,
-    pattern: str | None = None,
-    raters: Raters = "all",
-    mask: Path | None = None,
-    mask_pattern: str | None = None,
-    follow_links: bool = False,
-    workers: Workers = HERE,
-    resume: bool = False,
-    patients: Patients | None = None,
     bootstrap: Bootstrap | None = None,
 ) -> dict[str, Any]:
     """Compare the raters of every case and write what comes out.
@@ -56,30 +43,16 @@ def agree(
 
     Parameters
     ----------
-    folder : Path
-        With the masks; see `find_cases`.
-    out : Path
-        The folder for the results.
+    study : Study
+        Where the masks lie, and who the patients are.
+    run : Run
+        Where the results go, and who does the work.
     reading : Reading, optional
         How cases are read, and what of them counts.
     empty : float or "skip", optional
         The Dice and Jaccard score of two empty masks; "skip" leaves it out of means.
     maps, pictures : bool, optional
         Whether to write the maps, and to draw the picture.
-    pattern : str, optional
-        Of the masks.
-    raters : {"all", "any"}, optional
-        Whether a case that lacks a rater is faulty.
-    mask, mask_pattern : Path and str, optional
-        The folder of maps that are nonzero where voxels count, one a case or one a task of a case.
-    follow_links : bool, optional
-        Whether to read what symbolic links lead to; see `find_cases`.
-    workers : Workers, optional
-        Who does the work.
-    resume : bool, optional
-        Whether counts and maps stay that an earlier run made of the same files and options.
-    patients : Patients, optional
-        Which patient a case is of; by default each case is one.
     bootstrap : Bootstrap, optional
         How patients are drawn for the intervals of the means.
 
@@ -98,11 +71,10 @@ def agree(
     .. [1] Wang et al., "Dice Semimetric Losses", MICCAI 2023, Table 6.
     """
     reading, bootstrap = reading or Reading(), bootstrap or Bootstrap()
-    require_apart(out, folder)
-    folder, out = folder.absolute(), out.absolute()  # workers may have another current folder
-    cases, faults = _cases(folder, pattern, raters, mask, mask_pattern, follow_links)
-    patients = patients or Patients()
-    patient = patients.of_all(c.case for c in cases)
+    study.require_apart(run.out)
+    out = run.out.absolute()  # workers may have another current folder
+    cases, faults = study.cases()
+    patient = study.patients.of_all(c.case for c in cases)
     prepare_folder(out)
     report(faults)
     where = out / MAPS if maps else None
@@ -115,11 +87,10 @@ def agree(
             decode=partial(decode, maps=where),
         ),
         cases,
-        records=Records(out, settings),
+        run=run,
+        settings=settings,
         faults=faults,
         action="compare raters",
-        workers=workers,
-        resume=resume,
     )
     found = [one for _, d in done for one in d.value.found]
     tables = tables_of(found, patient, empty)
@@ -127,32 +98,12 @@ def agree(
     summary = summarize_agreement(tables, faults, reading=reading, empty=empty, bootstrap=bootstrap)
     write_json(out / "summary.json", summary)
     if done:
-        sides: dict[str, Any] = {"folder": str(folder), "pattern": pattern, "raters": raters}
-        sides |= {"mask": mask and str(mask.absolute()), "mask_pattern": mask_pattern}
-        sides |= {"empty": empty, "patients": asdict(patients), "bootstrap": asdict(bootstrap)}
-        write_run(out, "agreement", sides | settings["agreement"], done)
+        means = {"empty": empty, "patients": asdict(study.patients)}
+        means |= {"bootstrap": asdict(bootstrap)}
+        write_run(out, "agreement", study.settings() | means | settings["agreement"], done)
     if found and pictures:
         _draw(out, tables[1], summary)
     return summary
-
-
-def _cases(
-    folder: Path,
-    pattern: str | None,
-    raters: Raters,
-    mask: Path | None,
-    mask_pattern: str | None,
-    follow_links: bool,
-) -> tuple[list[Rated], list[Fault]]:
-    """Return the cases with their masks of what counts, and those that lack one."""
-    found = find_cases(folder, pattern=pattern, raters=raters, follow_links=follow_links)
-    cases = [Rated(files) for files in found]
-    if mask is None:
-        return cases, []
-    masks = find_cases(
-        mask.absolute(), pattern=mask_pattern, raters="any", follow_links=follow_links
-    )
-    return add_masks(cases, masks)
 
 
 def _draw(out: Path, raters: Sequence[dict[str, Any]], summary: dict[str, Any]) -> None:

@@ -20,6 +20,7 @@ from ..files.atomic import require_within
 from ..files.writing import written_in_blocks
 from ..results.encoding import from_json
 from ..results.totals import total_by_name
+from ..runs.records import Stamp, require_unchanged, stamp
 
 
 @dataclass(frozen=True)
@@ -47,7 +48,7 @@ class Agreed:
     """What is kept of a case: one agreement for each region, and its maps."""
 
     found: tuple[CaseAgreement, ...]
-    maps: tuple[tuple[str, int, int], ...] = ()  # name, size and time of the last change
+    maps: tuple[Stamp, ...] = ()
 
 
 def agree_files(case: Rated, reading: Reading, maps: Path | None = None) -> Agreed:
@@ -87,7 +88,7 @@ def agree_files(case: Rated, reading: Reading, maps: Path | None = None) -> Agre
         CaseAgreement(case.case, task_name(case.task, region), tuple(files.masks), sums)
         for region, sums in counts.items()
     )
-    return Agreed(found, tuple(_stamp(p, maps) for p in paths) if maps else ())
+    return Agreed(found, tuple(stamp(p, maps) for p in paths) if maps else ())
 
 
 def _counts_of_blocks(
@@ -106,16 +107,10 @@ def _counts_of_blocks(
 
 def _map_paths(case: Rated, regions: Sequence[str], maps: Path) -> list[Path]:
     """Return where the maps go, in the layout of the masks."""
-    stem = case.reference.label_name.removesuffix(".nii.gz")
-    paths = [maps / f"{stem}{region and '_' + region}.nii.gz" for region in regions]
+    paths = [maps / case.reference.map_name(region) for region in regions]
     for path in paths:
         require_within(path.parent, maps)
     return paths
-
-
-def _stamp(path: Path, maps: Path) -> tuple[str, int, int]:
-    status = path.stat()
-    return path.relative_to(maps).as_posix(), status.st_size, status.st_mtime_ns
 
 
 def decode(_: Rated, value: Any, *, maps: Path | None) -> Agreed:
@@ -123,6 +118,6 @@ def decode(_: Rated, value: Any, *, maps: Path | None) -> Agreed:
     found = from_json(value, (Agreed, CaseAgreement, Agreement))
     if not isinstance(found, Agreed):
         raise ValueError("an agreement was expected")
-    if maps is not None and any(_stamp(maps / stamp[0], maps) != stamp for stamp in found.maps):
-        raise ValueError("a map was changed")
+    if maps is not None:
+        require_unchanged(found.maps, maps)
     return found

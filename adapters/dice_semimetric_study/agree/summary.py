@@ -11,12 +11,12 @@ from dice_semimetric import __version__
 
 from ..cases.blocks import Reading
 from ..faults import Fault, printable
+from ..files.json import jsonable
 from ..results.bootstrap import Bootstrap, means_with_intervals
 from ..results.registry import RATER_SCORES
 from ..results.tables import table
 from ..results.text import interval, number
 from ..scores.case_score import Empty
-from ..scores.summary import jsonable
 from .rows import Row, Tables
 
 _OF_RATER = ("dice_to_majority", "dice", "jaccard", "cohen_kappa")

@@ -1,86 +1,104 @@
 """Calibrate a folder of probability maps by what is known of other cases."""
 
-from dataclasses import dataclass, field
+from collections.abc import Iterator
+from contextlib import ExitStack
+from dataclasses import asdict, dataclass, field
 from functools import partial
+from operator import attrgetter
 from pathlib import Path
 from typing import Any
 
-from ..cases.generator import case_generator
-from ..cases.layout import CaseFiles, Raters, find_cases
+import numpy as np
+
+from dice_semimetric import CalibrationBins, Overlap, ThresholdCounts
+
+from ..cases.blocks import space_of
+from ..cases.layout import CaseFiles
 from ..cases.pairing import Pair, pair_up
-from ..cases.reading import read_pair, read_prediction
-from ..faults import CaseError, Fault, UsageError
-from ..files.atomic import prepare_folder, require_apart
-from ..files.writing import write_volume
-from ..results.totals import total_by_name
-from ..runs.cluster import Workers
-from ..runs.each import HERE, each_case, report
-from ..scores.scoring import Options, in_doubt, score_case
-from .calibrators import (
-    FLOOR,
-    MOST_PIXELS,
-    Fitting,
-    MapCalibrator,
-    Sample,
-    draw,
-)
-from .report import Scored, write_report
+from ..cases.regions import task_name
+from ..cases.study import Study
+from ..faults import CaseError, Fault
+from ..files.atomic import prepare_folder, require_within
+from ..files.json import jsonable
+from ..files.writing import written_at_once, written_in_blocks
+from ..results.bootstrap import Bootstrap
+from ..results.encoding import from_json, to_json
+from ..results.totals import AddedByField, total_by_name
+from ..runs.each import is_stop, report
+from ..runs.recorded import Recorded, Run, each_recorded, write_run
+from ..runs.records import Stamp, require_unchanged, stamp
+from ..scores.scoring import CaseScore, Options, RaterScore, in_doubt, scores_of
+from ..scores.sums import Sums, sums_of
+from .calibrators import Fitting, MapCalibrator
+from .fit import Calibrators, fit_calibrators, sides_of, voxels_of
+from .report import Outcome, Scored, write_report
 
 
 @dataclass(frozen=True)
-class _Work:
-    """A prediction, with the reference it is scored against where there is one."""
+class Calibrated:
+    """What is known of a case once its maps are written; no scores where it has no reference."""
 
-    files: CaseFiles
+    scores: tuple[Scored, ...] = ()
+    maps: tuple[Stamp, ...] = ()
+
+
+_KINDS = (Calibrated, Scored, CaseScore, RaterScore, CalibrationBins, Overlap, ThresholdCounts)
+
+
+@dataclass(frozen=True)
+class _BothSums(AddedByField):
+    before: Sums
+    after: Sums
+
+
+@dataclass(frozen=True)
+class _Prediction:
+    """A prediction by itself, and with the reference that it is scored against if there is one."""
+
+    alone: Pair
     pair: Pair | None = field(default=None)
 
     @property
     def case(self) -> str:
-        return self.files.case
+        return self.alone.case
 
     @property
     def task(self) -> str:
-        return self.files.task
+        return self.alone.task
+
+    @property
+    def paths(self) -> tuple[Path, ...]:
+        return (self.pair or self.alone).paths
 
 
 def calibrate(
-    fit_pred: Path,
-    fit_ref: Path,
-    pred: Path,
-    out: Path,
-    *,
+    fit: Study,
+    study: Study,
+    run: Run,
     fitting: Fitting,
-    ref: Path | None = None,
     options: Options | None = None,
-    pattern: str | None = None,
-    pred_pattern: str | None = None,
-    raters: Raters = "all",
-    workers: Workers = HERE,
+    *,
+    bootstrap: Bootstrap | None = None,
 ) -> dict[str, Any]:
-    """Fit a calibrator for each task, make every map of a folder anew, and show what it changed.
+    """Fit a calibrator for each task or region, calibrate every map, and show what changed.
 
     Parameters
     ----------
-    fit_pred, fit_ref : Path
-        Predictions of held-out cases and their references; see `find_cases`.
-    pred : Path
-        The predictions to calibrate.
-    out : Path
-        Gets ``CASE/taskTT.nii.gz`` in float32, or ``CASE_taskTT.nii.gz`` for flat folders, each as
-        soon as it is ready; and ``calibration.json``, ``calibration.csv``, ``reliability-fit.png``
-        and, with ``ref``, ``reliability-pred.png``.
+    fit : Study
+        Predictions of held-out cases and their references.
+    study : Study
+        The predictions to calibrate; with references, their maps are scored before and after.
+    run : Run
+        Where maps go, and who does the work. The folder gets ``CASE/taskTT.nii.gz`` in float32, or
+        ``CASE_taskTT.nii.gz`` for flat folders, or one for each region, each as soon as it is
+        ready; ``calibration.json``, ``calibration.csv``, ``reliability-fit.png`` and, with
+        references, ``reliability-pred.png``; a record of each case, and ``run.json``.
     fitting : Fitting
         The method and its options.
-    ref : Path, optional
-        References of ``pred``, to score its maps before and after.
     options : Options, optional
         How maps are read and scored.
-    pattern, pred_pattern : str, optional
-        Of the references and of the predictions.
-    raters : {"all", "any"}, optional
-        Whether a case that lacks a rater is faulty.
-    workers : Workers, optional
-        Who does the work; the result is the same.
+    bootstrap : Bootstrap, optional
+        How patients are drawn for the intervals of the means.
 
     Returns
     -------
@@ -92,142 +110,147 @@ def calibrate(
     UsageError
         If a folder cannot be read or written, or there is nothing to fit to.
     """
-    options = options or Options()
-    # Workers may have another current folder.
-    fit_pred, fit_ref, pred, out = (f.absolute() for f in (fit_pred, fit_ref, pred, out))
-    for source in (fit_pred, fit_ref, pred, *([ref] if ref else [])):
-        require_apart(out, source)
-    fit_pairs, fit_faults = _pairs(
-        find_cases(fit_ref, pattern=pattern, raters=raters),
-        find_cases(fit_pred, pattern=pred_pattern, raters="any"),
-    )
-    predictions = find_cases(pred, pattern=pred_pattern, raters="any")
-    works, faults = [_Work(files) for files in predictions], list[Fault]()
-    if ref is not None:
-        pairs, faults = _pairs(
-            find_cases(ref.absolute(), pattern=pattern, raters=raters), predictions
-        )
-        partner = {(p.prediction.case, p.prediction.task): p for p in pairs}
-        found = [(f, partner.get((f.case, f.task))) for f in predictions]
-        works = [_Work(f, pair) for f, pair in found if pair or not f.fault]  # else told already
+    options, bootstrap = options or Options(), bootstrap or Bootstrap()
+    out = run.out.absolute()  # workers may have another current folder
+    for one in (fit, study):
+        one.require_apart(out)
+    fit_pairs, fit_faults = known_pairs(fit)
+    works, faults = _predictions(study)
+    patient = fit.patients.of_all(p.case for p in fit_pairs)
+    patient |= study.patients.of_all(w.pair.case for w in works if w.pair)
     prepare_folder(out)
     report(fit_faults + faults)
-    calibrators, unread = _fit(fit_pairs, fitting, options, workers)
+    calibrators, digest, unread = fit_calibrators(fit_pairs, fitting, options, run.workers)
     fit_faults += unread
-    fit_scored: list[Scored] = []
-    again = [p for p in fit_pairs if p.task in calibrators and not _among(p, unread)]
-    fit_faults += each_case(
-        partial(_score, calibrators=calibrators, options=options),
+    # What is recorded of a case is of use for the same calibrators only.
+    settings = {"calibrate": jsonable(asdict(fitting) | asdict(options)) | {"fit": digest}}
+    shared: dict[str, Any] = {"run": run, "settings": settings}
+    wrong = {(f.case, f.task) for f in unread}
+    again = [p for p in fit_pairs if (p.case, p.task) not in wrong]
+    fitted = each_recorded(
+        _recorded(partial(_score, calibrators=calibrators, options=options), out),
         again,
-        results=fit_scored,
+        faults=fit_faults,
         action="score the fit",
-        workers=workers,
+        part="fit",
+        **shared,
     )
-    scored: list[Scored | None] = []
-    faults += each_case(
-        partial(_make_anew, calibrators=calibrators, options=options, out=out),
-        works,
-        results=scored,
+    done = each_recorded(
+        _recorded(partial(_calibrate, calibrators=calibrators, options=options, out=out), out),
+        [] if any(map(is_stop, fit_faults)) else works,
+        faults=faults,
         action=f"calibrate ({fitting.method})",
-        workers=workers,
+        **shared,
     )
+    if done:
+        where = {"fit": fit.settings(), "study": study.settings()}
+        means = {"patients": asdict(study.patients), "bootstrap": asdict(bootstrap)}
+        write_run(out, "calibrate", where | settings["calibrate"] | means, [*fitted, *done])
     return write_report(
         out,
-        fitting=fitting,
-        parameters={task: c.parameters for task, c in calibrators.items()},
-        options=options,
-        fit=(fit_scored, fit_faults),
-        pred=([s for s in scored if s is not None], faults) if ref else None,
-        written=len(scored),
-        faults=fit_faults + faults,
+        Outcome(
+            fitting=fitting,
+            parameters={task: c.parameters for task, c in calibrators.items()},
+            options=options,
+            patients=patient,
+            bootstrap=bootstrap,
+            fit=([s for _, d in fitted for s in d.value.scores], fit_faults),
+            pred=([s for _, d in done for s in d.value.scores], faults) if study.ref else None,
+            written=sum(len(d.value.maps) for _, d in done),
+            faults=fit_faults + faults,
+        ),
     )
 
 
-def _pairs(
-    references: list[CaseFiles], predictions: list[CaseFiles]
-) -> tuple[list[Pair], list[Fault]]:
+def known_pairs(study: Study) -> tuple[list[Pair], list[Fault]]:
     """Return the pairs, and the predictions that have no reference; the other way is no fault."""
-    pairs, faults = pair_up(references, predictions)
+    predictions = study.predictions()
+    pairs, faults = pair_up(study.references(), predictions)
     known = {(c.case, c.task) for c in predictions}
-    return pairs, [f for f in faults if (f.case, f.task) in known]
+    pairs, alone = study.masked(pairs)
+    return pairs, [f for f in faults if (f.case, f.task) in known] + alone
 
 
-def _fit(
-    pairs: list[Pair], fitting: Fitting, options: Options, workers: Workers
-) -> tuple[dict[str, MapCalibrator], list[Fault]]:
-    """Return one calibrator a task: tasks are different structures."""
-    drawn: list[tuple[str, Sample]] = []
-    faults = each_case(
-        partial(_draw, fitting=fitting, options=options, count=len(pairs)),
-        pairs,
-        results=drawn,
-        action="fit",
-        workers=workers,
-    )
-    if not drawn:
-        raise UsageError("there is no case to fit to")
-    calibrators = {}
-    for task, sample in sorted(total_by_name(drawn).items()):
-        few = 2 if fitting.method == "kernel" and fitting.bandwidth is None else 1
-        if sample.prob.size < few:
-            raise UsageError(
-                f"{task} cannot be fitted: {sample.prob.size} pixels of its fit cases have a "
-                f"probability above the floor, at least {few} are needed"
-            )
-        calibrators[task] = MapCalibrator(fitting.method, bandwidth=fitting.bandwidth).fit(sample)
-    return calibrators, faults
+def _predictions(study: Study) -> tuple[list[_Prediction], list[Fault]]:
+    """Return the predictions with their pairs, and what is wrong with others."""
+    lone = [Pair(CaseFiles(f.case, f.task), prediction=f) for f in study.predictions()]
+    alone, faults = study.masked(lone)
+    if study.ref is None:
+        return [_Prediction(one) for one in alone], faults
+    pairs, faults = known_pairs(study)
+    partner = {(p.prediction.case, p.prediction.task): p for p in pairs}
+    found = [(one, partner.get((one.case, one.task))) for one in alone]
+    # A faulty prediction without a partner is among the faults already.
+    return [_Prediction(*both) for both in found if both[1] or not both[0].prediction.fault], faults
 
 
-def _draw(pair: Pair, *, fitting: Fitting, options: Options, count: int) -> tuple[str, Sample]:
-    prob, soft, hard, _ = read_pair(pair, label=options.label, tolerance=options.tolerance)
-    size = fitting.keys if fitting.method == "kernel" else MOST_PIXELS
-    of_one = max(fitting.keys, 4 * size // count)  # bounds the memory that all samples take
-    target = soft if fitting.target == "mean" else hard
-    rng = case_generator(fitting.seed, pair.case, pair.task)
-    return pair.task, draw(
-        prob, target, above=FLOOR[fitting.method], size=size, rng=rng, of_one=of_one
-    )
+def _recorded(work: Any, out: Path) -> Recorded[Any, Calibrated]:
+    def decode(_: Any, found: Any) -> Calibrated:
+        done = from_json(found, _KINDS)
+        if not isinstance(done, Calibrated):
+            raise ValueError("a calibrated case was expected")
+        require_unchanged(done.maps, out)
+        return done
+
+    return Recorded(work, attrgetter("paths"), encode=to_json, decode=decode)
 
 
-def _among(pair: Pair, faults: list[Fault]) -> bool:
-    return any((f.case, f.task) == (pair.case, pair.task) for f in faults)
-
-
-def _calibrator(calibrators: dict[str, MapCalibrator], task: str) -> MapCalibrator:
+def _of(calibrators: Calibrators, task: str) -> MapCalibrator:
     if task not in calibrators:
         raise CaseError(f"no case to fit to has {task}, only {', '.join(calibrators)}")
     return calibrators[task]
 
 
-def _make_anew(
-    work: _Work, *, calibrators: dict[str, MapCalibrator], options: Options, out: Path
-) -> Scored | None:
-    """Write one calibrated map, and score it if there is a reference."""
-    calibrator = _calibrator(calibrators, work.task)
-    path = out / work.files.label_name
-    if work.pair is not None and not work.pair.reference.fault:
-        return _score(work.pair, calibrators=calibrators, options=options, path=path)
-    prob, volume = read_prediction(work.files, label=options.label)
-    write_volume(path, calibrator.predict(prob), volume)
-    if work.pair is not None:
-        raise CaseError(f"calibrated, but not scored: {work.pair.reference.fault}")
-    return None
+def _score(pair: Pair, *, calibrators: Calibrators, options: Options) -> Calibrated:
+    """Return the scores of a prediction before and after, over the same pixels in doubt."""
+
+    def sums() -> Iterator[tuple[str, _BothSums]]:
+        for voxels in voxels_of(pair, options):
+            for region in options.structures:
+                prob, soft, hard = sides_of(voxels, region)
+                new = _of(calibrators, task_name(pair.task, region)).predict(prob)
+                doubt = in_doubt(prob, soft)
+                both = (sums_of(p, soft, hard, options, doubt=doubt) for p in (prob, new))
+                yield region, _BothSums(*both)
+
+    total = total_by_name(sums())
+    before = scores_of(pair, {region: s.before for region, s in total.items()}, options)
+    after = scores_of(pair, {region: s.after for region, s in total.items()}, options)
+    return Calibrated(tuple(Scored(*both) for both in zip(before, after, strict=True)))
 
 
-def _score(
-    pair: Pair,
-    *,
-    calibrators: dict[str, MapCalibrator],
-    options: Options,
-    path: Path | None = None,
-) -> Scored:
-    """Return the scores of one map before and after; write the latter where there is a path."""
-    prob, soft, hard, volume = read_pair(pair, label=options.label, tolerance=options.tolerance)
-    new = _calibrator(calibrators, pair.task).predict(prob)
-    if path is not None:
-        write_volume(path, new, volume)
-    names: dict[str, Any] = {"case": pair.case, "task": pair.task, "options": options}
-    names["raters"] = max(1, len(pair.reference.masks))
-    names["doubt"] = in_doubt(prob, soft)  # the same pixels before and after
-    before, after = (score_case(p, soft, hard, **names) for p in (prob, new))
-    return Scored(before, after)
+def _calibrate(
+    item: _Prediction, *, calibrators: Calibrators, options: Options, out: Path
+) -> Calibrated:
+    """Write the calibrated maps of one case, and score them if there is a reference."""
+    scores: tuple[Scored, ...] = ()
+    fault = item.pair.reference.fault if item.pair else ""
+    if item.pair is not None and not fault:
+        scores = _score(item.pair, calibrators=calibrators, options=options).scores
+    maps = _write_maps(item.alone, calibrators, options, out)
+    if fault:
+        raise CaseError(f"calibrated, but not scored: {fault}")
+    return Calibrated(scores, maps)
+
+
+def _write_maps(
+    alone: Pair, calibrators: Calibrators, options: Options, out: Path
+) -> tuple[Stamp, ...]:
+    """Write a calibrated map of each structure, where the prediction lies."""
+    regions = options.structures
+    fitted = [_of(calibrators, task_name(alone.task, region)) for region in regions]
+    blocks = voxels_of(alone, options)
+    paths = [out / alone.prediction.map_name(region) for region in regions]
+    for path in paths:
+        require_within(path.parent, out)
+    like = alone.prediction.maps[0]
+    geometry = space_of(like, options)
+    written = written_at_once if options.takes_whole(geometry) else written_in_blocks
+    shape = None if options.regions is None else geometry.shape  # without channels
+    with ExitStack() as stack:
+        writers = [stack.enter_context(written(p, like, np.float32, shape=shape)) for p in paths]
+        for voxels in blocks:
+            for region, calibrator, write in zip(regions, fitted, writers, strict=True):
+                prob = voxels.prediction(region).reshape(voxels.block.shape, order="F")
+                write(calibrator.predict(prob).reshape(-1, order="F"))
+    return tuple(stamp(path, out) for path in paths)

@@ -1,12 +1,12 @@
-"""Calibrators of foreground maps: what is drawn of held-out cases, the fit, and a map made anew.
+"""Calibrators of foreground maps: what is drawn of held-out cases, fit and maps.
 
 The kernel is fitted to pixels above a floor, and changes only those: the choice looks at the
-prediction alone, so it leaves E[y | p] what it is, and a few keys in the background could not tell
+prediction alone, so it leaves E[y | p] what it is, and a few keys in the background could not show
 how rare its marks are. The temperature is fitted to all pixels and changes them all: one number
 cannot suit a part of them without being wrong for it, since what it suits is their likelihood.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 import numpy as np
@@ -28,22 +28,10 @@ _TOP = 1 - 2.0**-24
 
 @dataclass(frozen=True)
 class Fitting:
-    """What is fitted, and how.
+    """What is fitted, and how: to the raters' mean, or to their majority, which is bolder.
 
-    Attributes
-    ----------
-    method : {"kernel", "temperature"}
-        The calibrator.
-    target : {"mean", "majority"}
-        What a calibrated probability should be the mean of. The raters' mean is the share of
-        raters who mark a pixel of this prediction; a majority throws their disagreement away, and
-        its calibrated maps are as overconfident as it is.
-    bandwidth : float, optional
-        Of the kernel; None chooses it by the likelihood of the keys.
-    keys : int
-        How many pixels serve as keys of the kernel.
-    seed : int
-        Which pixels are drawn depends on it and on the cases' names alone.
+    Without a bandwidth the kernel takes the one with the best likelihood of its keys. Which pixels
+    are drawn depends on the seed and on the cases' names alone.
     """
 
     method: Method
@@ -58,16 +46,7 @@ class Sample:
     """Pixels drawn evenly, without replacement, from cases that need not be in memory together.
 
     Each pixel has a random rank and the lowest ranks win, so samples of cases add up to a sample
-    of them all, in whatever order.
-
-    Attributes
-    ----------
-    rank, prob, target : NDArray
-        (n,), sorted by rank: its rank, prediction and reference.
-    size : int
-        The largest n.
-    seen : int
-        How many pixels were drawn from.
+    of them all, in whatever order. ``size`` is the most that are kept of the ``seen``.
     """
 
     rank: NDArray[Any]
@@ -75,6 +54,11 @@ class Sample:
     target: NDArray[Any]
     size: int
     seen: int
+
+    def first(self, number: int) -> "Sample":
+        """Return no more than a number of the pixels, those of the lowest ranks."""
+        kept = slice(number)
+        return replace(self, rank=self.rank[kept], prob=self.prob[kept], target=self.target[kept])
 
     def __add__(self, other: "Sample") -> "Sample":
         """Return the sample of both."""
@@ -90,21 +74,12 @@ class Sample:
 
 
 def draw(
-    prob: NDArray[Any],
-    target: NDArray[Any],
-    *,
-    above: float,
-    size: int,
-    rng: np.random.Generator,
-    of_one: int | None = None,
+    prob: NDArray[Any], target: NDArray[Any], *, above: float, size: int, rng: np.random.Generator
 ) -> Sample:
-    """Return a sample of the pixels of a case with probabilities above the floor.
-
-    ``of_one`` limits what is kept of this case alone, well above its share of ``size``.
-    """
+    """Return a sample of the pixels of a case with probabilities above the floor."""
     open_ = np.flatnonzero(prob.ravel() > above)
     rank = rng.random(open_.size)
-    kept = np.argsort(rank, kind="stable")[: min(size, of_one or size)]
+    kept = np.argsort(rank, kind="stable")[:size]
     chosen = open_[kept]
     return Sample(
         rank[kept],
@@ -116,29 +91,7 @@ def draw(
 
 
 class MapCalibrator:
-    """Make a foreground map anew, by E[y | p] or by one temperature of the logits.
-
-    Parameters
-    ----------
-    method : {"kernel", "temperature"}
-        `KernelCalibrator` with the Beta kernel, or `TemperatureScaling` of the logit of p.
-    bandwidth : float, optional
-        Of the kernel; None chooses it by the likelihood of the keys, each left out.
-
-    References
-    ----------
-    .. [1] Wang et al., "Dice Semimetric Losses", MICCAI 2023, Eqs. (21), (22).
-
-    Examples
-    --------
-    >>> import numpy as np
-    >>> from dice_semimetric_study.calibrate.calibrators import MapCalibrator, draw
-    >>> prob, target = np.full(10, 0.9), np.array([1.0] * 6 + [0.0] * 4)
-    >>> sample = draw(prob, target, above=0.01, size=10, rng=np.random.default_rng(0))
-    >>> calibrator = MapCalibrator("kernel", bandwidth=0.01).fit(sample)
-    >>> calibrator.predict(np.array([0.9, 0.001], np.float32)).round(3)
-    array([0.6  , 0.001], dtype=float32)
-    """
+    """Calibrate a foreground map, by E[y | p] or by one temperature of the logits."""
 
     def __init__(self, method: Method, *, bandwidth: float | None = None) -> None:
         self.method = method
@@ -160,7 +113,7 @@ class MapCalibrator:
         return self
 
     def predict(self, prob: NDArray[Any]) -> NDArray[np.float32]:
-        """Return the map with every probability above the floor made anew, in float32."""
+        """Return the map with every probability above the floor calibrated, in float32."""
         new = prob.astype(np.float32)
         changed = new > FLOOR[self.method]
         given = new[changed][:, None]

@@ -1,4 +1,4 @@
-"""What a calibration changed: one line a case, one summary, and reliability diagrams."""
+"""What a calibration changed: one row per case, one summary, and reliability diagrams."""
 
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
@@ -9,11 +9,13 @@ from dice_semimetric import __version__
 
 from ..faults import Fault
 from ..files.atomic import write_text
+from ..files.json import write_json
+from ..results.bootstrap import Bootstrap
 from ..results.registry import PREDICTION_SCORES
 from ..results.tables import csv_text, digits, table
 from ..results.text import number
 from ..scores.scoring import CaseScore, Options
-from ..scores.summary import summarize, write_json
+from ..scores.summary import summarize
 from .calibrators import FLOOR, Fitting
 
 if TYPE_CHECKING:
@@ -40,27 +42,34 @@ class Scored:
 Part = tuple[Sequence[Scored], Sequence[Fault]]
 
 
-def write_report(
-    out: Path,
-    *,
-    fitting: Fitting,
-    parameters: dict[str, dict[str, float | int]],
-    options: Options,
-    fit: Part,
-    pred: Part | None,
-    written: int,
-    faults: Sequence[Fault],
-) -> dict[str, Any]:
+@dataclass(frozen=True)
+class Outcome:
+    """What a calibration came to: the fit by task, scores of both sets, and all that is wrong."""
+
+    fitting: Fitting
+    parameters: dict[str, dict[str, float | int]]
+    options: Options
+    patients: dict[str, str]
+    bootstrap: Bootstrap
+    fit: Part
+    pred: Part | None
+    written: int
+    faults: Sequence[Fault]
+
+
+def write_report(out: Path, outcome: Outcome) -> dict[str, Any]:
     """Write the tables and pictures, and return the summary."""
-    parts = {"fit": fit} | ({"pred": pred} if pred is not None else {})
+    parts = {"fit": outcome.fit} | ({"pred": outcome.pred} if outcome.pred is not None else {})
+    fitting = outcome.fitting
     summary: dict[str, Any] = {
         "fitting": asdict(fitting) | {"floor": FLOOR[fitting.method]},
-        "tasks": parameters,
-        "written": written,
+        "tasks": outcome.parameters,
+        "written": outcome.written,
     }
+    means: dict[str, Any] = {"patients": outcome.patients, "bootstrap": outcome.bootstrap}
     for name, (scored, wrong) in parts.items():
         before, after = (
-            summarize([getattr(s, when) for s in scored], wrong, options)
+            summarize([getattr(s, when) for s in scored], wrong, outcome.options, **means)
             for when in ("before", "after")
         )
         summary[name] = {
@@ -74,7 +83,7 @@ def write_report(
             save(plot_change(scored), out / f"reliability-{name}.png")
         summary |= {key: before[key] for key in ("aggregation", "options")}
         summary["ece_soft"] = _PIXELS
-    summary |= {"faults": [asdict(f) for f in faults], "version": __version__}
+    summary |= {"faults": [asdict(f) for f in outcome.faults], "version": __version__}
     write_text(out / "calibration.csv", _case_table(parts))
     write_json(out / "calibration.json", summary)
     return summary

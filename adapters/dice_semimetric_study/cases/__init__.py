@@ -1,1 +1,1 @@
-"""A case: which files belong to it, whose it is, and how it is read."""
+"""A case: which files belong to it, which patient it is of, and how it is read."""

@@ -9,10 +9,16 @@ from typing import Any
 from numpy.typing import NDArray
 
 from ..faults import CaseError
-from ..files.orientation import turned
+from ..files.orientation import reoriented
 from ..files.slabs import read_slabs
-from ..files.volumes import Geometry, read_geometry, read_volume, require_same_geometry
-from ..runs.each import require_fits_geometry
+from ..files.volumes import (
+    Geometry,
+    read_geometry,
+    read_volume,
+    require_same_affine,
+    require_same_geometry,
+)
+from .layout import CaseFiles
 from .pairing import Pair, Rated
 from .regions import Class, Regions
 
@@ -49,6 +55,10 @@ class Reading:
     reorient: bool = False
     slab: int = WHOLE
 
+    def takes_whole(self, geometry: Geometry) -> bool:
+        """Return whether a volume is read at once, and not slab by slab."""
+        return math.prod(geometry.shape) <= self.slab
+
     @property
     def structures(self) -> list[str]:
         """The names of the regions, or one empty name for the one foreground."""
@@ -59,16 +69,12 @@ class Reading:
 class Block:
     """Voxels of one case in the order of the file, as vectors of one length.
 
-    Attributes
-    ----------
-    reference : list of NDArray
-        Of each rater, or of the single reference.
-    prediction : NDArray or dict
-        One map, or one for each class; none where only raters are compared.
-    mask : NDArray, optional
-        Nonzero where voxels count.
+    ``shape`` is that of the volume, or of its planes that these are; its first axis runs fastest.
+    There is a reference of each rater, or a single one; a prediction for each class, or one map,
+    or none where only raters are compared; and a mask that is nonzero where voxels count.
     """
 
+    shape: tuple[int, ...]
     reference: list[Vector]
     prediction: Vector | dict[Class, Vector]
     mask: Vector | None
@@ -85,38 +91,51 @@ class _Source:
 
 
 def read_blocks(case: Rated, reading: Reading) -> Iterator[Block]:
-    """Yield the voxels of a case, with its prediction if it is a pair, in blocks.
-
-    Geometry is checked before anything is yielded.
-
-    Raises
-    ------
-    CaseError
-        If a file is faulty or the sides do not fit.
-    """
+    """Yield the voxels of a case in blocks, once the geometry of all its files is checked."""
     reference = case.reference
-    raters = list(reference.masks.values()) or [p for p in (reference.label,) if p]
-    if not raters:
+    classes: dict[Class, _Source] = {}
+    if isinstance(case, Pair) and not reference.maps:
+        like, classes = _alone(case, reading)
+    elif not reference.maps:
         raise CaseError("there is no reference")
-    like = read_geometry(raters[0])
-    require_fits_geometry(reference, like, reading.tolerance)
-    classes = _classes(case, reading, like) if isinstance(case, Pair) else {}
-    sources = [_Source(p, f"{raters[0].name} and {p.name}") for p in raters]
+    else:
+        like = read_geometry(reference.maps[0])
+        require_fits_image(reference, like, reading.tolerance)
+        classes = _classes(case, reading, like) if isinstance(case, Pair) else {}
+    raters = len(reference.maps)
+    sources = [_Source(p, f"{reference.maps[0].name} and {p.name}") for p in reference.maps]
     sources += classes.values()
     if case.mask is not None:
         sources.append(_Source(case.mask, f"the reference and the mask {case.mask.name}"))
-    if math.prod(like.shape) <= reading.slab:
-        vectors = iter([_whole(sources, like, reading.tolerance, reading.reorient)])
+    if reading.takes_whole(like):
+        found = iter([(like.shape, _whole(sources, like, reading.tolerance, reading.reorient))])
     else:
-        vectors = _slabs(sources, like, reading.tolerance, reading.slab)
+        found = _slabs(sources, like, reading.tolerance, reading.slab)
     single = list(classes) == [""]
-    for found in vectors:
-        pred = found[len(raters) : len(raters) + len(classes)]
+    for shape, vectors in found:
+        pred = vectors[raters : raters + len(classes)]
         yield Block(
-            found[: len(raters)],
+            shape,
+            vectors[:raters],
             pred[0] if single else dict(zip(classes, pred, strict=True)),
-            None if case.mask is None else found[-1],
+            None if case.mask is None else vectors[-1],
         )
+
+
+def _alone(pair: Pair, reading: Reading) -> tuple[Geometry, dict[Class, _Source]]:
+    """Return the geometry and the classes of a prediction that has no reference."""
+    if not pair.prediction.maps:
+        raise CaseError("there is no prediction")
+    like = space_of(pair.prediction.maps[0], reading)
+    return like, _classes(pair, reading, like)
+
+
+def space_of(prediction: Path, reading: Reading) -> Geometry:
+    """Return the geometry of a prediction by itself, without the channels of its regions."""
+    found = read_geometry(prediction)
+    if reading.regions is None:
+        return found
+    return Geometry(found.shape[:3], found.affine)  # channels come behind the axes of space
 
 
 def _classes(pair: Pair, reading: Reading, like: Geometry) -> dict[Class, _Source]:
@@ -125,8 +144,8 @@ def _classes(pair: Pair, reading: Reading, like: Geometry) -> dict[Class, _Sourc
     if files.label is None:
         if regions is None:
             raise CaseError("the prediction is a set of raters' masks, not one map")
-        return {regions.class_of(n): _Source(p, _told(p)) for n, p in files.masks.items()}
-    single: dict[Class, _Source] = {"": _Source(files.label, _told(files.label))}
+        return {regions.class_of(n): _Source(p, _both(p)) for n, p in files.masks.items()}
+    single: dict[Class, _Source] = {"": _Source(files.label, _both(files.label))}
     if regions is None:
         return single
     shape = read_geometry(files.label).shape
@@ -140,16 +159,16 @@ def _classes(pair: Pair, reading: Reading, like: Geometry) -> dict[Class, _Sourc
         raise CaseError(
             f"{files.label.name} has {count} channels, and {len(channels)} are named in the regions"
         )
-    names = _told(files.label)
+    names = _both(files.label)
     return {c: _Source(files.label, names, i, count) for i, c in enumerate(channels)}
 
 
-def _told(path: Path) -> str:
+def _both(path: Path) -> str:
     return f"the reference and the prediction {path.name}"
 
 
 def _whole(
-    sources: Sequence[_Source], like: Geometry, tolerance: float, turn: bool
+    sources: Sequence[_Source], like: Geometry, tolerance: float, reorient: bool
 ) -> list[Vector]:
     """Return all voxels of each source, each file read once."""
     found: list[Vector] = []
@@ -158,8 +177,8 @@ def _whole(
         if source.path != path:
             volume = read_volume(source.path)
             data, geometry, path = volume.data, volume.geometry, source.path
-            if turn:
-                data, geometry = turned(data, geometry, like)
+            if reorient:
+                data, geometry = reoriented(data, geometry, like)
             require_same_geometry(like, _spatial(source, geometry), source.names, tolerance)
             volumes = data.reshape((math.prod(like.shape), -1), order="F")
         found.append(volumes[:, source.channel])
@@ -168,8 +187,8 @@ def _whole(
 
 def _slabs(
     sources: Sequence[_Source], like: Geometry, tolerance: float, slab: int
-) -> Iterator[list[Vector]]:
-    """Yield some planes of each source, all of them read side by side in one pass."""
+) -> Iterator[tuple[tuple[int, ...], list[Vector]]]:
+    """Yield the shape and the voxels of some planes of each source, all read in one pass."""
     for source in sources:
         geometry = _spatial(source, read_geometry(source.path))
         try:
@@ -177,12 +196,14 @@ def _slabs(
         except CaseError as error:
             raise CaseError(f"{error}; a case that is read in slabs is not reoriented") from None
     axes = len(like.shape)
-    planes = max(1, slab // math.prod(like.shape[:-1]))
+    plane = math.prod(like.shape[:-1])
+    planes = max(1, slab // plane)
     streams = [
         read_slabs(s.path, axes, planes, channel=s.channel, last=s.channel == s.channels - 1)
         for s in sources
     ]
-    yield from (list(found) for found in zip(*streams, strict=True))
+    for found in zip(*streams, strict=True):
+        yield (*like.shape[:-1], found[0].size // plane), list(found)
 
 
 def _spatial(source: _Source, geometry: Geometry) -> Geometry:
@@ -193,3 +214,15 @@ def _spatial(source: _Source, geometry: Geometry) -> Geometry:
     while len(shape) > 1 and shape[-1] == 1:
         shape = shape[:-1]
     return Geometry(shape, geometry.affine)
+
+
+def require_fits_image(files: CaseFiles, geometry: Geometry, tolerance: float) -> None:
+    """Raise CaseError if the image of a case lies elsewhere; it may have an axis of channels."""
+    if files.image is None:
+        return
+    image = read_geometry(files.image)
+    shape, names = geometry.shape, f"{files.image.name} and the masks"
+    without_one = [image.shape[:a] + image.shape[a + 1 :] for a in range(len(image.shape))]
+    if shape not in without_one:
+        require_same_geometry(image, geometry, names, tolerance)
+    require_same_affine(image, geometry, names, tolerance)

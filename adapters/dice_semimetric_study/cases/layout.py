@@ -15,7 +15,7 @@ from typing import Literal
 
 from ..faults import UsageError
 
-#: The task of a file whose name does not say.
+#: The task of a file without one in its name.
 TASK = "task01"
 
 _END = r"\.nii(?:\.gz)?"
@@ -65,7 +65,17 @@ class CaseFiles:
     @property
     def label_name(self) -> str:
         """The path of a label of this case and task, in the layout that the masks have."""
-        return f"{self.case}{'_' if self.flat else '/'}{self.task}.nii.gz"
+        return self.map_name()
+
+    def map_name(self, region: str = "") -> str:
+        """Return the path of a map of this case and task, or of a region of it."""
+        name = f"{self.case}{'_' if self.flat else '/'}{self.task}"
+        return f"{name}{region and '_' + region}.nii.gz"
+
+    @property
+    def maps(self) -> tuple[Path, ...]:
+        """The raters' masks, or the one label map."""
+        return tuple(self.masks.values()) or tuple(p for p in (self.label,) if p)
 
     @property
     def paths(self) -> tuple[Path, ...]:
@@ -128,13 +138,7 @@ def find_cases(
 
 
 def compile_pattern(pattern: str) -> re.Pattern[str]:
-    """Return the regular expression of a pattern with named fields.
-
-    Raises
-    ------
-    UsageError
-        If the pattern has no ``{case}`` or an unknown field.
-    """
+    """Return the regular expression of a pattern with named fields, {case} among them."""
     inside = {"case": ".+", "task": "[^/]+?", "rater": "[^/]+?"}
     pattern = pattern.replace("{class}", "{rater}")
     seen: set[str] = set()

@@ -104,17 +104,7 @@ def pair_up(
 def add_masks(pairs: Iterable[Some], masks: Iterable[CaseFiles]) -> tuple[list[Some], list[Fault]]:
     """Give every case its mask: that of its task, or the one that its case has for all tasks.
 
-    Parameters
-    ----------
-    pairs : iterable of Rated or Pair
-        The cases, such as those that `pair_up` returns.
-    masks : iterable of CaseFiles
-        As `find_cases` returns them; those that fit no case are left out.
-
-    Returns
-    -------
-    tuple of list and list of Fault
-        The cases with a mask, and what is said of the others.
+    Return the cases with a mask, and what is wrong with the others; masks of no case are left out.
     """
     pairs, masks = list(pairs), list(masks)
     by_task = {

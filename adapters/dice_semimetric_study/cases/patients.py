@@ -28,13 +28,7 @@ class Patients:
     pattern: str | None = None
 
     def of(self, case: str) -> str:
-        """Return the patient of a case.
-
-        Raises
-        ------
-        UsageError
-            If none is known.
-        """
+        """Return the patient of a case, or raise UsageError if none is known."""
         if self.pattern is not None:
             found = re.search(self.pattern, case)
             if found is None:

@@ -1,4 +1,4 @@
-"""Which labels make which structure, as a small TOML file says.
+"""Which labels make which structure, from a small TOML file.
 
 .. code-block:: toml
 
@@ -45,13 +45,7 @@ class Regions:
     channels: tuple[Class, ...] = ()
 
     def class_of(self, name: str) -> Class:
-        """Return what the file of a class stands for, by its name.
-
-        Raises
-        ------
-        CaseError
-            If it is neither a region nor a number.
-        """
+        """Return what the file of a class stands for by its name, or raise CaseError."""
         if name in self.labels:
             return name
         if name.isdecimal():
@@ -63,10 +57,7 @@ class Regions:
     ) -> NDArray[np.float32]:
         """Return the probability of a region: its own, or the sum of those of its labels.
 
-        Raises
-        ------
-        CaseError
-            If a label has no probability, or they add up to more than 1.
+        A label without a probability, and a sum above 1, raise CaseError.
         """
         if region in classes:
             return classes[region]
@@ -91,7 +82,7 @@ def read_regions(path: Path) -> Regions:
     Raises
     ------
     UsageError
-        If it cannot be read or says something else.
+        If it cannot be read or holds something else.
     """
     try:
         found = tomllib.loads(path.read_text(encoding="utf-8"))
@@ -137,9 +128,16 @@ def is_any_of(data: NDArray[Any], labels: tuple[int, ...]) -> NDArray[np.bool_]:
     return found
 
 
+def is_whole(data: NDArray[Any]) -> bool:
+    """Return whether a map holds whole numbers only."""
+    return data.dtype.kind != "f" or bool(
+        np.all(data == np.rint(data)) and np.all(np.isfinite(data))
+    )
+
+
 def require_labels(data: NDArray[Any], name: str) -> NDArray[Any]:
     """Return a label map, or raise CaseError if it holds anything but whole numbers."""
-    if data.dtype.kind == "f" and not np.all(data == np.rint(data)):
+    if not is_whole(data):
         raise CaseError(
             f"{name} must be a map of labels or have an axis of channels: it holds fractions or NaN"
         )

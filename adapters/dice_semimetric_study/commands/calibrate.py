@@ -1,14 +1,15 @@
 """The command ``calibrate``: calibrate predictions by held-out cases."""
 
 import argparse
-from pathlib import Path
+from dataclasses import replace
 
 from ..calibrate.calibrate import calibrate
 from ..calibrate.calibrators import FLOOR, METHODS, Fitting
 from ..calibrate.report import change_table
 from ..scores.scoring import Options
-from .command import EXIT, LAYOUT, Command, add_common, add_label, at_least
-from .running import add_running, workers_of
+from .command import EXIT, LAYOUT, Command, add_path, at_least
+from .listing import print_files
+from .options import add_bins, add_study, bootstrap_of, reading_of, run_of, study_of
 
 _EPILOG = f"""examples:
   dice-semimetric calibrate --fit-pred val-pred --fit-ref study/Validation \\
@@ -19,6 +20,7 @@ _EPILOG = f"""examples:
 The kernel is fitted to pixels above {FLOOR["kernel"]:g} and changes only those, the temperature to
 all. Both are fitted to the raters' mean, so that of 100 pixels at 0.3 the raters mark 30 on
 average; --target majority fits to the strict majority. Fit to cases unknown to the network.
+--regions fits a calibrator for each region, and writes one map for each.
 
 {LAYOUT}
 
@@ -31,45 +33,54 @@ def _add_options(parser: argparse.ArgumentParser) -> None:
         ("--fit-ref", "their references"),
         ("--pred", "predictions to calibrate"),
     ):
-        parser.add_argument(flag, type=Path, required=True, metavar="DIR", help=text)
-    parser.add_argument("--ref", type=Path, metavar="DIR", help="their references, to score them")
-    parser.add_argument("--pred-pattern", metavar="PATTERN", help="file names of the predictions")
+        add_path(parser, flag, required=True, metavar="DIR", help=text)
+    add_path(parser, "--ref", metavar="DIR", help="their references, to score them")
     parser.add_argument("--method", required=True, choices=METHODS)
     parser.add_argument(
-        "--target", choices=("mean", "majority"), default="mean", help="of the raters (mean)"
+        "--target",
+        choices=("mean", "majority"),
+        default="mean",
+        help="fit to the raters' mean or to their majority (default: mean)",
     )
     parser.add_argument(
         "--bandwidth",
         type=_bandwidth,
         metavar="H",
-        help="of the kernel, or auto: by the likelihood of the keys (default: auto)",
+        help="bandwidth of the kernel; auto: by the likelihood of the keys (default: auto)",
     )
     parser.add_argument(
-        "--keys", type=at_least(2), default=1000, metavar="N", help="of the kernel (default: 1000)"
+        "--keys",
+        type=at_least(2),
+        default=1000,
+        metavar="N",
+        help="pixels that serve as keys of the kernel (default: 1000)",
     )
-    parser.add_argument("--seed", type=at_least(0), default=0, help="draws keys (default: 0)")
-    parser.add_argument("--bins", type=at_least(1), default=10, metavar="N", help="default: 10")
-    add_common(parser)
-    add_label(parser)
-    add_running(parser)
+    parser.add_argument(
+        "--seed", type=at_least(0), default=0, help="of the draw of pixels (default: 0)"
+    )
+    add_bins(parser)
+    add_study(parser)
 
 
 def _run(args: argparse.Namespace) -> int:
+    study = study_of(args, ref=args.ref, pred=args.pred)
+    fit = replace(study, ref=args.fit_ref, pred=args.fit_pred)
+    if args.dry_run:
+        print("fit:")
+        faulty = print_files(fit)
+        print("\ncalibrate:")
+        return faulty | print_files(study)
     summary = calibrate(
-        args.fit_pred,
-        args.fit_ref,
-        args.pred,
-        args.out,
-        fitting=Fitting(args.method, args.target, args.bandwidth, args.keys, args.seed),
-        ref=args.ref,
-        options=Options(n_bins=args.bins, label=args.label, tolerance=args.affine_tolerance),
-        pattern=args.pattern,
-        pred_pattern=args.pred_pattern,
-        raters=args.raters,
-        workers=workers_of(args),
+        fit,
+        study,
+        run_of(args),
+        Fitting(args.method, args.target, args.bandwidth, args.keys, args.seed),
+        Options(n_bins=args.bins, **vars(reading_of(args))),
+        bootstrap=bootstrap_of(args),
     )
-    print(change_table(summary))
-    print(f"{summary['written']} maps and the report written to {args.out}")
+    if not args.quiet:
+        print(change_table(summary))
+        print(f"{summary['written']} maps and the report written to {args.out}")
     return 1 if summary["faults"] else 0
 
 
@@ -82,4 +93,6 @@ def _bandwidth(text: str) -> float | None:
     return value
 
 
-COMMAND = Command("calibrate", "make probabilities trustworthy", _EPILOG, _add_options, _run)
+COMMAND = Command(
+    "calibrate", "calibrate predicted probabilities by held-out cases", _EPILOG, _add_options, _run
+)

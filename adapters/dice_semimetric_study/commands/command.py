@@ -1,9 +1,15 @@
-"""What a command is, and the options that most of them share."""
+"""What a command is, and the types of its options' values."""
 
 import argparse
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
+
+try:
+    from shtab import FILE
+except ImportError:  # whoever asks for completion reads what to install
+    FILE = {}
 
 EXIT = """exit status:
   0  every case is done
@@ -17,19 +23,7 @@ LAYOUT = """layout, recognised below DIR and its subfolders, .nii or .nii.gz:
 
 @dataclass(frozen=True)
 class Command:
-    """A command of ``dice-semimetric``.
-
-    Attributes
-    ----------
-    name, text : str
-        Its name, and what it does in a few words.
-    epilog : str
-        Examples and what else is told below the options.
-    add_options : callable
-        Adds its options to a parser.
-    run : callable
-        Does it as the options say, and returns the exit status.
-    """
+    """A command: its name, what it does in a few words, and what stands below its options."""
 
     name: str
     text: str
@@ -38,33 +32,10 @@ class Command:
     run: Callable[[argparse.Namespace], int]
 
 
-def add_common(parser: argparse.ArgumentParser) -> None:
-    """Add the options of where results go and of what is a case."""
-    parser.add_argument("--out", type=Path, required=True, metavar="OUT", help="where to write")
-    parser.add_argument("--pattern", help="file names of the masks, for another layout")
-    parser.add_argument(
-        "--raters",
-        choices=("all", "any"),
-        default="all",
-        help="all: a case is faulty that lacks a rater of its task (default)",
-    )
-    parser.add_argument(
-        "--affine-tolerance",
-        type=_tolerance,
-        default=1e-3,
-        metavar="MM",
-        help="largest difference of affines in a case; inf: any (default: 0.001)",
-    )
-
-
-def add_label(parser: argparse.ArgumentParser) -> None:
-    """Add the option of what is foreground."""
-    parser.add_argument(
-        "--label",
-        type=int,
-        metavar="N",
-        help="value of the foreground (default: masks hold 0 and 1 only)",
-    )
+def add_path(parser: Any, name: str, *, type: Callable[[str], Any] = Path, **how: Any) -> None:
+    """Add an option to a parser or group that names files or folders, which a shell completes."""
+    action: Any = parser.add_argument(name, type=type, **how)
+    action.complete = FILE
 
 
 def at_least(low: int) -> Callable[[str], int]:
@@ -79,8 +50,13 @@ def at_least(low: int) -> Callable[[str], int]:
     return integer
 
 
-def _tolerance(text: str) -> float:
-    value = float(text)
-    if not value >= 0:
-        raise argparse.ArgumentTypeError(f"must be at least 0, got {text}")
-    return value
+def number(accepts: Callable[[float], bool], expected: str) -> Callable[[str], float]:
+    """Return the type of an option that is a number of some range, named in the error."""
+
+    def number(text: str) -> float:
+        value = float(text)
+        if not accepts(value):
+            raise argparse.ArgumentTypeError(f"must be {expected}, got {text}")
+        return value
+
+    return number

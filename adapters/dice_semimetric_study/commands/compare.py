@@ -2,22 +2,34 @@
 
 import argparse
 from collections.abc import Sequence
-from pathlib import Path
+from dataclasses import replace
 
 from ..cases.patients import Patients
+from ..cases.study import Study
 from ..compare import Scores, align, compare, comparison_text, pairs_of, read_scores
-from ..evaluate.evaluate import Sides, evaluate
+from ..evaluate.evaluate import Page, evaluate
 from ..faults import Fault, UsageError, printable
 from ..files.atomic import require_apart
 from ..results.registry import PREDICTION_SCORES, glossary
 from ..runs.each import is_stop
 from ..runs.logs import log
-from .command import EXIT, LAYOUT, Command, add_common
-from .listing import list_pairs
+from .command import EXIT, LAYOUT, Command, add_path
+from .listing import print_files
 from .models import MODEL, Model, models_of
-from .running import add_habits, add_running, workers_of
-from .scoring import add_json, add_scoring, options_of, sides_of, tell
-from .uncertainty import add_uncertainty, bootstrap_of, patients_of
+from .options import (
+    add_files,
+    add_json,
+    add_means,
+    add_reading,
+    add_running,
+    add_scoring,
+    bootstrap_of,
+    options_of,
+    patients_of,
+    print_summary,
+    run_of,
+    study_of,
+)
 
 _EPILOG = f"""examples:
   dice-semimetric compare --pred dml=preds/dml sdl=preds/sdl --ref study/Testing --out comparison
@@ -40,14 +52,18 @@ scores:
 
 def _add_options(parser: argparse.ArgumentParser) -> None:
     what = parser.add_mutually_exclusive_group(required=True)
-    what.add_argument(
+    add_path(
+        what,
         "--pred",
+        type=str,
         nargs="+",
         metavar=MODEL,
         help="folders of predictions; NAME is the last part of DIR where it is not given",
     )
-    what.add_argument("--scores", nargs="+", metavar=MODEL, help="folders that evaluate wrote")
-    parser.add_argument("--ref", type=Path, metavar="DIR", help="references of --pred")
+    add_path(
+        what, "--scores", type=str, nargs="+", metavar=MODEL, help="folders that evaluate wrote"
+    )
+    add_path(parser, "--ref", metavar="DIR", help="references of --pred")
     parser.add_argument("--baseline", metavar="NAME", help="pair each other model with it only")
     parser.add_argument(
         "--metric",
@@ -59,21 +75,20 @@ def _add_options(parser: argparse.ArgumentParser) -> None:
     add_json(parser)
     parser.add_argument("--no-pictures", action="store_true", help="write the tables only")
     _add_scoring(parser)
-    add_uncertainty(parser)
+    add_means(parser)
     add_running(parser)
-    add_habits(parser)
 
 
 def _add_scoring(parser: argparse.ArgumentParser) -> None:
-    add_common(parser)
+    add_files(parser, predictions=True)
     add_scoring(parser)
+    add_reading(parser)
 
 
 def _run(args: argparse.Namespace) -> int:
     models = models_of(args.pred or args.scores)
     pairs_of([m.name for m in models], args.baseline)
-    run = _run_predictions if args.pred else _run_scores
-    return run(args, models)
+    return (_run_predictions if args.pred else _run_scores)(args, models)
 
 
 def _run_scores(args: argparse.Namespace, models: Sequence[Model]) -> int:
@@ -81,8 +96,8 @@ def _run_scores(args: argparse.Namespace, models: Sequence[Model]) -> int:
     for model in models:
         require_apart(args.out, model.folder)
     scores = [read_scores(m.name, m.folder) for m in models]
-    told = args.patients is None and args.patient_pattern is None
-    patients = None if told else patients_of(args)
+    given = args.patients is not None or args.patient_pattern is not None
+    patients = patients_of(args) if given else None
     if args.dry_run:
         study = align(scores, patients)
         for one in scores:
@@ -109,27 +124,21 @@ def _run_predictions(args: argparse.Namespace, models: Sequence[Model]) -> int:
     for model in models:
         for other in models:
             require_apart(args.out / model.name, other.folder)
-    sides = [Sides(m.folder, args.ref, **sides_of(args)) for m in models]
+    studies = [study_of(args, ref=args.ref, pred=m.folder) for m in models]
     if args.dry_run:
-        return _list(models, sides)
-    patients = patients_of(args)
-    _require_common(models, sides, patients)
+        return _list(models, studies)
+    _require_common(models, studies)
     faults: list[dict[str, str]] = []
-    options, workers, bootstrap = options_of(args), workers_of(args), bootstrap_of(args)
-    for model in models:
+    run = run_of(args)
+    for model, study in zip(models, studies, strict=True):
         log.info("scoring %s", model.name)
         summary = evaluate(
-            model.folder,
-            args.ref,
-            args.out / model.name,
-            options=options,
-            pictures=not args.no_pictures,
-            workers=workers,
-            resume=args.resume,
+            study,
+            replace(run, out=run.out / model.name),
+            options_of(args),
+            page=Page(not args.no_pictures),
+            bootstrap=bootstrap_of(args),
             device=args.device,
-            patients=patients,
-            bootstrap=bootstrap,
-            **sides_of(args),
         )
         faults += [{"model": model.name} | fault for fault in summary["faults"]]
         if any(is_stop(Fault(**fault)) for fault in summary["faults"]):
@@ -138,22 +147,22 @@ def _run_predictions(args: argparse.Namespace, models: Sequence[Model]) -> int:
     return _compare(args, scores, None, faults)
 
 
-def _list(models: Sequence[Model], sides: Sequence[Sides]) -> int:
+def _list(models: Sequence[Model], studies: Sequence[Study]) -> int:
     """Print the pairs of each model, and return the exit status."""
-    some = False
-    for model, side in zip(models, sides, strict=True):
-        text, faults = list_pairs(side)
-        print(f"{printable(model.name)}:\n{text}\n")
-        some |= bool(faults)
-    return int(some)
+    status = 0
+    for model, study in zip(models, studies, strict=True):
+        print(f"{printable(model.name)}:")
+        status |= print_files(study)
+        print()
+    return status
 
 
-def _require_common(models: Sequence[Model], sides: Sequence[Sides], patients: Patients) -> None:
+def _require_common(models: Sequence[Model], studies: Sequence[Study]) -> None:
     """Raise UsageError, before hours of work, if it cannot end in a comparison."""
     found = []
-    for model, side in zip(models, sides, strict=True):
-        pairs = side.pairs()[0]
-        patients.of_all(p.case for p in pairs)
+    for model, study in zip(models, studies, strict=True):
+        pairs = study.pairs()[0]
+        study.patients.of_all(p.case for p in pairs)
         found.append({(p.case, p.task) for p in pairs})
         if not found[-1]:
             raise UsageError(f"no prediction of {printable(model.name)} has a reference")
@@ -177,7 +186,7 @@ def _compare(
         pictures=not args.no_pictures,
         faults=faults,
     )
-    tell(args, summary, f"{comparison_text(summary)}\nresults in {args.out}")
+    print_summary(args, summary, f"{comparison_text(summary)}\nresults in {args.out}")
     return 1 if faults else 0
 
 

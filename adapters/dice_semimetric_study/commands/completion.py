@@ -2,23 +2,29 @@
 
 import argparse
 
+from ..faults import UsageError
 from .command import EXIT, Command
-from .shells import SHELLS, completion
 
+SHELLS = ("bash", "zsh", "fish", "tcsh")
 _EPILOG = f"""examples:
   eval "$(dice-semimetric completion bash)"                     # in ~/.bashrc
-  eval "$(dice-semimetric completion zsh)"                      # in ~/.zshrc
+  eval "$(dice-semimetric completion zsh)"                      # in ~/.zshrc, after compinit
   dice-semimetric completion fish > ~/.config/fish/completions/dice-semimetric.fish
+  dice-semimetric completion tcsh > ~/.dice-semimetric.tcsh     # source it in ~/.tcshrc
 
 {EXIT}"""
 
 
 def _add_options(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("shell", choices=SHELLS, help="the shell that is to complete options")
+    parser.add_argument("shell", choices=SHELLS, help="the shell to write the script for")
 
 
 def _run(args: argparse.Namespace) -> int:
-    print(completion(args.parser, args.shell), end="")
+    try:
+        import shtab
+    except ImportError as error:
+        raise UsageError("completion needs the package shtab: pip install shtab") from error
+    print(shtab.complete(args.parser, args.shell))
     return 0
 
 

@@ -4,7 +4,7 @@ import argparse
 from pathlib import Path
 
 from ..faults import UsageError
-from .command import EXIT, Command
+from .command import EXIT, Command, add_path
 
 _EPILOG = f"""examples:
   dice-semimetric demo --out demo
@@ -14,11 +14,11 @@ _EPILOG = f"""examples:
 
 
 def _add_options(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--data", type=Path, metavar="DIR", help="raters' masks of real cases")
-    parser.add_argument("--pred", type=Path, metavar="DIR", help="predictions of these cases")
-    parser.add_argument(
+    add_path(parser, "--data", metavar="DIR", help="raters' masks of real cases")
+    add_path(parser, "--pred", metavar="DIR", help="predictions of these cases")
+    add_path(
+        parser,
         "--out",
-        type=Path,
         default=Path("demo-out"),
         metavar="OUT",
         help="where to write (default: demo-out)",
@@ -33,4 +33,4 @@ def _run(args: argparse.Namespace) -> int:
     return demo(args.out, data=args.data, pred=args.pred)
 
 
-COMMAND = Command("demo", "show it all on generated or real cases", _EPILOG, _add_options, _run)
+COMMAND = Command("demo", "show every step on generated or real cases", _EPILOG, _add_options, _run)

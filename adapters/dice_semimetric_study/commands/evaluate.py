@@ -1,16 +1,22 @@
 """The command ``evaluate``: score a folder of predictions."""
 
 import argparse
-from pathlib import Path
 
-from ..evaluate.evaluate import Sides, evaluate
+from ..evaluate.evaluate import Page, evaluate
 from ..results.registry import PREDICTION_SCORES, glossary
 from ..scores.summary import score_table
-from .command import EXIT, LAYOUT, Command, add_common
-from .listing import list_pairs
-from .running import add_habits, add_running, workers_of
-from .scoring import add_json, add_scoring, options_of, sides_of, tell
-from .uncertainty import add_uncertainty, bootstrap_of, patients_of
+from .command import EXIT, LAYOUT, Command, add_path
+from .listing import print_files
+from .options import (
+    add_json,
+    add_scoring,
+    add_study,
+    bootstrap_of,
+    options_of,
+    print_summary,
+    run_of,
+    study_of,
+)
 
 _EPILOG = f"""examples:
   dice-semimetric evaluate --pred predictions --ref study/Testing --out scores --report report.html
@@ -31,45 +37,34 @@ reference, hard or soft, is the soft reference itself, and the hard one where it
 
 
 def _add_options(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--pred", type=Path, required=True, metavar="DIR", help="predictions")
-    parser.add_argument("--ref", type=Path, required=True, metavar="DIR", help="references")
+    add_path(parser, "--pred", required=True, metavar="DIR", help="predictions")
+    add_path(parser, "--ref", required=True, metavar="DIR", help="references")
     add_json(parser)
-    parser.add_argument(
+    add_path(
+        parser,
         "--report",
-        type=Path,
         metavar="FILE",
         help="write one HTML page with curves, pictures and all cases, to be opened in a browser",
     )
     parser.add_argument("--no-pictures", action="store_true", help="write the tables only")
-    add_common(parser)
     add_scoring(parser)
-    add_uncertainty(parser)
-    add_running(parser)
-    add_habits(parser)
+    add_study(parser)
 
 
 def _run(args: argparse.Namespace) -> int:
-    sides = sides_of(args)
+    study = study_of(args, ref=args.ref, pred=args.pred)
     if args.dry_run:
-        text, faults = list_pairs(Sides(args.pred, args.ref, **sides))
-        print(text)
-        return 1 if faults else 0
+        return print_files(study)
     summary = evaluate(
-        args.pred,
-        args.ref,
-        args.out,
-        options=options_of(args),
-        pictures=not args.no_pictures,
-        workers=workers_of(args),
-        resume=args.resume,
-        device=args.device,
-        patients=patients_of(args),
+        study,
+        run_of(args),
+        options_of(args),
+        page=Page(not args.no_pictures, args.report),
         bootstrap=bootstrap_of(args),
-        report_file=args.report,
-        **sides,
+        device=args.device,
     )
     where = f"results in {args.out}" + (f", report in {args.report}" if args.report else "")
-    tell(args, summary, f"{score_table(summary)}\n{where}")
+    print_summary(args, summary, f"{score_table(summary)}\n{where}")
     return 1 if summary["faults"] else 0
 
 

@@ -1,16 +1,23 @@
 """The command ``fuse``: fuse the masks of each case's raters."""
 
 import argparse
-from pathlib import Path
 
-from ..fuse.fuse import METHODS, fuse
-from .command import EXIT, LAYOUT, Command, add_common, add_label, at_least
-from .running import add_habits, add_running, list_only, workers_of
+from ..fuse.fuse import fuse
+from ..fuse.methods import METHODS
+from .command import EXIT, LAYOUT, Command, add_path, at_least
+from .listing import print_files
+from .options import add_study, reading_of, run_of, study_of
 
 _EPILOG = f"""examples:
   dice-semimetric fuse study/Training --out mean --method uniform
   dice-semimetric fuse study/Training --out one --method random --seed 7
   dice-semimetric fuse masks --out staple --method staple --pattern "{{case}}/{{rater}}.nii.gz"
+  dice-semimetric fuse labels --out organs --method majority --regions organs.toml --jobs 4
+
+--regions writes one map for each region, CASE/task01_REGION.nii.gz. majority and random then also
+write CASE/task01.nii.gz, the label map of all labels. They write it too where masks are label maps
+and neither --label nor --regions is given. Of labels that tie, majority takes the lowest. Voxels
+that do not count become 0.
 
 {LAYOUT}
 
@@ -18,36 +25,27 @@ _EPILOG = f"""examples:
 
 
 def _add_options(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("folder", type=Path, metavar="DIR", help="the raters' masks")
-    parser.add_argument("--method", required=True, choices=METHODS)
-    parser.add_argument("--seed", type=at_least(0), default=0, help="for random (default: 0)")
-    add_common(parser)
-    add_label(parser)
-    add_running(parser)
-    add_habits(parser)
+    add_path(parser, "folder", metavar="DIR", help="the raters' masks")
+    parser.add_argument(
+        "--method",
+        required=True,
+        choices=METHODS,
+        help="majority and random make masks and label maps, the others soft labels",
+    )
+    parser.add_argument(
+        "--seed", type=at_least(0), default=0, help="of the draw of random (default: 0)"
+    )
+    add_study(parser, predictions=False, means=False)
 
 
 def _run(args: argparse.Namespace) -> int:
+    study = study_of(args, ref=args.folder)
     if args.dry_run:
-        return list_only(args)
-    count, faults = fuse(
-        args.folder,
-        args.out,
-        method=args.method,
-        seed=args.seed,
-        pattern=args.pattern,
-        raters=args.raters,
-        label=args.label,
-        tolerance=args.affine_tolerance,
-        follow_links=args.follow_links,
-        workers=workers_of(args),
-        resume=args.resume,
-    )
+        return print_files(study)
+    count, faults = fuse(study, run_of(args), args.method, reading_of(args), seed=args.seed)
     if not args.quiet:
         print(f"{count} labels written to {args.out}, {len(faults)} cases faulty")
     return 1 if faults else 0
 
 
-COMMAND = Command(
-    "fuse", "make one label of the masks of several raters", _EPILOG, _add_options, _run
-)
+COMMAND = Command("fuse", "fuse the masks of several raters into one", _EPILOG, _add_options, _run)

@@ -1,53 +1,47 @@
-"""What a run would do, without doing it."""
+"""What a run would do, without doing it: ``--dry-run``."""
 
-from collections.abc import Iterable, Sequence
 from pathlib import Path
 
-from ..cases.layout import CaseFiles, Raters, find_cases
-from ..evaluate.evaluate import Sides
+from ..cases.layout import CaseFiles
+from ..cases.study import Study
 from ..faults import Fault, printable
 from ..results.tables import table
 from ..runs.each import report
 
 
-def list_cases(
-    folder: Path, *, pattern: str | None, raters: Raters, follow_links: bool
-) -> tuple[str, list[Fault]]:
-    """Return the cases of a folder with their raters, as a table, and the faults that show."""
-    cases = find_cases(folder, pattern=pattern, raters=raters, follow_links=follow_links)
-    faults = _faults(cases)
-    rows = [[f"{c.case} {c.task}", _names(folder, c.masks.values())] for c in cases if not c.fault]
-    return _printable(["case", "masks"], rows), faults
+def print_files(study: Study) -> int:
+    """Print the files of each case as a table, and return the exit status.
 
-
-def list_pairs(sides: Sides) -> tuple[str, list[Fault]]:
-    """Return the pairs of two folders as a table, and the faults that show without reading."""
-    pairs, faults = sides.pairs()
+    The faults that show without reading go to stderr.
+    """
+    columns, found, faults = _files(study)
     report(faults)
-    faults += _faults([p.reference if p.reference.fault else p.prediction for p in pairs])
-    pred, ref = sides.pred.absolute(), sides.ref.absolute()
+    wrong = [next((f for f in reversed(files) if f.fault), None) for files in found]
+    more = [Fault(f.case, f.task, f.fault) for f in wrong if f is not None]
+    report(more)
     rows = [
-        [f"{p.case} {p.task}", _side(pred, p.prediction), _side(ref, p.reference)]
-        for p in pairs
-        if not (p.reference.fault or p.prediction.fault)
+        [f"{files[-1].case} {files[-1].task}"]
+        + [_names(folder, f) for f, folder in zip(files, columns.values(), strict=True)]
+        for files, fault in zip(found, wrong, strict=True)
+        if fault is None
     ]
-    return _printable(["case", "prediction", "reference"], rows), faults
+    # One line per row, whatever characters the file names hold.
+    print(table(["case", *columns], [[printable(text) for text in row] for row in rows]))
+    return 1 if faults or more else 0
 
 
-def _faults(cases: Sequence[CaseFiles]) -> list[Fault]:
-    faults = [Fault(c.case, c.task, c.fault) for c in cases if c.fault]
-    report(faults)
-    return faults
+def _files(study: Study) -> tuple[dict[str, Path | None], list[tuple[CaseFiles, ...]], list[Fault]]:
+    """Return the columns with their folders, the files of each case in them, and what is alone."""
+    if study.ref is None:
+        return {"prediction": study.pred}, [(f,) for f in study.predictions()], []
+    if study.pred is None:
+        cases, faults = study.cases()
+        return {"masks": study.ref}, [(c.reference,) for c in cases], faults
+    pairs, faults = study.pairs()
+    columns: dict[str, Path | None] = {"prediction": study.pred, "reference": study.ref}
+    return columns, [(p.prediction, p.reference) for p in pairs], faults
 
 
-def _side(folder: Path, files: CaseFiles) -> str:
-    return _names(folder, files.masks.values() or [p for p in (files.label,) if p])
-
-
-def _names(folder: Path, paths: Iterable[Path]) -> str:
-    return ", ".join(p.relative_to(folder).as_posix() for p in paths)
-
-
-def _printable(names: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    """Return a table with one line a row, whatever characters the file names hold."""
-    return table(names, [[printable(text) for text in row] for row in rows])
+def _names(folder: Path | None, files: CaseFiles) -> str:
+    assert folder is not None  # or there were no files
+    return ", ".join(p.relative_to(folder.absolute()).as_posix() for p in files.maps)

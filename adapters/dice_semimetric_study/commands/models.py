@@ -15,40 +15,15 @@ _ILLEGAL = frozenset('/\\:*?"<>|=')
 
 @dataclass(frozen=True)
 class Model:
-    """A folder of one model.
-
-    Attributes
-    ----------
-    name : str
-        Its name, which can be that of a folder.
-    folder : Path
-        Where its predictions or scores are.
-    """
+    """A folder of predictions or scores, and its model's name, which can be that of a folder."""
 
     name: str
     folder: Path
 
 
 def models_of(texts: Sequence[str]) -> list[Model]:
-    """Return the models that the command line names.
+    """Return the models: NAME=DIR or DIR each; what has a separator before its first = is a DIR.
 
-    Parameters
-    ----------
-    texts : sequence of str
-        NAME=DIR or DIR each; what has a separator before its first = is a DIR.
-
-    Returns
-    -------
-    list of Model
-        In the same order.
-
-    Raises
-    ------
-    UsageError
-        If a name cannot be that of a folder.
-
-    Examples
-    --------
     >>> from dice_semimetric_study.commands.models import models_of
     >>> [(m.name, m.folder.as_posix()) for m in models_of(["dml=preds/a", "preds/lr=1/sdl"])]
     [('dml', 'preds/a'), ('sdl', 'preds/lr=1/sdl')]

@@ -1,11 +1,10 @@
 """The command ``phantoms``: generated studies."""
 
 import argparse
-from pathlib import Path
 
 from ..demo.phantoms import write_phantoms
 from ..faults import UsageError
-from .command import EXIT, Command, at_least
+from .command import EXIT, Command, add_path, at_least
 
 _EPILOG = f"""examples:
   dice-semimetric phantoms --out study
@@ -15,7 +14,7 @@ _EPILOG = f"""examples:
 
 
 def _add_options(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--out", type=Path, required=True, metavar="OUT", help="where to write")
+    add_path(parser, "--out", required=True, metavar="OUT", help="where to write")
     parser.add_argument("--cases", type=at_least(1), default=8, metavar="N", help="default: 8")
     parser.add_argument("--raters", type=at_least(1), default=5, metavar="R", help="default: 5")
     parser.add_argument(

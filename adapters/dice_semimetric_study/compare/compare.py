@@ -11,11 +11,11 @@ from dice_semimetric import __version__
 from ..cases.patients import Patients
 from ..faults import UsageError, printable
 from ..files.atomic import prepare_folder
+from ..files.json import jsonable, write_json
 from ..results.bootstrap import Bootstrap
 from ..results.registry import PREDICTION_SCORES, prediction_score
 from ..results.tables import write_table
 from ..runs.logs import log
-from ..scores.summary import jsonable, write_json
 from .rows import PAIR_COLUMNS, Pair, Part, Row, pair_rows, parts_of, rank_columns, rank_rows
 from .study import align
 from .tables import Scores

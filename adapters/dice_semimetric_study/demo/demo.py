@@ -4,6 +4,7 @@ Without arguments it runs on generated cases, whose true probabilities are known
 and ``--pred`` on a real folder.
 """
 
+import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,16 +16,21 @@ from dice_semimetric import dml1, uniform_average
 
 from ..agree import agree
 from ..agree.summary import agreement_table
+from ..cases.blocks import Reading, read_blocks
+from ..cases.foreground import Voxels
 from ..cases.layout import CaseFiles, find_cases
-from ..evaluate.evaluate import evaluate
+from ..cases.pairing import Rated
+from ..cases.study import Study
+from ..evaluate.evaluate import Page, evaluate
 from ..faults import CaseError, Fault
 from ..files.atomic import prepare_folder, require_apart, write_text
 from ..files.volumes import read_volume
-from ..files.writing import write_volume
-from ..fuse.fuse import METHODS, fuse_masks
+from ..files.writing import written_at_once
+from ..fuse.methods import METHODS, fuse_masks
 from ..results.plots import save
 from ..results.tables import csv_text, table
-from ..runs.each import each_case, read_masks
+from ..runs.each import each_case
+from ..runs.recorded import Run
 from ..scores.summary import score_table
 from .paradox import Paradox, soft_dice_paradox
 from .phantoms import write_phantoms
@@ -35,19 +41,7 @@ _LINES = 12
 
 @dataclass(frozen=True)
 class DemoCase:
-    """What the demonstration keeps of a case.
-
-    Attributes
-    ----------
-    files : CaseFiles
-        Where it lies.
-    raters : int
-        How many there are.
-    paradox : Paradox
-        The losses of the raters' mean.
-    to_truth : dict
-        DML1 of the label that each method fuses to the true probabilities, where they are known.
-    """
+    """What is kept of a case; ``to_truth`` is each method's DML1 to the true probabilities."""
 
     files: CaseFiles
     raters: int
@@ -56,26 +50,9 @@ class DemoCase:
 
 
 def demo(out: Path, *, data: Path | None = None, pred: Path | None = None) -> int:
-    """Run the demonstration and print what it finds.
+    """Run the demonstration, print what it finds, and return the exit status.
 
-    Parameters
-    ----------
-    out : Path
-        The folder for labels, tables and pictures.
-    data : Path, optional
-        Raters' masks of real cases; by default eight phantoms are generated.
-    pred : Path, optional
-        Predictions of these cases.
-
-    Returns
-    -------
-    int
-        0 if every case is done, 1 if some are faulty.
-
-    Raises
-    ------
-    UsageError
-        If a folder cannot be read or written.
+    Without ``data``, the raters' masks of real cases, eight phantoms are generated.
     """
     if data is not None:
         require_apart(out, data)
@@ -108,12 +85,19 @@ def _fuse_case(files: CaseFiles, out: Path, truth: Path | None) -> DemoCase:
     """Write the labels of one case by every method, and compare the losses of its mean."""
     if files.fault:
         raise CaseError(files.fault)
-    masks, like = read_masks(files, label=None, tolerance=1e-3)
+    if not files.masks:
+        raise CaseError("there is no mask of any rater")
+    case, reading = Rated(files), Reading(slab=sys.maxsize)
+    (block,) = read_blocks(case, reading)
+    marks = Voxels(case, block, reading).marks("")
+    masks = np.stack([m.reshape(block.shape, order="F") for m in marks])
     known = None if truth is None else read_volume(truth / files.label_name).data
     to_truth: dict[str, float] = {}
     for method in METHODS:
         label = fuse_masks(masks, method).label
-        write_volume(out / "fused" / method / files.label_name, label, like)
+        path = out / "fused" / method / files.label_name
+        with written_at_once(path, files.maps[0], label.dtype) as write:
+            write(label.reshape(-1, order="F"))
         if known is not None:
             to_truth[method] = float(dml1(label.astype(known.dtype), known))
     return DemoCase(files, len(masks), soft_dice_paradox(uniform_average(masks)), to_truth)
@@ -122,7 +106,7 @@ def _fuse_case(files: CaseFiles, out: Path, truth: Path | None) -> DemoCase:
 def _show_agreement(data: Path, out: Path) -> None:
     print("How far do the raters agree? Dice of every two, and of each to their majority; maps of")
     print(f"where they do not: {out / 'agreement/maps'}\n")
-    print(agreement_table(agree(data, out / "agreement")) + "\n")
+    print(agreement_table(agree(Study(data), Run(out / "agreement"))) + "\n")
 
 
 def _show_paradox(cases: Sequence[DemoCase], out: Path, pred: Path | None) -> None:
@@ -177,7 +161,8 @@ def _show_fusion(cases: Sequence[DemoCase], out: Path) -> None:
 def _show_scores(pred: Path, data: Path, out: Path) -> list[Fault]:
     print("The prediction against the raters: BDice to their mean, the rest to their majority,")
     print("soft ECE to their mean where there is doubt.\n")
-    summary: dict[str, Any] = evaluate(pred, data, out / "scores", report_file=out / "report.html")
+    page = Page(report=out / "report.html")
+    summary: dict[str, Any] = evaluate(Study(data, pred), Run(out / "scores"), page=page)
     print(score_table(summary))
     print(f"\nThe same to look at, in a browser: {out / 'report.html'}")
     return [Fault(**f) for f in summary["faults"]]

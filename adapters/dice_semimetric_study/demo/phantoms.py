@@ -1,6 +1,6 @@
 """Studies made by a known model: the true probability of every pixel is known.
 
-**Lesion.** A smooth random field over the image, u(v), says how far inside the lesion a pixel
+**Lesion.** A smooth random field over the image, u(v), measures how far inside the lesion a pixel
 lies: the signed distance to a wobbly ellipsoid, divided by the width of its margin, which itself
 varies along the outline. A lesion has sharp and blurred stretches.
 
@@ -11,7 +11,7 @@ it, and marks in each case the pixels where
 
 with g a new smooth Gaussian field of mean 0 and variance 1. A positive bias over-segments; a small
 share makes a sloppy rater whose outline wanders. For every share the two terms together are
-N(0, 1), so the probability that a rater drawn anew marks the pixel is exactly Phi(u(v)), the
+N(0, 1), so the probability that a new rater marks the pixel is exactly Phi(u(v)), the
 standard normal distribution function: the Bayes label. The mean of R raters tends to it as R
 grows.
 
@@ -49,9 +49,9 @@ class Phantom:
     masks : NDArray
         bool, raters on axis 0.
     truth : NDArray
-        float32: the probability that a rater drawn anew marks the pixel.
+        float32: the probability that a new rater marks the pixel.
     prediction : NDArray
-        float32: what a fair but overconfident model might say.
+        float32: what a fair but overconfident model might predict.
     """
 
     image: NDArray[np.int16]

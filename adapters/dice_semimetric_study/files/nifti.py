@@ -45,7 +45,7 @@ nib: Any = nibabel
 
 
 def open_file(path: Path) -> IO[bytes]:
-    """Open a file of which there are some bytes, decompressing as its name says."""
+    """Open a file that is not empty, and decompress it if its name ends in .gz."""
     if not path.is_file():
         raise CaseError(f"{path.name} is not there")
     if path.stat().st_size == 0:
@@ -58,14 +58,14 @@ def open_file(path: Path) -> IO[bytes]:
 def inflated(path: Path) -> bytearray | None:
     """Return all that a compressed file holds, or None if it must be read as a stream.
 
-    That is so without libdeflate, and for a file that is faulty or of several parts: only a stream
-    tells what is wrong, and where.
+    That is so without libdeflate, and for a file that is faulty or of several parts: only a
+    stream shows what is wrong, and where.
     """
     if _inflate is None or path.suffix != ".gz":
         return None
     try:
         content = path.read_bytes()
-        size = int.from_bytes(content[-4:], "little")  # as gzip says it, modulo 2^32
+        size = int.from_bytes(content[-4:], "little")  # as gzip notes it, modulo 2^32
         if not 0 < size <= len(content) * _MOST_COMPRESSION:
             return None
         found: bytearray = _inflate(content, size)
@@ -114,7 +114,7 @@ def scaled(path: Path, raw: NDArray[Any], header: Any) -> NDArray[Any]:
 
 
 def claimed_bytes(path: Path, header: Any) -> int:
-    """Return how long the header says that the file is, decompressed."""
+    """Return how long the file is by its header, decompressed."""
     shape = header.get_data_shape()
     if not shape or any(n < 1 for n in shape):
         raise CaseError(f"{path.name} has no voxels: its header claims shape {shape}")

@@ -1,4 +1,4 @@
-"""Turn a volume the way that another one lies, where that only moves voxels."""
+"""Permute and flip the axes of a volume as those of another one lie."""
 
 from typing import Any
 
@@ -11,7 +11,9 @@ from .volumes import Geometry
 nibabel_orientations: Any = orientations  # only partly typed
 
 
-def turned(data: NDArray[Any], geometry: Geometry, like: Geometry) -> tuple[NDArray[Any], Geometry]:
+def reoriented(
+    data: NDArray[Any], geometry: Geometry, like: Geometry
+) -> tuple[NDArray[Any], Geometry]:
     """Return data and geometry with axes permuted and flipped towards those of another volume.
 
     No voxel changes its value or its place in space. Whether the two then agree, in shape and

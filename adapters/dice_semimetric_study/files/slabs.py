@@ -9,15 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..faults import CaseError
-from .nifti import (
-    READ_ERRORS,
-    check_size,
-    claimed_bytes,
-    open_file,
-    read_header,
-    reason,
-    scaled,
-)
+from .nifti import READ_ERRORS, check_size, claimed_bytes, open_file, read_header, reason, scaled
 
 _CHUNK = 1 << 20
 
@@ -25,30 +17,10 @@ _CHUNK = 1 << 20
 def read_slabs(
     path: Path, axes: int, planes: int, *, channel: int = 0, last: bool = True
 ) -> Iterator[NDArray[Any]]:
-    """Yield the voxels of one file as vectors of a few planes each, in the order of the file.
+    """Yield the voxels of one file as vectors of a few planes of its last axis, in order.
 
-    Parameters
-    ----------
-    path : Path
-        The file.
-    axes : int
-        The number of its spatial axes.
-    planes : int
-        How many planes of the last spatial axis make a slab.
-    channel : int, optional
-        Which of the volumes that follow one another in the file.
-    last : bool, optional
-        Whether to read on to the end, where gzip has its checksum.
-
-    Yields
-    ------
-    NDArray
-        What `read_volume` would return of these planes.
-
-    Raises
-    ------
-    CaseError
-        If the file is faulty.
+    ``channel`` counts the volumes that follow one another in the file. ``last`` reads on to the
+    end, where gzip has its checksum.
     """
     try:
         with open_file(path) as file:

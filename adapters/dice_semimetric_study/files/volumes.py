@@ -1,7 +1,7 @@
 """Read single NIfTI files.
 
 Every file is read by nibabel in the order that the file has, so that the two sides of a pair are
-never turned against each other unless the user asks for it.
+never rotated or flipped against each other unless the user asks for it.
 """
 
 import math
@@ -51,7 +51,7 @@ class Volume:
     Attributes
     ----------
     data : NDArray
-        The voxels, scaled as the header says, without trailing axes of length 1.
+        The voxels, scaled by the header, without trailing axes of length 1.
     geometry : Geometry
         Where they lie.
     header : nibabel header
@@ -97,7 +97,7 @@ _Parts = tuple[Any, bytes, NDArray[np.uint8]]
 
 
 def _from_memory(path: Path) -> _Parts | None:
-    """Return header, all before the voxels, and the voxels; None if a stream must tell them."""
+    """Return header, all before the voxels, and the voxels; None where they must be streamed."""
     whole = inflated(path)
     if whole is None:
         return None
@@ -129,14 +129,20 @@ def _from_stream(path: Path) -> _Parts:
     return header, content, voxels
 
 
-def read_geometry(path: Path) -> Geometry:
-    """Read the header of a file only.
+def read_header_of(path: Path) -> Any:
+    """Return a copy of the header of a file, with its extensions; the voxels are not read."""
+    try:
+        with open_file(path) as file:
+            header, content = read_header(path, file)
+            claimed_bytes(path, header)
+            content += file.read(int(header.get_data_offset()) - len(content))
+    except READ_ERRORS as error:
+        raise CaseError(f"{path.name} {reason(error)}") from error
+    return with_extensions(path, header, content)
 
-    Raises
-    ------
-    CaseError
-        If the file is absent, empty or no NIfTI file.
-    """
+
+def read_geometry(path: Path) -> Geometry:
+    """Return where the voxels of a file lie; no more than its header is read."""
     try:
         with open_file(path) as file:
             header, _ = read_header(path, file)

@@ -7,11 +7,13 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import DTypeLike, NDArray
 
 from .atomic import appearing, write_bytes
-from .nifti import nib, open_file, read_header
-from .volumes import Volume
+from .nifti import nib
+from .volumes import Volume, read_header_of
+
+Write = Callable[[NDArray[Any]], None]
 
 
 def write_volume(path: Path, data: NDArray[Any], like: Volume) -> None:
@@ -34,45 +36,32 @@ def write_volume(path: Path, data: NDArray[Any], like: Volume) -> None:
     OSError
         If the file cannot be written; a former one stays as it was.
     """
-    written = {"b": np.uint8, "f": np.float32}
-    dtype: np.dtype[Any] = np.dtype(written.get(data.dtype.kind, data.dtype))
-    voxels = data.astype(dtype).reshape(like.header.get_data_shape(), order="F")
-    header = like.header.copy()
+    _write(path, data, like.header.copy(), like.geometry.affine)
+
+
+def _write(path: Path, data: NDArray[Any], header: Any, affine: NDArray[Any]) -> None:
+    dtype = _stored(data.dtype)
+    voxels = data.astype(dtype, copy=False).reshape(header.get_data_shape(), order="F")
     kind = nib.Nifti2Image if isinstance(header, nib.Nifti2Header) else nib.Nifti1Image
     _describe(header, dtype, data.dtype.kind)
-    content = kind(voxels, like.geometry.affine, header).to_bytes()
+    content = kind(voxels, affine, header).to_bytes()
     if path.suffix == ".gz":
         content = gzip.compress(content, compresslevel=1, mtime=0)
     write_bytes(path, content)
 
 
 @contextmanager
-def written_in_blocks(path: Path, like: Path) -> Iterator[Callable[[NDArray[Any]], None]]:
-    """Write a map of float32 block after block, with the geometry of a file.
+def written_in_blocks(
+    path: Path, like: Path, dtype: DTypeLike = np.float32, *, shape: tuple[int, ...] | None = None
+) -> Iterator[Write]:
+    """Yield what writes a map block after block, as vectors, with the geometry of a file.
 
-    Parameters
-    ----------
-    path : Path
-        The file, compressed; it appears when all is written, or not at all.
-    like : Path
-        The file whose voxels the map is about; its extensions are left out.
-
-    Yields
-    ------
-    callable
-        Takes the next voxels as a vector, in the order of the file.
-
-    Raises
-    ------
-    CaseError
-        If ``like`` cannot be read.
-    OSError
-        If the file cannot be written; a former one stays as it was.
+    The extensions of that file are left out. ``shape`` is that of the map, where the file has
+    channels; the dtype is stored as `write_volume` does.
     """
-    with open_file(like) as source:
-        header = read_header(like, source)[0].copy()
-    dtype = np.dtype(np.float32).newbyteorder(header.endianness)
-    _describe(header, dtype, "f")
+    header = _header(like, shape)
+    stored = _stored(np.dtype(dtype)).newbyteorder(header.endianness)
+    _describe(header, stored, np.dtype(dtype).kind)
     header.set_data_offset(header.sizeof_hdr + 4)
     # The whole name of the part would be in the file, and differ from run to run.
     with (
@@ -82,16 +71,47 @@ def written_in_blocks(path: Path, like: Path) -> Iterator[Callable[[NDArray[Any]
         file.write(header.binaryblock + bytes(4))
 
         def write(block: NDArray[Any]) -> None:
-            file.write(block.astype(dtype).tobytes())
+            file.write(block.astype(stored).tobytes())
 
         yield write
 
 
+@contextmanager
+def written_at_once(
+    path: Path, like: Path, dtype: DTypeLike, *, shape: tuple[int, ...] | None = None
+) -> Iterator[Write]:
+    """Write a map as `written_in_blocks` does, when all is there, with the file's extensions."""
+    header = _header(like, shape)
+    voxels = np.empty(header.get_data_shape(), np.dtype(dtype), order="F").reshape(-1, order="F")
+    there = 0
+
+    def write(block: NDArray[Any]) -> None:
+        nonlocal there
+        voxels[there : there + block.size] = block
+        there += block.size
+
+    yield write
+    _write(path, voxels, header, header.get_best_affine())
+
+
+def _header(like: Path, shape: tuple[int, ...] | None) -> Any:
+    header = read_header_of(like)
+    if shape is not None:
+        header.set_data_shape(shape)
+    return header
+
+
+def _stored(dtype: np.dtype[Any]) -> np.dtype[Any]:
+    stored: dict[str, Any] = {"b": np.uint8, "f": np.float32}
+    found: np.dtype[Any] = np.dtype(stored.get(dtype.kind, dtype))
+    return found
+
+
 def _describe(header: Any, dtype: np.dtype[Any], kind: str) -> None:
-    """Make a header say what its voxels are: booleans "b", numbers up to 1 "f", or labels."""
+    """Describe the voxels in a header: booleans "b", numbers up to 1 "f", or labels."""
     header.set_data_dtype(dtype)
     header.set_slope_inter(1, 0)
     if kind in "bf":
         header["cal_min"], header["cal_max"] = 0, 1  # the range that viewers show
     if kind == "f":
-        header["intent_code"] = 0  # the source's may say "label"
+        header["intent_code"] = 0  # the source's may be "label"

@@ -1,233 +1,214 @@
-"""Fuse the masks of each case's raters into one label."""
+"""Fuse the masks of each case's raters into one label, or one for each region."""
 
-from collections.abc import Callable
-from dataclasses import asdict, dataclass, field
+from collections.abc import Iterable, Iterator
+from contextlib import ExitStack
+from dataclasses import asdict, dataclass
 from functools import partial
 from operator import attrgetter
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from dice_semimetric import (
-    dice_weighted_average,
-    majority_vote,
-    random_rater,
-    staple,
-    uniform_average,
-)
-
+from ..cases.blocks import Block, Reading, read_blocks
+from ..cases.foreground import Voxels
 from ..cases.generator import case_generator
-from ..cases.layout import CaseFiles, Raters, find_cases
+from ..cases.pairing import Rated
+from ..cases.regions import task_name
+from ..cases.study import Study
 from ..faults import CaseError, Fault
-from ..files.atomic import prepare_folder, require_apart, require_within, write_text
-from ..files.writing import write_volume
+from ..files.atomic import prepare_folder, require_within, write_text
+from ..files.json import jsonable
+from ..files.volumes import read_geometry
+from ..files.writing import Write, written_at_once, written_in_blocks
 from ..results.tables import csv_text, digits
-from ..runs.cluster import Workers
-from ..runs.each import HERE, read_masks
-from ..runs.recorded import Recorded, each_recorded, write_run
-from ..runs.records import Records
-from ..scores.summary import jsonable
+from ..results.totals import total_by_name
+from ..runs.each import report
+from ..runs.recorded import Recorded, Run, each_recorded, write_run
+from ..runs.records import Stamp, require_unchanged, stamp
+from .methods import HARD, LEARNING, Masks, Method, Rule, gather, most_frequent, rule_of
 
-Method = Literal["majority", "random", "uniform", "weighted", "staple"]
-Masks = NDArray[np.bool_]
+#: Voxels that are fused at a time: what is computed of them is wider than the masks.
+_SOME = 1 << 22
 
 
 @dataclass(frozen=True)
-class Fused:
-    """A label, and what the method says about each rater.
+class Written:
+    """What is known of a case once its maps are written."""
 
-    Attributes
-    ----------
-    label : NDArray
-        A boolean mask or a soft label in a floating dtype.
-    raters : dict
-        Columns with one value a rater, such as ``weight``; empty for most methods.
-    """
-
-    label: NDArray[Any]
-    raters: dict[str, NDArray[Any]] = field(default_factory=dict)
-
-
-def fuse_masks(masks: Masks, method: Method, *, rng: np.random.Generator | None = None) -> Fused:
-    """Fuse masks with raters on axis 0.
-
-    Parameters
-    ----------
-    masks : NDArray
-        Boolean, raters on axis 0.
-    method : {"majority", "random", "uniform", "weighted", "staple"}
-        The fusion function of the core.
-    rng : numpy.random.Generator, optional
-        For "random"; by default one seeded with 0.
-
-    Returns
-    -------
-    Fused
-        A mask for "majority" and "random", a soft label otherwise.
-
-    Examples
-    --------
-    >>> import numpy as np
-    >>> from dice_semimetric_study import fuse_masks
-    >>> fuse_masks(np.array([[True, False], [True, True]]), "uniform").label
-    array([1. , 0.5])
-    """
-    if method == "random":
-        return Fused(random_rater(masks, rng=rng or np.random.default_rng(0)))
-    return _METHODS[method](masks)
-
-
-def _weighted(masks: Masks) -> Fused:
-    label, weights = dice_weighted_average(masks, return_weights=True)
-    return Fused(label, {"weight": weights})
-
-
-def _staple(masks: Masks) -> Fused:
-    label, sensitivity, specificity = staple(masks, return_performance=True)
-    return Fused(label, {"sensitivity": sensitivity, "specificity": specificity})
-
-
-_METHODS: dict[str, Callable[[Masks], Fused]] = {
-    "majority": lambda masks: Fused(majority_vote(masks)),
-    "uniform": lambda masks: Fused(uniform_average(masks)),
-    "weighted": _weighted,
-    "staple": _staple,
-}
-METHODS: tuple[Method, ...] = ("majority", "random", "uniform", "weighted", "staple")
+    rows: list[dict[str, Any]]
+    maps: tuple[Stamp, ...]
 
 
 def fuse(
-    folder: Path,
-    out: Path,
-    *,
-    method: Method,
-    seed: int = 0,
-    pattern: str | None = None,
-    raters: Raters = "all",
-    label: int | None = None,
-    tolerance: float = 1e-3,
-    follow_links: bool = False,
-    workers: Workers = HERE,
-    resume: bool = False,
+    study: Study, run: Run, method: Method, reading: Reading | None = None, *, seed: int = 0
 ) -> tuple[int, list[Fault]]:
-    """Fuse the masks of every case and write one label a case, in the layout of the masks.
+    """Fuse the masks of every case and write one label per case, in the layout of the masks.
 
     Parameters
     ----------
-    folder : Path
-        With the masks; see `find_cases`.
-    out : Path
-        Gets ``CASE/taskTT.nii.gz``, or ``CASE_taskTT.nii.gz`` for flat folders, each as soon as it
-        is ready; for "weighted" and "staple" also ``raters.csv``; a record of each case for
-        ``resume``, and ``run.json``: versions, options and the digests of all files.
+    study : Study
+        Where the masks lie.
+    run : Run
+        Where labels go, and who does the work. The folder gets ``CASE/taskTT.nii.gz``, or
+        ``CASE_taskTT.nii.gz`` for flat folders, each as soon as it is ready; for "weighted" and
+        "staple" also ``raters.csv``; a record of each case, and ``run.json``: versions, options and
+        the digests of all files.
     method : {"majority", "random", "uniform", "weighted", "staple"}
         How masks become a label.
+    reading : Reading, optional
+        How cases are read, and what counts in them; a map is 0 where voxels do not count. Regions
+        get a map each, ``CASE/taskTT_REGION.nii.gz``. "majority" and "random" then also write the
+        label map of all labels, and do so where masks are label maps and there is neither a label
+        nor regions: the label that most raters gave, the lowest of those that tie.
     seed : int, optional
         For "random". Which rater a case gets depends on the seed and on its name alone.
-    pattern : str, optional
-        Of the masks.
-    raters : {"all", "any"}, optional
-        Whether a case that lacks a rater is faulty.
-    label : int, optional
-        The value that is the foreground; None for masks of 0 and 1.
-    tolerance : float, optional
-        The largest difference of two affines, in millimetres.
-    follow_links : bool, optional
-        Whether to read what symbolic links lead to; see `find_cases`.
-    workers : Workers, optional
-        Who does the work.
-    resume : bool, optional
-        Whether labels stay that an earlier run made of the same files with the same options.
 
     Returns
     -------
     tuple of int and list of Fault
-        The number of labels written, and the cases that got none.
+        The number of maps written, and the cases that got none.
 
     Raises
     ------
     UsageError
         If a folder cannot be read or written, or one lies in the other.
     """
-    require_apart(out, folder)
-    folder, out = folder.absolute(), out.absolute()  # workers may have another current folder
-    cases = find_cases(folder, pattern=pattern, raters=raters, follow_links=follow_links)
+    reading = reading or Reading()
+    study.require_apart(run.out)
+    out = run.out.absolute()  # workers may have another current folder
+    cases, faults = study.cases()
     prepare_folder(out)
-    options: dict[str, Any] = {"method": method, "seed": seed, "label": label}
-    options |= {"tolerance": tolerance}
-    settings = {"fuse": jsonable(options)}
-    faults: list[Fault] = []
+    report(faults)
+    settings = {"fuse": {"method": method, "seed": seed} | jsonable(asdict(reading))}
+    work = partial(_fuse_case, out=out, method=method, seed=seed, reading=reading)
     done = each_recorded(
-        Recorded(
-            work=partial(_fuse_case, out=out, **options),
-            files=attrgetter("paths"),
-            encode=asdict,
-            decode=partial(_still_there, out=out),
-        ),
+        Recorded(work, attrgetter("paths"), encode=asdict, decode=partial(_decode, out=out)),
         cases,
-        records=Records(out, settings),
+        run=run,
+        settings=settings,
         faults=faults,
         action=f"fuse ({method})",
-        workers=workers,
-        resume=resume,
     )
-    lines = [line for _, d in done for line in d.value.rows]
-    if lines:
-        write_text(out / "raters.csv", csv_text(list(lines[0]), lines))
+    rows = [row for _, d in done for row in d.value.rows]
+    if rows:
+        write_text(out / "raters.csv", csv_text(list(rows[0]), rows))
     if done:
-        where = {"folder": str(folder), "pattern": pattern, "raters": raters}
-        write_run(out, "fuse", where | settings["fuse"], done)
-    return len(done), faults
+        write_run(out, "fuse", study.settings() | settings["fuse"], done)
+    return sum(len(d.value.maps) for _, d in done), faults
 
 
-@dataclass(frozen=True)
-class Written:
-    """What is known of a label once it is written.
-
-    Attributes
-    ----------
-    rows : list of dict
-        What the method says about each rater.
-    size, mtime_ns : int
-        Of the file.
-    """
-
-    rows: list[dict[str, Any]]
-    size: int
-    mtime_ns: int
-
-
-def _fuse_case(
-    files: CaseFiles, *, out: Path, method: Method, seed: int, label: int | None, tolerance: float
-) -> Written:
-    """Write the label of one case and return what the method says about its raters."""
-    if files.fault:
-        raise CaseError(files.fault)
-    masks, like = read_masks(files, label=label, tolerance=tolerance)
-    fused = fuse_masks(masks, method, rng=case_generator(seed, files.case, files.task))
-    path = out / files.label_name
-    require_within(path.parent, out)
-    write_volume(path, fused.label, like)
-    status = path.stat()
-    return Written(_rater_rows(files, fused), status.st_size, status.st_mtime_ns)
-
-
-def _still_there(files: CaseFiles, found: dict[str, Any], *, out: Path) -> Written:
-    """Return what a record says of a label, or raise if another file is there."""
-    written, status = Written(**found), (out / files.label_name).stat()
-    if (written.size, written.mtime_ns) != (status.st_size, status.st_mtime_ns):
-        raise ValueError(f"{files.label_name} was changed")
+def _decode(_: Rated, found: dict[str, Any], *, out: Path) -> Written:
+    """Return what a record holds of a case, or raise if a map was changed since."""
+    written = Written(found["rows"], tuple((n, s, t) for n, s, t in found["maps"]))
+    require_unchanged(written.maps, out)
     return written
 
 
-def _rater_rows(files: CaseFiles, fused: Fused) -> list[dict[str, Any]]:
-    if not fused.raters:
+def _fuse_case(case: Rated, *, out: Path, method: Method, seed: int, reading: Reading) -> Written:
+    """Write the maps of one case and return what the method finds about its raters."""
+    files = case.reference
+    if files.fault:
+        raise CaseError(files.fault)
+    if not files.masks:
+        raise CaseError("there is no mask of any rater")
+    blocks = _Blocks(case, reading)
+    regions, labels = reading.structures, None
+    if method in HARD and reading.label is None:
+        labels = blocks.label_dtype(reading.regions is not None)
+        regions = regions if labels is None or reading.regions else []
+    chosen = int(case_generator(seed, case.case, case.task).integers(len(files.masks)))
+    known = blocks.statistics(method, regions) if method in LEARNING else {}
+    rules = {r: rule_of(method, known.get(r), chosen=chosen) for r in regions}
+    names = [files.map_name(region) for region in regions]
+    names += [] if labels is None else [files.label_name]
+    for name in names:
+        require_within((out / name).parent, out)
+    dtypes = [np.dtype(bool if method in HARD else np.float32)] * len(regions) + [labels]
+    with ExitStack() as stack:
+        writers = [
+            stack.enter_context(blocks.writer(out / name, dtype))
+            for name, dtype in zip(names, dtypes, strict=False)
+        ]
+        for voxels in blocks:
+            _fuse_voxels(voxels, rules, writers)
+            if labels is not None:
+                _fuse_labels(voxels, None if method == "majority" else chosen, writers[-1])
+    rows = [row for region, rule in rules.items() for row in _rater_rows(case, region, rule)]
+    return Written(rows, tuple(stamp(out / name, out) for name in names))
+
+
+class _Blocks:
+    """The voxels of a case, as often as they are wanted: read once where they fit, else again."""
+
+    def __init__(self, case: Rated, reading: Reading) -> None:
+        self.case, self.reading = case, reading
+        self.like = case.reference.maps[0]
+        self.at_once = reading.takes_whole(read_geometry(self.like))
+        self._kept = list(read_blocks(case, reading)) if self.at_once else None
+
+    def __iter__(self) -> Iterator[Voxels]:
+        blocks: Iterable[Block] = self._kept or read_blocks(self.case, self.reading)
+        return (Voxels(self.case, block, self.reading) for block in blocks)
+
+    def statistics(self, method: Method, regions: Iterable[str]) -> dict[str, Any]:
+        """Return what a method must know of each region, from one pass over the voxels."""
+        return total_by_name(
+            (region, gather(method, masks, kept))
+            for voxels in self
+            for region in regions
+            for masks, kept in _parts(voxels, region)
+        )
+
+    def label_dtype(self, labels: bool) -> np.dtype[Any] | None:
+        """Return the integers that hold all labels, or None where maps are mere masks."""
+        dtype: np.dtype[Any] = np.dtype(bool)
+        for voxels in self:
+            labels = labels or not voxels.are_masks
+            dtype = np.result_type(dtype, *(r.dtype for r in voxels.block.reference))
+            if self.reading.regions is not None:
+                break
+        if not labels:
+            return None
+        return np.dtype(np.uint8 if dtype.kind == "b" else np.int32 if dtype.kind == "f" else dtype)
+
+    def writer(self, path: Path, dtype: Any) -> Any:
+        """Return what writes a map of the case."""
+        return (written_at_once if self.at_once else written_in_blocks)(path, self.like, dtype)
+
+
+def _cuts(size: int) -> Iterator[slice]:
+    return (slice(start, start + _SOME) for start in range(0, size, _SOME))
+
+
+def _parts(voxels: Voxels, region: str) -> Iterator[tuple[Masks, NDArray[np.bool_] | None]]:
+    """Yield the masks of some voxels after the other, and which count; None if all do."""
+    marks, kept = voxels.marks(region), voxels.kept
+    for cut in _cuts(marks[0].size):
+        yield np.stack([m[cut] for m in marks]), None if kept is None else kept[cut]
+
+
+def _fuse_voxels(voxels: Voxels, rules: dict[str, Rule], writers: list[Write]) -> None:
+    for (region, rule), write in zip(rules.items(), writers, strict=False):
+        for masks, kept in _parts(voxels, region):
+            label = rule.label(masks)
+            write(label if kept is None else label * kept)
+
+
+def _fuse_labels(voxels: Voxels, chosen: int | None, write: Write) -> None:
+    labels = voxels.labels()
+    for cut in _cuts(labels[0].size):
+        some = np.stack([one[cut] for one in labels])
+        write(most_frequent(some) if chosen is None else some[chosen])
+
+
+def _rater_rows(case: Rated, region: str, rule: Rule) -> list[dict[str, Any]]:
+    if not rule.raters:
         return []
-    columns = {name: np.asarray(values, float) for name, values in fused.raters.items()}
+    columns: dict[str, NDArray[Any]] = rule.raters
     return [
-        {"case": files.case, "task": files.task, "rater": rater}
-        | {name: digits(values[i]) for name, values in columns.items()}
-        for i, rater in enumerate(files.masks)
+        {"case": case.case, "task": task_name(case.task, region), "rater": rater}
+        | {name: digits(float(values[i])) for name, values in columns.items()}
+        for i, rater in enumerate(case.reference.masks)
     ]

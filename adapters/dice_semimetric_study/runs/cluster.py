@@ -63,13 +63,7 @@ class Workers:
 def outcomes(
     work: Callable[[Item], Result], items: Sequence[Item], workers: Workers
 ) -> Iterator[tuple[int, Result | Failure]]:
-    """Yield the index and the result of every item, as they are ready.
-
-    Raises
-    ------
-    UsageError
-        If Dask is not installed, or no scheduler answers.
-    """
+    """Yield the index and the result of every item, as they are ready."""
     if find_spec("distributed") is None:
         raise UsageError("--jobs and --scheduler need the package distributed: pip install it")
     with _connect(workers, len(items)) as client:
@@ -137,7 +131,7 @@ class _Tasks:
 def _in_turn(
     work: Callable[[Item], Result], items: Sequence[Item]
 ) -> tuple[list[Result | Failure], float]:
-    """Do some items and say how long it took.
+    """Do some items, and return how long it took too.
 
     A process that has several threads still holds one case in memory.
     """
@@ -208,7 +202,7 @@ def _local(jobs: int) -> Any:
         security=True if find_spec("cryptography") else None,
         dashboard_address="127.0.0.1:0",
         memory_limit=0,
-        silence_logs=50,  # a killed process is a fault of its case, said as such
+        silence_logs=50,  # a killed process is a fault of its case, reported as such
     )
 
 

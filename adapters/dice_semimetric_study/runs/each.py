@@ -4,20 +4,9 @@ import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Protocol, TypeVar
 
-import numpy as np
-from numpy.typing import NDArray
 from tqdm import tqdm
 
-from ..cases.layout import CaseFiles
-from ..faults import CaseError, Failure, Fault, attempt
-from ..files.volumes import (
-    Geometry,
-    Volume,
-    read_geometry,
-    read_volume,
-    require_same_affine,
-    require_same_geometry,
-)
+from ..faults import Failure, Fault, attempt
 from .cluster import Workers, outcomes
 from .logs import is_quiet, log
 
@@ -53,8 +42,8 @@ def each_case(
 ) -> list[Fault]:
     """Append the results of the good cases to a list and return the faults of the others.
 
-    A progress bar is shown where stderr is a terminal. Each fault is said there as it is met. What
-    is done stays when the user stops the run: the results, and the faults if a list for them is
+    A progress bar is shown where stderr is a terminal, and each fault as it is met. What is done
+    stays when the user stops the run: the results, and the faults if a list for them is
     given. Both come in the order of the items, whoever did the work. ``keep`` is called in this
     process with each result as soon as it is there.
     """
@@ -62,7 +51,7 @@ def each_case(
     done: dict[int, Result] = {}
     failed: dict[int, Fault] = {}
     try:
-        # disable=None is how tqdm is told to look for a terminal.
+        # disable=None makes tqdm look for a terminal.
         hidden = True if is_quiet() else None
         with tqdm(total=len(items), desc=action, unit="case", disable=hidden, leave=False) as bar:
             for i, outcome in _outcomes(work, items, workers):
@@ -91,7 +80,7 @@ def _outcomes(
 
 
 def stopped(done: int, total: int) -> Fault:
-    """Say on stderr that the user stopped the run, and return it as what is wrong with it."""
+    """Report on stderr that the user stopped the run, and return that as a fault of the run."""
     fault = Fault("run", "", f"{_STOPPED} after {done} of {total} cases")
     report([fault])
     return fault
@@ -106,61 +95,3 @@ def report(faults: Iterable[Fault]) -> None:
     """Name faulty cases on stderr, beside a progress bar if there is one."""
     for fault in faults:
         tqdm.write(f"faulty: {fault}", file=sys.stderr)
-
-
-def read_masks(
-    files: CaseFiles, *, label: int | None, tolerance: float
-) -> tuple[NDArray[np.bool_], Volume]:
-    """Return the raters' masks, raters on axis 0, and the volume of the first of them.
-
-    Raises
-    ------
-    CaseError
-        If a file is faulty, a mask is none, or shapes or affines differ.
-    """
-    first: Volume | None = None
-    masks: list[NDArray[np.bool_]] = []
-    for path in files.masks.values():
-        volume = read_volume(path)
-        first = first or volume
-        names = f"{next(iter(files.masks.values())).name} and {path.name}"
-        require_same_geometry(first.geometry, volume.geometry, names, tolerance)
-        masks.append(to_mask(volume.data, path.name, label))
-    if first is None:
-        raise CaseError("there is no mask of any rater")
-    require_fits_image(files, first, tolerance)
-    return np.stack(masks), first
-
-
-def to_mask(data: NDArray[np.generic], name: str, label: int | None) -> NDArray[np.bool_]:
-    """Return the foreground of a label map, of whatever dtype the file has.
-
-    Without a ``label`` the map must hold 0 and 1 only.
-    """
-    if label is not None:
-        return np.asarray(data == label)
-    if data.dtype == np.uint8 and data.size and data.max() <= 1:
-        return data.view(np.bool_)  # no copy
-    if not np.all((data == 0) | (data == 1)):
-        raise CaseError(
-            f"{name} must hold 0 and 1 only, got values from {np.min(data)} to {np.max(data)} "
-            "(see --label)"
-        )
-    return data.astype(bool)
-
-
-def require_fits_image(files: CaseFiles, volume: Volume, tolerance: float) -> None:
-    """Raise CaseError if the image of the case lies elsewhere; it may have an axis of channels."""
-    require_fits_geometry(files, volume.geometry, tolerance)
-
-
-def require_fits_geometry(files: CaseFiles, geometry: Geometry, tolerance: float) -> None:
-    """Raise CaseError if the image of the case does not lie where the masks lie."""
-    if files.image is None:
-        return
-    image = read_geometry(files.image)
-    shape, names = geometry.shape, f"{files.image.name} and the masks"
-    without_one = [image.shape[:a] + image.shape[a + 1 :] for a in range(len(image.shape))]
-    if shape not in without_one:
-        require_same_geometry(image, geometry, names, tolerance)
-    require_same_affine(image, geometry, names, tolerance)

@@ -1,4 +1,4 @@
-"""What a run says about itself, on stderr; results go to stdout."""
+"""What a run reports of itself on stderr; results go to stdout."""
 
 import logging
 import sys
@@ -26,16 +26,16 @@ def _one_line(record: logging.LogRecord) -> bool:
 log.addFilter(_one_line)
 
 
-def say(*, quiet: bool = False, verbose: bool = False) -> None:
-    """Choose how much is said: faults only, the usual, or every case."""
+def set_verbosity(*, quiet: bool = False, verbose: bool = False) -> None:
+    """Report faults only, the usual, or every case."""
     log.setLevel(logging.ERROR if quiet else logging.DEBUG if verbose else logging.INFO)
     if not any(isinstance(h, _BesideTheBar) for h in log.handlers):
         log.addHandler(_BesideTheBar())
     log.propagate = False
-    # nibabel repairs some headers, and says so without the name of the file.
+    # nibabel repairs some headers, and logs it without the name of the file.
     logging.getLogger("nibabel.global").setLevel(logging.INFO if verbose else logging.CRITICAL)
 
 
 def is_quiet() -> bool:
-    """Return whether nothing but faults is to be said."""
+    """Return whether nothing but faults is to be reported."""
     return log.level > logging.WARNING

@@ -12,7 +12,7 @@ def keep_memory() -> bool:
     """Return whether freed arrays now stay with the process, at most as many as it held at once.
 
     The system gives memory page by page, at the first touch of each, which for a case of some
-    megabytes costs half as much as to read it. Only glibc is told; elsewhere nothing changes.
+    megabytes costs half as much as to read it. Without glibc nothing changes.
     """
     try:
         mallopt = ctypes.CDLL(None).mallopt

@@ -11,7 +11,7 @@ from typing import Any, Generic, TypeVar
 from dice_semimetric import __version__
 
 from ..faults import Fault
-from ..scores.summary import write_json
+from ..files.json import write_json
 from .cluster import Workers
 from .each import HERE, Named, each_case, report, stopped
 from .logs import log
@@ -24,18 +24,29 @@ _PACKAGES = ("numpy", "scipy", "nibabel", "array-api-compat", "isal", "deflate",
 
 
 @dataclass(frozen=True)
-class Recorded(Generic[Item, Result]):
-    """How the results of one kind of work are recorded.
+class Run:
+    """Who does the work, and what is kept.
 
     Attributes
     ----------
-    work : callable
-        From an item to its result, in any process.
-    files : callable
-        From an item to the files that it reads.
-    encode, decode : callable
-        From a result to what JSON can hold, and from an item and that back to the result; the
-        latter raises ValueError where the result does not stand any more.
+    out : Path
+        The folder for the results; former results stay until the new ones are whole.
+    workers : Workers
+        Who does the work; the results are the same.
+    resume : bool
+        Whether what an earlier run made of the same files with the same options stays.
+    """
+
+    out: Path
+    workers: Workers = HERE
+    resume: bool = False
+
+
+@dataclass(frozen=True)
+class Recorded(Generic[Item, Result]):
+    """One kind of work: from an item to its result, to the files it reads, and to JSON and back.
+
+    ``decode`` raises ValueError where a result does not stand any more.
     """
 
     work: Callable[[Item], Result]
@@ -48,63 +59,48 @@ def each_recorded(
     kind: Recorded[Item, Result],
     items: Sequence[Item],
     *,
-    records: Records,
+    run: Run,
+    settings: dict[str, Any],
     faults: list[Fault],
     action: str,
-    workers: Workers = HERE,
-    resume: bool = False,
+    part: str = "",
 ) -> list[tuple[Item, Done[Result]]]:
     """Return the results of the good cases in the order of the items; the faults get the others.
 
-    With ``resume``, cases whose files and settings are those of an earlier run are not done again.
-    What is done stays when the user stops the run, which is a fault of the run.
+    With ``run.resume``, cases whose files and settings are those of an earlier run are not done
+    again. What is done stays when the user stops the run, which is a fault of the run. ``part``
+    sets the records of a second kind of work apart.
     """
+    kept = Records(run.out, settings, part)
     finished: dict[int, Done[Result]] = {}
-    if resume:
+    if run.resume:
         for i, item in enumerate(items):
-            known = records.load(item, kind.files(item), kind.decode)
+            known = kept.load(item, kind.files(item), kind.decode)
             if known is not None:
                 finished[i] = known
         log.info("%d of %d cases are done already", len(finished), len(items))
-    todo = [_Numbered(i, item) for i, item in enumerate(items) if i not in finished]
+    todo = [item for i, item in enumerate(items) if i not in finished]
+    places = {id(item): i for i, item in enumerate(items)}  # two may have the same names
     trouble: list[Fault] = []
 
-    def keep(numbered: _Numbered[Item], done: Done[Result]) -> None:
-        finished[numbered.index] = done
+    def keep(item: Item, done: Done[Result]) -> None:
+        finished[places[id(item)]] = done
         try:
-            records.save(numbered.item, done.inputs, kind.encode(done.value))
+            kept.save(item, done.inputs, kind.encode(done.value))
         except OSError as error:
             if not trouble:
                 trouble.append(Fault("run", "", f"the records cannot be written: {error}"))
                 report(trouble)
 
-    work = partial(_work, work=partial(traced, work=kind.work, files=kind.files))
+    work = partial(traced, work=kind.work, files=kind.files)
     try:
-        each_case(work, todo, results=[], faults=faults, action=action, workers=workers, keep=keep)
+        each_case(
+            work, todo, results=[], faults=faults, action=action, workers=run.workers, keep=keep
+        )
     except KeyboardInterrupt:
         faults.append(stopped(len(finished), len(items)))
     faults += trouble
     return [(items[i], finished[i]) for i in sorted(finished)]
-
-
-@dataclass(frozen=True)
-class _Numbered(Generic[Item]):
-    """An item with its place among all."""
-
-    index: int
-    item: Item
-
-    @property
-    def case(self) -> str:
-        return self.item.case
-
-    @property
-    def task(self) -> str:
-        return self.item.task
-
-
-def _work(numbered: _Numbered[Item], *, work: Callable[[Item], Done[Result]]) -> Done[Result]:
-    return work(numbered.item)
 
 
 def run_record(
@@ -126,10 +122,7 @@ def run_record(
 
 
 def write_run(
-    out: Path,
-    command: str,
-    settings: dict[str, Any],
-    done: Sequence[tuple[Named, Done[Any]]],
+    out: Path, command: str, settings: dict[str, Any], done: Sequence[tuple[Named, Done[Any]]]
 ) -> None:
     """Write ``run.json``, the record of a run."""
     write_json(out / "run.json", run_record(command, settings, done))

@@ -28,19 +28,7 @@ FOLDER = "records"
 
 @dataclass(frozen=True)
 class Input:
-    """A file that was read, as it was then.
-
-    Attributes
-    ----------
-    path : str
-        Its absolute name.
-    size : int
-        In bytes.
-    mtime_ns : int
-        When it was last changed, in nanoseconds.
-    sha256 : str
-        Of its bytes, compressed as they are; empty before they are read.
-    """
+    """A file that was read, as it was then; without a digest before its bytes are read."""
 
     path: str
     size: int
@@ -49,7 +37,7 @@ class Input:
 
     @property
     def stamp(self) -> tuple[str, int, int]:
-        """What tells, without reading the file, that it is another one."""
+        """What shows, without reading the file, that it is another one."""
         return self.path, self.size, self.mtime_ns
 
 
@@ -67,10 +55,27 @@ def stamped(paths: Iterable[Path]) -> tuple[Input, ...]:
     for path in paths:
         try:
             status = path.stat()
-        except OSError:  # whoever reads it says so
+        except OSError:  # whoever reads it reports that
             continue
         found.append(Input(str(path), status.st_size, status.st_mtime_ns))
     return tuple(found)
+
+
+#: The name of a written file below the output, its size and the time of its last change.
+Stamp = tuple[str, int, int]
+
+
+def stamp(path: Path, out: Path) -> Stamp:
+    """Return what shows later whether a written file is still the same."""
+    status = path.stat()
+    return path.relative_to(out).as_posix(), status.st_size, status.st_mtime_ns
+
+
+def require_unchanged(stamps: Iterable[Stamp], out: Path) -> None:
+    """Raise ValueError or OSError if a file was changed since it was written."""
+    for name, *known in stamps:
+        if stamp(out / name, out) != (name, *known):
+            raise ValueError(f"{name} was changed")
 
 
 def traced(
@@ -86,18 +91,10 @@ def traced(
 
 
 class Records:
-    """The records of one folder, for runs with the same settings.
+    """The records of an output, or of a ``part`` of its work, for runs with the same settings."""
 
-    Parameters
-    ----------
-    out : Path
-        The folder of the results; the records are in ``records`` below it.
-    settings : dict
-        All that a result depends on besides its files, as JSON has it.
-    """
-
-    def __init__(self, out: Path, settings: dict[str, Any]) -> None:
-        self.folder = out / FOLDER
+    def __init__(self, out: Path, settings: dict[str, Any], part: str = "") -> None:
+        self.folder = out / FOLDER / part
         # As it comes back from a file: tuples are lists then.
         self.settings = json.loads(json.dumps({"version": __version__, **settings}))
         remove_parts(self.folder)

@@ -1,7 +1,5 @@
 """From the scores of cases to tables and one summary."""
 
-import json
-import math
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
@@ -12,7 +10,7 @@ import numpy as np
 from dice_semimetric import __version__
 
 from ..faults import Fault, printable
-from ..files.atomic import write_text
+from ..files.json import jsonable
 from ..results.bootstrap import Bootstrap, means_with_intervals
 from ..results.registry import PREDICTION_SCORES, curve_names
 from ..results.tables import table, write_table
@@ -127,27 +125,6 @@ def _means(
         "intervals": dict(zip(names, intervals, strict=False))
         | {"dice_at_threshold": intervals[len(names) :]},
     }
-
-
-def jsonable(value: Any) -> Any:
-    """Return None for what JSON has no number for, and lists for sequences."""
-    if isinstance(value, dict):
-        return {k: jsonable(v) for k, v in value.items()}
-    if isinstance(value, list | tuple | np.ndarray):
-        return [jsonable(v) for v in value]
-    if isinstance(value, float) and not math.isfinite(value):
-        return None if math.isnan(value) else "inf"
-    return value
-
-
-def write_json(path: Path, value: dict[str, Any]) -> None:
-    """Write a dictionary for people and machines to read."""
-    write_text(path, json_text(value))
-
-
-def json_text(value: dict[str, Any]) -> str:
-    """Return a dictionary as JSON, indented."""
-    return json.dumps(value, indent=2, allow_nan=False) + "\n"
 
 
 def score_table(summary: dict[str, Any]) -> str:

@@ -17,14 +17,13 @@ from dice_semimetric import (
     uniform_average,
 )
 
+from ..cases.foreground import Marks
 from ..results.totals import AddedByField
 from .case_score import Options
 
 #: Soft calibration leaves out pixels that are background to the prediction and to all raters.
 CERTAIN = 0.01
 _SHORT = 1024
-
-Marks = list[NDArray[np.bool_]]
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,97 @@
+"""Fit a calibrator for each task or region to the pixels of held-out cases."""
+
+import hashlib
+from collections.abc import Iterator
+from functools import partial
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from dice_semimetric import majority_vote, uniform_average
+
+from ..cases.blocks import read_blocks
+from ..cases.foreground import Voxels
+from ..cases.generator import case_generator
+from ..cases.pairing import Pair
+from ..cases.regions import task_name
+from ..faults import CaseError, Fault, UsageError
+from ..results.totals import total_by_name
+from ..runs.cluster import Workers
+from ..runs.each import each_case
+from ..scores.scoring import Options
+from .calibrators import FLOOR, MOST_PIXELS, Fitting, MapCalibrator, Sample, draw
+
+Calibrators = dict[str, MapCalibrator]
+
+
+def fit_calibrators(
+    pairs: list[Pair], fitting: Fitting, options: Options, workers: Workers
+) -> tuple[Calibrators, str, list[Fault]]:
+    """Return a calibrator for each task or region, and a digest of what they were fitted to."""
+    drawn: list[dict[str, Sample]] = []
+    faults = each_case(
+        partial(_draw, fitting=fitting, options=options, count=len(pairs)),
+        pairs,
+        results=drawn,
+        action="fit",
+        workers=workers,
+    )
+    if not drawn:
+        raise UsageError("there is no case to fit to")
+    samples = total_by_name(each for found in drawn for each in found.items())
+    calibrators, digest = {}, hashlib.sha256()
+    for task, sample in sorted(samples.items()):
+        few = 2 if fitting.method == "kernel" and fitting.bandwidth is None else 1
+        if sample.prob.size < few:
+            raise UsageError(
+                f"{task} cannot be fitted: {sample.prob.size} pixels of its fit cases have a "
+                f"probability above the floor, at least {few} are needed"
+            )
+        calibrators[task] = MapCalibrator(fitting.method, bandwidth=fitting.bandwidth).fit(sample)
+        digest.update(repr((task, sample.seen)).encode())
+        digest.update(sample.prob.tobytes() + sample.target.tobytes())
+    return calibrators, digest.hexdigest(), faults
+
+
+def _draw(pair: Pair, *, fitting: Fitting, options: Options, count: int) -> dict[str, Sample]:
+    """Return a sample of the pixels of each structure of a case."""
+    size = fitting.keys if fitting.method == "kernel" else MOST_PIXELS
+    of_one = max(fitting.keys, 4 * size // count)  # bounds the memory that all samples take
+    tasks = {region: task_name(pair.task, region) for region in options.structures}
+    rng = {r: case_generator(fitting.seed, pair.case, task) for r, task in tasks.items()}
+    found: dict[str, Sample] = {}
+    for voxels in voxels_of(pair, options):
+        for region, task in tasks.items():
+            prob, soft, hard = sides_of(voxels, region)
+            target = soft if fitting.target == "mean" else hard
+            sample = draw(prob, target, above=FLOOR[fitting.method], size=size, rng=rng[region])
+            found[task] = (found[task] + sample if task in found else sample).first(of_one)
+    return found
+
+
+def voxels_of(pair: Pair, options: Options) -> Iterator[Voxels]:
+    """Yield the voxels of a pair, block after block."""
+    fault = pair.reference.fault or pair.prediction.fault
+    if fault:
+        raise CaseError(fault)
+    return (Voxels(pair, block, options) for block in read_blocks(pair, options))
+
+
+def sides_of(
+    voxels: Voxels, region: str
+) -> tuple[NDArray[np.float32], NDArray[Any], NDArray[np.bool_]]:
+    """Return the prediction, the soft and the hard reference, where voxels count."""
+
+    def shaped(vector: NDArray[Any]) -> NDArray[Any]:
+        if voxels.kept is not None:
+            return np.asarray(vector[voxels.kept])
+        # Pixels are drawn in the order of the volume, whose last axis runs fastest.
+        return np.reshape(vector, voxels.block.shape, order="F")
+
+    prob, reference = shaped(voxels.prediction(region)), voxels.reference(region)
+    if isinstance(reference, list):
+        marks = np.stack([shaped(m) for m in reference])
+        return prob, uniform_average(marks), majority_vote(marks)
+    soft = shaped(reference)
+    return prob, soft, soft > 0.5  # strict, as the majority is

@@ -1,0 +1,94 @@
+"""Where a study lies: its folders, how their files are named, and who the patients are."""
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, field, replace
+from pathlib import Path
+from typing import Any, TypeVar
+
+from ..faults import Fault, UsageError
+from ..files.atomic import require_apart
+from .layout import CaseFiles, Raters, find_cases
+from .pairing import Pair, Rated, add_masks, pair_up
+from .patients import Patients
+
+Some = TypeVar("Some", bound=Rated)
+
+
+@dataclass(frozen=True)
+class Study:
+    """Where a study lies.
+
+    Attributes
+    ----------
+    ref : Path, optional
+        The folder of references: raters' masks, or single label maps; see `find_cases`.
+    pred : Path, optional
+        The folder of predictions.
+    pattern, pred_pattern : str, optional
+        File names of the references and of the predictions; see `find_cases`.
+    raters : {"all", "any"}
+        Whether a case that lacks a rater is faulty.
+    mask, mask_pattern : Path and str, optional
+        The folder of maps that are nonzero where voxels count, one per case or one per task of a
+        case, and their file names.
+    follow_links : bool
+        Whether to read what symbolic links lead to; see `find_cases`.
+    patients : Patients
+        Which patient a case is of; by default each case is one.
+    """
+
+    ref: Path | None = None
+    pred: Path | None = None
+    pattern: str | None = None
+    pred_pattern: str | None = None
+    raters: Raters = "all"
+    mask: Path | None = None
+    mask_pattern: str | None = None
+    follow_links: bool = False
+    patients: Patients = field(default_factory=Patients)
+
+    def references(self) -> list[CaseFiles]:
+        """Return the files of each case's reference, with absolute names."""
+        return self._find(self.ref, self.pattern, self.raters, "references")
+
+    def predictions(self) -> list[CaseFiles]:
+        """Return the files of each prediction, with absolute names."""
+        return self._find(self.pred, self.pred_pattern, "any", "predictions")
+
+    def cases(self) -> tuple[list[Rated], list[Fault]]:
+        """Return the references with what counts of them, and what lacks a mask."""
+        return self.masked([Rated(files) for files in self.references()])
+
+    def pairs(self) -> tuple[list[Pair], list[Fault]]:
+        """Return the predictions with their references, and what is alone."""
+        pairs, faults = pair_up(self.references(), self.predictions())
+        pairs, alone = self.masked(pairs)
+        return pairs, faults + alone
+
+    def masked(self, cases: Sequence[Some]) -> tuple[list[Some], list[Fault]]:
+        """Return the cases with their masks of what counts, and those that lack one."""
+        if self.mask is None:
+            return list(cases), []
+        return add_masks(cases, self._find(self.mask, self.mask_pattern, "any", "masks"))
+
+    def require_apart(self, out: Path) -> None:
+        """Raise UsageError if results would appear among what is read."""
+        for folder in (self.ref, self.pred):
+            if folder is not None:
+                require_apart(out, folder)
+
+    def settings(self) -> dict[str, Any]:
+        """Return what JSON can hold of the folders and the names of files."""
+        found = {"pred": None} | asdict(replace(self, patients=Patients()))
+        del found["patients"]
+        return {k: str(v.absolute()) if isinstance(v, Path) else v for k, v in found.items()}
+
+    def _find(
+        self, folder: Path | None, pattern: str | None, raters: Raters, what: str
+    ) -> list[CaseFiles]:
+        if folder is None:
+            raise UsageError(f"the study has no folder of {what}")
+        # Absolute, since workers may have another current folder.
+        return find_cases(
+            folder.absolute(), pattern=pattern, raters=raters, follow_links=self.follow_links
+        )

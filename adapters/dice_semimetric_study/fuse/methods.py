@@ -1,0 +1,178 @@
+"""The methods of fusion, for masks that come block by block.
+
+Whatever a method must know of all voxels is a statistic that adds up over blocks: for the weighted
+average the raters' `Agreement`; for STAPLE how often each of the 2^R patterns of marks occurs,
+since its iterations see the masks through these counts alone. With them a label is a function of
+the marks at one voxel.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from functools import reduce
+from operator import or_
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from dice_semimetric import Agreement, majority_vote, rater_agreement, uniform_average
+from dice_semimetric.staple import MOST, _estimate
+
+from ..faults import CaseError
+
+Method = Literal["majority", "random", "uniform", "weighted", "staple"]
+METHODS: tuple[Method, ...] = ("majority", "random", "uniform", "weighted", "staple")
+#: Methods whose result is a label, and not the probability of one.
+HARD: tuple[Method, ...] = ("majority", "random")
+Masks = NDArray[np.bool_]
+#: Methods that must know all voxels before they label one.
+LEARNING: tuple[Method, ...] = ("weighted", "staple")
+
+
+@dataclass(frozen=True)
+class Fused:
+    """A label, and what the method finds about each rater.
+
+    Attributes
+    ----------
+    label : NDArray
+        A boolean mask or a soft label in a floating dtype.
+    raters : dict
+        Columns with one value per rater, such as ``weight``; empty for most methods.
+    """
+
+    label: NDArray[Any]
+    raters: dict[str, NDArray[Any]] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Rule:
+    """How the marks at a voxel become its label, and what was found about each rater."""
+
+    label: Callable[[Masks], NDArray[Any]]
+    raters: dict[str, NDArray[Any]] = field(default_factory=dict)
+
+
+def fuse_masks(masks: Masks, method: Method, *, rng: np.random.Generator | None = None) -> Fused:
+    """Fuse masks with raters on axis 0.
+
+    Parameters
+    ----------
+    masks : NDArray
+        Boolean, raters on axis 0.
+    method : {"majority", "random", "uniform", "weighted", "staple"}
+        The fusion function of the core.
+    rng : numpy.random.Generator, optional
+        For "random"; by default one seeded with 0.
+
+    Returns
+    -------
+    Fused
+        A mask for "majority" and "random", a soft label otherwise.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from dice_semimetric_study import fuse_masks
+    >>> fuse_masks(np.array([[True, False], [True, True]]), "uniform").label
+    array([1. , 0.5])
+    """
+    rng = rng or np.random.default_rng(0)
+    chosen = int(rng.integers(len(masks)))
+    rule = rule_of(method, gather(method, masks, None), chosen=chosen)
+    return Fused(rule.label(masks), rule.raters)
+
+
+def gather(method: Method, masks: Masks, kept: NDArray[np.bool_] | None) -> Any:
+    """Return what a method must know of some voxels, a statistic that adds up."""
+    if method == "weighted":
+        return rater_agreement(masks, mask=kept)
+    return Patterns.of(masks, kept) if method == "staple" else None
+
+
+def rule_of(method: Method, statistic: Any, *, chosen: int) -> Rule:
+    """Return the rule of a method for the statistic of all voxels; "random" takes one rater."""
+    if method == "weighted":
+        return _weighted(statistic)
+    if method == "staple":
+        return _staple(statistic)
+    if method == "random":
+        return Rule(lambda masks: masks[chosen])
+    return Rule(majority_vote if method == "majority" else uniform_average)
+
+
+def most_frequent(labels: NDArray[Any]) -> NDArray[Any]:
+    """Return the label that most raters gave at each voxel, the lowest of those that tie.
+
+    That is `majority_vote`, asked only where raters differ, with the labels that occur there
+    numbered in their order: so a large label costs no more than a small one.
+    """
+    found: NDArray[Any] = labels[0].copy()
+    disputed = np.flatnonzero((labels != found).any(axis=0))
+    if disputed.size:
+        values, numbers = np.unique(labels[:, disputed], return_inverse=True)
+        numbers = numbers.reshape(len(labels), -1).astype(np.int32)
+        found[disputed] = values[majority_vote(numbers, num_classes=values.size)]
+    return found
+
+
+def _weighted(counts: Agreement) -> Rule:
+    """Weigh each rater by the Dice score to the majority, as `dice_weighted_average` does."""
+    dice = np.asarray(counts.dice_to_majority())
+    share = dice / dice.max() if dice.max() > 0 else np.ones_like(dice)
+    whole = sum(share)
+
+    def label(masks: Masks) -> NDArray[Any]:
+        marked: NDArray[Any] = sum(mask * one for mask, one in zip(masks, share, strict=True))
+        return np.asarray(marked / whole)
+
+    return Rule(label, {"weight": share / whole})
+
+
+def _staple(found: "Patterns") -> Rule:
+    """Estimate what `staple` does, from the counts of the patterns alone."""
+    raters = found.raters
+    bits = [(found.codes >> r & 1).astype(np.float64) for r in range(raters)]
+    table = np.stack([*bits, found.counts.astype(np.float64)])
+    packed = np.asarray(_estimate(table, max_iter=1000, tol=1e-7, prior=None))
+    soft, performance = packed[: found.codes.size], packed[found.codes.size :]
+
+    def label(masks: Masks) -> NDArray[Any]:
+        codes = _codes(masks)
+        return np.asarray(soft[codes if raters <= MOST else np.searchsorted(found.codes, codes)])
+
+    return Rule(label, {"sensitivity": performance[:raters], "specificity": performance[raters:]})
+
+
+@dataclass(frozen=True)
+class Patterns:
+    """How often each pattern of marks occurs: sorted numbers, whose bit r is rater r's mark."""
+
+    raters: int
+    codes: NDArray[Any]
+    counts: NDArray[Any]
+
+    @classmethod
+    def of(cls, masks: Masks, kept: NDArray[np.bool_] | None) -> "Patterns":
+        """Count the patterns of masks where voxels count: all 2^R of few raters."""
+        raters = len(masks)
+        codes = _codes(masks if kept is None else masks[:, kept]).ravel()
+        if raters > MOST:
+            return cls(raters, *np.unique(codes, return_counts=True))
+        return cls(raters, np.arange(2**raters), np.bincount(codes, minlength=2**raters))
+
+    def __add__(self, other: "Patterns") -> "Patterns":
+        """Return the counts of both sets of voxels."""
+        both = np.concatenate([self.codes, other.codes])
+        codes, place = np.unique(both, return_inverse=True)
+        counts = np.zeros(codes.size, np.int64)
+        np.add.at(counts, place, np.concatenate([self.counts, other.counts]))
+        return Patterns(self.raters, codes, counts)
+
+
+def _codes(masks: Masks) -> NDArray[Any]:
+    raters = len(masks)
+    if raters > 62:
+        raise CaseError(f"STAPLE takes at most 62 raters, got {raters}")
+    kind = np.uint8 if raters <= 8 else np.int32 if raters <= MOST else np.int64
+    return reduce(or_, (mask.astype(kind) << kind(r) for r, mask in enumerate(masks)))

@@ -1,0 +1,192 @@
+"""``fuse`` on label maps: a map for each region, one of all labels, and volumes in slabs."""
+
+import csv
+import resource
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from dice_semimetric_study.cli import main
+from dice_semimetric_study.fuse.methods import METHODS, Patterns, fuse_masks, most_frequent
+from study_files import TOML, load, save
+
+from dice_semimetric import dice_weighted_average, staple
+
+LABELS = {"liver": [5], "kidneys": [2, 3]}
+
+
+def fuse(root: Path, out: str, method: str, *options: str) -> int:
+    argv = ["fuse", str(root / "in"), "--out", str(root / out), "--method", method]
+    return main([*argv, *options])
+
+
+def raters(root: Path, shape: tuple[int, ...] = (9, 8, 7), dtype: type = np.int16) -> np.ndarray:
+    """Write the label maps of three raters who often differ."""
+    rng = np.random.default_rng(3)
+    truth = rng.choice([0, 2, 3, 5], shape)
+    seen = np.stack(
+        [np.where(rng.random(shape) < 0.4, rng.choice([0, 2, 3, 5], shape), truth) for _ in "abc"]
+    ).astype(dtype)
+    for r, labels in enumerate(seen):
+        save(root / f"in/x/task01_seg0{r + 1}.nii.gz", labels)
+    (root / "organs.toml").write_text(TOML)
+    return seen
+
+
+def mode(seen: np.ndarray) -> np.ndarray:
+    """Return the most frequent label, the lowest of those that tie, voxel by voxel."""
+    found = np.empty(seen.shape[1:], seen.dtype)
+    for place in np.ndindex(found.shape):
+        values, counts = np.unique(seen[(slice(None), *place)], return_counts=True)
+        found[place] = values[np.argmax(counts)]
+    return found
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_each_region_gets_a_map(tmp_path: Path, method: str) -> None:
+    seen = raters(tmp_path)
+    assert fuse(tmp_path, "out", method, "--regions", str(tmp_path / "organs.toml")) == 0
+    hard = method in ("majority", "random")
+    names = sorted(p.name for p in (tmp_path / "out/x").iterdir())
+    regions = [f"task01_{region}.nii.gz" for region in sorted(LABELS)]
+    assert names == sorted(regions + ["task01.nii.gz"] * hard)
+    chosen = None
+    if hard:
+        whole, _ = load(tmp_path / "out/x/task01.nii.gz")
+        assert whole.dtype == np.int16
+        if method == "majority":
+            np.testing.assert_array_equal(whole, mode(seen))
+        else:
+            (chosen,) = [r for r in range(3) if np.array_equal(whole, seen[r])]
+    for region, labels in LABELS.items():
+        label, _ = load(tmp_path / f"out/x/task01_{region}.nii.gz")
+        marks = np.isin(seen, labels)
+        if chosen is None:
+            expected = fuse_masks(marks, method).label  # type: ignore[arg-type]
+        else:
+            expected = marks[chosen]
+        np.testing.assert_array_equal(label, expected.astype(label.dtype))
+    if method in ("weighted", "staple"):
+        with (tmp_path / "out/raters.csv").open() as file:
+            found = [(r["task"], r["rater"]) for r in csv.DictReader(file)]
+        assert found == [(region, f"0{r}") for region in LABELS for r in (1, 2, 3)]
+
+
+@pytest.mark.parametrize("method", ["majority", "random"])
+@pytest.mark.parametrize("dtype", [np.uint8, np.int16, np.float32])
+def test_label_maps_give_a_label_map(tmp_path: Path, method: str, dtype: type) -> None:
+    seen = raters(tmp_path, dtype=dtype)
+    assert fuse(tmp_path, "out", method) == 0
+    found, _ = load(tmp_path / "out/x/task01.nii.gz")
+    assert found.dtype == (np.int32 if dtype is np.float32 else dtype)
+    if method == "majority":
+        np.testing.assert_array_equal(found, mode(seen))
+    else:
+        assert any(np.array_equal(found, one) for one in seen)
+    assert fuse(tmp_path, "soft", "uniform") == 1  # what should be a mean of labels?
+    save(tmp_path / "in/x/task01_seg02.nii.gz", seen[1] + 0.5)
+    assert fuse(tmp_path, "halves", method) == 1
+    wrong = seen[1].astype(np.float32)
+    wrong[..., -1] = 0.5  # in the last slab
+    save(tmp_path / "in/x/task01_seg02.nii.gz", wrong)
+    assert fuse(tmp_path, "halves", method, "--slab", "100") == 1
+    assert not list((tmp_path / "halves").rglob("*.nii.gz"))
+
+
+@pytest.mark.parametrize("method", METHODS)
+@pytest.mark.parametrize("what", ["masks", "regions", "label", "labels"])
+def test_slabs_change_nothing(tmp_path: Path, method: str, what: str) -> None:
+    seen = raters(tmp_path)
+    options = {
+        "regions": ["--regions", str(tmp_path / "organs.toml")],
+        "label": ["--label", "5", "--ignore", "3"],
+    }.get(what, [])
+    if what == "masks":
+        for r, labels in enumerate(seen):
+            save(tmp_path / f"in/x/task01_seg0{r + 1}.nii.gz", (labels > 2).astype(np.int16))
+    status = int(what == "labels" and method not in ("majority", "random"))
+    assert fuse(tmp_path, "whole", method, *options) == status
+    assert fuse(tmp_path, "slabs", method, *options, "--slab", "100") == status
+    maps = sorted((tmp_path / "whole/x").glob("*.nii.gz"))
+    assert len(maps) == (0 if status else 1 if what != "regions" else 2 + (method in METHODS[:2]))
+    for path in maps:
+        one, first = load(path)
+        other, second = load(tmp_path / "slabs/x" / path.name)
+        np.testing.assert_array_equal(one, other)
+        assert one.dtype == other.dtype
+        np.testing.assert_array_equal(first.affine, second.affine)
+    if method in ("weighted", "staple") and not status:
+        texts = [(tmp_path / out / "raters.csv").read_text() for out in ("whole", "slabs")]
+        assert texts[0] == texts[1]
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_voxels_that_do_not_count(tmp_path: Path, method: str) -> None:
+    """They are 0 in the map, and neither weights nor performances depend on them."""
+    seen = raters(tmp_path)
+    inside = np.zeros(seen.shape[1:], np.uint8)
+    inside[2:7, 1:6] = 1
+    save(tmp_path / "mask/x.nii.gz", inside)
+    options = ["--mask", str(tmp_path / "mask"), "--label", "5"]
+    assert fuse(tmp_path, "out", method, *options) == 0
+    label, _ = load(tmp_path / "out/x/task01.nii.gz")
+    assert not label[inside == 0].any()
+    kept = (seen == 5)[:, inside == 1]
+    if method == "random":
+        assert any(np.array_equal(label[inside == 1], one) for one in kept)
+    else:
+        expected = fuse_masks(kept, method).label  # type: ignore[arg-type]
+        np.testing.assert_array_equal(label[inside == 1], expected.astype(label.dtype))
+
+
+@pytest.mark.parametrize("number", [1, 2, 5, 9, 17])
+def test_patterns_give_what_the_core_gives(number: int) -> None:
+    rng = np.random.default_rng(number)
+    truth = rng.random(3000) < 0.3
+    masks = np.stack([truth ^ (rng.random(3000) < 0.1) for _ in range(number)])
+    fused = fuse_masks(masks, "staple")
+    soft, sensitivity, specificity = staple(masks, return_performance=True)
+    np.testing.assert_allclose(fused.label, soft, atol=1e-9)
+    np.testing.assert_allclose(fused.raters["sensitivity"], sensitivity, atol=1e-9)
+    np.testing.assert_allclose(fused.raters["specificity"], specificity, atol=1e-9)
+    fused = fuse_masks(masks, "weighted")
+    soft, weights = dice_weighted_average(masks, return_weights=True)
+    np.testing.assert_array_equal(fused.label, soft)
+    np.testing.assert_array_equal(fused.raters["weight"], weights)
+    parts = [Patterns.of(masks[:, cut], None) for cut in (slice(0, 700), slice(700, None))]
+    found, whole = parts[0] + parts[1], Patterns.of(masks, None)
+    np.testing.assert_array_equal(found.codes, whole.codes)
+    np.testing.assert_array_equal(found.counts, whole.counts)
+
+
+@pytest.mark.parametrize("values", [[0, 1], [-3, 0, 2035], [0.0, 7.0, 8.0]])
+def test_the_most_frequent_label(values: list[float]) -> None:
+    seen = np.random.default_rng(0).choice(np.array(values), (4, 500))
+    np.testing.assert_array_equal(most_frequent(seen), mode(seen))
+
+
+def test_a_large_volume_takes_little_memory(tmp_path: Path) -> None:
+    """What is held grows with the slab, not with the volume."""
+    shape = (256, 256, 160)
+    for r in range(5):
+        mask = np.zeros(shape, np.uint8)
+        mask[100 : 150 + r, 90:140, 40:100] = 1
+        save(tmp_path / f"in/x/task01_seg0{r}.nii.gz", mask)
+    script = (
+        "import resource, sys\n"
+        "from dice_semimetric_study.cli import main\n"
+        "def most(): return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss\n"
+        "before = most()\n"
+        f"argv = ['fuse', {str(tmp_path / 'in')!r}, '--quiet', '--slab', '1000000']\n"
+        f"argv += ['--method', sys.argv[1], '--out', {str(tmp_path / 'out')!r}]\n"
+        "assert main(argv) == 0\n"
+        "print(most() - before)\n"
+    )
+    unit = 1 if sys.platform == "darwin" else 1024
+    assert resource  # not on Windows, whose peak is asked for otherwise
+    for method in METHODS:
+        argv = [sys.executable, "-c", script, method]
+        done = subprocess.run(argv, check=True, capture_output=True, text=True)
+        assert int(done.stdout) * unit < 150e6, method  # ten million voxels of five raters
