@@ -52,7 +52,9 @@ docs: .venv/.dev   ## The documentation as pages, in docs/_build/html.
 	$(BIN)/python -m pip install --quiet -c constraints.txt -e '.[docs]'
 	$(BIN)/sphinx-build -W --keep-going -q -b html docs docs/_build/html
 
-support: .venv/.dev  ## Write the README's support table from the test suite's own list.
+support: .venv/.dev  ## Call every function on every array library; write docs/support.md from it.
+	$(BIN)/python -m pytest -q tests/core/test_every_library.py \
+		--record-support benchmarks/results/support.json
 	$(BIN)/python tests/common/support.py
 
 clean:           ## Remove the environment and what the demo wrote.
