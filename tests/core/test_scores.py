@@ -57,22 +57,6 @@ def test_bdice_skips_empty_thresholds(backend: Backend) -> None:
         np.testing.assert_allclose(result, expected, rtol=1e-12)
 
 
-@pytest.mark.parametrize("dtype", ["float16", "float32", "float64"])
-@pytest.mark.parametrize("value", [np.nan, -0.01, 1.01, np.inf, -np.inf])
-def test_one_bad_value_among_many_is_found(rng, dtype, value) -> None:
-    x = rng.random(70_000).astype(dtype)
-    y = x.copy()
-    x[66_000] = value
-    for call in (ds.dice_score, ds.binarized_dice):
-        with pytest.raises(ValueError, match="pred must lie in"):
-            call(x, y)
-        with pytest.raises(ValueError, match="target must lie in"):
-            call(y, x)
-    y[5] = -0.0
-    y[6] = 1 + np.finfo("float32" if dtype == "float16" else dtype).eps  # rounding is forgiven
-    assert ds.dice_score(y, y) == 1
-
-
 def test_zero_size(backend: Backend) -> None:
     x = np.zeros((0, 4), np.float32)
     for name in ("dice_score", "jaccard_score", "binarized_dice"):

@@ -164,7 +164,9 @@ def test_records_hold_text_and_numbers_only(tmp_path: Path) -> None:
     study(tmp_path)
     out = tmp_path / "out"
     assert run("evaluate", tmp_path, out) == 0
-    for path in (out / "records").iterdir():
+    kept = list((out / "records").iterdir())
+    assert len(kept) == 3
+    for path in kept:
         record = json.loads(path.read_bytes())
         assert [len(i["sha256"]) for i in record["inputs"]] == [64] * 5
     item = CaseFiles("a", "b")
