@@ -94,9 +94,7 @@ class Backend:
             return import_module("jax.numpy").asarray(values)
         if self.module == "cupy":
             return import_module("cupy").asarray(values)
-        values = values.view()
-        values.flags.writeable = False  # a function that writes into its input fails
-        return values
+        return frozen(values.view())
 
     def numpy(self, array: Any) -> np.ndarray:
         """Assert that the array is of this library and device, and move it to NumPy."""
@@ -195,6 +193,12 @@ BACKENDS = [
 NUMBERS = ("numpy", "strict-minimal", "torch", "torch-cuda", "jax.jit", "dask", "cupy")
 THEOREMS = ("numpy", "torch")
 in_float32 = pytest.mark.parametrize("dtype", ["float32"])  # where the dtype is not the question
+
+
+def frozen(array: np.ndarray) -> np.ndarray:
+    """Make a NumPy array read-only, so that a function that writes into its input fails."""
+    array.flags.writeable = False
+    return array
 
 
 def _map_arrays(value: Any, function: Callable[[Any], Any]) -> Any:

@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from backends import Backend
+from backends import Backend, frozen
 
 from dice_semimetric import (
     Overlap,
@@ -14,8 +14,8 @@ from dice_semimetric import (
     value_checks,
 )
 
-X = np.full((2, 3, 4), 0.5)
-LABEL = np.zeros((2, 4), np.int64)
+X = frozen(np.full((2, 3, 4), 0.5))
+LABEL = frozen(np.zeros((2, 4), np.int64))
 
 
 @pytest.mark.parametrize("bad", [[0.5, 0.5], 0.5, "x", {"a": 1}])

@@ -6,7 +6,7 @@ import hypothesis.extra.numpy as hnp
 import numpy as np
 import pytest
 import reference
-from backends import Backend, in_float32
+from backends import Backend, frozen, in_float32
 from binned import by_hand, problem
 from hypothesis import given
 from hypothesis import strategies as st
@@ -175,8 +175,8 @@ def test_sums_of_other_edges_do_not_add() -> None:
             ten + ds.calibration_bins(x, y, kind="binary", **options)
 
 
-P = np.full((2, 3, 4), 1 / 3)
-L = np.zeros((2, 4), int)
+P = frozen(np.full((2, 3, 4), 1 / 3))
+L = frozen(np.zeros((2, 4), int))
 
 
 @pytest.mark.parametrize(

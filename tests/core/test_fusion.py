@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 import reference
-from backends import Backend, in_float32
+from backends import Backend, frozen, in_float32
 from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
@@ -22,7 +22,7 @@ from dice_semimetric import (
 KINDS = ["bool", "uint8", "int8", "uint16", "int64"]
 MASKS = hnp.arrays(
     bool, hnp.array_shapes(min_dims=1, max_dims=3, max_side=6), elements=st.booleans()
-)
+).map(frozen)
 
 
 def masks(rng: np.random.Generator, shape: tuple[int, ...], kind: str = "bool") -> np.ndarray:

@@ -120,8 +120,10 @@ def smooth_case(rng) -> tuple:
     return z, jnp.asarray(np.round(rng.random((1, 3, 4))) * 0.98 + 0.01)
 
 
-@pytest.mark.parametrize("activation", ["softmax", "sigmoid"])
-@pytest.mark.parametrize("form", ["dml1", "dml2", "sdl"])
+@pytest.mark.parametrize(
+    ("activation", "form"),
+    [("softmax", "dml1"), ("softmax", "dml2"), ("sigmoid", "dml1"), ("sigmoid", "sdl")],
+)
 def test_derivatives_in_both_directions_and_of_second_order(rng, activation, form) -> None:
     from jax.test_util import check_grads
 

@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from backends import frozen
 
 import dice_semimetric as ds
 from dice_semimetric.thresholds import THRESHOLDS
@@ -17,18 +18,23 @@ def test_large_volumes_in_any_memory_order(rng, thresholds, dtype) -> None:
     around = [levels, np.nextafter(levels, zero), np.nextafter(levels, one), [zero, one]]
     x, y = rng.choice(np.concatenate(around), (2, 2, 110, 100, 51))
     mask = rng.random((110, 100, 51)) < 0.9
-    for a, b, m in ((x, y, None), (np.asfortranarray(x), y, None), (x[:, ::-1], y[:, ::-1], mask)):
-        for axis in (None, (1, 2, 3)):
-            got = ds.threshold_counts(a, b, thresholds=thresholds, axis=axis, mask=m)
-            kept = np.ones(a.shape, bool) if m is None else np.broadcast_to(m, a.shape)
-            for k, t in enumerate(levels):
-                for field, flags in (
-                    ("pred", (a >= t) & kept),
-                    ("target", (b >= t) & kept),
-                    ("both", (a >= t) & (b >= t) & kept),
-                ):
-                    count = np.count_nonzero(flags, axis=axis)
-                    np.testing.assert_array_equal(getattr(got, field)[k], count)
+    for array in (x, y, mask):
+        frozen(array)
+    for m, layouts in (
+        (None, ((x, y), (np.asfortranarray(x), y))),
+        (mask[::-1].copy(), ((x[:, ::-1], y[:, ::-1]),)),
+    ):
+        wanted = {field: [] for field in ("pred", "target", "both")}
+        for t in levels:
+            a, b = ((v >= t if m is None else (v >= t) & mask) for v in (x, y))
+            for field, flags in (("pred", a), ("target", b), ("both", a & b)):
+                wanted[field].append([np.count_nonzero(one) for one in flags])
+        for a, b in layouts:
+            each = ds.threshold_counts(a, b, thresholds=thresholds, axis=(1, 2, 3), mask=m)
+            whole = ds.threshold_counts(a, b, thresholds=thresholds, mask=m)
+            for field, counts in wanted.items():
+                np.testing.assert_array_equal(getattr(each, field), counts)
+                np.testing.assert_array_equal(getattr(whole, field), np.sum(counts, axis=1))
 
 
 @pytest.mark.parametrize("size", [300, 800_000])
