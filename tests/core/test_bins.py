@@ -21,8 +21,10 @@ KINDS = ("binary", "top_label", "classwise")
     ("kind", "classes"),
     [("binary", 1), ("top_label", 1), ("top_label", 4), ("classwise", 1), ("classwise", 4)],
 )
-@pytest.mark.parametrize("soft", [False, True])
-@pytest.mark.parametrize(("dtype", "masked"), [("float32", True), ("float64", False)])
+@pytest.mark.parametrize(
+    ("soft", "dtype", "masked"),
+    [(False, "float32", True), (True, "float32", False), (True, "float64", True)],
+)
 def test_bins(backend: Backend, rng, dtype, kind, classes, soft, masked) -> None:
     prob, label, ignore = problem(rng, kind, dtype, classes, soft)
     kept = np.ones((2, 5, 6), bool) if soft else label != 9
