@@ -13,10 +13,12 @@ PATH = Path(__file__).parents[2] / "examples" / "jax_phantoms.py"
 
 @pytest.fixture(scope="module")
 def example():
+    jax.config.update("jax_disable_most_optimizations", False)  # here the running takes the time
     spec = importlib.util.spec_from_file_location("jax_phantoms", PATH)
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
-    return module
+    yield module
+    jax.config.update("jax_disable_most_optimizations", True)
 
 
 def test_the_raters_mean_tends_to_the_true_probability(example) -> None:
