@@ -95,12 +95,13 @@ def test_the_tables_say_what_the_cases_say(tmp_path: Path) -> None:
     smallest = min(family, key=lambda r: r["p"])
     assert len(family) == 6  # three pairs of two tasks
     assert smallest["p_holm"] == pytest.approx(min(1, 6 * smallest["p"]))
-    for row in ranks:
-        if row["scope"] == "overall":
-            mean = np.mean([c[row["score"]] for c in cases[row["model"]]])
-            assert row["mean"] == pytest.approx(mean)
-            assert sum(row[f"rank{k}"] for k in (1, 2, 3)) == pytest.approx(1)
-            assert row["best"] == row["rank1"]
+    overall = [row for row in ranks if row["scope"] == "overall"]
+    assert {row["model"] for row in overall} == set(cases)
+    for row in overall:
+        mean = np.mean([c[row["score"]] for c in cases[row["model"]]])
+        assert row["mean"] == pytest.approx(mean)
+        assert sum(row[f"rank{k}"] for k in (1, 2, 3)) == pytest.approx(1)
+        assert row["best"] == row["rank1"]
     assert {r["rank"] for r in ranks if r["model"] == "poor" and r["score"] == "bdice"} == {3}
     summary = json.loads((out / "summary.json").read_text())
     told = [{"scope": "overall", "task": "", **r} for r in summary["overall"]["pairs"]]
