@@ -139,7 +139,7 @@ class Backend:
         if unsupported is not None:
             with self.flags(), pytest.raises(unsupported.error, match=unsupported.match):
                 self.native(function, *args, **options)
-            RAN.setdefault(name, {})[self.name] = unsupported.reason
+            self.record(name, unsupported.reason)
             pytest.xfail(f"{self.name}: {unsupported.reason}")
         found: list[np.ndarray] = []
 
@@ -150,8 +150,11 @@ class Backend:
         with self.flags():
             result = _map_arrays(self.native(function, *args, **options), moved)
         assert found, f"{name} returned no array but {result!r}"
-        RAN.setdefault(name, {})[self.name] = "yes"
         return result
+
+    def record(self, name: str, outcome: str) -> None:
+        """Keep how the function did here, for the support table."""
+        RAN.setdefault(name, {})[self.name] = outcome
 
     def native(self, function: Callable[..., Any], *args: Any, **options: Any) -> Any:
         """Call the function on this library's arrays and return what it returns."""
