@@ -129,6 +129,7 @@ def test_derivatives_in_both_directions_and_of_second_order(rng, activation, for
 
     z, y = smooth_case(rng)
 
+    @jax.jit  # compiled once, not operation by operation
     def loss(z, y):
         return region_loss(z, y, activation=activation, form=form)
 
@@ -196,7 +197,7 @@ def test_any_number_of_classes(rng, classes) -> None:
     label = jnp.asarray(rng.integers(0, max(classes, 2), (2, 7)))
     weighed, options = weighed_sums(z, label, activation="softmax")
     ours, plain = (
-        jax.value_and_grad(lambda z, f=f: weighed(f(z, label, None, **options)))(z)
+        jax.jit(jax.value_and_grad(lambda z, f=f: weighed(f(z, label, None, **options))))(z)
         for f in (overlap_sums, generic)
     )
     for one, other in zip(ours, plain, strict=True):
