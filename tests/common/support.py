@@ -20,7 +20,7 @@ import dice_semimetric
 ROOT = Path(__file__).parents[2]
 PAGE = ROOT / "docs" / "support.md"
 RECORDS = ROOT / "benchmarks" / "results"
-START, END = "<!-- support table: make support -->", "<!-- end of support table -->"
+START, END = "<!-- support: make support -->", "<!-- end of support -->"
 COLUMNS = [b for b in BACKENDS if not b.name.startswith("strict-")]
 
 Outcomes = dict[str, str]  # function -> "yes" or the reason why not
