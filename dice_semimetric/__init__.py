@@ -6,24 +6,28 @@ first, and returns arrays of the same library on the same device.
 
 from ._lib.checks import value_checks
 from .agreement import Agreement, disagreement, rater_agreement
+from .averages import dice_weighted_average, uniform_average
+from .baselines import sdl, sjl, stl
 from .bins import CalibrationBins, calibration_bins
 from .boundary import label_boundary, smooth_boundary
 from .calibration import expected_calibration_error, reliability_curve
 from .formulas import overlap_loss
-from .fusion import dice_weighted_average, majority_vote, random_rater, uniform_average
+from .fusion import majority_vote, random_rater
 from .kernel.calibrator import KernelCalibrator
 from .kernel.error import kernel_calibration_error, select_bandwidth
 from .kernel.keys import sample_keys
 from .kernel.regression import kernel_regression
 from .kernel.teacher import calibrate_teacher
 from .labels import one_hot, smooth_labels
-from .losses import cftl, ctl, dml1, dml2, jml1, jml2, sdl, sjl, stl
+from .losses import dml1, dml2, jml1, jml2
 from .overlap import Overlap, overlap, region_overlap
 from .region import region_loss
-from .scores import binarized_dice, dice_score, jaccard_score, region_score
+from .region_scores import region_score
+from .scores import binarized_dice, dice_score, jaccard_score
 from .staple import staple
 from .temperature import TemperatureScaling
 from .thresholds import ThresholdCounts, threshold_counts
+from .tversky import cftl, ctl
 
 __version__ = "0.1.0"
 

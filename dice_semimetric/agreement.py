@@ -17,7 +17,7 @@ from ._lib.namespace import (
     require_mask,
     size,
 )
-from ._lib.raters import count_raters, float_dtypes, look_up, marks_of, require_raters
+from ._lib.raters import float_dtypes, look_up, marks_of, rater_counts, require_raters
 from ._lib.special import divide
 from ._lib.typing import Array, DType, Namespace
 from .thresholds import Empty, fill_empty
@@ -255,7 +255,7 @@ def _counted(xp: Namespace, raters: Array, mask: Array | None) -> Agreement:
     index = default_index(xp, raters)
     number = raters.shape[0]
     marks = [marks_of(xp, raters[r, ...]) for r in range(number)]
-    votes = xp.astype(count_raters(xp, raters), xp.int32)
+    votes = xp.astype(rater_counts(raters), xp.int32)
     if mask is not None:
         marks = [m & mask for m in marks]
         votes = xp.where(mask, votes, xp.full_like(votes, -1))
@@ -306,4 +306,4 @@ def disagreement(raters: Array, *, dtype: DType | None = None) -> Array:
     out, _ = float_dtypes(xp, raters, dtype)
     number = raters.shape[0]
     values = [4 * k * (number - k) / number**2 for k in range(number + 1)]
-    return look_up(count_raters(xp, raters), constant(xp, values, out, raters))
+    return look_up(rater_counts(raters), constant(xp, values, out, raters))

@@ -6,21 +6,20 @@ from dataclasses import dataclass
 from typing import ClassVar, Literal, Self
 
 from ._lib.additive import Additive
-from ._lib.bin_inputs import confidences, given_edges, is_hard, pixel_mask, quantile_edges
-from ._lib.checks import checks_apply, require_labels, require_unit_interval
+from ._lib.bin_inputs import given_edges, is_hard, pixel_mask, quantile_edges
+from ._lib.bin_sums import bin_sums
+from ._lib.checks import checks_apply, require_labels
 from ._lib.namespace import (
     is_boolean,
-    is_floating,
     namespace,
     require_choice,
     require_floating,
     sum_dtype,
 )
-from ._lib.pairs import both
 from ._lib.quantiles import uniform_edges
-from ._lib.seam import accelerated
+from ._lib.seam import Pixels
 from ._lib.special import divide, widen
-from ._lib.typing import Array, DType, Namespace
+from ._lib.typing import Array, Namespace
 
 Kind = Literal["top_label", "classwise", "binary"]
 Strategy = Literal["uniform", "quantile"]
@@ -224,75 +223,14 @@ def calibration_bins(
         edges = quantile_edges(xp, prob, label, mask, n_bins, kind, dtype, ignore_index)
     else:
         edges = uniform_edges(xp, n_bins, prob, dtype)
-    sums = bin_sums(
+    binary = kind == "binary"
+    pixels = Pixels(
         prob,
         label,
-        mask,
-        edges=edges,
-        kind=kind,
+        mask if binary or mask is None else xp.expand_dims(mask, axis=1),
+        axis=tuple(a for a in range(prob.ndim) if binary or a != 1),
         dtype=dtype,
         checked=checked,
         ignore_index=ignore_index,
     )
-    return CalibrationBins(*sums, edges)
-
-
-@accelerated
-def bin_sums(
-    prob: Array,
-    label: Array,
-    mask: Array | None,
-    *,
-    edges: Array,
-    kind: Kind,
-    dtype: DType,
-    checked: bool,
-    ignore_index: int | None,
-) -> tuple[Array, Array, Array]:
-    """Return count, confidence and correctness of each bin: the reduction an adapter replaces.
-
-    ``mask`` has the shape of the pixels. A label with one axis fewer than ``prob`` holds integer
-    labels along the class axis 1. Bins are told by comparison with the inner edges.
-    """
-    xp = namespace(prob=prob)
-    kept = both(mask, None if ignore_index is None else label != ignore_index)
-    prob = xp.astype(prob, dtype, copy=False)
-    soft = is_floating(xp, label)
-    if soft:
-        label = xp.astype(label, dtype, copy=False)
-    if kept is not None:
-        every = kept if kind == "binary" else xp.expand_dims(kept, axis=1)
-        prob = xp.where(every, prob, xp.zeros_like(prob))
-        label = xp.where(every, label, xp.zeros_like(label)) if soft else label
-    if checked:
-        require_unit_interval(xp, prob, "prob")
-        if soft:
-            require_unit_interval(xp, label, "label")
-    found = [
-        _sums_between(xp, confidence, xp.astype(correct, dtype, copy=False), kept, edges, row)
-        for row, (confidence, correct) in enumerate(confidences(xp, prob, label, kind))
-    ]
-    if kind != "classwise":
-        return found[0]
-    first, second, third = (xp.stack(list(field)) for field in zip(*found, strict=True))
-    return first, second, third
-
-
-def _sums_between(
-    xp: Namespace, confidence: Array, correct: Array, kept: Array | None, edges: Array, row: int
-) -> tuple[Array, Array, Array]:
-    """Return the three sums of one row of bins."""
-    edges = edges if edges.ndim == 1 else edges[row, :]
-    n_bins = edges.shape[0] - 1
-    zero = xp.zeros_like(confidence)
-    above = xp.ones_like(confidence, dtype=xp.bool) if kept is None else kept
-    counts, sums, hits = [], [], []
-    for k in range(n_bins):
-        inside = above
-        if k + 1 < n_bins:
-            higher = above & (confidence >= edges[k + 1])
-            inside, above = above & ~higher, higher
-        counts.append(xp.count_nonzero(inside))
-        sums.append(xp.sum(xp.where(inside, confidence, zero)))
-        hits.append(xp.sum(xp.where(inside, correct, zero)))
-    return xp.stack(counts), xp.stack(sums), xp.stack(hits)
+    return CalibrationBins(*bin_sums(pixels, edges, kind), edges)

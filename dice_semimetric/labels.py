@@ -1,8 +1,6 @@
 """Hard labels made soft: one-hot and uniform label smoothing."""
 
-from numbers import Integral
-
-from ._lib.checks import checks_apply, require_labels, require_unit_interval
+from ._lib.checks import checks_apply, require_label_map, require_unit_interval
 from ._lib.namespace import (
     constant,
     default_float,
@@ -68,10 +66,10 @@ def one_hot(
 
 
 def smooth_labels(
-    target: Array,
-    epsilon: float,
-    *,
+    label: Array,
     num_classes: int | None = None,
+    *,
+    epsilon: float,
     axis: int = 1,
     dtype: DType | None = None,
     ignore_index: int | None = None,
@@ -80,15 +78,15 @@ def smooth_labels(
 
     Parameters
     ----------
-    target : Array
+    label : Array
         Integer labels (B, *spatial), with ``num_classes``; or soft labels (B, C, *spatial) in a
         floating dtype. A single foreground channel stands for two classes: C = 2 in the formula.
+    num_classes : int, optional
+        The number of classes of integer labels, as for `one_hot`; None for soft ones.
     epsilon : float
         The share of the uniform distribution, from 0 to 1.
-    num_classes : int, optional
-        The number of classes of integer labels, as for `one_hot`.
     axis : int, optional
-        The class axis: of the result for integer labels, of ``target`` for soft ones.
+        The class axis: of the result for integer labels, of ``label`` for soft ones.
     dtype : dtype, optional
         The floating dtype of the result; None is that of soft labels, else the library's default.
     ignore_index : int, optional
@@ -98,12 +96,12 @@ def smooth_labels(
     Returns
     -------
     Array
-        (B, C, *spatial), in the library and on the device of ``target``.
+        (B, C, *spatial), in the library and on the device of ``label``.
 
     Raises
     ------
     TypeError
-        If ``target`` is no array, of a wrong dtype, or of integers without ``num_classes``.
+        If ``label`` is no array, of a wrong dtype, or of integers without ``num_classes``.
     ValueError
         If an option is out of its range, or a checked value is; see `value_checks`.
 
@@ -116,60 +114,40 @@ def smooth_labels(
     --------
     >>> import numpy as np
     >>> from dice_semimetric import smooth_labels
-    >>> smooth_labels(np.array([[1, 0]]), 0.5, num_classes=2)
+    >>> smooth_labels(np.array([[1, 0]]), 2, epsilon=0.5)
     array([[[0.25, 0.75],
             [0.75, 0.25]]])
     """
-    xp = namespace(target=target)
+    xp = namespace(label=label)
     require_fraction("epsilon", epsilon)
-    if is_integer(xp, target):
+    if is_integer(xp, label):
         if num_classes is None:
             raise TypeError("num_classes must be given with integer labels, got None")
-        require_label_map(xp, target, num_classes, ignore_index, name="target")
-        hard, kept = _expand(xp, target, num_classes, axis, ignore_index)
-        soft = xp.astype(hard, default_float(xp, target) if dtype is None else dtype)
+        require_label_map(xp, label, num_classes, ignore_index)
+        hard, kept = _expand(xp, label, num_classes, axis, ignore_index)
+        soft = xp.astype(hard, default_float(xp, label) if dtype is None else dtype)
     else:
-        _require_soft(xp, target, num_classes, ignore_index)
-        (axis,) = normalize_axis(axis, target.ndim)
-        num_classes = target.shape[axis]
-        kept = None if num_classes == 1 else xp.any(target != 0, axis=axis, keepdims=True)
-        soft = xp.astype(target, target.dtype if dtype is None else dtype, copy=False)
+        _require_soft(xp, label, num_classes, ignore_index)
+        (axis,) = normalize_axis(axis, label.ndim)
+        num_classes = label.shape[axis]
+        kept = None if num_classes == 1 else xp.any(label != 0, axis=axis, keepdims=True)
+        soft = xp.astype(label, label.dtype if dtype is None else dtype, copy=False)
     smooth = mix_uniform(xp, soft, epsilon, num_classes)
     return smooth if kept is None else xp.where(kept, smooth, xp.zeros_like(smooth))
 
 
-def require_label_map(
-    xp: Namespace,
-    label: Array,
-    num_classes: int,
-    ignore_index: int | None = None,
-    name: str = "label",
-) -> None:
-    """Raise unless ``label`` holds integer labels of that many classes."""
-    if not is_integer(xp, label):
-        raise TypeError(f"{name} must be of an integer dtype, got {label.dtype}")
-    if not isinstance(num_classes, Integral):
-        raise TypeError(f"num_classes must be an integer, got {num_classes!r}")
-    if num_classes < 1:
-        raise ValueError(f"num_classes must be at least 1, got {num_classes}")
-    if checks_apply(label):
-        label = widen(xp, label, ignore_index)
-        require_labels(xp, label, max(num_classes, 2), ignore_index, name)
-
-
 def _require_soft(
-    xp: Namespace, target: Array, num_classes: int | None, ignore_index: int | None
+    xp: Namespace, label: Array, num_classes: int | None, ignore_index: int | None
 ) -> None:
-    """Raise unless ``target`` holds soft labels, and no option is for integer ones."""
-    if not is_floating(xp, target):
-        raise TypeError(f"target must be of an integer or floating dtype, got {target.dtype}")
+    """Raise unless ``label`` holds soft labels, and no option is for integer ones."""
+    if not is_floating(xp, label):
+        raise TypeError(f"label must be of an integer or floating dtype, got {label.dtype}")
     if num_classes is not None or ignore_index is not None:
         raise ValueError(
-            "num_classes and ignore_index are for integer labels, "
-            f"got target of dtype {target.dtype}"
+            f"num_classes and ignore_index are for integer labels, got label of dtype {label.dtype}"
         )
-    if checks_apply(target):
-        require_unit_interval(xp, target, "target")
+    if checks_apply(label):
+        require_unit_interval(xp, label, "label")
 
 
 def require_fraction(name: str, value: float) -> None:

@@ -4,12 +4,11 @@ from dataclasses import dataclass
 from typing import ClassVar, Self
 
 from ._lib.additive import Regional
-from ._lib.checks import checks_apply
-from ._lib.namespace import namespace, normalize_axis, sum_dtype
-from ._lib.pairs import probabilities, require_pair, require_region
-from ._lib.seam import accelerated
+from ._lib.namespace import namespace, normalize_axis
+from ._lib.pairs import pixels_of, pixels_of_batch, probabilities
+from ._lib.seam import Pixels, accelerated
 from ._lib.special import absolute
-from ._lib.typing import Activation, Array, Axis, DType
+from ._lib.typing import Activation, Array, Axis
 
 Sums = tuple[Array, Array, Array, Array]
 
@@ -117,16 +116,7 @@ def overlap(pred: Array, target: Array, *, axis: Axis = None, mask: Array | None
     >>> o.difference
     array([0.5, 1. ])
     """
-    xp = require_pair(pred, target, mask)
-    sums = overlap_sums(
-        pred,
-        target,
-        mask,
-        axis=normalize_axis(axis, pred.ndim),
-        dtype=sum_dtype(xp, pred, target),
-        checked=checks_apply(pred, target, mask),
-    )
-    return Overlap(*sums)
+    return Overlap(*overlap_sums(pixels_of(pred, target, axis=axis, mask=mask)))
 
 
 def region_overlap(
@@ -173,48 +163,16 @@ def region_overlap(
     >>> region_overlap(pred, np.array([[0, 1]])).product
     array([[0.75, 0.5 ]])
     """
-    xp, target, mask, checked = require_region(
+    pixels = pixels_of_batch(
         pred, target, activation=activation, ignore_index=ignore_index, mask=mask
     )
-    sums = overlap_sums(
-        pred,
-        target,
-        mask,
-        axis=tuple(range(2, pred.ndim)),
-        dtype=sum_dtype(xp, pred, target),
-        checked=checked,
-        activation=activation,
-        ignore_index=ignore_index,
-    )
-    return Overlap(*sums)
+    return Overlap(*overlap_sums(pixels))
 
 
 @accelerated
-def overlap_sums(
-    pred: Array,
-    target: Array,
-    mask: Array | None,
-    *,
-    axis: tuple[int, ...],
-    dtype: DType,
-    checked: bool,
-    activation: Activation = None,
-    ignore_index: int | None = None,
-) -> Sums:
-    """Return the four sums: the one reduction that an adapter replaces.
-
-    A target with one axis fewer than ``pred`` holds integer labels along the class axis 1.
-    """
-    xp = namespace(pred=pred)
-    pred, target = probabilities(
-        pred,
-        target,
-        mask,
-        dtype=dtype,
-        checked=checked,
-        activation=activation,
-        ignore_index=ignore_index,
-    )
-    difference = absolute(xp, pred - target)
-    terms = (pred, target, difference, pred * target)
-    return tuple(xp.sum(term, axis=axis) for term in terms)
+def overlap_sums(pixels: Pixels) -> Sums:
+    """Return the four sums of `Overlap`: the reduction that an adapter replaces."""
+    x, y = probabilities(pixels)
+    xp = namespace(pred=x)
+    terms = (x, y, absolute(xp, x - y), x * y)
+    return tuple(xp.sum(term, axis=pixels.axis) for term in terms)

@@ -6,24 +6,13 @@ from dataclasses import dataclass
 from typing import ClassVar, Literal, Self
 
 from ._lib.additive import Regional
-from ._lib.checks import checks_apply
-from ._lib.namespace import (
-    constant,
-    default_float,
-    default_index,
-    is_floating,
-    namespace,
-    normalize_axis,
-    require_number,
-    sum_dtype,
-)
-from ._lib.pairs import probabilities, require_pair, require_region
-from ._lib.seam import accelerated
+from ._lib.levels import threshold_sums
+from ._lib.namespace import default_float, namespace, normalize_axis, require_number
+from ._lib.pairs import pixels_of, pixels_of_batch
 from ._lib.special import divide
 from ._lib.typing import Activation, Array, Axis, DType, Namespace
 
 Empty = float | Literal["skip"]
-Counts = tuple[Array, Array, Array]
 
 #: The levels of the QUBIQ challenge: 0.1, 0.2, ..., 0.9.
 THRESHOLDS = tuple(k / 10 for k in range(1, 10))
@@ -222,18 +211,9 @@ def threshold_counts(
     >>> threshold_counts(x, y, thresholds=(0.1, 0.5)).pred
     array([2, 1])
     """
-    xp = require_pair(pred, target, mask)
     levels = require_thresholds(thresholds)
-    counts = threshold_sums(
-        pred,
-        target,
-        mask,
-        thresholds=levels,
-        axis=normalize_axis(axis, pred.ndim),
-        dtype=sum_dtype(xp, pred, target),
-        checked=checks_apply(pred, target, mask),
-    )
-    return ThresholdCounts(levels, *counts)
+    pixels = pixels_of(pred, target, axis=axis, mask=mask)
+    return ThresholdCounts(levels, *threshold_sums(pixels, levels))
 
 
 def region_threshold_counts(
@@ -249,22 +229,11 @@ def region_threshold_counts(
 
     The arguments are those of `region_overlap`, and ``thresholds`` as in `threshold_counts`.
     """
-    xp, target, mask, checked = require_region(
+    levels = require_thresholds(thresholds)
+    pixels = pixels_of_batch(
         pred, target, activation=activation, ignore_index=ignore_index, mask=mask
     )
-    levels = require_thresholds(thresholds)
-    counts = threshold_sums(
-        pred,
-        target,
-        mask,
-        thresholds=levels,
-        axis=tuple(range(2, pred.ndim)),
-        dtype=sum_dtype(xp, pred, target),
-        checked=checked,
-        activation=activation,
-        ignore_index=ignore_index,
-    )
-    return ThresholdCounts(levels, *counts)
+    return ThresholdCounts(levels, *threshold_sums(pixels, levels))
 
 
 def require_thresholds(thresholds: Sequence[float] | None) -> tuple[float, ...]:
@@ -276,59 +245,3 @@ def require_thresholds(thresholds: Sequence[float] | None) -> tuple[float, ...]:
     if not levels or not all(0 < t <= 1 for t in levels):
         raise ValueError(f"thresholds must be numbers above 0 and at most 1, got {thresholds}")
     return levels
-
-
-def cast_thresholds(
-    xp: Namespace, thresholds: Sequence[float], array: Array, dtype: DType, activation: Activation
-) -> Array:
-    """Return the thresholds in ``dtype``, rounded first to the array's own floating dtype.
-
-    So a float32 0.7 reaches 0.7 although it is compared in float64.
-    """
-    own = array.dtype if is_floating(xp, array) and activation is None else dtype
-    return xp.astype(constant(xp, thresholds, own, array), dtype, copy=False)
-
-
-def count(xp: Namespace, flags: Array, axis: Axis) -> Array:
-    """Return how many are True over the axes; over no axes, which PyTorch takes for all, 0 or 1."""
-    if axis == ():
-        return xp.astype(flags, default_index(xp, flags))
-    return xp.count_nonzero(flags, axis=axis)
-
-
-@accelerated
-def threshold_sums(
-    pred: Array,
-    target: Array,
-    mask: Array | None,
-    *,
-    thresholds: tuple[float, ...],
-    axis: tuple[int, ...],
-    dtype: DType,
-    checked: bool,
-    activation: Activation = None,
-    ignore_index: int | None = None,
-) -> Counts:
-    """Return the three counts, thresholds first: the one reduction that an adapter replaces.
-
-    A target with one axis fewer than ``pred`` holds integer labels along the class axis 1.
-    """
-    xp = namespace(pred=pred)
-    pred_levels = cast_thresholds(xp, thresholds, pred, dtype, activation)
-    target_levels = cast_thresholds(xp, thresholds, target, dtype, None)
-    pred, target = probabilities(
-        pred,
-        target,
-        mask,
-        dtype=dtype,
-        checked=checked,
-        activation=activation,
-        ignore_index=ignore_index,
-    )
-    counts: tuple[list[Array], ...] = ([], [], [])
-    for k in range(len(thresholds)):
-        x, y = pred >= pred_levels[k], target >= target_levels[k]
-        for found, above in zip(counts, (x, y, x & y), strict=True):
-            found.append(count(xp, above, axis))
-    first, second, third = (xp.stack(found, axis=0) for found in counts)
-    return first, second, third

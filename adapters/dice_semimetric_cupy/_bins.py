@@ -52,7 +52,7 @@ def pair_bins(device: Device, pairs: Pairs, edges: Array, threads: int) -> Array
 
 
 def top_eligible(pairs: Pairs) -> bool:
-    """Tell whether `top_bins` is made for the strides of these arrays."""
+    """Return whether `top_bins` is made for the strides of these arrays."""
     return len(_pixels(pairs).shape) <= DIMS
 
 

@@ -27,7 +27,7 @@ C_TYPES: Mapping[str, str] = {
     "float32": "float",
     "float64": "double",
 }
-#: Those that thresholds are rounded to. NumPy does not say of bfloat16 that it is a floating one.
+#: Those that thresholds are rounded to. To NumPy, bfloat16 is no floating dtype.
 FLOATING = ("float16", "bfloat16", "float32", "float64")
 #: The most axes that an array may have once neighbouring ones are joined.
 DIMS = 6

@@ -1,4 +1,4 @@
-"""Where the GPU's memory is short: smaller blocks, and an error that says what was asked for."""
+"""Where the GPU's memory is short: smaller blocks, and an error that names what was asked for."""
 
 from collections.abc import Callable, Sequence
 

@@ -6,7 +6,8 @@ from typing import Any
 
 import numpy as np
 
-from dice_semimetric._lib.typing import Activation, Array, DType
+from dice_semimetric._lib.seam import Pixels
+from dice_semimetric._lib.typing import Array
 
 from ._device import C_TYPES, DIMS, Device, Kernel
 from ._layout import Axes, axes_type, parts_of, split_axes, vector
@@ -29,37 +30,17 @@ PAIRS = np.dtype(
 )
 
 
-@dataclass(frozen=True)
-class Pairs:
-    """Arrays to be compared, and how: the arguments of the core's reductions.
+@dataclass(frozen=True, eq=False)
+class Pairs(Pixels):
+    """Pixels as a kernel takes them.
 
     Attributes
     ----------
-    pred, target, mask : Array
-        As in `dice_semimetric.overlap.overlap_sums`.
     scale : Array or None
         (B, 1, *spatial), the logarithm of the sum of exponentials, for a softmax.
-    axis : tuple of int
-        The axes that are summed over.
-    dtype : DType
-        The type that is computed in.
-    activation, ignore_index
-        As in `dice_semimetric.overlap.overlap_sums`.
     """
 
-    pred: Array
-    target: Array
-    mask: Array | None
-    scale: Array | None
-    axis: tuple[int, ...]
-    dtype: DType
-    activation: Activation
-    ignore_index: int | None
-
-    @property
-    def labels(self) -> bool:
-        """Whether the target holds integer labels."""
-        return bool(self.target.ndim < self.pred.ndim)
+    scale: Array | None = None
 
     @property
     def kept_shape(self) -> tuple[int, ...]:
@@ -88,7 +69,7 @@ class Pairs:
         return replace(self, pred=pred, target=target, mask=mask)
 
     def eligible(self) -> bool:
-        """Tell whether the kernels are made for these arrays."""
+        """Return whether the kernels are made for these arrays."""
         types = {self.pred.dtype.name, self.target.dtype.name}
         if self.pred.size == 0 or not types <= C_TYPES.keys():
             return False
@@ -98,6 +79,12 @@ class Pairs:
         if max(len(kept.shape), len(summed.shape)) > DIMS:
             return False
         return summed.size >= _SHORT or kept.size <= _MANY
+
+
+def eligible_pairs(pixels: Pixels) -> Pairs | None:
+    """Return the pixels as pairs, or None if the kernels are not made for them."""
+    pairs = Pairs(**vars(pixels))
+    return None if pairs.checked or not pairs.eligible() else pairs
 
 
 def _fits(number: int | None) -> bool:

@@ -46,7 +46,7 @@ def level_counts(device: Device, pairs: Pairs, thresholds: tuple[float, ...]) ->
 def _cast(pairs: Pairs, thresholds: tuple[float, ...]) -> list[NDArray[Any]]:
     """Return the thresholds for prediction and target.
 
-    They are cast as by `dice_semimetric.thresholds.cast_thresholds`, on the host.
+    They are cast as by `dice_semimetric._lib.levels.cast_thresholds`, on the host.
     """
     found = []
     for array, activation in ((pairs.pred, pairs.activation), (pairs.target, None)):

@@ -12,13 +12,14 @@ import functools
 from collections.abc import Callable
 from typing import Any, TypeVar, cast
 
-from dice_semimetric._lib.typing import Activation, Array, DType
+from dice_semimetric._lib.seam import Pixels
+from dice_semimetric._lib.typing import Array
 
 from ._bins import pair_bins, threads_for, top_bins, top_eligible
 from ._device import device
 from ._fusion import join_raters
 from ._memory import in_blocks, out_of_memory
-from ._pairs import Pairs, pair_sums
+from ._pairs import Pairs, eligible_pairs, pair_sums
 from ._regression import regression
 from ._softmax import softmax_scale
 from ._thresholds import level_counts
@@ -27,17 +28,17 @@ Function = TypeVar("Function", bound=Callable[..., Any])
 
 
 def _where_it_lies(function: Function) -> Function:
-    """Let a function run on the GPU of its first argument, which need not be the current one.
+    """Let a function run on the GPU of the array it is given, which need not be the current one.
 
     A MemoryError is worded anew: it names the function, its array and the memory that is free.
     """
 
     @functools.wraps(function)
-    def there(array: Array, *arguments: Any, **options: Any) -> Any:
-        gpu = device()
+    def there(given: Array | Pixels, *arguments: Any, **options: Any) -> Any:
+        gpu, array = device(), given.pred if isinstance(given, Pixels) else given
         with gpu.of(array):
             try:
-                return function(array, *arguments, **options)
+                return function(given, *arguments, **options)
             except MemoryError as error:
                 raise out_of_memory(gpu, function.__name__, array, error) from error
 
@@ -45,19 +46,9 @@ def _where_it_lies(function: Function) -> Function:
 
 
 @_where_it_lies
-def overlap_sums(
-    pred: Array,
-    target: Array,
-    mask: Array | None,
-    *,
-    axis: tuple[int, ...],
-    dtype: DType,
-    checked: bool,
-    activation: Activation = None,
-    ignore_index: int | None = None,
-) -> Any:
+def overlap_sums(pixels: Pixels) -> Any:
     """Return the sums of `dice_semimetric.overlap.overlap_sums`."""
-    pairs = _pairs(pred, target, mask, axis, dtype, checked, activation, ignore_index)
+    pairs = eligible_pairs(pixels)
     if pairs is None:
         return NotImplemented
 
@@ -65,24 +56,13 @@ def overlap_sums(
         some = softmax_scale(device(), some)
         return pair_sums(device(), some, "overlap_sums", "overlap.cu", (4,), out="float64")
 
-    return tuple(in_blocks(device(), pairs, sums).astype(dtype, copy=False))
+    return tuple(in_blocks(device(), pairs, sums).astype(pairs.dtype, copy=False))
 
 
 @_where_it_lies
-def threshold_sums(
-    pred: Array,
-    target: Array,
-    mask: Array | None,
-    *,
-    thresholds: tuple[float, ...],
-    axis: tuple[int, ...],
-    dtype: DType,
-    checked: bool,
-    activation: Activation = None,
-    ignore_index: int | None = None,
-) -> Any:
-    """Return the counts of `dice_semimetric.thresholds.threshold_sums`."""
-    pairs = _pairs(pred, target, mask, axis, dtype, checked, activation, ignore_index)
+def threshold_sums(pixels: Pixels, thresholds: tuple[float, ...]) -> Any:
+    """Return the counts of `dice_semimetric._lib.levels.threshold_sums`."""
+    pairs = eligible_pairs(pixels)
     if pairs is None:
         return NotImplemented
 
@@ -93,37 +73,22 @@ def threshold_sums(
 
 
 @_where_it_lies
-def bin_sums(
-    prob: Array,
-    label: Array,
-    mask: Array | None,
-    *,
-    edges: Array,
-    kind: str,
-    dtype: DType,
-    checked: bool,
-    ignore_index: int | None,
-) -> Any:
-    """Return the sums of `dice_semimetric.bins.bin_sums`."""
+def bin_sums(pixels: Pixels, edges: Array, kind: str) -> Any:
+    """Return the sums of `dice_semimetric._lib.bin_sums.bin_sums`."""
+    dtype = pixels.dtype
     threads = threads_for(edges.shape[-1] - 1, dtype)
-    binary = kind == "binary"
-    if threads is None or (kind == "classwise" and prob.shape[1] == 1):
+    if threads is None or (kind == "classwise" and pixels.pred.shape[1] == 1):
         return NotImplemented
-    if mask is not None and not binary:
-        mask = mask[:, None]
-    axis = tuple(a for a in range(prob.ndim) if binary or a != 1)
-    pairs = _pairs(prob, label, mask, axis, dtype, checked, None, ignore_index)
-    if pairs is None:
+    pairs = eligible_pairs(pixels)
+    top = kind == "top_label"
+    if pairs is None or (top and not top_eligible(pairs)):
         return NotImplemented
     edges = device().xp.ascontiguousarray(edges.astype(dtype, copy=False))
-    top = kind == "top_label"
-    if top and not top_eligible(pairs):
-        return NotImplemented
 
     def taken(some: Pairs) -> Array:
         return (top_bins if top else pair_bins)(device(), some, edges, threads)
 
-    sums = in_blocks(device(), pairs, taken, whole=() if binary else (1,))
+    sums = in_blocks(device(), pairs, taken, whole=() if kind == "binary" else (1,))
     count, confidence, correct = (s.T if kind == "classwise" else s for s in sums)
     return count.astype("int64"), confidence.astype(dtype), correct.astype(dtype)
 
@@ -159,20 +124,3 @@ def most_frequent(raters: Array, num_classes: int) -> Any:
     wanted = max(num_classes, 2)
     label = join_raters(device(), "most_frequent", raters, wanted, raters.dtype)
     return NotImplemented if label is None else label
-
-
-def _pairs(
-    pred: Array,
-    target: Array,
-    mask: Array | None,
-    axis: tuple[int, ...],
-    dtype: DType,
-    checked: bool,
-    activation: Activation,
-    ignore_index: int | None,
-) -> Pairs | None:
-    """Return the pairs if the kernels are made for them."""
-    pairs = Pairs(pred, target, mask, None, axis, dtype, activation, ignore_index)
-    if checked or not pairs.eligible():
-        return None
-    return pairs

@@ -81,10 +81,10 @@ class Gpu:
         try:
             return [self._cupy.empty(a.shape, a.dtype) for a in arrays]
         except MemoryError as error:
-            wanted = sum(a.nbytes for a in arrays)
+            needed = sum(a.nbytes for a in arrays)
             free, total = self._device.mem_info
             raise MemoryError(
-                f"{wanted} bytes find no memory: {free} of {total} are free on the GPU"
+                f"{needed} bytes find no memory: {free} of {total} are free on the GPU"
             ) from error
 
     def _pin(self, array: NDArray[Any]) -> NDArray[Any]:
@@ -109,23 +109,7 @@ class Gpu:
 
 
 def upload_to(device: str) -> Upload:
-    """Return where "cpu" or "cuda" puts arrays; ValueError if there is no GPU.
-
-    Parameters
-    ----------
-    device : {"cpu", "cuda"}
-        The name.
-
-    Returns
-    -------
-    Upload
-        The host's memory or the GPU's.
-
-    Raises
-    ------
-    ValueError
-        If the name is none of these, or CuPy or a GPU is missing.
-    """
+    """Return where "cpu" or "cuda" puts arrays; ValueError without CuPy or a GPU."""
     if device == "cpu":
         return Host()
     if device != "cuda":
@@ -140,18 +124,9 @@ def upload_to(device: str) -> Upload:
 
 
 class Feeder(Generic[Item]):
-    """Reads items ahead in threads and hands their arrays out on the device.
+    """Reads items ahead in threads, in their order, and hands their arrays out on the device.
 
-    Parameters
-    ----------
-    items : iterable of Item
-        In the order in which they are to be read. An item is told from others by identity.
-    read : callable
-        Returns the arrays of an item; it runs in a thread.
-    upload : Upload
-        Where they go; see `upload_to`.
-    ahead : int
-        How many items are read before they are asked for.
+    An item is recognised by identity. ``ahead`` items are read before they are asked for.
     """
 
     def __init__(

@@ -7,110 +7,78 @@ chunk.
 
 import functools
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import dask.array as da
 from dask.array.utils import meta_from_array
 
+from dice_semimetric._lib.levels import threshold_sums as counts_of_chunk
 from dice_semimetric._lib.namespace import namespace
 from dice_semimetric._lib.raters import look_up as look_up_of_chunk
-from dice_semimetric._lib.typing import Activation, Array
+from dice_semimetric._lib.seam import Pixels
+from dice_semimetric._lib.typing import Array
 from dice_semimetric.boundary import window_differs as differs_in_chunk
 from dice_semimetric.overlap import overlap_sums as sums_of_chunk
-from dice_semimetric.thresholds import threshold_sums as counts_of_chunk
 
 Chunked = Any
+Reduction = Callable[[Pixels], tuple[Array, ...]]
 
 
-def overlap_sums(
-    pred: Chunked,
-    target: Chunked,
-    mask: Chunked | None,
-    *,
-    axis: tuple[int, ...],
-    dtype: Any,
-    checked: bool,
-    activation: Activation = None,
-    ignore_index: int | None = None,
-) -> Any:
+def overlap_sums(pixels: Pixels) -> Any:
     """Return the sums of `dice_semimetric.overlap.overlap_sums`, lazily."""
-    if not _fits(pred, target, mask, activation):
-        return NotImplemented
-    options = {"dtype": dtype, "activation": activation, "ignore_index": ignore_index}
-    sums = functools.partial(sums_of_chunk, axis=axis, checked=False, **options)
-    return _add(sums, (4,), pred, target, mask, axis, dtype)
+    return _add(sums_of_chunk, (4,), pixels, pixels.dtype)
 
 
-def threshold_sums(
-    pred: Chunked,
-    target: Chunked,
-    mask: Chunked | None,
-    *,
-    thresholds: tuple[float, ...],
-    axis: tuple[int, ...],
-    dtype: Any,
-    checked: bool,
-    activation: Activation = None,
-    ignore_index: int | None = None,
-) -> Any:
-    """Return the counts of `dice_semimetric.thresholds.threshold_sums`, lazily."""
-    if not _fits(pred, target, mask, activation):
-        return NotImplemented
-    options = {"dtype": dtype, "activation": activation, "ignore_index": ignore_index}
-    sums = functools.partial(
-        counts_of_chunk, thresholds=thresholds, axis=axis, checked=False, **options
-    )
-    return _add(sums, (3, len(thresholds)), pred, target, mask, axis, "int64")
+def threshold_sums(pixels: Pixels, thresholds: tuple[float, ...]) -> Any:
+    """Return the counts of `dice_semimetric._lib.levels.threshold_sums`, lazily."""
+    counts = functools.partial(counts_of_chunk, thresholds=thresholds)
+    return _add(counts, (3, len(thresholds)), pixels, "int64")
 
 
-def _fits(pred: Chunked, target: Chunked, mask: Chunked | None, activation: Activation) -> bool:
-    """Tell whether each chunk can be summed for itself: it may need all classes of its pixels."""
+def _fits(pixels: Pixels) -> bool:
+    """Return whether each chunk can be summed for itself: it may need all classes of its pixels."""
+    pred, target, mask = pixels.pred, pixels.target, pixels.mask
     known = all(a is None or a.size == a.size for a in (pred, target, mask))  # not NaN
-    whole = target.ndim < pred.ndim or activation == "softmax"
+    whole = pixels.labels or pixels.activation == "softmax"
     return known and not (whole and pred.numblocks[1] > 1)
 
 
-def _add(
-    sums: Callable[..., tuple[Array, ...]],
-    lead: tuple[int, ...],
-    pred: Chunked,
-    target: Chunked,
-    mask: Chunked | None,
-    axis: tuple[int, ...],
-    dtype: Any,
-) -> tuple[Chunked, ...]:
+def _add(sums: Reduction, lead: tuple[int, ...], pixels: Pixels, dtype: Any) -> Any:
     """Return the sums over all chunks, which have the axes ``lead`` in front."""
-    ndim = pred.ndim
+    if not _fits(pixels):
+        return NotImplemented
+    pred, target, mask, ndim = pixels.pred, pixels.target, pixels.mask, pixels.pred.ndim
     images = tuple(range(ndim))
-    labels = (0, *range(2, ndim)) if target.ndim < ndim else images
-    arrays = [pred, images, target, labels]
+    arrays = [pred, images, target, (0, *range(2, ndim)) if pixels.labels else images]
     if mask is not None:
         arrays += [mask, images[ndim - mask.ndim :]]
     front = tuple(range(ndim, ndim + len(lead)))
+    how = replace(pixels, pred=None, target=None, mask=None, checked=False)
     parts = da.blockwise(  # type: ignore[no-untyped-call]
-        functools.partial(_chunk, sums, axis, lead),
+        functools.partial(_chunk, sums, lead, how),
         (*front, *images),
         *arrays,
         new_axes=dict(zip(front, lead, strict=True)),
-        adjust_chunks=dict.fromkeys(axis, 1),
+        adjust_chunks=dict.fromkeys(pixels.axis, 1),
         meta=meta_from_array(pred, len(front) + ndim, dtype),  # type: ignore[no-untyped-call]
     )
-    total = da.sum(parts, axis=tuple(a + len(lead) for a in axis), dtype=dtype)
+    total = da.sum(parts, axis=tuple(a + len(lead) for a in pixels.axis), dtype=dtype)
     return tuple(total[k] for k in range(lead[0]))
 
 
 def _chunk(
-    sums: Callable[..., tuple[Array, ...]],
-    axis: tuple[int, ...],
+    sums: Reduction,
     lead: tuple[int, ...],
+    how: Pixels,
     pred: Array,
     target: Array,
     mask: Array | None = None,
 ) -> Array:
     """Return the sums over one chunk, the axes summed over kept as axes of one."""
     xp = namespace(pred=pred)
-    found = xp.stack(sums(pred, target, mask), axis=0)
-    kept = tuple(1 if a in axis else n for a, n in enumerate(pred.shape))
+    found = xp.stack(sums(replace(how, pred=pred, target=target, mask=mask)), axis=0)
+    kept = tuple(1 if a in how.axis else n for a, n in enumerate(pred.shape))
     return xp.reshape(found, (*lead, *kept))
 
 

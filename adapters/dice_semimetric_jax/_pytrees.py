@@ -1,20 +1,26 @@
-"""Make pytrees of the core's statistics."""
+"""Make pytrees of the core's statistics, and of what its reductions take."""
 
 import dataclasses
 from collections.abc import Iterator
+from typing import Any
 
 import jax
 
 from dice_semimetric._lib.additive import Additive
+from dice_semimetric._lib.seam import Pixels
 
 
 def register() -> None:
-    """Register every statistic: its sums are leaves, what else it holds is static."""
+    """Register `Pixels` and every statistic: arrays and sums are leaves, the rest is static."""
+    _register(Pixels, ("pred", "target", "mask"))
     for statistic in _kinds(Additive):
-        names = [field.name for field in dataclasses.fields(statistic)]
-        data = [name for name in names if name in statistic._sums]
-        meta = [name for name in names if name not in data]
-        jax.tree_util.register_dataclass(statistic, data_fields=data, meta_fields=meta)
+        _register(statistic, statistic._sums)
+
+
+def _register(kind: type[Any], leaves: tuple[str, ...]) -> None:
+    names = [field.name for field in dataclasses.fields(kind)]
+    meta = [name for name in names if name not in leaves]
+    jax.tree_util.register_dataclass(kind, data_fields=list(leaves), meta_fields=meta)
 
 
 def _kinds(base: type[Additive]) -> Iterator[type[Additive]]:

@@ -1,5 +1,7 @@
 """Losses in optax's style: classes last, one loss an example, the arguments of its Dice loss."""
 
+from dataclasses import replace
+
 import jax.numpy as jnp
 from jax import Array
 
@@ -12,9 +14,8 @@ from dice_semimetric._lib.namespace import (
     namespace,
     normalize_axis,
     require_choice,
-    sum_dtype,
 )
-from dice_semimetric._lib.pairs import require_region
+from dice_semimetric._lib.pairs import pixels_of_batch
 from dice_semimetric._lib.typing import Activation, Axis, Smooth
 from dice_semimetric.overlap import overlap_sums
 
@@ -200,18 +201,8 @@ def _overlap(
             targets = targets.astype(pred.dtype)
     if where is not None and where.ndim == predictions.ndim:
         where = jnp.moveaxis(where, -1, 1)
-    _, targets, mask, checked = require_region(
-        pred, targets, activation=activation, ignore_index=None, mask=where
-    )
-    sums = overlap_sums(
-        pred,
-        targets,
-        mask,
-        axis=tuple(a + 1 if a else 0 for a in axis),
-        dtype=sum_dtype(xp, pred, targets),
-        checked=checked,
-        activation=activation,
-    )
+    pixels = pixels_of_batch(pred, targets, activation=activation, ignore_index=None, mask=where)
+    sums = overlap_sums(replace(pixels, axis=tuple(a + 1 if a else 0 for a in axis)))
     return Overlap(*(jnp.moveaxis(s, 0 if 0 in axis else 1, -1) for s in sums))
 
 

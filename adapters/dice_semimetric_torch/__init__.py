@@ -4,7 +4,7 @@ Importing `dice_semimetric` is enough for its functions to run on tensors throug
 this package.
 """
 
-from dice_semimetric._lib.seam import kernels
+from dice_semimetric._lib.seam import adapter
 
 from .accumulation import AccumulatedLoss
 from .compound import DiceSemimetricCELoss, DistillationLoss
@@ -17,7 +17,7 @@ from .losses import (
     SoftJaccardLoss,
 )
 
-kernels("torch")  # looked up now, since torch.compile cannot trace the search for entry points
+adapter("torch")  # looked up now, since torch.compile cannot trace the search for entry points
 
 __all__ = [
     "AccumulatedLoss",

@@ -11,6 +11,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from dice_semimetric._lib.seam import Pixels
 from dice_semimetric.overlap import overlap_sums as accelerated_sums
 
 from ._reader import Options
@@ -87,7 +88,8 @@ class _Gradients(torch.autograd.Function):
         options, soft = ctx.options._asdict() | {"checked": False}, target.is_floating_point()
 
         def sums(*inputs: Tensor) -> Tensor:
-            return torch.stack(_generic(*(inputs if soft else (*inputs, target)), mask, **options))
+            x, y = inputs if soft else (*inputs, target)
+            return torch.stack(_generic(Pixels(x, y, mask, **options)))
 
         def first(gradient: Tensor, *inputs: Tensor) -> tuple[Tensor, ...]:
             grads = torch.func.vjp(sums, *inputs)[1](gradient)

@@ -8,7 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from dice_semimetric._lib.typing import Activation
+from dice_semimetric._lib.seam import Pixels
 
 from . import _operator
 from ._blocks import HOST_BLOCK
@@ -19,22 +19,12 @@ from .kernel_attention import kernel_sums
 __all__ = ["kernel_sums", "overlap_sums", "value_range"]
 
 
-def overlap_sums(
-    pred: Tensor,
-    target: Tensor,
-    mask: Tensor | None,
-    *,
-    axis: tuple[int, ...],
-    dtype: torch.dtype,
-    checked: bool,
-    activation: Activation = None,
-    ignore_index: int | None = None,
-) -> Any:
+def overlap_sums(pixels: Pixels) -> Any:
     """Return the sums of `dice_semimetric.overlap.overlap_sums`, differentiable."""
-    if torch.compiler.is_compiling() and pred.device.type != "cpu":
+    if torch.compiler.is_compiling() and pixels.pred.device.type != "cpu":
         return NotImplemented  # the compiler's own fusion of the generic form is one kernel
-    options = Options(axis, dtype, activation, ignore_index, checked)
-    return _operator.overlap_sums(pred, target, mask, options)
+    options = Options(**{name: getattr(pixels, name) for name in Options._fields})
+    return _operator.overlap_sums(pixels.pred, pixels.target, pixels.mask, options)
 
 
 def value_range(array: Tensor) -> tuple[Tensor, Tensor]:

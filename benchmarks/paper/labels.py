@@ -24,4 +24,4 @@ def training_label(raters: np.ndarray, config: Config, rng: np.random.Generator)
     majority = majority_vote(raters).astype(np.float32)
     if config.labels == "majority":
         return majority
-    return smooth_labels(majority[None], config.smoothing, axis=0)[0]
+    return smooth_labels(majority[None], epsilon=config.smoothing, axis=0)[0]

@@ -20,7 +20,7 @@ from .typing import Array, DType, Namespace
 
 
 def is_hard(xp: Namespace, prob: Array, label: Array, kind: str, ignore_index: int | None) -> bool:
-    """Tell hard labels (True) from soft ones (False) by dtype and shape; raise on any other."""
+    """Return True for hard labels and False for soft ones, by dtype and shape; else raise."""
     same = tuple(label.shape) == tuple(prob.shape)
     hard = is_integer(xp, label) or is_boolean(xp, label)
     if kind != "binary":

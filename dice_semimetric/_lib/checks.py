@@ -4,6 +4,7 @@ import math
 from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
+from numbers import Integral
 from typing import Literal
 
 from .namespace import (
@@ -11,12 +12,17 @@ from .namespace import (
     is_boolean,
     is_eager,
     is_floating,
+    is_integer,
     namespace,
     on_host,
     require_choice,
+    require_floating,
     size,
+    sum_dtype,
 )
+from .native import without_gradient
 from .seam import accelerated
+from .special import widen
 from .typing import Array, Namespace
 
 Mode = Literal["host", "always", "never"]
@@ -63,7 +69,7 @@ def value_checks(mode: Mode) -> Iterator[None]:
 
 
 def checks_apply(*arrays: Array | None) -> bool:
-    """Tell whether the values of these arrays are to be checked."""
+    """Return whether the values of these arrays are to be checked."""
     if not is_eager(*arrays):  # asked first: torch.compile cannot trace a context variable
         return False
     mode = _mode.get()
@@ -108,6 +114,45 @@ def require_labels(
         f"{name} must hold labels from 0 to {num_classes - 1}{besides}, "
         f"got values from {low} to {high}"
     )
+
+
+def require_label_map(
+    xp: Namespace,
+    label: Array,
+    num_classes: int,
+    ignore_index: int | None = None,
+    name: str = "label",
+) -> None:
+    """Raise unless ``label`` holds integer labels of that many classes."""
+    if not is_integer(xp, label):
+        raise TypeError(f"{name} must be of an integer dtype, got {label.dtype}")
+    if not isinstance(num_classes, Integral):
+        raise TypeError(f"num_classes must be an integer, got {num_classes!r}")
+    if num_classes < 1:
+        raise ValueError(f"num_classes must be at least 1, got {num_classes}")
+    if checks_apply(label):
+        label = widen(xp, label, ignore_index)
+        require_labels(xp, label, max(num_classes, 2), ignore_index, name)
+
+
+def require_probabilities(xp: Namespace, prob: Array, name: str) -> None:
+    """Raise for a wrong dtype or shape, and for values that are no probabilities along axis 1."""
+    require_floating(xp, **{name: prob})
+    if prob.ndim < 2:
+        raise ValueError(f"{name} must have shape (B, C, *spatial), got {tuple(prob.shape)}")
+    if size(prob) == 0 or not checks_apply(prob):
+        return
+    require_unit_interval(xp, prob, name)
+    if prob.shape[1] == 1:
+        return
+    sums = xp.sum(xp.astype(prob, sum_dtype(xp, prob), copy=False), axis=1)
+    slack = max(1e-6, 8 * prob.shape[1] * float(finfo(xp, prob.dtype).eps))
+    worst = float(xp.max(xp.abs(without_gradient(xp, sums) - 1.0)))
+    if worst > slack:
+        raise ValueError(
+            f"{name} must sum to 1 over its {prob.shape[1]} classes within {slack:.1g}, "
+            f"got sums off by up to {worst:.3g}"
+        )
 
 
 def _range_text(low: float, high: float) -> str:

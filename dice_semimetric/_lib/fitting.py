@@ -1,10 +1,8 @@
 """What the calibrators share: labels in both forms, classes along the rows, and being fitted."""
 
-from ..kernel.regression import require_probabilities
-from ..kernel.teacher import predicted
-from .checks import checks_apply, require_labels
-from .namespace import is_floating, is_integer, require_floating, sum_dtype
-from .pairs import expand_labels
+from .checks import checks_apply, require_labels, require_probabilities
+from .namespace import require_floating, sum_dtype
+from .pairs import expand_labels, is_label_map
 from .typing import Array, Namespace
 
 
@@ -24,24 +22,30 @@ def label_pair(
     xp: Namespace, prob: Array, label: Array, ignore_index: int | None
 ) -> tuple[Array, Array]:
     """Return integer labels (B, *spatial) and soft ones (B, C, *spatial)."""
-    if prob.ndim < 2:
-        raise ValueError(f"the predictions must have shape (B, C, *spatial), got {prob.shape}")
-    if is_floating(xp, label) and tuple(label.shape) == tuple(prob.shape):
-        if ignore_index is not None:
-            raise ValueError("ignore_index is for integer labels")
-        require_probabilities(xp, label, "label")
-        return predicted(xp, label), label
-    shape = (prob.shape[0], *prob.shape[2:])
-    if not is_integer(xp, label) or tuple(label.shape) != shape:
-        raise ValueError(
-            f"label must be integer labels of shape {shape} or soft labels of shape "
-            f"{tuple(prob.shape)} in a floating dtype, "
-            f"got shape {tuple(label.shape)} and dtype {label.dtype}"
-        )
-    if checks_apply(label):
-        require_labels(xp, label, max(prob.shape[1], 2), ignore_index, "label")
+    hard = hard_labels(xp, prob, label, ignore_index)
+    if hard is not label:
+        return hard, label
     one_hot, _ = expand_labels(xp, label, prob.shape[1], None)
     return label, xp.astype(one_hot, sum_dtype(xp, prob))
+
+
+def hard_labels(xp: Namespace, prob: Array, label: Array, ignore_index: int | None) -> Array:
+    """Return integer labels (B, *spatial), of soft ones the most probable class."""
+    if not is_label_map(xp, prob, label, None, ("prob", "label")):
+        if ignore_index is not None:
+            raise ValueError("ignore_index is for integer labels, got soft ones; leave it out")
+        require_probabilities(xp, label, "label")
+        return predicted_class(xp, label)
+    if checks_apply(label):
+        require_labels(xp, label, max(prob.shape[1], 2), ignore_index, "label")
+    return label
+
+
+def predicted_class(xp: Namespace, prob: Array) -> Array:
+    """Return the most probable class along axis 1, the foreground from 1/2 on."""
+    if prob.shape[1] == 1:
+        return xp.astype(prob[:, 0, ...] >= 0.5, xp.int64)
+    return xp.argmax(prob, axis=1)
 
 
 def require_logits(xp: Namespace, logits: Array) -> None:

@@ -46,7 +46,7 @@ _NUMPY: Namespace = compat.array_namespace(np.empty(0))
 
 
 def _is_plain(array: object) -> bool:
-    """Tell whether this is an array of NumPy, and not the zero that JAX has for a derivative."""
+    """Return whether this is an array of NumPy, and not the zero that JAX has for a derivative."""
     return type(array) is np.ndarray and array.dtype.kind != "V"
 
 
@@ -68,13 +68,13 @@ def device(array: Array) -> Any:
 
 
 def is_jax_tracer(array: Array) -> bool:
-    """Tell whether the array stands for a value that JAX does not know yet."""
+    """Return whether the array stands for a value that JAX does not know yet."""
     jax = sys.modules.get("jax")
     return jax is not None and isinstance(array, jax.core.Tracer)
 
 
 def is_eager(*arrays: Array | None) -> bool:
-    """Tell whether Python may look at the arrays' values now: nothing is lazy or being traced."""
+    """Return whether the arrays' values can be read now: nothing is lazy or being traced."""
     return all(array is None or _is_eager(array) for array in arrays)
 
 
@@ -90,7 +90,7 @@ def _is_eager(array: Array) -> bool:
 
 
 def on_host(array: Array) -> bool:
-    """Tell whether reading a value costs no synchronisation with an accelerator."""
+    """Return whether reading a value costs no synchronisation with an accelerator."""
     if compat.is_torch_array(array) or compat.is_jax_array(array):
         place: Any = array.device
         kind = getattr(place, "type", None) or getattr(place, "platform", None)
@@ -100,7 +100,7 @@ def on_host(array: Array) -> bool:
     return not compat.is_cupy_array(array)
 
 
-#: What NumPy says of a dtype that another package has registered.
+#: NumPy's kind of a dtype that another package has registered.
 _REGISTERED = 2
 
 
@@ -117,7 +117,7 @@ def _is_registered(xp: Namespace, dtype: DType) -> bool:
 
 
 def _is_bfloat16(xp: Namespace, dtype: DType) -> bool:
-    """Tell CuPy's bfloat16, whose ``isdtype`` and ``finfo`` are NumPy's and do not know it."""
+    """Return whether it is CuPy's bfloat16, which NumPy's ``isdtype`` and ``finfo`` do not know."""
     return compat.is_cupy_namespace(xp) and getattr(dtype, "name", None) == "bfloat16"
 
 
@@ -129,17 +129,17 @@ def finfo(xp: Namespace, dtype: DType) -> Any:
 
 
 def is_floating(xp: Namespace, array: Array) -> bool:
-    """Tell whether the dtype is a real floating one, half precision included."""
+    """Return whether the dtype is a real floating one, half precision included."""
     return _is_of(xp, array, "real floating")
 
 
 def is_integer(xp: Namespace, array: Array) -> bool:
-    """Tell whether the dtype is a signed or unsigned integer one."""
+    """Return whether the dtype is a signed or unsigned integer one."""
     return _is_of(xp, array, "integral")
 
 
 def is_boolean(xp: Namespace, array: Array) -> bool:
-    """Tell whether the dtype is bool."""
+    """Return whether the dtype is bool."""
     return _is_of(xp, array, "bool")
 
 

@@ -7,17 +7,20 @@ from .namespace import (
     is_floating,
     is_integer,
     namespace,
+    normalize_axis,
     require_choice,
     require_floating,
     require_given,
     require_mask,
+    sum_dtype,
 )
+from .seam import Pixels
 from .special import activate, widen
-from .typing import Activation, Array, DType, Namespace
+from .typing import Activation, Array, Axis, Namespace
 
 
-def require_pair(pred: Array, target: Array, mask: Array | None) -> Namespace:
-    """Return the namespace of two arrays of one shape, or raise TypeError or ValueError."""
+def pixels_of(pred: Array, target: Array, *, axis: Axis, mask: Array | None) -> Pixels:
+    """Return two arrays of one shape as pixels, or raise TypeError or ValueError."""
     require_given(pred=pred, target=target)
     xp = namespace(pred=pred, target=target, mask=mask)
     if tuple(pred.shape) != tuple(target.shape):
@@ -29,18 +32,25 @@ def require_pair(pred: Array, target: Array, mask: Array | None) -> Namespace:
         if not (is_floating(xp, array) or is_integer(xp, array) or is_boolean(xp, array)):
             raise TypeError(f"{name} must be of a real dtype, got {array.dtype}")
     require_mask(xp, mask, pred.shape)
-    return xp
+    return Pixels(
+        pred,
+        target,
+        mask,
+        axis=normalize_axis(axis, pred.ndim),
+        dtype=sum_dtype(xp, pred, target),
+        checked=checks_apply(pred, target, mask),
+    )
 
 
-def require_region(
+def pixels_of_batch(
     pred: Array,
     target: Array,
     *,
     activation: Activation,
     ignore_index: int | None,
     mask: Array | None,
-) -> tuple[Namespace, Array, Array | None, bool]:
-    """Return the namespace of a batch, target and mask made to fit, and whether to check values.
+) -> Pixels:
+    """Return the pixels of every image and class of a batch, summed over the axes from 2 on.
 
     Labels come in a dtype that holds the classes and ``ignore_index``, the mask with a class axis.
 
@@ -60,7 +70,16 @@ def require_region(
         target = widen(xp, target, num_classes - 1, ignore_index)
         if checked:
             require_labels(xp, target, num_classes, ignore_index, "target")
-    return xp, target, mask, checked
+    return Pixels(
+        pred,
+        target,
+        mask,
+        axis=tuple(range(2, pred.ndim)),
+        dtype=sum_dtype(xp, pred, target),
+        checked=checked,
+        activation=activation,
+        ignore_index=ignore_index,
+    )
 
 
 def is_label_map(
@@ -70,7 +89,7 @@ def is_label_map(
     ignore_index: int | None,
     names: tuple[str, str] = ("pred", "target"),
 ) -> bool:
-    """Tell integer labels (True) from soft ones (False) by dtype and shape; raise on any other."""
+    """Return True for integer labels and False for soft ones, by dtype and shape; else raise."""
     shape, labels_shape = tuple(pred.shape), (pred.shape[0], *pred.shape[2:])
     if pred.ndim < 2:
         raise ValueError(f"{names[0]} must have shape (B, C, *spatial), got {shape}")
@@ -86,30 +105,19 @@ def is_label_map(
     )
 
 
-def probabilities(
-    pred: Array,
-    target: Array,
-    mask: Array | None,
-    *,
-    dtype: DType,
-    checked: bool,
-    activation: Activation,
-    ignore_index: int | None,
-) -> tuple[Array, Array]:
-    """Return prediction and target in one dtype, both 0 where a pixel does not count.
-
-    A target with one axis fewer than ``pred`` holds integer labels along the class axis 1.
-    """
+def probabilities(pixels: Pixels) -> tuple[Array, Array]:
+    """Return prediction and target in one dtype, both 0 where a pixel does not count."""
+    pred, target, mask = pixels.pred, pixels.target, pixels.mask
     xp = namespace(pred=pred)
-    pred = activate(xp, xp.astype(pred, dtype, copy=False), activation)
-    if target.ndim < pred.ndim:
-        target, kept = expand_labels(xp, target, pred.shape[1], ignore_index)
+    if pixels.labels:
+        target, kept = expand_labels(xp, target, pred.shape[1], pixels.ignore_index)
         mask = both(kept, mask)
-    target = xp.astype(target, dtype, copy=False)
+    pred = activate(xp, xp.astype(pred, pixels.dtype, copy=False), pixels.activation)
+    target = xp.astype(target, pixels.dtype, copy=False)
     if mask is not None:
         zero = xp.zeros_like(pred)
         pred, target = xp.where(mask, pred, zero), xp.where(mask, target, zero)
-    if checked:
+    if pixels.checked:
         require_unit_interval(xp, pred, "pred")
         require_unit_interval(xp, target, "target")
     return pred, target

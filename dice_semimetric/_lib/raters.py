@@ -3,23 +3,26 @@
 import functools
 import operator
 from collections.abc import Iterable
+from typing import Literal
 
 import array_api_compat as compat
 
-from ..labels import require_label_map
 from .blocks import BLOCK
-from .checks import checks_apply
+from .checks import checks_apply, require_label_map
 from .namespace import (
     default_float,
     is_boolean,
     is_integer,
     namespace,
     normalize_axis,
+    require_choice,
     size,
 )
 from .seam import accelerated
 from .special import widen
 from .typing import Array, DType, Namespace
+
+Per = Literal["batch", "image"]
 
 
 def require_raters(raters: Array, num_classes: int | None) -> Namespace:
@@ -59,6 +62,18 @@ def float_dtypes(xp: Namespace, raters: Array, dtype: DType | None) -> tuple[DTy
     return out, xp.float32 if xp.finfo(out).bits < 32 else out
 
 
+def case_axes(per: Per, raters: Array) -> tuple[int, ...] | None:
+    """Return the axes of one rater that make up a case, None for all."""
+    require_choice("per", per, ("batch", "image"))
+    if per == "batch":
+        return None
+    if raters.ndim < 2:
+        raise ValueError(
+            f"raters must have images along axis 1 for per='image', got shape {tuple(raters.shape)}"
+        )
+    return tuple(range(1, raters.ndim - 1))
+
+
 def marks_of(xp: Namespace, labels: Array, c: int | None = None) -> Array:
     """Return where masks are not 0, or where label maps hold a class."""
     if is_boolean(xp, labels):
@@ -78,11 +93,6 @@ def join_classes(xp: Namespace, parts: list[Array], num_classes: int | None, axi
         return parts[0]
     (axis,) = normalize_axis(axis, parts[0].ndim + 1)
     return xp.stack(parts, axis=axis)
-
-
-def count_raters(xp: Namespace, raters: Array, c: int | None = None) -> Array:
-    """Return how many raters marked a pixel, in a dtype that holds any number of them."""
-    return rater_counts(raters, c)
 
 
 @accelerated

@@ -1,33 +1,77 @@
-"""The one seam for adapters: a faster reduction, looked up by the arrays' library.
+"""The seam: the one place where the core meets an adapter.
 
-A reduction of the core is a plain function of arrays, written against the array API standard and
-marked ``@accelerated``. Before it runs, the module registered for the arrays' library is asked for
-a function of the same name and arguments. That function may return NotImplemented for input it is
+A reduction of the core is a plain function, written against the array API standard and marked
+``@accelerated``. Before it runs, the adapter registered for the arrays' library is asked for a
+function of the same name and arguments. That function may return NotImplemented for input it is
 not made for; then, and where there is no such function, the generic reduction runs on the arrays
 where they are.
 
-NumPy's module is part of the core. Any other is announced by an entry point in the group
-``dice_semimetric.kernels`` whose name is the library's top-level package and whose value is the
-module.
+An adapter is a module. NumPy's is part of the core and named in ``OWN``; any other is announced by
+an entry point in the group ``dice_semimetric.kernels`` whose name is the library's top-level
+package and whose value is the module.
 """
 
 import functools
 import warnings
 from collections.abc import Callable
-from importlib import import_module
-from importlib.metadata import entry_points
+from dataclasses import KW_ONLY, dataclass
+from importlib.metadata import EntryPoint, entry_points
 from types import ModuleType
 from typing import ParamSpec, TypeVar, cast
 
 import array_api_compat as compat
 
+from .typing import Activation, Array, DType
+
 P = ParamSpec("P")
 R = TypeVar("R")
 
 GROUP = "dice_semimetric.kernels"
+#: The adapters that are part of the core.
+OWN = {"numpy": EntryPoint("numpy", "dice_semimetric._numpy.reductions", GROUP)}
 
 # A plain dictionary, since torch.compile looks into one but calls a cached function anew.
 _loaded: dict[str, ModuleType | None] = {}
+
+
+@dataclass(frozen=True, eq=False)
+class Pixels:
+    """The pixels that a reduction sums over, and how it reads them.
+
+    Attributes
+    ----------
+    pred : Array
+        The prediction: probabilities, or logits if there is an ``activation``.
+    target : Array
+        The target, of the shape of ``pred``; or integer labels without the class axis 1.
+    mask : Array or None
+        Boolean, broadcast to the shape of ``pred``: the entries that count.
+    axis : tuple of int
+        The axes that are summed over: sorted, not negative.
+    dtype : DType
+        The floating dtype of the sums, at least float32.
+    checked : bool
+        Whether values are to be checked.
+    activation : {None, "softmax", "sigmoid"}
+        What makes probabilities of ``pred``, along axis 1.
+    ignore_index : int or None
+        The integer label of pixels that do not count.
+    """
+
+    pred: Array
+    target: Array
+    mask: Array | None = None
+    _: KW_ONLY
+    axis: tuple[int, ...]
+    dtype: DType
+    checked: bool = False
+    activation: Activation = None
+    ignore_index: int | None = None
+
+    @property
+    def labels(self) -> bool:
+        """Whether the target holds integer labels, without the class axis."""
+        return bool(self.target.ndim < self.pred.ndim)
 
 
 def library(xp: ModuleType) -> str:
@@ -35,7 +79,7 @@ def library(xp: ModuleType) -> str:
     return xp.__name__.removeprefix("array_api_compat.").split(".")[0]
 
 
-def kernels(name: str) -> ModuleType | None:
+def adapter(name: str) -> ModuleType | None:
     """Return the module of fast reductions for a library, or None."""
     if name not in _loaded:
         _loaded[name] = _load(name)
@@ -43,14 +87,12 @@ def kernels(name: str) -> ModuleType | None:
 
 
 def _load(name: str) -> ModuleType | None:
-    if name == "numpy":
-        return import_module("dice_semimetric._numpy.reductions")
-    for entry in entry_points(group=GROUP, name=name):
+    for entry in [OWN[name]] if name in OWN else entry_points(group=GROUP, name=name):
         try:
             return cast(ModuleType, entry.load())
         except Exception as error:  # a broken adapter must not take the core down
             warnings.warn(
-                f"the kernels {entry.value!r} for {name} could not be loaded and are not used: "
+                f"the adapter {entry.value!r} for {name} could not be loaded and is not used: "
                 f"{type(error).__name__}: {error}",
                 RuntimeWarning,
                 stacklevel=4,
@@ -61,14 +103,15 @@ def _load(name: str) -> ModuleType | None:
 def accelerated(generic: Callable[P, R]) -> Callable[P, R]:
     """Let an adapter's function of the same name run in place of a generic reduction.
 
-    The first argument must be an array: its library decides.
+    The first argument must be an array or `Pixels`: its library decides.
     """
     name = generic.__name__
 
     @functools.wraps(generic)
     def reduction(*args: P.args, **kwargs: P.kwargs) -> R:
-        xp = compat.array_namespace(args[0])
-        fast = getattr(kernels(library(xp)), name, None)
+        first = args[0]
+        xp = compat.array_namespace(first.pred if isinstance(first, Pixels) else first)
+        fast = getattr(adapter(library(xp)), name, None)
         if fast is not None:
             result = fast(*args, **kwargs)
             if result is not NotImplemented:

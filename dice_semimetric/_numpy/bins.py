@@ -1,13 +1,14 @@
 """NumPy's own sums over bins of confidence, in cache-sized blocks and float64."""
 
 from collections.abc import Iterator
-from typing import Any, cast
+from typing import cast
 
 import array_api_compat.numpy as xp
 import numpy as np
 
 from .._lib.blocks import rows
 from .._lib.pairs import both
+from .._lib.seam import Pixels
 from .._lib.typing import Array
 from .checks import require_probabilities
 
@@ -15,48 +16,39 @@ from .checks import require_probabilities
 FEW = 64
 
 
-def bin_sums(
-    prob: Array,
-    label: Array,
-    mask: Array | None,
-    *,
-    edges: Array,
-    kind: Any,
-    dtype: Any,
-    checked: bool,
-    ignore_index: int | None,
-) -> tuple[Array, Array, Array]:
-    """Return the sums of `dice_semimetric.bins.bin_sums`, block by block."""
+def bin_sums(pixels: Pixels, edges: Array, kind: str) -> tuple[Array, Array, Array]:
+    """Return the sums of `dice_semimetric._lib.bin_sums.bin_sums`, block by block."""
     n_bins = edges.shape[-1] - 1
-    num_rows = 1 if kind != "classwise" else max(prob.shape[1], 2)
+    num_rows = 1 if kind != "classwise" else max(pixels.pred.shape[1], 2)
     inner = np.broadcast_to(edges[..., 1:-1], (num_rows, n_bins - 1))
     total = np.zeros((3, num_rows, n_bins))
-    for x, y in _pixel_blocks(prob, label, mask, kind, dtype, ignore_index):
-        if checked:
+    for x, y in _pixel_blocks(pixels, kind):
+        if pixels.checked:
             require_probabilities(x, "prob")
             if y.dtype.kind == "f":
                 require_probabilities(y, "label")
         for row, (confidence, correct) in enumerate(_pairs(x, y, kind)):
             total[:, row] += _sums(confidence, correct, inner[row])
     count, confidence, correct = total if kind == "classwise" else total[:, 0]
+    dtype = pixels.dtype
     return count.astype(np.intp), confidence.astype(dtype), correct.astype(dtype)
 
 
-def _pixel_blocks(
-    prob: Array, label: Array, mask: Array | None, kind: str, dtype: Any, ignore_index: int | None
-) -> Iterator[tuple[Array, Array]]:
+def _pixel_blocks(pixels: Pixels, kind: str) -> Iterator[tuple[Array, Array]]:
     """Yield blocks of the pixels that count: (C, n), and hard labels (1, n) or soft ones (C, n)."""
+    prob, label, mask = pixels.pred, pixels.target, pixels.mask
+    dtype, ignored = pixels.dtype, pixels.ignore_index
     if kind == "binary":
         prob, label = prob[None, None], label[None, None]
-        mask = None if mask is None else mask[None]
-    elif label.ndim < prob.ndim:
+        mask = None if mask is None else mask[None, None]
+    elif pixels.labels:
         label = label[:, None]
     for image in range(prob.shape[0]):
-        m = None if mask is None else mask[image][None, None]
-        arrays = [prob[image : image + 1], label[image : image + 1], m]
+        some = slice(image, image + 1)
+        arrays = [prob[some], label[some], None if mask is None else mask[some]]
         for _, block in rows(xp, arrays, tuple(range(2, prob.ndim)), whole=(1,)):
             x, y, m = cast(tuple[Array, Array, Array], tuple(block))
-            kept = both(m, None if ignore_index is None else y != ignore_index)
+            kept = both(m, None if ignored is None else y != ignored)
             if kept is not None and not kept.all():
                 x, y = x[:, kept[0]], y[:, kept[0]]
             x = x.astype(dtype, copy=False)

@@ -11,7 +11,7 @@ ONE = {np.dtype(f"f{n}"): np.ones((), f"f{n}").view(f"u{n}")[()] for n in (2, 4,
 
 
 def are_probabilities(array: Array) -> bool:
-    """Tell in one pass whether all values lie in [0, 1]; False where that takes a closer look.
+    """Return in one pass whether all values lie in [0, 1]; False where that is not certain.
 
     Read as unsigned integers, floats from 0 to 1 keep their order and all others are larger, NaN
     and negative ones too: one maximum clears the usual array.

@@ -23,7 +23,7 @@ Corrections = list[tuple[np.floating, int]]
 def level_corrections(thresholds: Array, reach: int = 4) -> Corrections | None:
     """Return the floats x at which floor(n x), rounded, is not the number of thresholds reached.
 
-    The thresholds are meant to be k / n for k = 1 to n - 1; None says that they are not. The
+    The thresholds are meant to be k / n for k = 1 to n - 1; the result is None if they are not. The
     rounded product is monotone in x, so that the floats to look at are those next to a threshold,
     down from it to the first that is right, and up.
     """

@@ -10,10 +10,11 @@ import array_api_compat.numpy as xp
 import numpy as np
 
 from .._lib.blocks import Place, rows
+from .._lib.levels import cast_thresholds
 from .._lib.pairs import both
+from .._lib.seam import Pixels
 from .._lib.special import activate
-from .._lib.typing import Activation, Array
-from ..thresholds import cast_thresholds
+from .._lib.typing import Array
 from .bins import bin_sums
 from .checks import require_probabilities
 from .levels import MANY, LevelCounts, level_corrections
@@ -24,66 +25,35 @@ RUN = 4096
 __all__ = ["bin_sums", "overlap_sums", "threshold_sums"]
 
 
-def overlap_sums(
-    pred: Array,
-    target: Array,
-    mask: Array | None,
-    *,
-    axis: tuple[int, ...],
-    dtype: Any,
-    checked: bool,
-    activation: Activation = None,
-    ignore_index: int | None = None,
-) -> tuple[Array, ...]:
+def overlap_sums(pixels: Pixels) -> tuple[Array, ...]:
     """Return the sums of `dice_semimetric.overlap.overlap_sums`, block by block."""
-    total = np.zeros((4, *(n for a, n in enumerate(pred.shape) if a not in axis)))
-    if pred.dtype == target.dtype == bool:
-        return tuple(_mask_sums(pred, target, mask, axis, total).astype(dtype))
-    scratch = _Scratch(dtype)
-    blocks = _pair_blocks(
-        pred, target, mask, axis, checked, activation, ignore_index, scratch=scratch
-    )
-    for place, x, y in blocks:
+    total = np.zeros((4, *_kept_shape(pixels)))
+    if pixels.pred.dtype == pixels.target.dtype == bool:
+        return tuple(_mask_sums(pixels, total).astype(pixels.dtype))
+    scratch = _Scratch(pixels.dtype)
+    for place, x, y in _pair_blocks(pixels, scratch):
         block = total[(slice(None), *place)]
         block += _pair_sums(x, y, scratch).reshape(block.shape)
-    return tuple(total.astype(dtype))
+    return tuple(total.astype(pixels.dtype))
 
 
-def threshold_sums(
-    pred: Array,
-    target: Array,
-    mask: Array | None,
-    *,
-    thresholds: tuple[float, ...],
-    axis: tuple[int, ...],
-    dtype: Any,
-    checked: bool,
-    activation: Activation = None,
-    ignore_index: int | None = None,
-) -> tuple[Array, ...]:
-    """Return the counts of `dice_semimetric.thresholds.threshold_sums`, block by block."""
-    kept = (n for a, n in enumerate(pred.shape) if a not in axis)
-    total = np.zeros((3, len(thresholds), *kept), np.intp)
-    levels = (
-        cast_thresholds(xp, thresholds, pred, dtype, activation),
-        cast_thresholds(xp, thresholds, target, dtype, None),
-    )
+def threshold_sums(pixels: Pixels, thresholds: tuple[float, ...]) -> tuple[Array, ...]:
+    """Return the counts of `dice_semimetric._lib.levels.threshold_sums`, block by block."""
+    total = np.zeros((3, len(thresholds), *_kept_shape(pixels)), np.intp)
+    levels = cast_thresholds(xp, thresholds, pixels)
     number = np.arange(total[0, 0].size).reshape(total.shape[2:])
     counters = []
-    if pred.size >= MANY * max(1, number.size):
+    if pixels.pred.size >= MANY * max(1, number.size):
         first, second = (level_corrections(values) for values in levels)
         if first is not None and second is not None:
-            corrections = first, second
-            counters = [LevelCounts(len(thresholds) + 1, dtype, corrections) for _ in number.flat]
-    scratch, flags = _Scratch(dtype), _Scratch(bool)
-    blocks = _pair_blocks(
-        pred, target, mask, axis, checked, activation, ignore_index, scratch=scratch, flags=True
-    )
-    for place, x, y in blocks:
+            settings = len(thresholds) + 1, pixels.dtype, (first, second)
+            counters = [LevelCounts(*settings) for _ in number.flat]
+    scratch, flags = _Scratch(pixels.dtype), _Scratch(bool)
+    for place, x, y in _pair_blocks(pixels, scratch, flags=True):
         if counters:
             rows_y = scratch.cast("target", y)
             for n, row_x, row_y in zip(number[place].ravel(), x, rows_y, strict=True):
-                counters[n].add(row_x, row_y, inside=checked)
+                counters[n].add(row_x, row_y, inside=pixels.checked)
         else:
             block = total[(slice(None), slice(None), *place)]
             block += _counts_above(x, y, levels, flags).reshape(block.shape)
@@ -92,12 +62,15 @@ def threshold_sums(
     return tuple(total)
 
 
-def _mask_sums(
-    pred: Array, target: Array, mask: Array | None, axis: tuple[int, ...], total: Array
-) -> Array:
+def _kept_shape(pixels: Pixels) -> tuple[int, ...]:
+    """Return the shape of the sums."""
+    return tuple(n for a, n in enumerate(pixels.pred.shape) if a not in pixels.axis)
+
+
+def _mask_sums(pixels: Pixels, total: Array) -> Array:
     """Return the sums of two masks, which are counts, added to ``total``."""
     flags = _Scratch(bool)
-    for place, (x, y, m) in rows(xp, [pred, target, mask], axis):
+    for place, (x, y, m) in rows(xp, [pixels.pred, pixels.target, pixels.mask], pixels.axis):
         a, b = (np.asarray(v if m is None else v & m) for v in (x, y))
         one, other = _count(a), _count(b)
         both_are = _count(np.logical_and(a, b, out=flags.empty("both", a.shape)))
@@ -124,25 +97,16 @@ def _counts_above(x: Array, y: Array, levels: tuple[Array, Array], flags: "_Scra
 
 
 def _pair_blocks(
-    pred: Array,
-    target: Array,
-    mask: Array | None,
-    axis: tuple[int, ...],
-    checked: bool,
-    activation: Activation,
-    ignore_index: int | None,
-    *,
-    scratch: "_Scratch",
-    flags: bool = False,
+    pixels: Pixels, scratch: "_Scratch", *, flags: bool = False
 ) -> Iterator[tuple[Place, Array, Array]]:
     """Yield what `dice_semimetric._lib.pairs.probabilities` returns as blocks of equal matrices.
 
     Kept axes lie along the rows, summed ones along the columns; with each block comes its place
     among the kept axes. With ``flags``, hard targets stay boolean.
     """
-    labels = target.ndim < pred.ndim
-    if labels:
-        target = target[:, None]
+    pred, labels, activation = pixels.pred, pixels.labels, pixels.activation
+    target = pixels.target[:, None] if labels else pixels.target
+    ignored = pixels.ignore_index
     if labels or activation == "softmax":  # a block then holds all classes of one image
         images: list[Place] = [(slice(b, b + 1),) for b in range(pred.shape[0])]
         whole: tuple[int, ...] = (1,)
@@ -150,18 +114,18 @@ def _pair_blocks(
         images, whole = [()], ()
     numbers = np.arange(pred.shape[1])[:, None] if labels and pred.shape[1] > 1 else 1
     for image in images:
-        arrays = [pred[image], target[image], _image(mask, image, pred.ndim)]
-        for place, block in rows(xp, arrays, axis, whole=whole):
+        arrays = [pred[image], target[image], _image(pixels.mask, image, pred.ndim)]
+        for place, block in rows(xp, arrays, pixels.axis, whole=whole):
             x, y, m = cast(tuple[Array, Array, Array], tuple(block))
             x = activate(xp, scratch.cast("pred", x), activation, axis=0)
             if labels:
-                m = both(m, None if ignore_index is None else y != ignore_index)
+                m = both(m, None if ignored is None else y != ignored)
                 y = y == numbers
             if not (flags and y.dtype == bool):
                 y = scratch.cast("target", y)
             if m is not None:
                 x, y = np.where(m, x, 0), np.where(m, y, y.dtype.type(0))
-            if checked:
+            if pixels.checked:
                 require_probabilities(x, "pred")
                 if y.dtype != bool:
                     require_probabilities(y, "target")

@@ -4,13 +4,14 @@ from typing import Self
 
 import numpy as np
 
+from .._lib.checks import require_probabilities
 from .._lib.fitting import class_rows, from_class_rows, label_pair, require_fitted
 from .._lib.namespace import namespace, sum_dtype
 from .._lib.typing import Array
 from .density import regress
 from .error import select_bandwidth
 from .keys import Sampling, require_draw, sample_keys
-from .regression import require_bandwidth, require_probabilities
+from .regression import require_bandwidth
 
 
 class KernelCalibrator:
@@ -115,7 +116,7 @@ class KernelCalibrator:
         key_prob, key_value = self._keys
         xp = namespace(prob=prob, key_prob=key_prob)
         require_probabilities(xp, prob, "prob")
-        if prob.ndim < 2 or prob.shape[1] != key_prob.shape[0]:
+        if prob.shape[1] != key_prob.shape[0]:
             raise ValueError(
                 f"prob must have {key_prob.shape[0]} classes along axis 1 as in fit, "
                 f"got shape {tuple(prob.shape)}"

@@ -3,19 +3,9 @@
 import math
 from numbers import Real
 
-from .._lib.checks import checks_apply, require_labels, require_unit_interval
-from .._lib.namespace import (
-    constant,
-    finfo,
-    is_boolean,
-    is_floating,
-    is_integer,
-    namespace,
-    require_floating,
-    size,
-    sum_dtype,
-)
-from .._lib.native import without_gradient
+from .._lib.checks import checks_apply, require_labels, require_probabilities
+from .._lib.namespace import constant, is_boolean, namespace, sum_dtype
+from .._lib.pairs import is_label_map
 from .._lib.typing import Array, DType, Namespace
 from .density import regress
 
@@ -118,38 +108,14 @@ def require_rows(xp: Namespace, prob: Array, name: str) -> None:
     require_probabilities(xp, prob, name)
 
 
-def require_probabilities(xp: Namespace, prob: Array, name: str) -> None:
-    """Raise for a wrong dtype, and for values that are no probabilities along axis 1."""
-    require_floating(xp, **{name: prob})
-    if size(prob) == 0 or not checks_apply(prob):
-        return
-    require_unit_interval(xp, prob, name)
-    if prob.shape[1] == 1:
-        return
-    sums = xp.sum(xp.astype(prob, sum_dtype(xp, prob), copy=False), axis=1)
-    slack = max(1e-6, 8 * prob.shape[1] * float(finfo(xp, prob.dtype).eps))
-    worst = float(xp.max(xp.abs(without_gradient(xp, sums) - 1.0)))
-    if worst > slack:
-        raise ValueError(
-            f"{name} must sum to 1 over its {prob.shape[1]} classes within {slack:.1g}, "
-            f"got sums off by up to {worst:.3g}"
-        )
-
-
 def label_columns(xp: Namespace, label: Array, prob: Array, dtype: DType, name: str) -> Array:
     """Return labels of (n,) or (n, K) as (K, n) in the dtype, for K = 1 as (1, n)."""
-    n, num_classes = prob.shape
-    if is_floating(xp, label) and tuple(label.shape) == (n, num_classes):
+    num_classes = prob.shape[1]
+    if is_boolean(xp, label) and label.ndim == 1:
+        label = xp.astype(label, xp.uint8)
+    if not is_label_map(xp, prob, label, None, ("prob", name)):
         require_probabilities(xp, label, name)
         return xp.astype(xp.permute_dims(label, (1, 0)), dtype, copy=False)
-    if not (is_integer(xp, label) or is_boolean(xp, label)) or tuple(label.shape) != (n,):
-        raise ValueError(
-            f"{name} must be integer labels of shape {(n,)} or soft labels of shape "
-            f"{(n, num_classes)} in a floating dtype, "
-            f"got shape {tuple(label.shape)} and dtype {label.dtype}"
-        )
-    if is_boolean(xp, label):
-        label = xp.astype(label, xp.uint8)
     if checks_apply(label):
         require_labels(xp, label, max(num_classes, 2), None, name)
     numbers = constant(xp, (1,) if num_classes == 1 else range(num_classes), label.dtype, label)

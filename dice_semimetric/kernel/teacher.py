@@ -5,12 +5,11 @@ from typing import Any, Literal
 
 import numpy as np
 
-from .._lib.checks import checks_apply, require_labels
+from .._lib.checks import require_probabilities
+from .._lib.fitting import hard_labels, predicted_class
 from .._lib.namespace import (
     device,
     is_eager,
-    is_floating,
-    is_integer,
     namespace,
     require_choice,
     sum_dtype,
@@ -21,7 +20,7 @@ from .._lib.typing import Array, Namespace
 from ..boundary import label_boundary
 from .density import regress
 from .keys import Sampling, require_draw, sample_keys
-from .regression import label_columns, require_bandwidth, require_probabilities
+from .regression import label_columns, require_bandwidth
 
 Where = Literal["uncertain", "all"]
 
@@ -100,7 +99,8 @@ def calibrate_teacher(
     xp = namespace(prob=prob, label=label)
     require_choice("where", where, ("uncertain", "all"))
     require_bandwidth(bandwidth)
-    hard = _hard_labels(xp, prob, label, ignore_index)
+    require_probabilities(xp, prob, "prob")
+    hard = hard_labels(xp, prob, label, ignore_index)
     if keys is None:
         generator = require_draw(n_keys, rng)
     elif len(keys) != prob.shape[0]:
@@ -155,35 +155,6 @@ def _calibrate(
     return xp.where(mask, spread, same)
 
 
-def _hard_labels(xp: Namespace, prob: Array, label: Array, ignore_index: int | None) -> Array:
-    """Return integer labels (B, *spatial), or raise TypeError or ValueError."""
-    if prob.ndim < 2:
-        raise ValueError(f"prob must have shape (B, C, *spatial), got {tuple(prob.shape)}")
-    require_probabilities(xp, prob, "prob")
-    shape = (prob.shape[0], *prob.shape[2:])
-    if is_floating(xp, label) and tuple(label.shape) == tuple(prob.shape):
-        if ignore_index is not None:
-            raise ValueError("ignore_index is for integer labels")
-        require_probabilities(xp, label, "label")
-        return predicted(xp, label)
-    if is_integer(xp, label) and tuple(label.shape) == shape:
-        if checks_apply(label):
-            require_labels(xp, label, max(prob.shape[1], 2), ignore_index, "label")
-        return label
-    raise ValueError(
-        f"label must be integer labels of shape {shape} or soft labels of shape "
-        f"{tuple(prob.shape)} in a floating dtype, "
-        f"got shape {tuple(label.shape)} and dtype {label.dtype}"
-    )
-
-
-def predicted(xp: Namespace, prob: Array) -> Array:
-    """Return the most probable class along axis 1, the foreground from 1/2 on."""
-    if prob.shape[1] == 1:
-        return xp.astype(prob[:, 0, ...] >= 0.5, xp.int64)
-    return xp.argmax(prob, axis=1)
-
-
 def _replaced(
     xp: Namespace, prob: Array, label: Array, where: Where, width: int, ignore_index: int | None
 ) -> Array:
@@ -192,7 +163,7 @@ def _replaced(
         mask = xp.ones_like(label, dtype=xp.bool)
     else:
         mask = label_boundary(label, width=width, ignore_index=ignore_index)
-        mask = mask | (predicted(xp, prob) != xp.astype(label, xp.int64))
+        mask = mask | (predicted_class(xp, prob) != xp.astype(label, xp.int64))
     if ignore_index is not None:
         mask = mask & (widen(xp, label, ignore_index) != ignore_index)
     return mask

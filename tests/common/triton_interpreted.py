@@ -13,6 +13,7 @@ from dice_semimetric_torch._reader import Options
 from torch import Tensor
 
 from dice_semimetric import region_loss, value_checks
+from dice_semimetric._lib.seam import Pixels
 from dice_semimetric.overlap import overlap_sums
 
 DEVICE = "cuda" if torch.cuda.is_available() else "cpu"
@@ -25,7 +26,7 @@ def reference(
     """Return the sums and gradients of the core's generic form in float64, by autograd."""
     leaves = [t.double().requires_grad_() if t.is_floating_point() else t for t in (pred, target)]
     wide = options._replace(dtype=torch.float64)._asdict()
-    sums = torch.stack(GENERIC(*leaves, mask, **wide))
+    sums = torch.stack(GENERIC(Pixels(*leaves, mask, **wide)))
     soft = [t for t in leaves if t.is_floating_point()]
     return sums.detach(), list(torch.autograd.grad(sums, soft, gradient.double()))
 

@@ -25,7 +25,13 @@ ELSEWHERE = {
     "core/_lib/blocks": "core/_numpy/test_reductions",
     "core/_lib/quantiles": "core/test_bins",
     "core/_lib/special": "core/_lib/test_native",
+    "core/_lib/bin_sums": "core/test_bins",
+    "core/_lib/levels": "core/test_thresholds",
+    "core/averages": "core/test_fusion",
+    "core/baselines": "core/test_losses",
     "core/formulas": "core/test_losses",
+    "core/region_scores": "core/test_scores",
+    "core/tversky": "core/test_losses",
     # JAX's reductions are compared with plain operations, not one by one
     "jax/kernels": "jax/test_losses",
     "jax/counts": "jax/test_losses",

@@ -101,8 +101,8 @@ with warnings.catch_warnings(record=True) as caught:
 print(scores, warning.category.__name__, warning.message)
 """
     said = run(broken, body)
-    assert said.startswith("[1.0, 1.0] RuntimeWarning the kernels 'dice_semimetric_toy.kernels'")
-    assert "for array_api_strict could not be loaded and are not used" in said
+    assert said.startswith("[1.0, 1.0] RuntimeWarning the adapter 'dice_semimetric_toy.kernels'")
+    assert "for array_api_strict could not be loaded and is not used" in said
     assert reason in said
 
 

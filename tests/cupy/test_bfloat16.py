@@ -14,7 +14,7 @@ from dice_semimetric import (
     value_checks,
 )
 from dice_semimetric._lib import namespace as _namespace
-from dice_semimetric._lib import seam as _kernels
+from dice_semimetric._lib import seam
 
 pytest.importorskip("dice_semimetric_cupy._device")
 pytest.importorskip("ml_dtypes")
@@ -32,7 +32,7 @@ def device(monkeypatch: pytest.MonkeyPatch) -> Emulated:
     """A processor in the place of the GPU; the core takes NumPy's namespace for CuPy's."""
     found = Emulated()
     monkeypatch.setattr(kernels, "device", lambda: found)
-    monkeypatch.setattr(_kernels, "kernels", lambda name: kernels)
+    monkeypatch.setattr(seam, "adapter", lambda name: kernels)
     monkeypatch.setattr(compat, "is_numpy_namespace", lambda xp: False)
     monkeypatch.setattr(compat, "is_cupy_namespace", lambda xp: True)
     return found

@@ -5,6 +5,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from dice_semimetric._lib.seam import Pixels
 from dice_semimetric.bins import bin_sums as accelerated
 
 pytest.importorskip("dice_semimetric_cupy._device")
@@ -23,16 +24,24 @@ def device(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> E
     return found
 
 
+def pixels(prob: Any, label: Any, mask: Any, kind: str, **options: Any) -> Pixels:
+    """Return the arrays as `calibration_bins` hands them over."""
+    binary = kind == "binary"
+    axis = tuple(a for a in range(prob.ndim) if binary or a != 1)
+    mask = mask if binary or mask is None else mask[:, None]
+    return Pixels(prob, label, mask, axis=axis, **options)
+
+
 def check(
     prob: Any, label: Any, mask: Any = None, *, edges: Any, kind: str, **options: Any
 ) -> None:
     """Compare with the generic reduction in float64."""
     dtype = np.dtype("float64" if prob.dtype == np.float64 else "float32")
-    options = {"kind": kind, "checked": False, "ignore_index": None, **options}
     edges = np.asarray(edges, dtype)
-    got = kernels.bin_sums(prob, label, mask, edges=edges, dtype=dtype, **options)
+    got = kernels.bin_sums(pixels(prob, label, mask, kind, dtype=dtype, **options), edges, kind)
     assert got is not NotImplemented
-    want = generic(prob.astype(dtype), label, mask, edges=edges, dtype=dtype, **options)
+    exact = pixels(prob.astype(dtype), label, mask, kind, dtype=dtype, **options)
+    want = generic(exact, edges, kind)
     np.testing.assert_array_equal(got[0], want[0])
     for one, other in zip(got[1:], want[1:], strict=True):
         assert one.dtype == dtype
@@ -109,7 +118,6 @@ def test_what_lies_outside_goes_into_the_outermost_bins(device: Emulated) -> Non
 
 def test_what_is_left_to_the_core(device: Emulated, rng: Any) -> None:
     prob, label = draw(rng, (2, 1, 200)), rng.integers(0, 2, (2, 200))
-    options: Any = {"dtype": prob.dtype, "ignore_index": None}
     few, many = (np.linspace(0, 1, n, dtype="f4") for n in (11, 2000))
     for edges, kind, checked in (
         (few, "classwise", False),
@@ -118,8 +126,7 @@ def test_what_is_left_to_the_core(device: Emulated, rng: Any) -> None:
     ):
         if kind == "binary":
             prob, label = prob.reshape(-1), label.reshape(-1)
-        got = kernels.bin_sums(
-            prob, label, None, edges=edges, kind=kind, checked=checked, **options
-        )
+        some = pixels(prob, label, None, kind, checked=checked, dtype=prob.dtype)
+        got = kernels.bin_sums(some, edges, kind)
         assert got is NotImplemented
     assert device.launches == []

@@ -11,6 +11,7 @@ pytest.importorskip("dice_semimetric_cupy._device")
 SCRIPT = """
 import ctypes, mmap, sys
 import numpy as np
+from dice_semimetric._lib.seam import Pixels
 from dice_semimetric_cupy import kernels
 from emulation import Emulated
 
@@ -41,16 +42,16 @@ for size in (1, 5, 255, 4097, 5000):
     x, y = (guarded(rng.random(size, np.float32)) for _ in range(2))
     m = guarded(rng.random(size) < 0.5)
     options = dict(axis=(0,), dtype=np.dtype("float32"), checked=False)
-    kernels.overlap_sums(x, y, m, **options)
-    kernels.threshold_sums(x, y, m, thresholds=(0.2, 0.5), **options)
+    kernels.overlap_sums(Pixels(x, y, m, **options))
+    kernels.threshold_sums(Pixels(x, y, m, **options), (0.2, 0.5))
     edges = guarded(np.linspace(0, 1, 11, dtype=np.float32))
-    binning = dict(edges=edges, dtype=x.dtype, checked=False)
-    kernels.bin_sums(x, y, m, kind="binary", ignore_index=None, **binning)
+    kernels.bin_sums(Pixels(x, y, m, **options), edges, "binary")
     z = guarded(rng.random((2, 3, size), np.float32))
     label = guarded(rng.integers(0, 3, (2, size)).astype(np.uint8))
     options["axis"] = (2,)
-    kernels.overlap_sums(z, label, None, **options, activation="softmax")
-    kernels.bin_sums(z, label, None, kind="top_label", ignore_index=1, **binning)
+    kernels.overlap_sums(Pixels(z, label, **options, activation="softmax"))
+    options["axis"] = (0, 2)
+    kernels.bin_sums(Pixels(z, label, **options, ignore_index=1), edges, "top_label")
     kernels.rater_counts(guarded(rng.integers(0, 2, (3, size)).astype(np.uint8)))
     kernels.most_frequent(label, 3)
     query, key = guarded(rng.random((2, size))), guarded(rng.random((size % 100 + 1, 2)))

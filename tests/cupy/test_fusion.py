@@ -11,7 +11,7 @@ from dice_semimetric import (
     uniform_average,
     value_checks,
 )
-from dice_semimetric._lib import seam as _kernels
+from dice_semimetric._lib import seam
 
 pytest.importorskip("dice_semimetric_cupy._device")
 
@@ -31,7 +31,7 @@ def check(function: Any, raters: Any, monkeypatch: pytest.MonkeyPatch, **options
     """Compare a public function with and without the kernels, bit by bit."""
     want = function(raters, **options)
     with monkeypatch.context() as patch, value_checks("never"):
-        patch.setattr(_kernels, "kernels", lambda name: kernels)
+        patch.setattr(seam, "adapter", lambda name: kernels)
         got = function(raters, **options)
     assert got.dtype == want.dtype
     np.testing.assert_array_equal(got, want)

@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 
 from dice_semimetric import overlap, region_overlap, threshold_counts, value_checks
-from dice_semimetric._lib import seam as _kernels
+from dice_semimetric._lib import seam
+from dice_semimetric._lib.seam import Pixels
 from dice_semimetric.overlap import overlap_sums as generic_overlap
 from dice_semimetric.thresholds import threshold_sums as generic_thresholds
 
@@ -32,7 +33,7 @@ def device(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> E
 @pytest.fixture
 def through_the_core(device: Emulated, monkeypatch: pytest.MonkeyPatch) -> Emulated:
     """Let the core find these kernels for NumPy's arrays."""
-    monkeypatch.setattr(_kernels, "kernels", lambda name: kernels)
+    monkeypatch.setattr(seam, "adapter", lambda name: kernels)
     return device
 
 
@@ -42,21 +43,23 @@ def sums(x: Any, y: Any, mask: Any = None, **options: Any) -> Any:
     if x.dtype.kind != "f" and y.dtype.kind != "f":
         wide = np.dtype(float)
     options = {"axis": tuple(range(x.ndim)), "dtype": wide, "checked": False, **options}
-    got = kernels.overlap_sums(x, y, mask, **options)
+    got = kernels.overlap_sums(Pixels(x, y, mask, **options))
     assert got is not NotImplemented
     want = generic_overlap.__wrapped__(
-        x.astype(float),
-        y if y.ndim < x.ndim else y.astype(float),
-        mask,
-        **{**options, "dtype": np.dtype(float)},
+        Pixels(
+            x.astype(float),
+            y if y.ndim < x.ndim else y.astype(float),
+            mask,
+            **{**options, "dtype": np.dtype(float)},
+        )
     )
     rtol = 1e-6 if wide == np.float32 else 1e-12
     for one, other in zip(got, want, strict=True):
         assert one.dtype == wide
         np.testing.assert_allclose(one, other, rtol=rtol, atol=rtol)
     if options.get("activation") is None:
-        counts = kernels.threshold_sums(x, y, mask, thresholds=LEVELS, **options)
-        want = generic_thresholds.__wrapped__(x, y, mask, thresholds=LEVELS, **options)
+        counts = kernels.threshold_sums(Pixels(x, y, mask, **options), LEVELS)
+        want = generic_thresholds.__wrapped__(Pixels(x, y, mask, **options), LEVELS)
         for one, other in zip(counts, want, strict=True):
             np.testing.assert_array_equal(one, other)
     return got
@@ -96,7 +99,7 @@ def test_every_half_is_read_as_it_is(device: Emulated) -> None:
         sums(part, part)
     large = np.float16([65504]) * one
     with np.errstate(over="ignore"):
-        got = kernels.overlap_sums(large, one, None, axis=(0,), dtype=np.float32, checked=False)
+        got = kernels.overlap_sums(Pixels(large, one, axis=(0,), dtype=np.float32))
     assert got[0] == 65504 * 128  # half precision would be inf
 
 
@@ -105,7 +108,7 @@ def test_not_a_number_stays_and_a_mask_hides_it(device: Emulated, rng: Any) -> N
     x[7], x[8] = np.nan, np.inf
     mask = np.ones(300, bool)
     mask[[7, 8, 9]] = False
-    assert np.isnan(kernels.overlap_sums(x, y, None, axis=(0,), dtype=x.dtype, checked=False)[0])
+    assert np.isnan(kernels.overlap_sums(Pixels(x, y, axis=(0,), dtype=x.dtype))[0])
     assert np.isfinite(sums(x, y, mask)[0])
 
 
@@ -181,11 +184,11 @@ def test_what_is_left_to_the_core(device: Emulated, rng: Any) -> None:
         (x.astype(np.longdouble), y, {**options, "axis": (0,)}),
     ]
     for a, b, chosen in declined:
-        assert kernels.overlap_sums(a, b, None, **chosen) is NotImplemented
-        assert kernels.threshold_sums(a, b, None, thresholds=LEVELS, **chosen) is NotImplemented
+        assert kernels.overlap_sums(Pixels(a, b, **chosen)) is NotImplemented
+        assert kernels.threshold_sums(Pixels(a, b, **chosen), LEVELS) is NotImplemented
     deep = np.lib.stride_tricks.as_strided(x, (2,) * 8, (4, 12, 28, 60, 124, 252, 508, 1020))
     chosen = {**options, "axis": tuple(range(8))}
-    assert kernels.overlap_sums(deep, deep, None, **chosen) is NotImplemented
+    assert kernels.overlap_sums(Pixels(deep, deep, **chosen)) is NotImplemented
     assert device.launches == []
 
 

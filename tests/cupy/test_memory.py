@@ -6,6 +6,8 @@ from typing import Any
 import numpy as np
 import pytest
 
+from dice_semimetric._lib.seam import Pixels
+
 pytest.importorskip("dice_semimetric_cupy._device")
 
 from dice_semimetric_cupy import _device, kernels
@@ -38,12 +40,12 @@ def device(monkeypatch: pytest.MonkeyPatch) -> Short:
 
 def overlap(x: Any, y: Any, mask: Any, axis: Any, **more: Any) -> Any:
     options = {"axis": axis, "dtype": np.dtype("f4"), "checked": False, **more}
-    return kernels.overlap_sums(x, y, mask, **options)
+    return kernels.overlap_sums(Pixels(x, y, mask, **options))
 
 
 def counts(x: Any, y: Any, mask: Any, axis: Any, **more: Any) -> Any:
     options = {"axis": axis, "dtype": np.dtype("f4"), "checked": False, **more}
-    return kernels.threshold_sums(x, y, mask, thresholds=LEVELS, **options)
+    return kernels.threshold_sums(Pixels(x, y, mask, **options), LEVELS)
 
 
 def assert_same(device: Short, function: Any, *arguments: Any, most: int, **options: Any) -> None:
@@ -95,11 +97,12 @@ def test_bins(device: Short, rng: Any, kind: str, soft: bool) -> None:
     mask = rng.random((2, 40, 50)) < 0.7
     if kind == "binary":
         prob, label = prob[:, 0], label[:, 0] if soft else label == 1
-    options = {"kind": kind, "edges": EDGES, "dtype": np.dtype("f4"), "ignore_index": None}
+    else:
+        mask = mask[:, None]
+    axis = tuple(a for a in range(prob.ndim) if kind == "binary" or a != 1)
+    pixels = Pixels(prob, label, mask, axis=axis, dtype=np.dtype("f4"))
     least = 3 * 10 * 8 * (3 if kind == "classwise" else 1)
-    assert_same(
-        device, kernels.bin_sums, prob, label, mask, **options, checked=False, most=2 * least
-    )
+    assert_same(device, kernels.bin_sums, pixels, EDGES, kind, most=2 * least)
 
 
 def test_what_finds_no_memory_at_all_is_named(device: Short, rng: Any) -> None:

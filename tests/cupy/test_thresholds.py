@@ -5,6 +5,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from dice_semimetric._lib.seam import Pixels
 from dice_semimetric._numpy import reductions as _numpy
 from dice_semimetric.thresholds import THRESHOLDS as LEVELS
 from dice_semimetric.thresholds import threshold_sums as generic_thresholds
@@ -28,8 +29,8 @@ def test_thresholds_after_a_softmax(device: Emulated, rng: Any) -> None:
     pred = rng.normal(0, 2, (2, 3, 8, 20))
     target = rng.integers(0, 3, (2, 8, 20))
     options: Any = {"axis": (2, 3), "dtype": pred.dtype, "checked": False, "activation": "softmax"}
-    got = kernels.threshold_sums(pred, target, None, thresholds=LEVELS, **options)
-    want = _numpy.threshold_sums(pred, target, None, thresholds=LEVELS, **options)
+    got = kernels.threshold_sums(Pixels(pred, target, **options), LEVELS)
+    want = _numpy.threshold_sums(Pixels(pred, target, **options), LEVELS)
     for one, other in zip(got, want, strict=True):
         np.testing.assert_array_equal(one, other)
 
@@ -51,8 +52,8 @@ def test_any_thresholds(device: Emulated, rng: Any, thresholds: Any, dtype: str)
     x[0, : len(thresholds)] = thresholds
     y[0, : len(thresholds)] = np.nextafter(np.asarray(thresholds, dtype), np.asarray(0, dtype))
     options: Any = {"axis": (1,), "dtype": np.dtype(dtype), "checked": False}
-    got = kernels.threshold_sums(x, y, None, thresholds=thresholds, **options)
-    want = generic_thresholds.__wrapped__(x, y, None, thresholds=thresholds, **options)
+    got = kernels.threshold_sums(Pixels(x, y, **options), thresholds)
+    want = generic_thresholds.__wrapped__(Pixels(x, y, **options), thresholds)
     for one, other in zip(got, want, strict=True):
         np.testing.assert_array_equal(one, other)
     assert all(a.nbytes <= 4096 for a in device.arguments)
@@ -73,6 +74,6 @@ def test_a_cell_holds_one_threshold() -> None:
 def test_counters_do_not_overflow(device: Emulated) -> None:
     x = np.ones(128 * 65535 + 4096, np.uint8)  # more than 16 bits can count in one block
     options: Any = {"axis": (0,), "dtype": np.dtype("float32"), "checked": False}
-    got = kernels.threshold_sums(x, x, None, thresholds=(0.5,), **options)
+    got = kernels.threshold_sums(Pixels(x, x, **options), (0.5,))
     assert [int(a[0]) for a in got] == [x.size] * 3
     assert device.launches[-1][1] > 1

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 import dice_semimetric as ds
-from dice_semimetric._lib.seam import kernels
+from dice_semimetric._lib.seam import adapter
 
 da = pytest.importorskip("dask.array")
 dask = pytest.importorskip("dask")
@@ -53,7 +53,7 @@ CASES: dict[str, tuple[int, Callable[[tuple[int, ...]], Any]]] = {
         lambda b: ds.region_score(soft(b, 0, (1, 3)), label(b, 3, (1,)), score="bdice"),
     ),
     "one_hot": (3, lambda b: ds.one_hot(label(b, 3, (1,)), 3)),
-    "smooth_labels": (3, lambda b: ds.smooth_labels(label(b, 3, (1,)), 0.1, num_classes=3)),
+    "smooth_labels": (3, lambda b: ds.smooth_labels(label(b, 3, (1,)), 3, epsilon=0.1)),
     "label_boundary": (1, lambda b: ds.label_boundary(label(b, 3, (1,)))),
     "smooth_boundary": (3, lambda b: ds.smooth_boundary(label(b, 3, (1,)), 3, epsilon=0.1)),
     "majority_vote": (5, lambda b: ds.majority_vote(soft(b, 0, (5,)) > 0.5)),
@@ -96,7 +96,7 @@ def test_the_result_keeps_the_chunks(name: str) -> None:
 
 
 def test_bdice_takes_a_few_tasks_a_chunk() -> None:
-    assert kernels("dask") is not None
+    assert adapter("dask") is not None
     graph = dict(ds.binarized_dice(soft((4, 4, 4), 0), soft((4, 4, 4), 1)).__dask_graph__())
     assert len(graph) / 64 < 8
 

@@ -14,7 +14,7 @@ from dice_semimetric import (
     region_overlap,
     threshold_counts,
 )
-from dice_semimetric._lib.seam import kernels
+from dice_semimetric._lib.seam import Pixels, adapter
 from dice_semimetric.overlap import overlap_sums
 from dice_semimetric.thresholds import threshold_sums
 
@@ -25,7 +25,7 @@ ours = pytest.importorskip("dice_semimetric_jax")
 
 
 def test_the_core_finds_the_kernels() -> None:
-    assert kernels("jax") is ours.kernels
+    assert adapter("jax") is ours.kernels
 
 
 @pytest.mark.parametrize(
@@ -44,9 +44,9 @@ def test_sums_and_counts_are_those_of_plain_operations(rng, dtype, shape, axis) 
     x, y = (jnp.asarray(np.round(rng.random(shape) * 10) / 10, dtype) for _ in range(2))
     mask = jnp.asarray(rng.random(shape) < 0.7)
     options = {"axis": axis, "dtype": x.dtype, "checked": True}
-    for reduction, extra in ((overlap_sums, {}), (threshold_sums, {"thresholds": (0.1, 0.3, 1.0)})):
-        fast = reduction(x, y, mask, **options, **extra)
-        slow = reduction.__wrapped__(x, y, mask, **options, **extra)
+    for reduction, extra in ((overlap_sums, ()), (threshold_sums, ((0.1, 0.3, 1.0),))):
+        fast = reduction(Pixels(x, y, mask, **options), *extra)
+        slow = reduction.__wrapped__(Pixels(x, y, mask, **options), *extra)
         for one, other in zip(fast, slow, strict=True):
             assert (one.shape, one.dtype) == (other.shape, other.dtype)
             np.testing.assert_allclose(one, other, **tolerance(dtype))

@@ -9,6 +9,7 @@ from backends import in_float32
 from reference import tolerance
 
 from dice_semimetric import Overlap, overlap, overlap_loss, region_loss, region_overlap
+from dice_semimetric._lib.seam import Pixels
 from dice_semimetric.formulas import FORMS
 from dice_semimetric.overlap import overlap_sums
 
@@ -52,8 +53,8 @@ def test_gradient_is_that_of_plain_operations(rng, dtype, activation, hard, mask
     weighed, options = weighed_sums(
         x, y, activation=activation, ignore_index=2 if masked == "ignored" else None
     )
-    ours = jax.grad(lambda z: weighed(overlap_sums(z, jnp.asarray(y), mask, **options)))
-    plain = jax.grad(lambda z: weighed(generic(z, jnp.asarray(y), mask, **options)))
+    ours = jax.grad(lambda z: weighed(overlap_sums(Pixels(z, jnp.asarray(y), mask, **options))))
+    plain = jax.grad(lambda z: weighed(generic(Pixels(z, jnp.asarray(y), mask, **options))))
     np.testing.assert_allclose(ours(jnp.asarray(x)), plain(jnp.asarray(x)), **tolerance(dtype))
 
 
@@ -184,7 +185,8 @@ def test_only_the_inputs_are_kept_for_the_backward_pass(rng) -> None:
 
     def plain(z):
         axes = {"axis": (2, 3), "dtype": z.dtype, "checked": False}
-        return overlap_loss(Overlap(*generic(z, label, None, activation="softmax", **axes))).mean()
+        sums = generic(Pixels(z, label, activation="softmax", **axes))
+        return overlap_loss(Overlap(*sums)).mean()
 
     ours = saved(lambda z: region_loss(z, label, activation="softmax"))
     assert ours < 1.01 * (z.nbytes + label.nbytes)
@@ -197,7 +199,7 @@ def test_any_number_of_classes(rng, classes) -> None:
     label = jnp.asarray(rng.integers(0, max(classes, 2), (2, 7)))
     weighed, options = weighed_sums(z, label, activation="softmax")
     ours, plain = (
-        jax.jit(jax.value_and_grad(lambda z, f=f: weighed(f(z, label, None, **options))))(z)
+        jax.jit(jax.value_and_grad(lambda z, f=f: weighed(f(Pixels(z, label, **options)))))(z)
         for f in (overlap_sums, generic)
     )
     for one, other in zip(ours, plain, strict=True):

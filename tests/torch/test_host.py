@@ -24,9 +24,11 @@ from dice_semimetric_torch._reader import Options
 from hypothesis import given
 from hypothesis import strategies as st
 
+from dice_semimetric._lib.seam import Pixels
 from dice_semimetric.overlap import overlap_sums
 
 generic = overlap_sums.__wrapped__
+DOUBLE = {"dtype": torch.float64}
 
 
 @pytest.fixture(autouse=True)
@@ -43,7 +45,7 @@ def compare(pred, target, mask, chosen: Options) -> None:
     assert fast_path.sums_module(pred, target, mask, chosen) is host_sums
     wide = pred.detach().double().requires_grad_()
     soft = target.double() if target.is_floating_point() else target
-    exact = torch.stack(generic(wide, soft, mask, **chosen._asdict() | {"dtype": torch.float64}))
+    exact = torch.stack(generic(Pixels(wide, soft, mask, **chosen._asdict() | DOUBLE)))
     upstream = torch.randn(exact.shape)
     (slope,) = torch.autograd.grad(exact, wide, upstream.double())
     sums = host_sums.forward(pred, target, mask, chosen)
@@ -175,7 +177,7 @@ def test_a_target_that_learns_has_its_gradient_too() -> None:
     target = torch.rand(2, 3, 6, 6, requires_grad=True)
     sums = torch.stack(_operator.overlap_sums(pred, target, None, options()))
     wide = pred.detach().double().requires_grad_(), target.detach().double().requires_grad_()
-    exact = torch.stack(generic(*wide, None, **options()._asdict() | {"dtype": torch.float64}))
+    exact = torch.stack(generic(Pixels(*wide, **options()._asdict() | DOUBLE)))
     for one, other in zip(
         torch.autograd.grad(sums.sum(), (pred, target)),
         torch.autograd.grad(exact.sum(), wide),

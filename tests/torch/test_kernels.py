@@ -12,6 +12,7 @@ import numpy as np
 from dice_semimetric_torch import AccumulatedLoss, DiceSemimetricCELoss, DiceSemimetricLoss
 
 from dice_semimetric import dml1, overlap, region_loss, region_overlap
+from dice_semimetric._lib.seam import Pixels
 from dice_semimetric.overlap import overlap_sums
 
 generic = overlap_sums.__wrapped__
@@ -37,7 +38,7 @@ def inputs(hard: bool, activation, classes: int = 4, dtype=torch.float64):
 
 def sums_and_gradients(function, pred, target, mask, upstream, **options):
     free = [t for t in (pred, target) if t.requires_grad]
-    sums = torch.stack(function(pred, target, mask, **options))
+    sums = torch.stack(function(Pixels(pred, target, mask, **options)))
     return sums.detach(), *torch.autograd.grad(sums, free, upstream)
 
 
@@ -317,8 +318,7 @@ def test_accumulation_says_what_it_needs() -> None:
 
 def test_the_core_s_sigmoid_has_its_derivative_at_0_too() -> None:
     z = torch.tensor([[[-1e-9, 0.0, -0.0, 1e-9]]], dtype=torch.float64, requires_grad=True)
-    sums = generic(
-        z, torch.zeros_like(z), None, axis=(2,), dtype=z.dtype, checked=True, activation="sigmoid"
-    )
+    options = {"axis": (2,), "dtype": z.dtype, "checked": True, "activation": "sigmoid"}
+    sums = generic(Pixels(z, torch.zeros_like(z), **options))
     (slope,) = torch.autograd.grad(sums[0].sum(), z)
     torch.testing.assert_close(slope, torch.full_like(z, 0.25))

@@ -10,7 +10,7 @@ import pytest
 
 import dice_semimetric
 from dice_semimetric import overlap
-from dice_semimetric._lib import seam as _kernels
+from dice_semimetric._lib import seam
 from dice_semimetric.overlap import overlap_sums
 
 
@@ -34,24 +34,25 @@ def adapter(monkeypatch: pytest.MonkeyPatch):
     strict = pytest.importorskip("array_api_strict")
 
     def announce(module: object) -> object:
-        monkeypatch.setattr(_kernels, "entry_points", lambda **_: [_Entry(module)])
-        _kernels._loaded.clear()
+        monkeypatch.setattr(seam, "entry_points", lambda **_: [_Entry(module)])
+        seam._loaded.clear()
         return strict.asarray(np.array([0.25, 0.5]))
 
     yield announce
-    _kernels._loaded.clear()
+    seam._loaded.clear()
 
 
 def test_an_adapter_replaces_a_reduction(adapter) -> None:
     calls = []
 
-    def overlap_sums(pred, target, mask, **options):
-        calls.append(options)
+    def overlap_sums(pixels):
+        calls.append(pixels)
+        pred = pixels.pred
         return pred[0], pred[1], pred[0], pred[1]
 
     x = adapter(types.SimpleNamespace(overlap_sums=overlap_sums))
     assert float(overlap(x, x).target) == 0.5
-    assert calls[0]["axis"] == (0,)
+    assert calls[0].axis == (0,)
 
 
 def test_an_adapter_may_decline(adapter) -> None:
@@ -75,10 +76,10 @@ def test_a_broken_adapter_is_named_once_and_left_out(adapter) -> None:
 
 def test_numpy_never_sees_the_generic_reduction(rng) -> None:
     x, y = rng.random((2, 3, 5))
-    fast = _kernels.kernels("numpy").overlap_sums
-    options = {"axis": (1,), "dtype": x.dtype, "checked": True}
-    slow = overlap_sums.__wrapped__(x, y, None, **options)
-    np.testing.assert_allclose(np.stack(fast(x, y, None, **options)), np.stack(slow))
+    fast = seam.adapter("numpy").overlap_sums
+    pixels = seam.Pixels(x, y, axis=(1,), dtype=x.dtype, checked=True)
+    slow = overlap_sums.__wrapped__(pixels)
+    np.testing.assert_allclose(np.stack(fast(pixels)), np.stack(slow))
 
 
 def test_the_core_imports_no_framework() -> None:
