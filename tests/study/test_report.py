@@ -297,7 +297,7 @@ def test_the_wheel_has_the_page(tmp_path: Path) -> None:
     )
     names = zipfile.ZipFile(built).namelist()
     for name in ("page.html", "charts.html", "examples.html", "report.css", "report.js"):
-        assert f"dice_semimetric_study/evaluate/page/templates/{name}" in names
+        assert f"dice_semimetric_study/reporting/templates/{name}" in names
 
 
 def test_real_nodules(tmp_path: Path) -> None:
