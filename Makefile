@@ -59,7 +59,9 @@ picture: .venv/.demo  ## The picture of the README: two of the demonstration's c
 	$(BIN)/dice-semimetric demo --data $(OUT)/picture/two --out $(OUT)/picture/demo
 	cp $(OUT)/picture/demo/cases.png docs/images/cases.png
 
-support: .venv/.dev  ## Write the README's support table from the test suite's own list.
+support: .venv/.dev  ## Call every function on every array library; write docs/support.md from it.
+	$(BIN)/python -m pytest -q tests/core/test_every_library.py \
+		--record-support benchmarks/results/support.json
 	$(BIN)/python tests/common/support.py
 
 clean:           ## Remove the environment and what the demo wrote.

@@ -1,8 +1,12 @@
 """Fixtures: the backends, the dtypes, and arrays that are awkward on purpose."""
 
+from pathlib import Path
+from typing import Any
+
 import numpy as np
 import pytest
-from backends import BACKENDS, Backend
+import support
+from backends import BACKENDS, NUMBERS, RAN, THEOREMS, Backend
 from hypothesis import HealthCheck, settings
 
 settings.register_profile(
@@ -14,21 +18,65 @@ settings.register_profile(
 )
 settings.load_profile("suite")
 
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption(
+        "--record-support",
+        type=Path,
+        metavar="FILE",
+        help="write which function ran on which array library, for docs/support.md",
+    )
+
+
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    """Write the record; a worker of pytest-xdist hands its own over instead."""
+    path = session.config.getoption("--record-support")
+    if hasattr(session.config, "workeroutput"):
+        session.config.workeroutput["ran"] = RAN
+    elif path is not None:
+        support.write_record(path, RAN)
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_testnodedown(node: Any) -> None:
+    """Add what a worker of pytest-xdist ran."""
+    for function, outcomes in getattr(node, "workeroutput", {}).get("ran", {}).items():
+        RAN.setdefault(function, {}).update(outcomes)
+
+
 try:
     import jax
 
     jax.config.update("jax_enable_x64", True)
+    # Nearly all of a jitted test is compilation. XLA's own passes run; LLVM's are left out.
+    jax.config.update("jax_disable_most_optimizations", True)
 except ImportError:
     pass
 
 
-@pytest.fixture(params=BACKENDS, ids=lambda b: b.name)
-def backend(request: pytest.FixtureRequest) -> Backend:
-    """Every array library; one that is absent is skipped with the reason."""
+def _available(request: pytest.FixtureRequest) -> Backend:
     reason = request.param.unavailable()
     if reason is not None:
         pytest.skip(reason)
     return request.param
+
+
+@pytest.fixture(params=[b for b in BACKENDS if b.name in NUMBERS], ids=lambda b: b.name)
+def backend(request: pytest.FixtureRequest) -> Backend:
+    """Every array library once; one that is absent is skipped with the reason."""
+    return _available(request)
+
+
+@pytest.fixture(params=BACKENDS, ids=lambda b: b.name)
+def every_backend(request: pytest.FixtureRequest) -> Backend:
+    """Every array library in every mode and on every device: for smoke tests and bad input."""
+    return _available(request)
+
+
+@pytest.fixture(params=[b for b in BACKENDS if b.name in THEOREMS], ids=lambda b: b.name)
+def theorem_backend(request: pytest.FixtureRequest) -> Backend:
+    """The libraries that theorems are tried on with many examples."""
+    return _available(request)
 
 
 @pytest.fixture(params=["float32", "float64"])

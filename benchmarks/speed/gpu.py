@@ -49,7 +49,8 @@ def main(arguments: list[str] | None = None) -> int:
     if missing:
         print(f"gpu: nothing was run: {missing}", file=sys.stderr)
         return NO_GPU
-    suite = None if options.no_suite else run_suite()
+    ran = RESULTS / f"support-{options.name}.json"
+    suite = None if options.no_suite else run_suite(ran)
     import cupy
 
     found = run("cuda", cupy, "CuPy", options.repeats)
@@ -72,9 +73,10 @@ def why_not() -> str | None:
     return None if cupy.cuda.is_available() else "CuPy finds no GPU"
 
 
-def run_suite() -> dict[str, Any]:
-    """Run the tests and return how they ended; the backends of a GPU are no longer skipped."""
+def run_suite(record: Path) -> dict[str, Any]:
+    """Run the tests, record what runs on a GPU for docs/support.md, and return how they ended."""
     command = [sys.executable, "-m", "pytest", "-q", "-m", "not slow", "tests"]
+    command += ["--record-support", str(record)]
     done = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=False)
     print(done.stdout[-6000:])
     return {"status": done.returncode, "summary": done.stdout.strip().splitlines()[-1]}

@@ -20,6 +20,7 @@ from .namespace import (
     size,
     sum_dtype,
 )
+from .native import without_gradient
 from .seam import accelerated
 from .special import widen
 from .typing import Array, Namespace
@@ -146,7 +147,7 @@ def require_probabilities(xp: Namespace, prob: Array, name: str) -> None:
         return
     sums = xp.sum(xp.astype(prob, sum_dtype(xp, prob), copy=False), axis=1)
     slack = max(1e-6, 8 * prob.shape[1] * float(finfo(xp, prob.dtype).eps))
-    worst = float(xp.max(xp.abs(sums - 1.0)))
+    worst = float(xp.max(xp.abs(without_gradient(xp, sums) - 1.0)))
     if worst > slack:
         raise ValueError(
             f"{name} must sum to 1 over its {prob.shape[1]} classes within {slack:.1g}, "

@@ -23,6 +23,9 @@ def real_cases(count: int) -> Iterator[tuple[np.ndarray, dict[str, Any]]]:
     if not ROOT.is_dir():
         pytest.skip(f"the real data are not at {ROOT}; set DSM_DATA to their folder")
     for folder, index in SETS:
-        for entry in json.loads((ROOT / index).read_text())[:count]:
+        entries = json.loads((ROOT / index).read_text())[:count]
+        assert entries
+        for entry in entries:
             files = sorted((ROOT / folder / entry["split"] / entry["case"]).glob("task01_seg*"))
+            assert files
             yield np.stack([np.asanyarray(nibabel.load(f).dataobj) for f in files]), entry

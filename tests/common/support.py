@@ -1,53 +1,99 @@
-"""The README's support table, made from the suite's own list of backends and exceptions."""
+"""The support table in docs/support.md, made from what the suite recorded when it ran.
+
+    pytest tests/core/test_every_library.py --record-support benchmarks/results/support.json
+    python tests/common/support.py
+
+A backend that no record holds was not run. A machine with a GPU writes a record of its own,
+benchmarks/results/support-NAME.json, and the table holds both.
+"""
 
 import inspect
+import json
+import sys
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
-from backends import BACKENDS, UNSUPPORTED
+from backends import BACKENDS, UNSUPPORTED, Backend
 
 import dice_semimetric
 
-README = Path(__file__).parents[2] / "README.md"
-START, END = "<!-- support table: make support -->", "<!-- end of support table -->"
-COLUMNS = [b.name for b in BACKENDS if not b.name.startswith("strict-")]
+ROOT = Path(__file__).parents[2]
+PAGE = ROOT / "docs" / "support.md"
+RECORDS = ROOT / "benchmarks" / "results"
+START, END = "<!-- support: make support -->", "<!-- end of support -->"
+COLUMNS = [b for b in BACKENDS if not b.name.startswith("strict-")]
+
+Outcomes = dict[str, str]  # function -> "yes" or the reason why not
 
 
 def functions() -> list[str]:
-    """Return the public functions, the exceptions first named in UNSUPPORTED included."""
-    public = (n for n in dice_semimetric.__all__ if inspect.isfunction(_get(n)))
-    return sorted({*public, *(function for function, _ in UNSUPPORTED)})
+    """Return what takes arrays: the public functions, the calibrators, and calls that differ."""
+    public = {
+        name
+        for name in dice_semimetric.__all__
+        if inspect.isfunction(_get(name)) or hasattr(_get(name), "fit")
+    } - {"value_checks"}
+    return sorted({*public, "calibrate_teacher(keys=...)", *(name for name, _ in UNSUPPORTED)})
 
 
 def _get(name: str) -> object:
     return getattr(dice_semimetric, name)
 
 
-def table() -> str:
+def write_record(path: Path, ran: dict[str, dict[str, str]]) -> None:
+    """Write what ran on which backend, and with which version of its library."""
+    record: dict[str, dict[str, object]] = {}
+    for backend in BACKENDS:
+        outcomes = {f: ran[f][backend.name] for f in functions() if backend.name in ran.get(f, {})}
+        if outcomes:
+            record[backend.name] = {"version": _version(backend), "functions": outcomes}
+    path.write_text(json.dumps(record, indent=1, sort_keys=True) + "\n")
+
+
+def _version(backend: Backend) -> str:
+    try:
+        return version(backend.module.split(".")[0].replace("_", "-"))
+    except PackageNotFoundError:  # CuPy's wheels are named after a version of CUDA
+        return str(sys.modules[backend.module].__version__)
+
+
+def read_records() -> dict[str, Outcomes]:
+    """Return the outcomes of each backend, of all records together."""
+    found: dict[str, Outcomes] = {}
+    for path in sorted(RECORDS.glob("support*.json")):
+        for backend, entry in json.loads(path.read_text()).items():
+            found.setdefault(backend, {}).update(entry["functions"])
+    return found
+
+
+def table(outcomes: dict[str, Outcomes]) -> str:
     """Return the table as Markdown: a row for functions that are supported alike, then notes."""
     notes: list[str] = []
     rows: dict[tuple[str, ...], list[str]] = {}
     for function in functions():
         cells = []
-        for name in COLUMNS:
-            reason = UNSUPPORTED.get((function, name))
-            if reason is not None and reason not in notes:
-                notes.append(reason)
-            cells.append("yes" if reason is None else f"no [{notes.index(reason) + 1}]")
+        for backend in COLUMNS:
+            outcome = outcomes.get(backend.name, {}).get(function, "not run")
+            if outcome not in ("yes", "not run"):
+                if outcome not in notes:
+                    notes.append(outcome)
+                outcome = f"no [{notes.index(outcome) + 1}]"
+            cells.append(outcome)
         rows.setdefault(tuple(cells), []).append(f"`{function}`")
-    lines = ["| | " + " | ".join(COLUMNS) + " |", "|---" * (len(COLUMNS) + 1) + "|"]
+    lines = ["| | " + " | ".join(b.name for b in COLUMNS) + " |"]
+    lines.append("|---" * (len(COLUMNS) + 1) + "|")
     for cells, names in sorted(rows.items(), key=lambda row: -len(row[1])):
         label = "all others" if len(names) == max(map(len, rows.values())) else ", ".join(names)
         lines.append(f"| {label} | " + " | ".join(cells) + " |")
-    lines += [""] + [f"[{i}] {note}." for i, note in enumerate(notes, 1)]
+    lines += [""] + [f"[{i}] {note[0].upper()}{note[1:]}." for i, note in enumerate(notes, 1)]
     return "\n".join(lines).strip()
 
 
 def main() -> None:
-    """Write the table between its marks in the README."""
-    text = README.read_text()
-    before, rest = text.split(START)
+    """Write the table between its marks in the page."""
+    before, rest = PAGE.read_text().split(START)
     after = rest.split(END)[1]
-    README.write_text(f"{before}{START}\n{table()}\n{END}{after}")
+    PAGE.write_text(f"{before}{START}\n\n{table(read_records())}\n\n{END}{after}")
 
 
 if __name__ == "__main__":

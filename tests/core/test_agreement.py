@@ -6,7 +6,7 @@ import math
 import numpy as np
 import pytest
 import reference
-from backends import Backend
+from backends import Backend, frozen
 from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
@@ -22,7 +22,7 @@ from dice_semimetric import (
 
 MASKS = hnp.arrays(
     bool, hnp.array_shapes(min_dims=1, max_dims=3, min_side=1, max_side=6), elements=st.booleans()
-)
+).map(frozen)
 
 
 def masks(rng: np.random.Generator, shape: tuple[int, ...], kind: str = "bool") -> np.ndarray:

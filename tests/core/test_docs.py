@@ -47,5 +47,17 @@ def test_docstring_stands_in_the_source(name: str) -> None:
     assert inspect.cleandoc(value.__doc__) == ast.get_docstring(node)
 
 
-def test_support_table_of_the_readme_is_the_suites_own() -> None:
-    assert support.table() in support.README.read_text()
+def test_support_table_is_made_from_what_ran() -> None:
+    outcomes = support.read_records()
+    for backend in ("numpy", "strict", "torch", "jax", "jax.jit", "dask"):
+        assert sorted(outcomes[backend]) == support.functions()  # else run `make support`
+    assert support.table(outcomes) in support.PAGE.read_text()
+
+
+def test_support_table_has_three_states() -> None:
+    table = support.table({"numpy": {"dml1": "yes", "staple": "too slow"}})
+    lines = table.splitlines()
+    assert "| `dml1` | yes |" + " not run |" * (len(support.COLUMNS) - 1) in lines
+    assert "| `staple` | no [1] |" + " not run |" * (len(support.COLUMNS) - 1) in lines
+    assert "| all others |" + " not run |" * len(support.COLUMNS) in lines
+    assert lines[-1] == "[1] Too slow."

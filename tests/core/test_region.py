@@ -5,7 +5,7 @@ import itertools
 import numpy as np
 import pytest
 import reference
-from backends import Backend
+from backends import Backend, in_float32
 from reference import tolerance
 
 from dice_semimetric import overlap, overlap_loss, region_loss
@@ -39,6 +39,7 @@ def mean(values: np.ndarray, kept: np.ndarray, per: str) -> float:
     return float(np.mean(rows)) if rows else 0.0
 
 
+@in_float32
 @pytest.mark.parametrize("per", ["batch", "image", "class"])
 @pytest.mark.parametrize("classes", ["all", "present", (1, 3), (-1,)])
 @pytest.mark.parametrize("hard", [True, False])
@@ -72,9 +73,11 @@ def test_forms(backend: Backend, rng, dtype, form) -> None:
         region_loss, prob.astype(dtype), target.astype(dtype), form=form, per="image"
     )
     expected = table(form, prob, target, False).mean()
+    assert result.dtype == dtype
     np.testing.assert_allclose(result, expected, **tolerance(dtype))
 
 
+@in_float32
 @pytest.mark.parametrize(("per", "shape"), [("batch", (4,)), ("image", (3, 4)), ("class", (3, 4))])
 def test_reductions(backend: Backend, rng, dtype, per, shape) -> None:
     prob, target = rng.random(SHAPE), rng.random(SHAPE)
@@ -91,6 +94,7 @@ def test_reductions(backend: Backend, rng, dtype, per, shape) -> None:
     np.testing.assert_allclose(total, expected.sum(), **tolerance(dtype))
 
 
+@in_float32
 def test_weight_may_be_an_array(backend: Backend, rng, dtype) -> None:
     prob, target = rng.random((2, *SHAPE)).astype(dtype)
     weight = np.array([0.5, 1.0, 2.0, 0.0])
@@ -100,6 +104,7 @@ def test_weight_may_be_an_array(backend: Backend, rng, dtype) -> None:
     assert as_array == as_list
 
 
+@in_float32
 @pytest.mark.parametrize("broadcast", ["image", "channel", "all"])
 def test_masks_of_each_shape(backend: Backend, rng, dtype, broadcast) -> None:
     prob, target = rng.random((2, *SHAPE))
@@ -116,6 +121,7 @@ def test_masks_of_each_shape(backend: Backend, rng, dtype, broadcast) -> None:
     np.testing.assert_allclose(result, expected, **tolerance(dtype))
 
 
+@in_float32
 @pytest.mark.parametrize("per", ["batch", "image", "class"])
 @pytest.mark.parametrize("classes", ["all", "present"])
 def test_a_mask_that_leaves_nothing_gives_zero(backend: Backend, rng, dtype, per, classes) -> None:
@@ -125,6 +131,7 @@ def test_a_mask_that_leaves_nothing_gives_zero(backend: Backend, rng, dtype, per
     assert result == 0
 
 
+@in_float32
 def test_log_and_focal(backend: Backend, rng, dtype) -> None:
     prob, target = rng.random((2, *SHAPE)).astype(dtype)
     plain = backend.run(region_loss, prob, target, reduction="none")
@@ -141,6 +148,7 @@ def test_log_of_a_disjoint_pair_is_finite(backend: Backend, dtype) -> None:
     assert result == pytest.approx(-np.log(np.finfo(dtype).eps), rel=1e-5)
 
 
+@in_float32
 @pytest.mark.parametrize("spatial", [(), (7,), (3, 4), (2, 3, 4), (2, 2, 2, 3)])
 def test_any_number_of_dimensions(backend: Backend, rng, dtype, spatial) -> None:
     logits = rng.normal(size=(2, 3, *spatial))
@@ -151,6 +159,7 @@ def test_any_number_of_dimensions(backend: Backend, rng, dtype, spatial) -> None
     np.testing.assert_allclose(result, expected, **tolerance(dtype))
 
 
+@in_float32
 def test_an_empty_batch_gives_zero(backend: Backend, dtype) -> None:
     assert backend.run(region_loss, np.zeros((0, 2, 4), dtype), np.zeros((0, 4), int)) == 0
 
@@ -183,6 +192,7 @@ def test_blocks_do_not_show(rng, activation) -> None:
         np.testing.assert_allclose(result, expected, rtol=1e-5)
 
 
+@in_float32
 def test_the_loss_of_a_stream_is_the_loss_of_the_whole(backend: Backend, rng, dtype) -> None:
     x, y = rng.random((2, 6, 50)).astype(dtype)
 
@@ -193,6 +203,7 @@ def test_the_loss_of_a_stream_is_the_loss_of_the_whole(backend: Backend, rng, dt
     np.testing.assert_allclose(backend.run(streamed, x, y), expected, **tolerance(dtype))
 
 
+@in_float32
 def test_an_ignore_index_that_the_label_dtype_cannot_hold(backend: Backend, rng, dtype) -> None:
     """255 is no -1, though it is the same byte."""
     prob = reference.softmax(rng.normal(size=(1, 256, 6))).astype(dtype)

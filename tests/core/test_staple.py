@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 import reference
-from backends import Backend
+from backends import Backend, frozen
 from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
@@ -14,7 +14,7 @@ from dice_semimetric import majority_vote, staple
 
 MASKS = hnp.arrays(
     bool, hnp.array_shapes(min_dims=1, max_dims=3, max_side=6), elements=st.booleans()
-)
+).map(frozen)
 
 
 def opinions(rng: np.random.Generator, number: int, shape: tuple[int, ...]) -> np.ndarray:

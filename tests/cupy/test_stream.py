@@ -40,9 +40,11 @@ def test_the_next_is_read_while_one_is_worked_on() -> None:
             second.set()
         return numbers(item)
 
+    items = []
     for item, _ in stream(range(2), read, device="cpu"):
-        if item == 0:
-            assert second.wait(10)
+        assert second.wait(10)
+        items.append(item)
+    assert items == [0, 1]
 
 
 def test_no_more_is_read_than_asked_for() -> None:

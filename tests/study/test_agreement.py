@@ -101,7 +101,9 @@ def test_maps_are_where_the_masks_are(tmp_path: Path) -> None:
         np.testing.assert_allclose(image.affine, AFFINE, rtol=1e-6)
     again = tmp_path / "again"
     assert agreement(tmp_path / "in", again, "--no-pictures", "--slab", "50", "--jobs", "2") == 0
-    for path in sorted((tmp_path / "out/maps").rglob("*.gz")):
+    maps = sorted((tmp_path / "out/maps").rglob("*.gz"))
+    assert len(maps) == len(kept)
+    for path in maps:
         assert path.read_bytes() == (again / path.relative_to(tmp_path / "out")).read_bytes()
     assert table(again / "cases.csv") == table(tmp_path / "out/cases.csv")
     assert agreement(tmp_path / "in", tmp_path / "none", "--no-maps") == 0

@@ -81,7 +81,9 @@ def test_the_kernel_against_scipys_densities(tmp_path: Path) -> None:
     assert calibrate(tmp_path, tmp_path / "out", "kernel", *options) == 0
     floor = FLOOR["kernel"]
     keys, label = pixels(tmp_path / "fit", above=floor)
-    for path in sorted((tmp_path / "new/pred").rglob("*.nii.gz")):
+    paths = sorted((tmp_path / "new/pred").rglob("*.nii.gz"))
+    assert paths
+    for path in paths:
         old, new = load(path)[0], load(tmp_path / "out" / path.parent.name / path.name)[0]
         unique, place = np.unique(old[old > floor].astype(float), return_inverse=True)
         weight = beta.pdf(unique[:, None], keys / 0.005 + 1, (1 - keys) / 0.005 + 1)

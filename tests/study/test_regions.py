@@ -76,6 +76,8 @@ def test_slabs_change_nothing(tmp_path: Path, kind: str, slab: int, monkeypatch)
     monkeypatch.setattr(blocks, "read_volume", None)  # nothing is read as a whole
     assert evaluate(tmp_path, tmp_path / "slabs", *options, "--slab", str(slab)) == 0
     whole, slabs = rows(tmp_path / "whole"), rows(tmp_path / "slabs")
+    assert whole
+    assert whole.keys() == slabs.keys()
     for key, row in whole.items():
         for name, value in row.items():
             if name in ("case", "task", "patient"):

@@ -107,6 +107,7 @@ def test_it_needs_nothing_else_and_says_what_is_in_the_tables(tmp_path: Path) ->
     assert "url(" not in sheet
     assert "@import" not in sheet
     assert "default-src 'none'" in page.source
+    assert page.all("svg")
     for attributes, _ in page.all("svg"):
         assert attributes.get("aria-label") or attributes.get("aria-hidden") == "true"
     ids = [a["id"] for _, a in page.elements if "id" in a]

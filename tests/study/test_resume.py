@@ -140,11 +140,11 @@ def test_faulty_cases_are_tried_again(tmp_path: Path, capsys) -> None:
 
 def test_killed_at_any_moment(tmp_path: Path) -> None:
     """Whatever the moment of kill -9, the results in the end are those of one undisturbed run."""
-    ref, pred = study(tmp_path, cases=[f"c{i:02d}" for i in range(40)], shape=(40, 40, 8))
+    ref, pred = study(tmp_path, cases=[f"c{i:02d}" for i in range(24)], shape=(40, 40, 8))
     argv = [*COMMAND, "evaluate", "--pred", str(pred), "--ref", str(ref), "--no-pictures"]
     assert subprocess.run([*argv, "--out", str(tmp_path / "whole")], check=False).returncode == 0
     out = tmp_path / "out"
-    for wanted in (1, 17, 33):
+    for wanted in (1, 10, 19):
         process = subprocess.Popen([*argv, "--out", str(out), "--resume"], stderr=-3, stdout=-3)
         while process.poll() is None and len(list(out.glob("records/*.json"))) < wanted:
             time.sleep(0.002)
@@ -156,7 +156,7 @@ def test_killed_at_any_moment(tmp_path: Path) -> None:
         [*argv, "--out", str(out), "--resume"], check=False, capture_output=True, text=True
     )
     assert done.returncode == 0
-    assert int(done.stderr.split(" of 40 cases are done")[0]) >= 33
+    assert int(done.stderr.split(" of 24 cases are done")[0]) >= 19
     assert tree(out) == tree(tmp_path / "whole")
 
 
@@ -164,7 +164,9 @@ def test_records_hold_text_and_numbers_only(tmp_path: Path) -> None:
     study(tmp_path)
     out = tmp_path / "out"
     assert run("evaluate", tmp_path, out) == 0
-    for path in (out / "records").iterdir():
+    kept = list((out / "records").iterdir())
+    assert len(kept) == 3
+    for path in kept:
         record = json.loads(path.read_bytes())
         assert [len(i["sha256"]) for i in record["inputs"]] == [64] * 5
     item = CaseFiles("a", "b")

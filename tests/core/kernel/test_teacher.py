@@ -1,11 +1,9 @@
-"""Keys and teachers: what is drawn, what is replaced, and what is left alone."""
+"""Calibrated teachers: what is replaced, and what is left alone."""
 
 import numpy as np
 import pytest
 import reference
-from backends import Backend
-from hypothesis import given
-from hypothesis import strategies as st
+from backends import Backend, in_float32
 
 from dice_semimetric import (
     calibrate_teacher,
@@ -13,66 +11,6 @@ from dice_semimetric import (
     label_boundary,
     sample_keys,
 )
-
-
-@given(
-    st.lists(st.integers(0, 4), min_size=1, max_size=40),
-    st.integers(1, 60),
-    st.integers(0, 2**32 - 1),
-)
-def test_balanced_draws_a_quota_of_each_class(labels: list, n_keys: int, seed: int) -> None:
-    label = np.array(labels)
-    keys = sample_keys(label, n_keys, rng=np.random.default_rng(seed))
-    assert len(set(keys.tolist())) == keys.size
-    present = np.unique(label)
-    quota = -(-n_keys // present.size)
-    for c in present:
-        assert (label[keys] == c).sum() == min(quota, (label == c).sum())
-
-
-def test_every_library_draws_the_same_keys(backend: Backend, rng: np.random.Generator) -> None:
-    label = rng.integers(0, 3, (4, 5, 6))
-    expected = sample_keys(label, 20, rng=np.random.default_rng(3))
-    if not backend.eager:
-        with pytest.raises(TypeError, match="eager"):
-            backend.native(sample_keys, label, 20, rng=np.random.default_rng(3))
-        return
-    for sampling in ("balanced", "proportional"):
-        expected = sample_keys(label, 20, rng=np.random.default_rng(3), sampling=sampling)
-        got = backend.run(sample_keys, label, 20, rng=np.random.default_rng(3), sampling=sampling)
-        np.testing.assert_array_equal(got, expected)
-
-
-@pytest.mark.parametrize("sampling", ["balanced", "proportional"])
-def test_ignored_pixels_are_never_keys(rng: np.random.Generator, sampling: str) -> None:
-    label = rng.choice(np.array([0, 1, 255], "uint8"), 200)
-    keys = sample_keys(label, 500, rng=rng, sampling=sampling, ignore_index=255)
-    np.testing.assert_array_equal(np.sort(keys), np.flatnonzero(label != 255))
-    none = sample_keys(label[:1] * 0 + 255, 5, rng=rng, sampling=sampling, ignore_index=255)
-    assert none.shape == (0,)
-
-
-def test_proportional_keys_follow_the_classes(rng: np.random.Generator) -> None:
-    label = (np.arange(10_000) < 1000).astype(int)
-    keys = sample_keys(label, 2000, rng=rng, sampling="proportional")
-    assert keys.size == 2000
-    assert 0.08 < label[keys].mean() < 0.12
-
-
-@pytest.mark.parametrize(
-    ("change", "error", "words"),
-    [
-        ({"n_keys": 0}, ValueError, "n_keys must be a whole number above 0, got 0"),
-        ({"n_keys": 1.5}, ValueError, "n_keys"),
-        ({"rng": 0}, TypeError, "rng must be a numpy.random.Generator, got int"),
-        ({"sampling": "all"}, ValueError, "sampling must be one of"),
-        ({"label": np.zeros(3)}, TypeError, "label must be of an integer dtype"),
-    ],
-)
-def test_bad_draws(change: dict, error: type[Exception], words: str) -> None:
-    options = {"label": np.array([0, 1]), "n_keys": 2, "rng": np.random.default_rng(0)} | change
-    with pytest.raises(error, match=words):
-        sample_keys(**options)
 
 
 def teacher(rng: np.random.Generator, shape: tuple, num_classes: int, dtype: str) -> tuple:
@@ -84,6 +22,7 @@ def teacher(rng: np.random.Generator, shape: tuple, num_classes: int, dtype: str
     return (prob[:, 1:] if num_classes == 1 else prob).astype(dtype), label
 
 
+@in_float32
 @pytest.mark.parametrize("shape", [(12,), (8, 7), (6, 5, 4)])
 @pytest.mark.parametrize("num_classes", [1, 3])
 def test_replaces_the_uncertain_pixels_of_each_image(
@@ -99,11 +38,17 @@ def test_replaces_the_uncertain_pixels_of_each_image(
         rows = prob[b].reshape(prob.shape[1], -1).T
         mean = kernel_regression(rows, rows[drawn], label[b].ravel()[drawn], bandwidth=1e-2)
         expected[b] = np.where(uncertain[b], mean.T.reshape(prob[b].shape), prob[b])
-    options = {"bandwidth": 1e-2, "n_keys": 10, "rng": np.random.default_rng(7)}
-    if not backend.eager:
-        given = [backend.array(k) for k in keys] if backend.name != "dask" else keys
-        options = {"bandwidth": 1e-2, "keys": given}
-    result = backend.run(calibrate_teacher, prob, label, **options)
+
+    def draws(prob: object, label: object) -> object:
+        generator = np.random.default_rng(7)
+        return calibrate_teacher(prob, label, bandwidth=1e-2, n_keys=10, rng=generator)
+
+    def is_given(prob: object, label: object, *keys: object) -> object:
+        return calibrate_teacher(prob, label, bandwidth=1e-2, keys=keys)
+
+    result = backend.run(is_given, prob, label, *keys)
+    if backend.eager:
+        np.testing.assert_array_equal(backend.run(draws, prob, label), result)
     assert result.dtype == dtype
     assert uncertain.any()
     assert not uncertain.all()
