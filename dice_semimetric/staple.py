@@ -101,7 +101,7 @@ def staple(
     votes, codes = _voting_patterns(xp, raters)
     patterns = votes.shape[1]
     packed = as_one_task(
-        lambda table: _estimate(table, max_iter=max_iter, tol=tol, prior=prior),
+        lambda table: estimate(table, max_iter=max_iter, tol=tol, prior=prior),
         votes,
         (patterns + 2 * number,),
     )
@@ -131,8 +131,14 @@ def _voting_patterns(xp: Namespace, raters: Array) -> tuple[Array, Array | None]
     return xp.stack([*rows, counts]), codes
 
 
-def _estimate(votes: Array, *, max_iter: int, tol: float, prior: float | None) -> Array:
-    """Return the probability of each pattern, then the sensitivities and the specificities."""
+def estimate(
+    votes: Array, *, max_iter: int = 1000, tol: float = 1e-7, prior: float | None = None
+) -> Array:
+    """Return the probability of each pattern, then the sensitivities and the specificities.
+
+    ``votes`` is (R + 1, P): the marks of R raters in P patterns, and how often each pattern occurs.
+    These counts add up, so that a volume that is read in parts has the same estimate.
+    """
     xp = namespace(votes=votes)
     number = votes.shape[0] - 1
     hit, counts = votes[:number, :], votes[number, :]

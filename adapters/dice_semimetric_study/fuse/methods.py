@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dice_semimetric import Agreement, majority_vote, rater_agreement, uniform_average
-from dice_semimetric.staple import MOST, _estimate
+from dice_semimetric.staple import MOST, estimate
 
 from ..faults import CaseError
 
@@ -134,7 +134,7 @@ def _staple(found: "Patterns") -> Rule:
     raters = found.raters
     bits = [(found.codes >> r & 1).astype(np.float64) for r in range(raters)]
     table = np.stack([*bits, found.counts.astype(np.float64)])
-    packed = np.asarray(_estimate(table, max_iter=1000, tol=1e-7, prior=None))
+    packed = np.asarray(estimate(table))
     soft, performance = packed[: found.codes.size], packed[found.codes.size :]
 
     def label(masks: Masks) -> NDArray[Any]:
