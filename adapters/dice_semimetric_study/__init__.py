@@ -5,6 +5,8 @@ function of its arrays, and dropped; what is kept of it is a small record of sta
 """
 
 from .agree import CaseAgreement, agree, agree_files
+from .calibrate.calibrate import calibrate
+from .calibrate.calibrators import Fitting
 from .cases.blocks import Reading
 from .cases.layout import CaseFiles, find_cases
 from .cases.pairing import Pair, Rated, pair_up
@@ -40,6 +42,7 @@ __all__ = [
     "CaseFiles",
     "CaseScore",
     "Fault",
+    "Fitting",
     "Fused",
     "Geometry",
     "Options",
@@ -61,6 +64,7 @@ __all__ = [
     "agree",
     "agree_files",
     "best_threshold",
+    "calibrate",
     "compare",
     "evaluate",
     "find_cases",
