@@ -148,10 +148,17 @@ def test_the_whole_group_is_stopped(tmp_path: Path, how: signal.Signals) -> None
     """Ctrl-C reaches every process of the group; kill -9 only the first, and none stays behind."""
     import psutil
 
-    ref, _ = study(tmp_path, cases=[f"c{i:03d}" for i in range(150)], shape=(90, 90, 16))
+    ref, _ = study(tmp_path, cases=[f"c{i:03d}" for i in range(150)], shape=(60, 60, 8))
     out = tmp_path / "out"
     argv = [*COMMAND, "fuse", str(ref), "--out", str(out), "--method", "staple", "--jobs", "2"]
-    run = subprocess.Popen(argv, stderr=subprocess.PIPE, text=True, start_new_session=True)
+    run = subprocess.Popen(
+        argv,
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+        # A shell has what it starts in the background ignore Ctrl-C, and so would this process.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
+    )
     while run.poll() is None and len(list(out.glob("c*/task01.nii.gz"))) < 5:
         time.sleep(0.01)
     others = children(run.pid)
