@@ -9,7 +9,7 @@ class DiceSemimetricLoss(RegionLoss):
     """Dice semimetric loss (DML): the Dice loss that is smallest where input and target agree.
 
     Of each class, "dml1" is ``1 - (|x| + |y| - |x - y|) / (|x| + |y|)`` and "dml2" is
-    ``1 - 2 <x, y> / (2 <x, y> + |x - y|)``, where |x| is the sum of the probabilities over the
+    ``1 - 2 <x, y> / (2 <x, y> + |x - y|)``, where ``|x|`` is the sum of the probabilities over the
     pixels and <x, y> that of the products. On hard labels both are the soft Dice loss.
 
     The loss is called with the input (B, C, *spatial), in a floating dtype, and integer labels
@@ -79,7 +79,7 @@ class JaccardMetricLoss(RegionLoss):
     """Jaccard metric loss (JML): as `DiceSemimetricLoss`, for the Jaccard index.
 
     Of each class, "jml1" is ``1 - (|x| + |y| - |x - y|) / (|x| + |y| + |x - y|)`` and "jml2" is
-    ``1 - <x, y> / (<x, y> + |x - y|)``, where |x| is the sum of the probabilities over the pixels
+    ``1 - <x, y> / (<x, y> + |x - y|)``, where ``|x|`` is the sum of the probabilities over the pixels
     and <x, y> that of the products. On hard labels both are the soft Jaccard loss.
 
     The loss is called with the input (B, C, *spatial), in a floating dtype, and integer labels
