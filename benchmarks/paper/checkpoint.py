@@ -6,9 +6,9 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from dice_semimetric_study.files.atomic import write_bytes
 
 from .config import Config
-from .files import write_bytes
 
 
 def save(path: Path, config: Config, state: dict[str, Any]) -> None:

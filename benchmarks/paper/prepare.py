@@ -15,6 +15,7 @@ import sys
 from pathlib import Path
 
 from dice_semimetric_study import Fault, UsageError
+from dice_semimetric_study.faults import printable
 
 from .datasets.prepared import INDEX
 from .datasets.preparing import Plan, prepare
@@ -55,7 +56,7 @@ def run(options: argparse.Namespace) -> None:
             faults += prepare(plan, out, restart=options.restart)
             print(summary(out), flush=True)
     except (UsageError, OSError) as error:
-        print(f"error: {one_line(str(error))}", file=sys.stderr)
+        print(f"error: {printable(str(error))}", file=sys.stderr)
         sys.exit(2)
     except KeyboardInterrupt:
         print("stopped; the same command goes on from here", file=sys.stderr)
@@ -63,11 +64,6 @@ def run(options: argparse.Namespace) -> None:
     if faults:
         print(f"{len(faults)} faults; they are in {INDEX} too", file=sys.stderr)
         sys.exit(1)
-
-
-def one_line(text: str) -> str:
-    """Return text that any terminal shows in one line, whatever characters file names hold."""
-    return "".join(c if c.isprintable() else repr(c)[1:-1] for c in text)
 
 
 def plans(options: argparse.Namespace) -> dict[Path, Plan]:

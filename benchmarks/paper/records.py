@@ -11,12 +11,13 @@ from typing import Any
 import numpy as np
 import torch
 from dice_semimetric_study import UsageError
+from dice_semimetric_study.files.atomic import write_text
+from dice_semimetric_study.results.tables import csv_text
 
 from . import parallel
 from .calibration import Predictor
 from .config import Config
 from .datasets import Prepared
-from .files import csv_text, write_text
 
 Part = tuple[int, int]  # seed and fold
 
@@ -134,5 +135,5 @@ def write(
         "cases": len(rows),
         "scores": scores,
     }
-    write_text(out / "scores.csv", csv_text(rows))
+    write_text(out / "scores.csv", csv_text(list(rows[0]), rows))
     write_text(out / "result.json", json.dumps(result, indent=1) + "\n")

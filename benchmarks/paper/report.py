@@ -5,10 +5,10 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
+from dice_semimetric_study.results.tables import csv_text
 
 from .cell import Cell, Table
 from .claims import shares
-from .files import csv_text
 from .records import Scored
 from .scores import NAMES
 from .tables import HEADS, TITLES
@@ -39,14 +39,10 @@ def summarize(cell: Cell, results: list[Scored | None]) -> dict[str, Any]:
 
 def to_csv(table: Table, rows: list[dict[str, Any]], quick: bool) -> str:
     """Return one row for each cell."""
-    shown = ("row", "column", "score", "ours", "std", "paper")
-    return csv_text(
-        [
-            {"table": table, **{key: row[key] for key in shown}}
-            | {"parts": len(row["parts"]), "quick": quick}
-            for row in rows
-        ]
-    )
+    names = ("table", "row", "column", "score", "ours", "std", "paper", "parts", "quick")
+    more = {"table": table, "quick": quick}
+    known = [row | more | {"parts": len(row["parts"])} for row in rows]
+    return csv_text(names, [{name: row[name] for name in names} for row in known])
 
 
 def to_json(

@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 import torch
 from dice_semimetric_study import UsageError
+from dice_semimetric_study.files.atomic import prepare_folder, remove_parts
 from tqdm import tqdm
 
 from . import parallel
@@ -22,7 +23,6 @@ from .config import Config
 from .crops import require_fit
 from .datasets import Prepared
 from .distillation import reach, signals, student_data
-from .files import prepare_folder, remove_parts
 from .folds import validation_folds
 from .records import Scored, finished, join, read, run_name, write
 from .samples import load_samples

@@ -19,6 +19,7 @@ from typing import Any
 
 import torch
 from dice_semimetric_study import UsageError
+from dice_semimetric_study.files.atomic import prepare_folder, write_text
 from tqdm import tqdm
 
 from . import parallel
@@ -27,7 +28,6 @@ from .cell import Table
 from .claims import compare_columns
 from .config import Config, add_options
 from .figure import draw
-from .files import prepare_folder, write_text
 from .notes import command, notes_of
 from .recipe import FIXED, QUICK_FOLDS, Recipe, read_settings
 from .report import summarize, to_csv, to_json, to_markdown

@@ -10,6 +10,8 @@ from typing import Any
 
 import numpy as np
 import torch
+from dice_semimetric_study.files.atomic import write_text
+from dice_semimetric_study.results.tables import csv_text
 from torch import Tensor, nn
 from tqdm import tqdm
 
@@ -19,7 +21,6 @@ from . import checkpoint, parallel
 from .cases import Case
 from .config import Config
 from .crops import Crops, epoch_loader
-from .files import csv_text, write_text
 from .losses import TrainingLoss, counted
 from .networks.build import build_model
 
@@ -177,5 +178,5 @@ def seed_everything(*seed: int) -> None:
 
 def write_log(out: Path, history: list[dict[str, Any]]) -> None:
     """Write log.csv, without the times: a resumed run has the log of an unbroken one."""
-    untimed = [{k: v for k, v in line.items() if k != "seconds"} for line in history]
-    write_text(out / "log.csv", csv_text(untimed))
+    names = [name for name in history[0] if name != "seconds"]
+    write_text(out / "log.csv", csv_text(names, [{n: line[n] for n in names} for line in history]))

@@ -4,8 +4,12 @@ from pathlib import Path
 
 import pytest
 from dice_semimetric_study import UsageError
-
-from benchmarks.paper.files import prepare_folder, remove_parts, write_bytes, write_text
+from dice_semimetric_study.files.atomic import (
+    prepare_folder,
+    remove_parts,
+    write_bytes,
+    write_text,
+)
 
 
 def test_a_failed_write_leaves_what_was_there(

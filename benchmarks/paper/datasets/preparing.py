@@ -15,12 +15,18 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from dice_semimetric_study import CaseError, Fault, UsageError
+from dice_semimetric_study import CaseError, Fault
+from dice_semimetric_study.files.atomic import (
+    prepare_folder,
+    remove_parts,
+    require_apart,
+    write_bytes,
+    write_text,
+)
 from tqdm import tqdm
 
 from dice_semimetric import __version__
 
-from ..files import prepare_folder, remove_parts, write_bytes
 from .prepared import FORMAT, INDEX, RECORDS
 
 
@@ -66,8 +72,7 @@ class Plan:
 
 def prepare(plan: Plan, out: Path, *, restart: bool = False) -> list[Fault]:
     """Prepare what is missing, write the index, and return what is wrong with which case."""
-    if out.resolve().is_relative_to(plan.raw.resolve()):
-        raise UsageError(f"the output {out} must not lie in the folder that is read, {plan.raw}")
+    require_apart(out, plan.raw)
     for folder in (out, out / RECORDS):
         prepare_folder(folder)
         remove_parts(folder)
@@ -84,7 +89,7 @@ def prepare(plan: Plan, out: Path, *, restart: bool = False) -> list[Fault]:
             entry = _make(case, make=plan.make, out=out)
             raw = [s | {"sha256": _digest(plan.raw / s["file"])} for s in stamps]
             record = {"settings": _settings(plan), "raw": raw, "entry": entry}
-            write_bytes(_record_path(case, out), json.dumps(record).encode())
+            write_text(_record_path(case, out), json.dumps(record))
         except Exception as error:  # whatever it is, it is about this case only
             named = isinstance(error, CaseError | OSError | ValueError | TypeError)
             reason = str(error) if named else f"{type(error).__name__}: {error}"
@@ -204,4 +209,4 @@ def _write_index(
         "left_out": [asdict(fault) for fault in plan.left_out],
         "cases": cases,
     }
-    write_bytes(out / INDEX, (json.dumps(index, indent=1) + "\n").encode())
+    write_text(out / INDEX, json.dumps(index, indent=1) + "\n")
