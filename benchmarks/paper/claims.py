@@ -9,7 +9,7 @@ import numpy as np
 from dice_semimetric_study.results.bootstrap import Bootstrap, mean_intervals
 from dice_semimetric_study.results.paired import signed_rank
 
-from .cell import NEAR, Cell, Table
+from .book import NEAR, Cell, Table
 from .records import Scored
 from .scores import LOWER_IS_BETTER
 from .sources import Source

@@ -5,7 +5,7 @@ from typing import Any
 
 from dice_semimetric_study.results.plots import BLUE, DARK, GREY, ORANGE, new_figure, save, style
 
-from .cell import Table
+from .book import Table
 from .claims import ALPHA
 from .scores import LOWER_IS_BETTER, NAMES
 from .tables import TITLES

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from dice_semimetric_study.results.tables import csv_text
 
-from .cell import Cell, Table
+from .book import Cell, Table
 from .claims import shares
 from .records import Scored
 from .scores import NAMES

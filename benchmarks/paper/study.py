@@ -23,9 +23,8 @@ from .config import Config
 from .crops import require_fit
 from .datasets import Prepared
 from .distillation import reach, signals, student_data
-from .folds import validation_folds
 from .records import Scored, finished, join, read, run_name, write
-from .samples import load_samples
+from .samples import load_samples, validation_folds
 from .scores import score_samples
 from .trainer import train
 

@@ -23,8 +23,7 @@ from dice_semimetric_study.files.atomic import prepare_folder, write_text
 from tqdm import tqdm
 
 from . import parallel
-from .book import Book
-from .cell import Table
+from .book import Book, Table
 from .claims import compare_columns
 from .config import Config, add_options
 from .figure import draw

@@ -12,7 +12,7 @@ import numpy as np
 from dice_semimetric import dice_score, majority_vote
 
 from . import comparisons
-from .cell import NEAR, Cell, Table
+from .book import NEAR, Cell, Table
 from .config import Config
 from .paper_numbers import BANDWIDTHS, LABELS, LOSS_COLUMNS, RIVALS, TERMS, numbers
 from .recipe import NETWORKS, Recipe

@@ -12,9 +12,9 @@ import numpy as np
 from dice_semimetric_study import CaseFiles, Fault, UsageError, find_cases, read_volume
 
 from ..cases import Incomplete, read_slice, standardised
+from .augment import resize
 from .prepared import read_patients
 from .preparing import Plan, RawCase, Slices
-from .resize import resize
 
 
 @dataclass(frozen=True)

@@ -8,8 +8,8 @@ from pathlib import Path
 import numpy as np
 from dice_semimetric_study import CaseError, Fault, UsageError, read_volume
 
+from .augment import resize
 from .preparing import Plan, RawCase, Slices
-from .resize import resize
 
 TUMOUR = 2  # in both sets; 1 is the organ
 STRUCTURES = ("tumour", "organ-and-tumour")
