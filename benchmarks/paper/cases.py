@@ -5,14 +5,8 @@ from pathlib import Path
 from typing import Literal
 
 import numpy as np
-from dice_semimetric_study import (
-    CaseError,
-    CaseFiles,
-    UsageError,
-    Volume,
-    find_cases,
-    read_volume,
-)
+from dice_semimetric_study import CaseError, CaseFiles, UsageError, find_cases, read_volume
+from dice_semimetric_study.files.volumes import require_same_affine
 
 Incomplete = Literal["raise", "skip", "keep"]
 
@@ -77,8 +71,10 @@ def read_slice(files: CaseFiles, *, in_one_place: bool = False) -> tuple[np.ndar
     if files.image is None:
         raise CaseError("there is no image.nii.gz")
     volumes = {path: read_volume(path) for path in files.paths}
-    if in_one_place:
-        _require_one_place(volumes)
+    (head, place), *others = volumes.items()
+    for path, other in others if in_one_place else ():
+        names = f"{head.name} and {path.name}"
+        require_same_affine(place.geometry, other.geometry, names, TOLERANCE)
     masks = [_mask(volumes[path].data, path.name) for path in files.masks.values()]
     shape, (first, *_) = masks[0].shape, files.masks.values()
     for path, mask in zip(files.masks.values(), masks, strict=True):
@@ -89,17 +85,6 @@ def read_slice(files: CaseFiles, *, in_one_place: bool = False) -> tuple[np.ndar
     if not np.all(np.isfinite(image)):
         raise CaseError(f"{files.image.name} holds NaN or infinity")
     return image, np.stack(masks)
-
-
-def _require_one_place(volumes: dict[Path, Volume]) -> None:
-    (first, place), *others = volumes.items()
-    for path, other in others:
-        difference = float(np.max(np.abs(place.geometry.affine - other.geometry.affine)))
-        if not difference <= TOLERANCE:
-            raise CaseError(
-                f"{first.name} and {path.name} have different affines: they differ by "
-                f"{difference:.3g}, more than the tolerance of {TOLERANCE:g}"
-            )
 
 
 def standardised(image: np.ndarray) -> np.ndarray:

@@ -74,18 +74,13 @@ def plans(options: argparse.Namespace) -> dict[Path, Plan]:
     out: Path = options.out
     if options.kind in ("lits", "kits"):
         kind = LITS if options.kind == "lits" else KITS
-        scans = plan_scans(
-            kind, options.raw, size=size, structure=options.structure, subset=options.subset
-        )
-        return {out: scans}
+        chosen = {"structure": options.structure, "subset": options.subset}
+        return {out: plan_scans(kind, options.raw, size=size, **chosen)}
+    given = {"size": size, "incomplete": options.incomplete}
     if options.kind == "qubiq":
-        tasks = plans_qubiq(
-            options.raw, size=size, incomplete=options.incomplete, subset=options.subset
-        )
+        tasks = plans_qubiq(options.raw, subset=options.subset, **given)
     else:
-        tasks = plans_layout(
-            options.raw, size=size, incomplete=options.incomplete, groups=options.groups
-        )
+        tasks = plans_layout(options.raw, groups=options.groups, **given)
     return {out / folder: plan for folder, plan in tasks.items()}
 
 

@@ -5,7 +5,7 @@ import math
 import random
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from io import BytesIO
 from pathlib import Path
 from typing import Any
@@ -62,11 +62,11 @@ def train(
     identity = fingerprint(cases)
     state = None if restart else load_checkpoint(path, config, device)
     history = [] if state is None else restore(parts, state, identity, path)
-    step = Step(config, parallel.wrap(model), optimizer, scaler, Crops(cases, config), workers)
+    network, crops = parallel.wrap(model), Crops(cases, config)
+    step = Step(config, network, optimizer, scaler, crops, workers, device)
     objective = objective or label_objective(config)
-    epochs = range(len(history), config.epochs)
     for epoch in tqdm(
-        epochs,
+        range(len(history), config.epochs),
         desc=f"{out.parent.name}/{out.name}",
         initial=len(history),
         total=config.epochs,
@@ -84,21 +84,17 @@ def train(
     return model, history
 
 
+@dataclass
 class Step:
     """What stays the same from epoch to epoch of one training."""
 
-    def __init__(
-        self,
-        config: Config,
-        model: nn.Module,
-        optimizer: torch.optim.Optimizer,
-        scaler: torch.amp.GradScaler,
-        crops: Crops,
-        workers: int,
-    ) -> None:
-        self.config, self.model, self.optimizer = config, model, optimizer
-        self.scaler, self.crops, self.workers = scaler, crops, workers
-        self.device = next(model.parameters()).device
+    config: Config
+    model: nn.Module
+    optimizer: torch.optim.Optimizer
+    scaler: torch.amp.GradScaler
+    crops: Crops
+    workers: int
+    device: torch.device
 
     def network(self, image: Tensor) -> Tensor:
         """Return the logits in float32, computed in the precision of the configuration."""

@@ -64,18 +64,13 @@ def plan_scans(
             left_out.append(Fault(case.case, "", "a test case: its labels are not published"))
         else:
             cases.append(case)
-    options = {
-        "window": list(kind.window),
-        "size": size,
-        "structure": structure,
-        "resize": "bilinear, nearest",
-    }
+    options = {"window": list(kind.window), "size": size, "structure": structure}
     return Plan(
         name=kind.name,
         raw=root,
         cases=cases,
         make=partial(tumour_slices, kind=kind, size=size, structure=structure),
-        options=options,
+        options=options | {"resize": "bilinear, nearest"},
         classes=1 + STRUCTURES.index(structure),
         left_out=left_out,
     )
