@@ -90,7 +90,8 @@ def compare_columns(
             for claim in wanted
             if claim.score == score and (found := test(claim.better, claim.worse))
         ]
-        others = [name for name in columns if name != base and comparable(table, name)]
+        students = table == "distillation"  # of whose rows only these have all seeds
+        others = [n for n in columns if n != base and (not students or n.startswith("student"))]
         shifts += [found for name in others if (found := test(name, base))]
     return claims, shifts
 
@@ -108,11 +109,6 @@ def _test(
     if found is None:
         return None
     return {"row": place, "first": first, "second": second, "score": score} | found
-
-
-def comparable(table: Table, name: str) -> bool:
-    """Return whether the figure compares it: of distillation, students with all seeds only."""
-    return table != "distillation" or name.startswith("student")
 
 
 def by_place(table: Table, cells: list[Cell]) -> dict[tuple[str, str], dict[str, Cell]]:

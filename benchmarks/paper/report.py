@@ -1,6 +1,5 @@
 """A table as Markdown beside the paper's numbers, as CSV and as JSON, and its claims."""
 
-import json
 from collections.abc import Sequence
 from typing import Any
 
@@ -43,17 +42,6 @@ def to_csv(table: Table, rows: list[dict[str, Any]], quick: bool) -> str:
     more = {"table": table, "quick": quick}
     known = [row | more | {"parts": len(row["parts"])} for row in rows]
     return csv_text(names, [{name: row[name] for name in names} for row in known])
-
-
-def to_json(
-    rows: list[dict[str, Any]],
-    claims: list[dict[str, Any]],
-    shifts: list[dict[str, Any]],
-    notes: Sequence[str],
-) -> str:
-    """Return all numbers: of each cell those of every [seed, fold], and the tests."""
-    found = {"cells": rows, "claims": claims, "against_baseline": shifts, "notes": notes}
-    return json.dumps(found, indent=1) + "\n"
 
 
 def to_markdown(

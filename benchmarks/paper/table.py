@@ -12,6 +12,7 @@ on soft labels) train on one folder of the data, calibrate on another and score 
 """
 
 import argparse
+import json
 import sys
 from dataclasses import fields, replace
 from pathlib import Path
@@ -29,7 +30,7 @@ from .config import Config, add_options
 from .figure import draw
 from .notes import command, notes_of
 from .recipe import FIXED, QUICK_FOLDS, Recipe, read_settings
-from .report import summarize, to_csv, to_json, to_markdown
+from .report import summarize, to_csv, to_markdown
 from .sources import find_sources
 from .tables import TITLES, cells, expected
 
@@ -84,7 +85,8 @@ def make(table: Table, options: argparse.Namespace, recipe: Recipe) -> tuple[str
     if options.report is not None and parallel.first():
         write_text(options.report.with_suffix(".md"), text)
         write_text(options.report.with_suffix(".csv"), to_csv(table, rows, recipe.quick))
-        write_text(options.report.with_suffix(".json"), to_json(rows, claims, shifts, notes))
+        all_of = {"cells": rows, "claims": claims, "against_baseline": shifts, "notes": notes}
+        write_text(options.report.with_suffix(".json"), json.dumps(all_of, indent=1) + "\n")
         note = "QUICK RUN" if recipe.quick else "95 % intervals over patients"
         draw(table, shifts, options.report.with_suffix(".png"), note)
     return text, not faults
