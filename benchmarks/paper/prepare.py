@@ -26,7 +26,7 @@ KINDS = ("qubiq", "lits", "kits", "qubiq-layout")
 SIZES = {"qubiq": 256, "lits": 512, "kits": 512, "qubiq-layout": 0}
 
 
-def add_prepare_options(parser: argparse.ArgumentParser) -> None:
+def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the arguments of the command."""
     parser.add_argument("kind", choices=KINDS, help="how the raw data lie")
     parser.add_argument("raw", type=Path, help="the folder of the download")

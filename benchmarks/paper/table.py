@@ -68,7 +68,7 @@ def make(table: Table, options: argparse.Namespace, recipe: Recipe) -> tuple[str
     used = {(s.name, config): s for cell in found for s, config in cell.parts}
     for (_, config), source in used.items():
         book.study(source).require_usable(config)  # before any training
-    bar = tqdm(found, desc=f"Table {table}, cells", disable=parallel.quiet())
+    bar = tqdm(found, desc=f"Table {table}, cells", disable=None if parallel.first() else True)
     rows = [summarize(cell, book.results(cell)) for cell in bar]
     claims, shifts = compare_columns(table, found, lambda cell: book.results(cell)[0])
     claims = [] if recipe.quick else claims
@@ -92,7 +92,7 @@ def make(table: Table, options: argparse.Namespace, recipe: Recipe) -> tuple[str
     return text, not faults
 
 
-def add_table_options(parser: argparse.ArgumentParser) -> None:
+def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the options of the command ``table``."""
     add = parser.add_argument
     add("table", metavar="TABLE", help="1 to 8 of the paper, losses, or distillation",

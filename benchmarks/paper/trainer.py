@@ -70,7 +70,7 @@ def train(
         desc=f"{out.parent.name}/{out.name}",
         initial=len(history),
         total=config.epochs,
-        disable=parallel.quiet(),
+        disable=None if parallel.first() else True,
     ):
         history.append(step.epoch(epoch, objective(epoch)))
         if parallel.first():

@@ -45,7 +45,6 @@ def augment(
     crop: tuple[int, int] | None = None,
     scale: tuple[float, float] = (0.5, 2.0),
     mirror: float = 0.5,
-    axis: int = -1,
     label_fill: float = 0,
 ) -> tuple[np.ndarray, np.ndarray]:
     """Return an image and its label at a random scale, mirrored at random, in a random crop.
@@ -56,8 +55,8 @@ def augment(
     The image is (C, H, W), floating; the label (..., H, W) holds masks or class numbers (nearest
     neighbour) or is floating and soft (linear). ``crop`` is the sides of the result, by default the
     image's; the authors take 256 x 256 for QUBIQ and 384 x 384 for LiTS and KiTS. ``scale`` is the
-    range of the factor, ``mirror`` the probability of mirroring ``axis``. Around an image that is
-    smaller than the crop lie its darkest value, channel by channel, and the label ``label_fill``.
+    range of the factor, ``mirror`` the probability of mirroring the last axis. Around an image
+    that is smaller than the crop lie its darkest value by channel, and the label ``label_fill``.
     """
     shape = image.shape[-2:]
     if label.shape[-2:] != shape:
@@ -69,7 +68,7 @@ def augment(
     darkest = image.min(axis=(-2, -1), keepdims=True)
     image, label = resize(image, size), resize(label, size)
     if mirrored:
-        image, label = np.flip(image, axis), np.flip(label, axis)
+        image, label = np.flip(image, -1), np.flip(label, -1)
     sides = crop or shape
     return fit(image, sides, place, darkest), fit(label, sides, place, label_fill)
 
