@@ -11,11 +11,11 @@ from typing import Any
 
 import numpy as np
 from dice_semimetric_study import UsageError
+from dice_semimetric_study.runs.records import FOLDER as RECORDS
 
 from ..cases import Incomplete, read_split
 
 INDEX = "index.json"
-RECORDS = "records"
 FORMAT = 1
 
 
