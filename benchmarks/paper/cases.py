@@ -40,7 +40,11 @@ def read_split(
     for files in found:
         missing = sorted(everyone - set(files.masks)) if incomplete == "raise" else []
         try:
-            cases.append(_read_case(files, missing))
+            if files.masks and missing:
+                rater = ", ".join(missing)
+                raise CaseError(f"the mask of rater {rater} is missing (see --incomplete)")
+            image, masks = read_slice(files, in_one_place=True)
+            cases.append(Case(files.case, standardised(image), masks))
         except CaseError as error:
             faults.append(f"{files.case}: {error}")
     if faults:
@@ -48,13 +52,6 @@ def read_split(
     if not cases:
         raise UsageError(f"{root / split} has no case with files such as {name}_seg01.nii.gz")
     return cases
-
-
-def _read_case(files: CaseFiles, missing: list[str]) -> Case:
-    if files.masks and missing:
-        raise CaseError(f"the mask of rater {', '.join(missing)} is missing (see --incomplete)")
-    image, masks = read_slice(files, in_one_place=True)
-    return Case(files.case, standardised(image), masks)
 
 
 def read_slice(files: CaseFiles, *, in_one_place: bool = False) -> tuple[np.ndarray, np.ndarray]:

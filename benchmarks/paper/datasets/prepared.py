@@ -165,8 +165,8 @@ def _from_index(folder: Path, index: dict[str, Any]) -> Prepared:
         paths = {}
         for kind in ("image", "labels"):
             file = entry[kind]
-            paths[kind] = folder / file["file"] if file else None
-            if file and not _has_size(folder / file["file"], file["size"]):
+            path = paths[kind] = folder / file["file"] if file else None
+            if path and not (path.is_file() and path.stat().st_size == file["size"]):
                 absent.append(f"{entry['case']}: {file['file']} is missing or incomplete")
         size = len(entry["slices"])
         cases.append(PreparedCase(entry["case"], entry["patient"], entry["split"], size, **paths))
@@ -177,10 +177,6 @@ def _from_index(folder: Path, index: dict[str, Any]) -> Prepared:
         lost = ", ".join(fault["case"] for fault in index["faults"])
         warnings.warn(f"{folder} was prepared without faulty cases: {lost}", stacklevel=3)
     return Prepared(index["name"], cases, classes=index["classes"], task=index["task"])
-
-
-def _has_size(path: Path, size: int) -> bool:
-    return path.is_file() and path.stat().st_size == size
 
 
 def _read_json(path: Path) -> Any:
