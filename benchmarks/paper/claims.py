@@ -1,7 +1,6 @@
 """What the paper claims of its tables, tested by patient on the data at hand."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
@@ -17,15 +16,6 @@ from .sources import Source
 ALPHA = 0.05
 BOOTSTRAP = Bootstrap(resamples=10_000)
 DIGITS = 12  # beyond which a difference is rounding
-
-
-@dataclass(frozen=True)
-class Claim:
-    """That one column of a table is better than another in one score."""
-
-    better: str
-    worse: str
-    score: str
 
 
 #: Which column is better than which other one, by the scores in which it is.
@@ -56,19 +46,16 @@ BASELINES |= {1: "Majority", 3: "Hard", 4: "Hard", 5: "Hard", 7: "CE", 8: "0"}
 Results = Callable[[Cell], Scored | None]
 
 
-def claims_of(table: Table, cells: list[Cell]) -> tuple[tuple[Claim, ...], str]:
-    """Return what is tested in a table, and what all others are compared with in the figure."""
+def claims_of(table: Table, cells: list[Cell]) -> tuple[list[tuple[str, ...]], str]:
+    """Return the tests of a table, as (better, worse, score), and the figure's baseline."""
     if table != "losses":
-        claims = [
-            Claim(*pair.split(" > "), score)
-            for scores, pairs in CLAIMS.get(table, {}).items()
-            for score in scores.split()
-            for pair in pairs.split("; ")
-        ]
-        return tuple(claims), BASELINES.get(table, "")
+        claims = CLAIMS.get(table, {}).items()
+        pairs = [(score, pair) for scores, text in claims for score in scores.split()
+                 for pair in text.split("; ")]  # fmt: skip
+        return [(*pair.split(" > "), score) for score, pair in pairs], BASELINES.get(table, "")
     first, *others = dict.fromkeys(cell.row[-1] for cell in cells)
     scores = ("dice", "bdice", "ece_seen")
-    return tuple(Claim(first, other, score) for other in others for score in scores), first
+    return [(first, other, score) for other in others for score in scores], first
 
 
 def compare_columns(
@@ -87,8 +74,8 @@ def compare_columns(
         test = partial(_test, scored, place, score, source)
         claims += [
             found | {"verdict": verdict(found)}
-            for claim in wanted
-            if claim.score == score and (found := test(claim.better, claim.worse))
+            for better, worse, of in wanted
+            if of == score and (found := test(better, worse))
         ]
         students = table == "distillation"  # of whose rows only these have all seeds
         others = [n for n in columns if n != base and (not students or n.startswith("student"))]

@@ -32,11 +32,6 @@ class Source:
     data: Prepared
 
     @property
-    def known(self) -> bool:
-        """Whether it is one of the paper's."""
-        return self.name in QUBIQ + SCANS
-
-    @property
     def raters(self) -> int:
         """The number of raters of its first sample."""
         return len(self.data.raters(0))

@@ -160,7 +160,7 @@ def _table_4(sources: Sequence[Source], recipe: Recipe) -> list[Cell]:
             found += by_labels(name, source)
             found += by_labels(f"{name}, {NEAR[1]}", source, NEAR[0])
         if source.raters == 1 or recipe.distil:
-            name = source.name if source.known else f"{source.name}, distilled"
+            name = source.name if source.name in SCANS else f"{source.name}, distilled"
             found += by_teacher(name, source)
     return found
 
