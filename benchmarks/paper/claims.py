@@ -84,18 +84,11 @@ def compare_columns(
 
 
 def _test(
-    scored: dict[str, Scored | None],
-    place: str,
-    score: str,
-    source: Source,
-    first: str,
-    second: str,
+    scored: dict[str, Scored | None], place: str, score: str, source: Source, *names: str
 ) -> dict[str, Any] | None:
-    one, two = scored.get(first), scored.get(second)
+    one, two = map(scored.get, names)
     found = None if one is None or two is None else paired(one, two, score, source)
-    if found is None:
-        return None
-    return {"row": place, "first": first, "second": second, "score": score} | found
+    return found and {"row": place, "first": names[0], "second": names[1], "score": score} | found
 
 
 def by_place(table: Table, cells: list[Cell]) -> dict[tuple[str, str], dict[str, Cell]]:

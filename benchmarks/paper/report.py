@@ -15,12 +15,15 @@ from .tables import HEADS, TITLES
 
 def summarize(cell: Cell, results: list[Scored | None]) -> dict[str, Any]:
     """Return a cell's number in percent: its mean, its spread over folds and seeds, and each."""
-    row: dict[str, Any] = {
-        "row": " | ".join(cell.row),
-        "column": " | ".join(cell.column),
+    row: dict[str, Any] = {"row": " | ".join(cell.row), "column": " | ".join(cell.column)}
+    row |= {
         "score": cell.score,
+        "ours": None,
+        "std": None,
+        "parts": [],
+        "values": [],
+        "paper": cell.paper,
     }
-    row |= {"ours": None, "std": None, "parts": [], "values": [], "paper": cell.paper}
     if cell.value is not None:
         return row | {"ours": cell.value * (1 if cell.score == "count" else 100)}
     found = [r for r in results if r is not None]

@@ -96,7 +96,7 @@ def open_prepared(
     missing; warns if cases could not be prepared.
     """
     folder = Path(folder)
-    index = _read_json(folder / INDEX)
+    index = read_json(folder / INDEX)
     if isinstance(index, dict) and "format" in index:
         if task not in (None, index["task"]):
             raise UsageError(f"{folder} was prepared for task {index['task']}, not for {task}")
@@ -115,7 +115,7 @@ def read_patients(folder: Path, groups: Path | None) -> dict[tuple[str, str], st
     """Return the patient of each split and case, as far as a JSON list names them."""
     places = [groups] if groups else [folder / INDEX, folder.resolve().parent / INDEX]
     for place in places:
-        entries = _read_json(place)
+        entries = read_json(place)
         if isinstance(entries, list) and all(map(_names_patient, entries)):
             return {(e["split"], e["case"]): str(e["patient"]) for e in entries}
     if groups:
@@ -179,7 +179,8 @@ def _from_index(folder: Path, index: dict[str, Any]) -> Prepared:
     return Prepared(index["name"], cases, classes=index["classes"], task=index["task"])
 
 
-def _read_json(path: Path) -> Any:
+def read_json(path: Path) -> Any:
+    """Return what a file holds, or None if it cannot be read as JSON."""
     try:
         return json.loads(path.read_bytes())
     except (OSError, ValueError):

@@ -1,4 +1,4 @@
-"""Files of runs: whole or not there, and nothing else is touched."""
+"""Files that are written: whole or not there, and nothing else is touched."""
 
 from pathlib import Path
 
