@@ -11,6 +11,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, field
 from functools import partial
 from io import BytesIO
+from operator import attrgetter
 from pathlib import Path
 from typing import Any
 
@@ -33,13 +34,13 @@ from .prepared import FORMAT, INDEX
 
 @dataclass(frozen=True)
 class RawCase:
-    """A case of the raw data; ``files`` are all that it is made from."""
+    """A case of the raw data; ``paths`` are all that it is made from."""
 
     case: str
     task: str
     patient: str
     split: str
-    files: tuple[Path, ...]
+    paths: tuple[Path, ...]
     fault: str = ""
     source: Any = None
 
@@ -86,7 +87,7 @@ def prepare(plan: Plan, out: Path, *, restart: bool = False) -> list[Fault]:
     faults = list(plan.faults)
 
     def make(case: RawCase) -> None:
-        made = traced(case, work=partial(_make, make=plan.make, out=out), files=_files)
+        made = traced(case, work=partial(_make, make=plan.make, out=out), files=attrgetter("paths"))
         records.save(case, made.inputs, made.value)
         done[case.case] = made
 
@@ -97,16 +98,12 @@ def prepare(plan: Plan, out: Path, *, restart: bool = False) -> list[Fault]:
     return faults
 
 
-def _files(case: RawCase) -> tuple[Path, ...]:
-    return case.files
-
-
 def _finished(plan: Plan, records: Records, out: Path) -> dict[str, Done[dict[str, Any]]]:
     """Return the entries of the cases that need not be done again, by name."""
     done = {}
     sound = [case for case in plan.cases if not case.fault]
     for case in tqdm(sound, desc=f"check {plan.name}", unit="case", disable=None, leave=False):
-        known = records.load(case, case.files, partial(_verified, out=out))
+        known = records.load(case, case.paths, partial(_verified, out=out))
         if known is not None:
             done[case.case] = known
     return done

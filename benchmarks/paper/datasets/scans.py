@@ -94,7 +94,7 @@ def tumour_slices(case: RawCase, *, kind: Scans, size: int, structure: str) -> S
 
     Hounsfield units are resized first and windowed then. float16 keeps steps of a tenth of a unit.
     """
-    image, label = case.files
+    image, label = case.paths
     labels = _class_numbers(read_volume(label).data, label.name)
     volume = read_volume(image)
     if volume.data.shape != labels.shape:
