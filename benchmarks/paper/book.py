@@ -1,14 +1,33 @@
-"""The studies of several data sets, and the scores of what was run in them."""
+"""The cells of a table, and the scores of the runs behind them."""
 
 import argparse
+from dataclasses import dataclass
 from typing import Any
 
-from .cell import Cell
 from .config import Config
 from .recipe import Recipe
 from .records import Scored, finished
+from .scores import NAMES
 from .sources import Source
 from .study import Machine, Splits, Study
+
+Table = int | str  # a number of the paper's, or the name of a comparison of ours
+#: Not the paper's: against the raters' mean, over the pixels within 5 of a mark.
+NEAR = ("ece_near", NAMES["ece_near"])
+Parts = tuple[tuple[Source, Config], ...]
+
+
+@dataclass(frozen=True)
+class Cell:
+    """One number of a table."""
+
+    row: tuple[str, ...]
+    column: tuple[str, ...]
+    score: str = "dice"
+    parts: Parts = ()  # whose mean it is; none for a method that is the paper's only
+    value: float | None = None  # the number, from 0 to 1 or a count, where no run is needed
+    paper: float | None = None  # the paper's number, in percent
+    seeds: tuple[int, ...] = ()  # of the runs; none: those of the recipe
 
 
 class Book:

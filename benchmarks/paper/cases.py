@@ -5,14 +5,8 @@ from pathlib import Path
 from typing import Literal
 
 import numpy as np
-from dice_semimetric_study import (
-    CaseError,
-    CaseFiles,
-    UsageError,
-    Volume,
-    find_cases,
-    read_volume,
-)
+from dice_semimetric_study import CaseError, CaseFiles, UsageError, find_cases, read_volume
+from dice_semimetric_study.files.volumes import require_same_affine
 
 Incomplete = Literal["raise", "skip", "keep"]
 
@@ -46,7 +40,11 @@ def read_split(
     for files in found:
         missing = sorted(everyone - set(files.masks)) if incomplete == "raise" else []
         try:
-            cases.append(_read_case(files, missing))
+            if files.masks and missing:
+                rater = ", ".join(missing)
+                raise CaseError(f"the mask of rater {rater} is missing (see --incomplete)")
+            image, masks = read_slice(files, in_one_place=True)
+            cases.append(Case(files.case, standardised(image), masks))
         except CaseError as error:
             faults.append(f"{files.case}: {error}")
     if faults:
@@ -54,13 +52,6 @@ def read_split(
     if not cases:
         raise UsageError(f"{root / split} has no case with files such as {name}_seg01.nii.gz")
     return cases
-
-
-def _read_case(files: CaseFiles, missing: list[str]) -> Case:
-    if files.masks and missing:
-        raise CaseError(f"the mask of rater {', '.join(missing)} is missing (see --incomplete)")
-    image, masks = read_slice(files, in_one_place=True)
-    return Case(files.case, standardised(image), masks)
 
 
 def read_slice(files: CaseFiles, *, in_one_place: bool = False) -> tuple[np.ndarray, np.ndarray]:
@@ -77,8 +68,10 @@ def read_slice(files: CaseFiles, *, in_one_place: bool = False) -> tuple[np.ndar
     if files.image is None:
         raise CaseError("there is no image.nii.gz")
     volumes = {path: read_volume(path) for path in files.paths}
-    if in_one_place:
-        _require_one_place(volumes)
+    (head, place), *others = volumes.items()
+    for path, other in others if in_one_place else ():
+        names = f"{head.name} and {path.name}"
+        require_same_affine(place.geometry, other.geometry, names, TOLERANCE)
     masks = [_mask(volumes[path].data, path.name) for path in files.masks.values()]
     shape, (first, *_) = masks[0].shape, files.masks.values()
     for path, mask in zip(files.masks.values(), masks, strict=True):
@@ -89,17 +82,6 @@ def read_slice(files: CaseFiles, *, in_one_place: bool = False) -> tuple[np.ndar
     if not np.all(np.isfinite(image)):
         raise CaseError(f"{files.image.name} holds NaN or infinity")
     return image, np.stack(masks)
-
-
-def _require_one_place(volumes: dict[Path, Volume]) -> None:
-    (first, place), *others = volumes.items()
-    for path, other in others:
-        difference = float(np.max(np.abs(place.geometry.affine - other.geometry.affine)))
-        if not difference <= TOLERANCE:
-            raise CaseError(
-                f"{first.name} and {path.name} have different affines: they differ by "
-                f"{difference:.3g}, more than the tolerance of {TOLERANCE:g}"
-            )
 
 
 def standardised(image: np.ndarray) -> np.ndarray:

@@ -1,7 +1,6 @@
 """What the paper claims of its tables, tested by patient on the data at hand."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
@@ -9,7 +8,7 @@ import numpy as np
 from dice_semimetric_study.results.bootstrap import Bootstrap, mean_intervals
 from dice_semimetric_study.results.paired import signed_rank
 
-from .cell import NEAR, Cell, Table
+from .book import NEAR, Cell, Table
 from .records import Scored
 from .scores import LOWER_IS_BETTER
 from .sources import Source
@@ -19,60 +18,26 @@ BOOTSTRAP = Bootstrap(resamples=10_000)
 DIGITS = 12  # beyond which a difference is rounding
 
 
-@dataclass(frozen=True)
-class Claim:
-    """That one column of a table is better than another in one score."""
-
-    better: str
-    worse: str
-    score: str
-
-
-CLAIMS: dict[Table, tuple[Claim, ...]] = {
-    1: (
-        Claim("Uniform", "Majority", "bdice"),
-        Claim("Uniform", "Random", "bdice"),
-        Claim("Weighted", "Majority", "dice"),
-        Claim("Weighted", "Uniform", "dice"),
-        Claim("Uniform", "Majority", "ece"),
-        Claim("Weighted", "Majority", "ece"),
-        Claim("LS", "Majority", "dice"),
-        Claim("LS", "Majority", "ece"),
-        Claim("Uniform", "Majority", "ece_near"),
-        Claim("Weighted", "Majority", "ece_near"),
-        Claim("LS", "Majority", "ece_near"),
-    ),
-    3: (
-        Claim("LS", "Hard", "dice"),
-        Claim("KD", "Hard", "dice"),
-        Claim("KD", "LS", "dice"),
-        Claim("LS", "Hard", "ece"),
-        Claim("KD", "Hard", "ece"),
-    ),
-    4: tuple(
-        Claim(better, worse, score)
-        for score in ("bdice", "dice", "ece_near")
-        for better, worse in (("SDL", "Hard"), ("DML1", "SDL"), ("DML2", "SDL"), ("DML1", "DML2"))
-    ),
-    5: (Claim("CE", "Hard", "dice"), Claim("DML", "CE", "dice"), Claim("KDE", "DML", "dice")),
-    7: (Claim("DML", "CE", "dice"),),
-    8: (Claim("0.001", "0", "dice"),),
-    "distillation": tuple(
-        Claim(first, second, score)
-        for first, second in (
-            ("teacher, temperature", "teacher, raw"),
-            ("teacher, kernel", "teacher, raw"),
-            ("student, +ce", "student, hard"),
-            ("student, +dml", "student, hard"),
-            ("student, +temperature", "student, hard"),
-            ("student, +kde", "student, hard"),
-            ("student, +kde, soft keys", "student, hard"),
-            ("student, +kde", "student, +dml"),
-            ("student, +kde", "student, +temperature"),
-            ("student, +kde, soft keys", "student, +dml"),
-        )
-        for score in ("dice", "bdice", "ece_seen", "ece_near")
-    ),
+#: Which column is better than which other one, by the scores in which it is.
+CLAIMS: dict[Table, dict[str, str]] = {
+    1: {
+        "bdice": "Uniform > Majority; Uniform > Random",
+        "dice": "Weighted > Majority; Weighted > Uniform; LS > Majority",
+        "ece ece_near": "Uniform > Majority; Weighted > Majority; LS > Majority",
+    },
+    3: {"dice": "LS > Hard; KD > Hard; KD > LS", "ece": "LS > Hard; KD > Hard"},
+    4: {"bdice dice ece_near": "SDL > Hard; DML1 > SDL; DML2 > SDL; DML1 > DML2"},
+    5: {"dice": "CE > Hard; DML > CE; KDE > DML"},
+    7: {"dice": "DML > CE"},
+    8: {"dice": "0.001 > 0"},
+    "distillation": {
+        "dice bdice ece_seen ece_near": "teacher, temperature > teacher, raw; "
+        "teacher, kernel > teacher, raw; student, +ce > student, hard; "
+        "student, +dml > student, hard; student, +temperature > student, hard; "
+        "student, +kde > student, hard; student, +kde, soft keys > student, hard; "
+        "student, +kde > student, +dml; student, +kde > student, +temperature; "
+        "student, +kde, soft keys > student, +dml"
+    },
 }
 #: What the other columns are compared with in the figure.
 BASELINES: dict[Table, str] = {"distillation": "student, hard"}
@@ -81,13 +46,16 @@ BASELINES |= {1: "Majority", 3: "Hard", 4: "Hard", 5: "Hard", 7: "CE", 8: "0"}
 Results = Callable[[Cell], Scored | None]
 
 
-def claims_of(table: Table, cells: list[Cell]) -> tuple[tuple[Claim, ...], str]:
-    """Return what is tested in a table, and what all others are compared with in the figure."""
+def claims_of(table: Table, cells: list[Cell]) -> tuple[list[tuple[str, ...]], str]:
+    """Return the tests of a table, as (better, worse, score), and the figure's baseline."""
     if table != "losses":
-        return CLAIMS.get(table, ()), BASELINES.get(table, "")
+        claims = CLAIMS.get(table, {}).items()
+        pairs = [(score, pair) for scores, text in claims for score in scores.split()
+                 for pair in text.split("; ")]  # fmt: skip
+        return [(*pair.split(" > "), score) for score, pair in pairs], BASELINES.get(table, "")
     first, *others = dict.fromkeys(cell.row[-1] for cell in cells)
     scores = ("dice", "bdice", "ece_seen")
-    return tuple(Claim(first, other, score) for other in others for score in scores), first
+    return [(first, other, score) for other in others for score in scores], first
 
 
 def compare_columns(
@@ -106,32 +74,21 @@ def compare_columns(
         test = partial(_test, scored, place, score, source)
         claims += [
             found | {"verdict": verdict(found)}
-            for claim in wanted
-            if claim.score == score and (found := test(claim.better, claim.worse))
+            for better, worse, of in wanted
+            if of == score and (found := test(better, worse))
         ]
-        others = [name for name in columns if name != base and comparable(table, name)]
+        students = table == "distillation"  # of whose rows only these have all seeds
+        others = [n for n in columns if n != base and (not students or n.startswith("student"))]
         shifts += [found for name in others if (found := test(name, base))]
     return claims, shifts
 
 
 def _test(
-    scored: dict[str, Scored | None],
-    place: str,
-    score: str,
-    source: Source,
-    first: str,
-    second: str,
+    scored: dict[str, Scored | None], place: str, score: str, source: Source, *names: str
 ) -> dict[str, Any] | None:
-    one, two = scored.get(first), scored.get(second)
+    one, two = map(scored.get, names)
     found = None if one is None or two is None else paired(one, two, score, source)
-    if found is None:
-        return None
-    return {"row": place, "first": first, "second": second, "score": score} | found
-
-
-def comparable(table: Table, name: str) -> bool:
-    """Return whether the figure compares it: of distillation, students with all seeds only."""
-    return table != "distillation" or name.startswith("student")
+    return found and {"row": place, "first": names[0], "second": names[1], "score": score} | found
 
 
 def by_place(table: Table, cells: list[Cell]) -> dict[tuple[str, str], dict[str, Cell]]:

@@ -4,7 +4,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from functools import partial
 
-from .cell import Cell
+from .book import Cell
 from .config import CALIBRATIONS, Config
 from .recipe import BEST_BANDWIDTH, Recipe
 from .scores import NAMES

@@ -70,12 +70,11 @@ class Config:
             value = getattr(self, item.name)
             if choices and value not in choices:
                 raise ValueError(f"{item.name} must be one of {', '.join(choices)}, got {value!r}")
-        for name in ("task", "epochs", "batch_size"):
-            if getattr(self, name) < 1:
-                raise ValueError(f"{name} must be at least 1, got {getattr(self, name)}")
-        for name in ("size", "folds", "fold", "crop", "jitter", "seed", "weight_decay"):
-            if getattr(self, name) < 0:
-                raise ValueError(f"{name} must be at least 0, got {getattr(self, name)}")
+        from_zero = ("size", "folds", "fold", "crop", "jitter", "seed", "weight_decay")
+        least = {"task": 1, "epochs": 1, "batch_size": 1} | dict.fromkeys(from_zero, 0)
+        for name, number in least.items():
+            if getattr(self, name) < number:
+                raise ValueError(f"{name} must be at least {number}, got {getattr(self, name)}")
         if self.jitter and not self.crop:
             raise ValueError("jitter shifts a crop: it needs crop above 0")
         for name in ("ce_weight", "smoothing"):

@@ -1,4 +1,4 @@
-"""The crops that a network trains on."""
+"""The crops that a network trains on, and the labels that raters' masks become there."""
 
 from collections.abc import Sequence
 
@@ -6,11 +6,18 @@ import numpy as np
 import torch
 from torch.utils.data import DataLoader, Dataset
 
+from dice_semimetric import (
+    dice_weighted_average,
+    majority_vote,
+    random_rater,
+    smooth_labels,
+    uniform_average,
+)
+
 from . import parallel
 from .cases import Case
 from .config import Config
 from .datasets.augment import augment
-from .labels import training_label
 from .networks.build import MULTIPLE
 
 
@@ -104,3 +111,17 @@ def window(
         min(max((n - crop) // 2 + int(s), 0), n - crop) for n, s in zip(shape, shift, strict=True)
     ]
     return tuple(slice(start, start + crop) for start in starts)
+
+
+def training_label(raters: np.ndarray, config: Config, rng: np.random.Generator) -> np.ndarray:
+    """Return the label in [0, 1], float32, of masks (R, *spatial); only "random" draws."""
+    if config.labels == "random":
+        return random_rater(raters, rng=rng).astype(np.float32)
+    if config.labels == "uniform":
+        return uniform_average(raters, dtype=np.float32)
+    if config.labels == "weighted":
+        return dice_weighted_average(raters, dtype=np.float32)
+    majority = majority_vote(raters).astype(np.float32)
+    if config.labels == "majority":
+        return majority
+    return smooth_labels(majority[None], epsilon=config.smoothing, axis=0)[0]

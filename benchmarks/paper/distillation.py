@@ -52,7 +52,7 @@ class StudentLoss(nn.Module):
         self.config = config
         self.rng = np.random.default_rng([config.seed, epoch, RUNGS.index("kde")])
         self.labels = TrainingLoss(config)
-        self.teacher = TrainingLoss(config, region_weight=0.0 if config.rung == "ce" else None)
+        self.teacher = TrainingLoss(config, regional=config.rung != "ce")
 
     def forward(
         self,

@@ -1,19 +1,15 @@
 """A table at a glance: how each column differs from the first, with its interval."""
 
-import io
 from pathlib import Path
 from typing import Any
 
-from matplotlib.backends.backend_agg import FigureCanvasAgg
-from matplotlib.figure import Figure
+from dice_semimetric_study.results.plots import BLUE, DARK, GREY, ORANGE, new_figure, save, style
 
-from .cell import Table
+from .book import Table
 from .claims import ALPHA
-from .files import write_bytes
 from .scores import LOWER_IS_BETTER, NAMES
 from .tables import TITLES
 
-BLUE, ORANGE, GREY, DARK = "#2563a8", "#d9731a", "#9aa3ad", "#2b3138"
 MOST_PANELS = 32
 
 
@@ -28,9 +24,7 @@ def draw(table: Table, shifts: list[dict[str, Any]], path: Path, note: str) -> N
     columns = scores if scores > 1 else min(3, len(places))
     lines = -(-len(places) // columns)
     most = max(sum((s["row"], s["score"]) == place for s in shifts) for place in places)
-    size = (max(6.8, 4.4 * columns), (0.42 * most + 1.35) * lines + 0.7)
-    picture = Figure(figsize=size, layout="constrained", dpi=150)
-    FigureCanvasAgg(picture)  # needs no display
+    picture = new_figure(max(6.8, 4.4 * columns), (0.42 * most + 1.35) * lines + 0.7)
     panels = picture.subplots(lines, columns, squeeze=False).ravel()
     for axes, (row, score) in zip(panels, places, strict=False):
         some = [s for s in shifts if (s["row"], s["score"]) == (row, score)]
@@ -45,10 +39,7 @@ def draw(table: Table, shifts: list[dict[str, Any]], path: Path, note: str) -> N
         x=0.01,
         ha="left",
     )
-    content = io.BytesIO()
-    # Without the software's name and version the same input gives the same bytes.
-    picture.savefig(content, format="png", metadata={"Software": None})
-    write_bytes(path, content.getvalue())
+    save(picture, path)
 
 
 def _panel(axes: Any, some: list[dict[str, Any]], title: str, lower: bool) -> None:
@@ -60,13 +51,7 @@ def _panel(axes: Any, some: list[dict[str, Any]], title: str, lower: bool) -> No
         axes.plot([low, high], [y, y], color=color, linewidth=2.5, solid_capstyle="round")
         axes.plot([mean], [y], "o", color=color, markersize=6)
     axes.axvline(0, color=DARK, linewidth=1)
-    axes.set_title(title, loc="left", fontsize=10, color=DARK, fontweight="bold")
-    axes.set_xlabel("difference, percentage points", color=DARK)
-    axes.grid(color="#e6e9ec", linewidth=0.8)
-    axes.set_axisbelow(True)
-    axes.spines[["top", "right"]].set_visible(False)
-    axes.spines[["left", "bottom"]].set_color(GREY)
-    axes.tick_params(colors=DARK, labelsize=8)
+    style(axes, title, "difference, percentage points", "")
     axes.set_yticks(range(len(some)), [s["first"] for s in some])
     axes.set_ylim(len(some) - 0.5, -0.5)
     if lower:

@@ -25,17 +25,11 @@ MODULES = {
 
 
 class TrainingLoss(nn.Module):
-    """The weighted sum of cross-entropy and the regional loss that a configuration names.
+    """The weighted sum of cross-entropy and, if wanted, the regional loss of a configuration."""
 
-    ``ce_weight`` and ``region_weight`` are by default the configuration's and 1 less that.
-    """
-
-    def __init__(
-        self, config: Config, ce_weight: float | None = None, region_weight: float | None = None
-    ) -> None:
+    def __init__(self, config: Config, *, regional: bool = True) -> None:
         super().__init__()
-        self.ce_weight = config.ce_weight if ce_weight is None else ce_weight
-        self.region_weight = 1 - config.ce_weight if region_weight is None else region_weight
+        self.ce_weight, self.region_weight = config.ce_weight, regional * (1 - config.ce_weight)
         options: dict[str, Any] = {"batch": config.per == "batch"}
         if options["batch"]:
             options["process_group"] = parallel.group()

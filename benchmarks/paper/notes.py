@@ -11,8 +11,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from .book import Book
-from .cell import Cell
+from .book import Book, Cell
 from .config import Config
 from .recipe import FIXED
 from .sources import Source

@@ -55,11 +55,6 @@ def wait() -> None:
         dist.barrier()
 
 
-def quiet() -> bool | None:
-    """Return what tqdm takes to show a bar on a terminal, of the first process only."""
-    return None if first() else True
-
-
 def wrap(model: nn.Module) -> nn.Module:
     """Return the network, its gradients averaged over the processes."""
     if size() == 1:

@@ -15,6 +15,7 @@ import sys
 from pathlib import Path
 
 from dice_semimetric_study import Fault, UsageError
+from dice_semimetric_study.faults import printable
 
 from .datasets.prepared import INDEX
 from .datasets.preparing import Plan, prepare
@@ -25,7 +26,7 @@ KINDS = ("qubiq", "lits", "kits", "qubiq-layout")
 SIZES = {"qubiq": 256, "lits": 512, "kits": 512, "qubiq-layout": 0}
 
 
-def add_prepare_options(parser: argparse.ArgumentParser) -> None:
+def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the arguments of the command."""
     parser.add_argument("kind", choices=KINDS, help="how the raw data lie")
     parser.add_argument("raw", type=Path, help="the folder of the download")
@@ -55,7 +56,7 @@ def run(options: argparse.Namespace) -> None:
             faults += prepare(plan, out, restart=options.restart)
             print(summary(out), flush=True)
     except (UsageError, OSError) as error:
-        print(f"error: {one_line(str(error))}", file=sys.stderr)
+        print(f"error: {printable(str(error))}", file=sys.stderr)
         sys.exit(2)
     except KeyboardInterrupt:
         print("stopped; the same command goes on from here", file=sys.stderr)
@@ -63,11 +64,6 @@ def run(options: argparse.Namespace) -> None:
     if faults:
         print(f"{len(faults)} faults; they are in {INDEX} too", file=sys.stderr)
         sys.exit(1)
-
-
-def one_line(text: str) -> str:
-    """Return text that any terminal shows in one line, whatever characters file names hold."""
-    return "".join(c if c.isprintable() else repr(c)[1:-1] for c in text)
 
 
 def plans(options: argparse.Namespace) -> dict[Path, Plan]:
@@ -78,18 +74,13 @@ def plans(options: argparse.Namespace) -> dict[Path, Plan]:
     out: Path = options.out
     if options.kind in ("lits", "kits"):
         kind = LITS if options.kind == "lits" else KITS
-        scans = plan_scans(
-            kind, options.raw, size=size, structure=options.structure, subset=options.subset
-        )
-        return {out: scans}
+        chosen = {"structure": options.structure, "subset": options.subset}
+        return {out: plan_scans(kind, options.raw, size=size, **chosen)}
+    given = {"size": size, "incomplete": options.incomplete}
     if options.kind == "qubiq":
-        tasks = plans_qubiq(
-            options.raw, size=size, incomplete=options.incomplete, subset=options.subset
-        )
+        tasks = plans_qubiq(options.raw, subset=options.subset, **given)
     else:
-        tasks = plans_layout(
-            options.raw, size=size, incomplete=options.incomplete, groups=options.groups
-        )
+        tasks = plans_layout(options.raw, groups=options.groups, **given)
     return {out / folder: plan for folder, plan in tasks.items()}
 
 

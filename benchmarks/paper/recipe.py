@@ -80,31 +80,22 @@ class Recipe:
     def _epochs(self, number: int) -> int:
         return min(number, QUICK_EPOCHS) if self.quick else number
 
-    def student(
-        self,
-        source: Source,
-        model: str,
-        rung: str,
-        *,
-        bandwidth: float = BEST_BANDWIDTH,
-        key_labels: str = "majority",
-        **fields: Any,
-    ) -> Config:
+    def student(self, source: Source, model: str, rung: str, **fields: Any) -> Config:
         """Return a student that learns from hard labels and, but for "hard", from a teacher."""
+        of_teacher = {name: fields.pop(name) for name in OF_TEACHER if name in fields}
         config = self.plain(source, model, labels="majority", **fields)
         if rung == "hard":
             return config
         return replace(
             config,
             rung=rung,
-            bandwidth=bandwidth,
             n_keys=self.n_keys,
-            key_labels=key_labels,
             held_split=self.held_split if rung == "temperature" else config.held_split,
             teacher_model=self.networks[0],
             teacher_labels=self.teacher_labels,
             teacher_epochs=self._epochs(self.teacher_epochs or config.epochs),
             teacher_sees="crop" if self.paper else "image",
+            **of_teacher,
         )
 
 

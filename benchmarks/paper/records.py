@@ -11,12 +11,13 @@ from typing import Any
 import numpy as np
 import torch
 from dice_semimetric_study import UsageError
+from dice_semimetric_study.files.atomic import write_text
+from dice_semimetric_study.results.tables import csv_text
 
 from . import parallel
 from .calibration import Predictor
 from .config import Config
 from .datasets import Prepared
-from .files import csv_text, write_text
 
 Part = tuple[int, int]  # seed and fold
 
@@ -44,33 +45,22 @@ class Scored:
         return [float(np.nanmean(values[self.part_of == k])) for k in range(len(self.parts))]
 
 
-@dataclass(frozen=True)
-class Finished:
-    """The scores of one part of an experiment."""
-
-    part: Part
-    cases: np.ndarray
-    scores: dict[str, np.ndarray]  # of each case
-    summary: dict[str, float]
-
-
-def join(found: Sequence[Finished]) -> Scored:
-    """Return the scores of an experiment, sorted by case."""
+def join(found: Sequence[Scored]) -> Scored:
+    """Return the scores of an experiment from those of its parts, sorted by case."""
     cases = np.concatenate([one.cases for one in found])
     part_of = np.repeat(np.arange(len(found)), [len(one.cases) for one in found])
     order = np.argsort(cases, kind="stable")
     shared = [name for name in found[0].scores if all(name in one.scores for one in found)]
-    pooled = [name for name in found[0].summary if name.endswith("_pooled")]
     return Scored(
-        [one.part for one in found],
+        [part for one in found for part in one.parts],
         cases[order],
         part_of[order],
         {name: np.concatenate([one.scores[name] for one in found])[order] for name in shared},
-        {name: [one.summary[name] for one in found] for name in pooled},
+        {name: [one.pooled[name][0] for one in found] for name in found[0].pooled},
     )
 
 
-def read(config: Config, out: Path, cases: np.ndarray, data: Prepared) -> Finished:
+def read(config: Config, out: Path, cases: np.ndarray, data: Prepared) -> Scored:
     """Return the scores of a finished part, which must be of these cases."""
     with open(out / "scores.csv", newline="") as file:
         rows = list(csv.DictReader(file))
@@ -82,7 +72,9 @@ def read(config: Config, out: Path, cases: np.ndarray, data: Prepared) -> Finish
         )
     scores = {n: np.array([float(row[n]) for row in rows]) for n in rows[0] if n != "case"}
     summary = json.loads((out / "result.json").read_text())["scores"]
-    return Finished((config.seed - config.fold, config.fold), cases, scores, summary)
+    pooled = {name: [value] for name, value in summary.items() if name.endswith("_pooled")}
+    part = config.seed - config.fold, config.fold
+    return Scored([part], cases, np.zeros(len(cases), int), scores, pooled)
 
 
 def run_name(config: Config) -> str:
@@ -134,5 +126,5 @@ def write(
         "cases": len(rows),
         "scores": scores,
     }
-    write_text(out / "scores.csv", csv_text(rows))
+    write_text(out / "scores.csv", csv_text(list(rows[0]), rows))
     write_text(out / "result.json", json.dumps(result, indent=1) + "\n")

@@ -1,14 +1,13 @@
 """A table as Markdown beside the paper's numbers, as CSV and as JSON, and its claims."""
 
-import json
 from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
+from dice_semimetric_study.results.tables import csv_text
 
-from .cell import Cell, Table
+from .book import Cell, Table
 from .claims import shares
-from .files import csv_text
 from .records import Scored
 from .scores import NAMES
 from .tables import HEADS, TITLES
@@ -16,12 +15,15 @@ from .tables import HEADS, TITLES
 
 def summarize(cell: Cell, results: list[Scored | None]) -> dict[str, Any]:
     """Return a cell's number in percent: its mean, its spread over folds and seeds, and each."""
-    row: dict[str, Any] = {
-        "row": " | ".join(cell.row),
-        "column": " | ".join(cell.column),
+    row: dict[str, Any] = {"row": " | ".join(cell.row), "column": " | ".join(cell.column)}
+    row |= {
         "score": cell.score,
+        "ours": None,
+        "std": None,
+        "parts": [],
+        "values": [],
+        "paper": cell.paper,
     }
-    row |= {"ours": None, "std": None, "parts": [], "values": [], "paper": cell.paper}
     if cell.value is not None:
         return row | {"ours": cell.value * (1 if cell.score == "count" else 100)}
     found = [r for r in results if r is not None]
@@ -39,25 +41,10 @@ def summarize(cell: Cell, results: list[Scored | None]) -> dict[str, Any]:
 
 def to_csv(table: Table, rows: list[dict[str, Any]], quick: bool) -> str:
     """Return one row for each cell."""
-    shown = ("row", "column", "score", "ours", "std", "paper")
-    return csv_text(
-        [
-            {"table": table, **{key: row[key] for key in shown}}
-            | {"parts": len(row["parts"]), "quick": quick}
-            for row in rows
-        ]
-    )
-
-
-def to_json(
-    rows: list[dict[str, Any]],
-    claims: list[dict[str, Any]],
-    shifts: list[dict[str, Any]],
-    notes: Sequence[str],
-) -> str:
-    """Return all numbers: of each cell those of every [seed, fold], and the tests."""
-    found = {"cells": rows, "claims": claims, "against_baseline": shifts, "notes": notes}
-    return json.dumps(found, indent=1) + "\n"
+    names = ("table", "row", "column", "score", "ours", "std", "paper", "parts", "quick")
+    more = {"table": table, "quick": quick}
+    known = [row | more | {"parts": len(row["parts"])} for row in rows]
+    return csv_text(names, [{name: row[name] for name in names} for row in known])
 
 
 def to_markdown(

@@ -39,44 +39,35 @@ def score_samples(
     scores do. The scores of all cases are means over them, and for the last two, as ``_pooled``,
     the error of the bins that all cases share.
     """
-    sums: dict[str, tuple[Any, ...]] = {}
+    slices: dict[str, list[dict[str, Any]]] = {}
     for prob, case in zip(probs, cases, strict=True):
-        found = _statistics(prob, case)
-        before = sums.get(case.name)
-        sums[case.name] = found if before is None else _add(before, found)
-    rows = [{"case": name, **_scores(*found)} for name, found in sums.items()]
-    summary = {
-        name: float(np.nanmean([row[name] for row in rows])) for name in rows[0] if name != "case"
-    }
-    *_, near, seen = (sum(parts[1:], parts[0]) for parts in zip(*sums.values(), strict=True))
-    summary |= {"ece_near_pooled": float(near.error()), "ece_seen_pooled": float(seen.error())}
-    return rows, summary
+        slices.setdefault(case.name, []).append(_statistics(prob, case))
+    sums = {name: _add(parts) for name, parts in slices.items()}
+    rows = [{"case": case, **{n: _score(n, s) for n, s in of.items()}} for case, of in sums.items()]
+    whole = _add(list(sums.values()))
+    summary = {name: float(np.nanmean([row[name] for row in rows])) for name in whole}
+    return rows, summary | {f"{n}_pooled": _score(n, whole[n]) for n in ("ece_near", "ece_seen")}
 
 
-def _statistics(prob: np.ndarray, case: Case) -> tuple[Any, ...]:
-    """Return what the scores of a prediction (H, W) are made of; the parts add up over slices."""
+def _statistics(prob: np.ndarray, case: Case) -> dict[str, Any]:
+    """Return what each score of a prediction (H, W) is made of; it adds up over slices."""
     majority = majority_vote(case.raters).astype(np.float32)
     mean = uniform_average(case.raters, dtype=np.float32)
     near = binary_dilation(case.raters.any(axis=0), iterations=REACH)
     seen = (prob > CERTAIN) | (mean > 0)
-    return (
-        threshold_counts(prob, majority, thresholds=[0.5]),
-        threshold_counts(prob, mean),
-        calibration_bins(prob, majority, kind="binary"),
-        calibration_bins(prob, mean, kind="binary", mask=near),
-        calibration_bins(prob, mean, kind="binary", mask=seen),
-    )
-
-
-def _add(one: tuple[Any, ...], other: tuple[Any, ...]) -> tuple[Any, ...]:
-    return tuple(a + b for a, b in zip(one, other, strict=True))
-
-
-def _scores(at_half: Any, at_all: Any, everywhere: Any, near: Any, seen: Any) -> dict[str, float]:
     return {
-        "dice": float(at_half.dice()[0]),
-        "bdice": float(at_all.binarized_dice()),
-        "ece": float(everywhere.error()),
-        "ece_near": float(near.error()),
-        "ece_seen": float(seen.error()),
+        "dice": threshold_counts(prob, majority, thresholds=[0.5]),
+        "bdice": threshold_counts(prob, mean),
+        "ece": calibration_bins(prob, majority, kind="binary"),
+        "ece_near": calibration_bins(prob, mean, kind="binary", mask=near),
+        "ece_seen": calibration_bins(prob, mean, kind="binary", mask=seen),
     }
+
+
+def _add(found: list[dict[str, Any]]) -> dict[str, Any]:
+    return {name: sum((f[name] for f in found[1:]), found[0][name]) for name in found[0]}
+
+
+def _score(name: str, found: Any) -> float:
+    # The mean over the one threshold of "dice" is its Dice score.
+    return float(found.error() if name.startswith("ece") else found.binarized_dice())

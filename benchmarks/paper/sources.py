@@ -1,6 +1,5 @@
 """The data sets in a folder, and what the paper calls them."""
 
-import json
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -10,7 +9,7 @@ from dice_semimetric_study import UsageError
 
 from .cases import Incomplete
 from .datasets import Prepared, open_prepared
-from .datasets.prepared import INDEX, split_folders
+from .datasets.prepared import INDEX, read_json, split_folders
 
 QUBIQ = (
     "Prostate T1",
@@ -30,11 +29,6 @@ class Source:
 
     name: str
     data: Prepared
-
-    @property
-    def known(self) -> bool:
-        """Whether it is one of the paper's."""
-        return self.name in QUBIQ + SCANS
 
     @property
     def raters(self) -> int:
@@ -90,10 +84,7 @@ def looks_like_data(folder: Path) -> bool:
     """Return whether a folder is prepared, or has cases in the layout of QUBIQ."""
     if not folder.is_dir():
         return False
-    try:
-        index = json.loads((folder / INDEX).read_bytes())
-    except (OSError, ValueError):
-        index = None  # another index.json may lie there, such as a list of patients
+    index = read_json(folder / INDEX)  # or another file of this name, such as a list of patients
     return (isinstance(index, dict) and "format" in index) or bool(split_folders(folder))
 
 

@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 import torch
 from dice_semimetric_study import UsageError
+from dice_semimetric_study.files.atomic import prepare_folder, remove_parts
 from tqdm import tqdm
 
 from . import parallel
@@ -22,10 +23,8 @@ from .config import Config
 from .crops import require_fit
 from .datasets import Prepared
 from .distillation import reach, signals, student_data
-from .files import prepare_folder, remove_parts
-from .folds import validation_folds
 from .records import Scored, finished, join, read, run_name, write
-from .samples import load_samples
+from .samples import load_samples, validation_folds
 from .scores import score_samples
 from .trainer import train
 

@@ -12,6 +12,7 @@ on soft labels) train on one folder of the data, calibrate on another and score 
 """
 
 import argparse
+import json
 import sys
 from dataclasses import fields, replace
 from pathlib import Path
@@ -19,18 +20,17 @@ from typing import Any
 
 import torch
 from dice_semimetric_study import UsageError
+from dice_semimetric_study.files.atomic import prepare_folder, write_text
 from tqdm import tqdm
 
 from . import parallel
-from .book import Book
-from .cell import Table
+from .book import Book, Table
 from .claims import compare_columns
 from .config import Config, add_options
 from .figure import draw
-from .files import prepare_folder, write_text
 from .notes import command, notes_of
 from .recipe import FIXED, QUICK_FOLDS, Recipe, read_settings
-from .report import summarize, to_csv, to_json, to_markdown
+from .report import summarize, to_csv, to_markdown
 from .sources import find_sources
 from .tables import TITLES, cells, expected
 
@@ -68,7 +68,7 @@ def make(table: Table, options: argparse.Namespace, recipe: Recipe) -> tuple[str
     used = {(s.name, config): s for cell in found for s, config in cell.parts}
     for (_, config), source in used.items():
         book.study(source).require_usable(config)  # before any training
-    bar = tqdm(found, desc=f"Table {table}, cells", disable=parallel.quiet())
+    bar = tqdm(found, desc=f"Table {table}, cells", disable=None if parallel.first() else True)
     rows = [summarize(cell, book.results(cell)) for cell in bar]
     claims, shifts = compare_columns(table, found, lambda cell: book.results(cell)[0])
     claims = [] if recipe.quick else claims
@@ -85,13 +85,14 @@ def make(table: Table, options: argparse.Namespace, recipe: Recipe) -> tuple[str
     if options.report is not None and parallel.first():
         write_text(options.report.with_suffix(".md"), text)
         write_text(options.report.with_suffix(".csv"), to_csv(table, rows, recipe.quick))
-        write_text(options.report.with_suffix(".json"), to_json(rows, claims, shifts, notes))
+        all_of = {"cells": rows, "claims": claims, "against_baseline": shifts, "notes": notes}
+        write_text(options.report.with_suffix(".json"), json.dumps(all_of, indent=1) + "\n")
         note = "QUICK RUN" if recipe.quick else "95 % intervals over patients"
         draw(table, shifts, options.report.with_suffix(".png"), note)
     return text, not faults
 
 
-def add_table_options(parser: argparse.ArgumentParser) -> None:
+def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the options of the command ``table``."""
     add = parser.add_argument
     add("table", metavar="TABLE", help="1 to 8 of the paper, losses, or distillation",

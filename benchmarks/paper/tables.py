@@ -6,13 +6,15 @@ numbers of the paper.
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
+from functools import partial
+from typing import Any
 
 import numpy as np
 
 from dice_semimetric import dice_score, majority_vote
 
 from . import comparisons
-from .cell import NEAR, Cell, Table
+from .book import NEAR, Cell, Table
 from .config import Config
 from .paper_numbers import BANDWIDTHS, LABELS, LOSS_COLUMNS, RIVALS, TERMS, numbers
 from .recipe import NETWORKS, Recipe
@@ -158,19 +160,24 @@ def _table_4(sources: Sequence[Source], recipe: Recipe) -> list[Cell]:
             found += by_labels(name, source)
             found += by_labels(f"{name}, {NEAR[1]}", source, NEAR[0])
         if source.raters == 1 or recipe.distil:
-            name = source.name if source.known else f"{source.name}, distilled"
+            name = source.name if source.name in SCANS else f"{source.name}, distilled"
             found += by_teacher(name, source)
     return found
 
 
-def _table_5(sources: Sequence[Source], recipe: Recipe) -> list[Cell]:
+def _students(
+    sources: Sequence[Source], recipe: Recipe, columns: dict[str, dict[str, Any]]
+) -> list[Cell]:
+    """Return the rows of LiTS, KiTS and others, with a student in each column."""
     found = []
     for source in scanned(sources):
-        columns = [
-            (term, recipe.student(source, recipe.student_model, term.lower())) for term in TERMS
-        ]
-        found += _row((source.name,), columns, "dice", source)
+        make = partial(recipe.student, source, recipe.student_model)
+        found += _row((source.name,), [(n, make(**f)) for n, f in columns.items()], "dice", source)
     return found
+
+
+def _table_5(sources: Sequence[Source], recipe: Recipe) -> list[Cell]:
+    return _students(sources, recipe, {term: {"rung": term.lower()} for term in TERMS})
 
 
 def _table_6(sources: Sequence[Source], recipe: Recipe) -> list[Cell]:
@@ -200,14 +207,8 @@ def _table_7(sources: Sequence[Source], recipe: Recipe) -> list[Cell]:
 
 
 def _table_8(sources: Sequence[Source], recipe: Recipe) -> list[Cell]:
-    found = []
-    for source in scanned(sources):
-        net = recipe.student_model
-        columns = [("0", recipe.student(source, net, "dml"))] + [
-            (h, recipe.student(source, net, "kde", bandwidth=float(h))) for h in BANDWIDTHS[1:]
-        ]
-        found += _row((source.name,), columns, "dice", source)
-    return found
+    columns = {h: {"rung": "kde", "bandwidth": float(h)} for h in BANDWIDTHS}
+    return _students(sources, recipe, columns | {"0": {"rung": "dml"}})
 
 
 BUILDERS: dict[Table, Callable[[Sequence[Source], Recipe], list[Cell]]] = {

@@ -5,21 +5,24 @@ import math
 import random
 import time
 from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass
+from io import BytesIO
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
+from dice_semimetric_study.files.atomic import write_bytes, write_text
+from dice_semimetric_study.results.tables import csv_text
 from torch import Tensor, nn
 from tqdm import tqdm
 
 from dice_semimetric import value_checks
 
-from . import checkpoint, parallel
+from . import parallel
 from .cases import Case
 from .config import Config
 from .crops import Crops, epoch_loader
-from .files import csv_text, write_text
 from .losses import TrainingLoss, counted
 from .networks.build import build_model
 
@@ -57,45 +60,41 @@ def train(
     scaler = torch.amp.GradScaler(device.type, enabled=config.precision == "float16")
     parts: dict[str, Any] = {"model": model, "optimizer": optimizer, "scaler": scaler}
     identity = fingerprint(cases)
-    state = None if restart else checkpoint.load(path, config, device)
+    state = None if restart else load_checkpoint(path, config, device)
     history = [] if state is None else restore(parts, state, identity, path)
-    step = Step(config, parallel.wrap(model), optimizer, scaler, Crops(cases, config), workers)
+    network, crops = parallel.wrap(model), Crops(cases, config)
+    step = Step(config, network, optimizer, scaler, crops, workers, device)
     objective = objective or label_objective(config)
-    epochs = range(len(history), config.epochs)
     for epoch in tqdm(
-        epochs,
+        range(len(history), config.epochs),
         desc=f"{out.parent.name}/{out.name}",
         initial=len(history),
         total=config.epochs,
-        disable=parallel.quiet(),
+        disable=None if parallel.first() else True,
     ):
         history.append(step.epoch(epoch, objective(epoch)))
         if parallel.first():
             last = epoch + 1 == config.epochs  # then the optimiser's state only takes space
             kept = {"model": model} if last else parts
             states = {name: part.state_dict() for name, part in kept.items()}
-            checkpoint.save(path, config, states | {"history": history, "cases": identity})
+            save_checkpoint(path, config, states | {"history": history, "cases": identity})
             write_log(out, history)
     if parallel.first():
         write_log(out, history)  # a kill may have come between the checkpoint and its log
     return model, history
 
 
+@dataclass
 class Step:
     """What stays the same from epoch to epoch of one training."""
 
-    def __init__(
-        self,
-        config: Config,
-        model: nn.Module,
-        optimizer: torch.optim.Optimizer,
-        scaler: torch.amp.GradScaler,
-        crops: Crops,
-        workers: int,
-    ) -> None:
-        self.config, self.model, self.optimizer = config, model, optimizer
-        self.scaler, self.crops, self.workers = scaler, crops, workers
-        self.device = next(model.parameters()).device
+    config: Config
+    model: nn.Module
+    optimizer: torch.optim.Optimizer
+    scaler: torch.amp.GradScaler
+    crops: Crops
+    workers: int
+    device: torch.device
 
     def network(self, image: Tensor) -> Tensor:
         """Return the logits in float32, computed in the precision of the configuration."""
@@ -177,5 +176,36 @@ def seed_everything(*seed: int) -> None:
 
 def write_log(out: Path, history: list[dict[str, Any]]) -> None:
     """Write log.csv, without the times: a resumed run has the log of an unbroken one."""
-    untimed = [{k: v for k, v in line.items() if k != "seconds"} for line in history]
-    write_text(out / "log.csv", csv_text(untimed))
+    names = [name for name in history[0] if name != "seconds"]
+    write_text(out / "log.csv", csv_text(names, [{n: line[n] for n in names} for line in history]))
+
+
+def save_checkpoint(path: Path, config: Config, state: dict[str, Any]) -> None:
+    """Write the state so that ``path`` never holds half of it."""
+    content = BytesIO()
+    torch.save({"config": asdict(config), **state}, content)
+    write_bytes(path, content.getvalue())
+
+
+def load_checkpoint(path: Path, config: Config, device: torch.device) -> dict[str, Any] | None:
+    """Return the state that `save_checkpoint` wrote, or None where there is none.
+
+    Raises ValueError if it cannot be read or is of another configuration.
+    """
+    if not path.exists():
+        return None
+    try:
+        state: dict[str, Any] = torch.load(path, map_location=device, weights_only=True)
+        saved = state["config"]
+    except Exception as error:  # torch has no one error for a file that is not a checkpoint
+        raise ValueError(
+            f"the checkpoint {path} cannot be read ({type(error).__name__}); "
+            "start over with --restart"
+        ) from error
+    differences = config.differences(saved)
+    if differences:
+        raise ValueError(
+            f"the checkpoint {path} is of another configuration ({'; '.join(differences)}); "
+            "choose another --out, or start over with --restart"
+        )
+    return state

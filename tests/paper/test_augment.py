@@ -6,8 +6,7 @@ from scipy import ndimage
 
 pytest.importorskip("torch")
 
-from benchmarks.paper.datasets.augment import augment, fit
-from benchmarks.paper.datasets.resize import resize
+from benchmarks.paper.datasets.augment import augment, fit, resize
 
 SIZES = [
     ((9, 13), (18, 26)),

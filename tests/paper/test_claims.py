@@ -9,7 +9,7 @@ pytest.importorskip("monai")
 
 from paper_data import prepared_discs
 
-from benchmarks.paper.cell import Cell
+from benchmarks.paper.book import Cell
 from benchmarks.paper.claims import compare_by_patient, compare_columns, paired, verdict
 from benchmarks.paper.records import Scored
 from benchmarks.paper.report import summarize, to_markdown

@@ -5,20 +5,25 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from benchmarks.paper.folds import validation_folds
+from benchmarks.paper.samples import validation_folds
 
 NAMES = st.lists(st.sampled_from(["a", "b b", "<c>", "d\n", "é", "F", "g"]), min_size=1)
 
 
-@given(NAMES, st.integers(2, 7), st.integers(0, 3))
+@given(NAMES, st.integers(1, 6), st.integers(0, 3))
+def test_more_folds_than_patients_are_refused(patients: list[str], more: int, seed: int) -> None:
+    number = len(set(patients))
+    folds = number + more
+    with pytest.raises(ValueError, match=f"from 2 to the {number} patients, got {folds}"):
+        validation_folds(patients, folds, seed=seed)
+
+
+@given(NAMES.filter(lambda names: len(set(names)) > 1), st.integers(0, 3), st.data())
 def test_every_case_is_in_one_fold_and_every_patient_too(
-    patients: list[str], folds: int, seed: int
+    patients: list[str], seed: int, data: st.DataObject
 ) -> None:
     number = len(set(patients))
-    if folds > number:
-        with pytest.raises(ValueError, match=f"from 2 to the {number} patients, got {folds}"):
-            validation_folds(patients, folds, seed=seed)
-        return
+    folds = data.draw(st.integers(2, number))
     found = validation_folds(patients, folds, seed=seed)
     assert sorted(np.concatenate(found).tolist()) == list(range(len(patients)))
     assert all(len(fold) for fold in found)

@@ -10,7 +10,7 @@ pytest.importorskip("monai")
 
 
 from benchmarks.paper.config import LABELS, Config
-from benchmarks.paper.labels import training_label
+from benchmarks.paper.crops import training_label
 
 
 def test_labels(rng: np.random.Generator) -> None:

@@ -13,15 +13,15 @@ pytest.importorskip("monai")
 import torch
 from torch import nn
 
-from benchmarks.paper.networks.build import build_model
+from benchmarks.paper.networks.build import NETWORKS, STRIDE, AnySize, build_model
 from benchmarks.paper.networks.encoders import (
     CHANNELS,
     FIRST,
+    FOLDER,
     MobileNetV2Encoder,
     build_encoder,
+    for_channels,
 )
-from benchmarks.paper.networks.paper import NETWORKS, STRIDE, AnySize, build_network
-from benchmarks.paper.networks.weights import FOLDER, for_channels
 from benchmarks.paper.recipe import NETWORKS as OF_TABLES
 
 #: Trainable parameters of the published classifiers without their last linear layer, from
@@ -48,7 +48,7 @@ def test_tables_and_networks_have_the_same_names() -> None:
 @pytest.mark.parametrize("name", NETWORKS)
 def test_any_channels_and_sizes_go_in(name: str) -> None:
     for channels, size in ((1, (64, 96)), (3, (33, 50)), (4, (5, 7))):
-        network = build_network(name, channels, pretrained=False).eval()
+        network = build_model(name, channels, pretrained=False).eval()
         with torch.no_grad():
             logits = network(torch.randn(2, channels, *size))
         assert logits.shape == (2, 1, *size)
@@ -58,7 +58,7 @@ def test_any_channels_and_sizes_go_in(name: str) -> None:
 
 @pytest.mark.parametrize("name", NETWORKS)
 def test_a_few_steps_lower_the_loss_and_reach_every_parameter(name: str) -> None:
-    network = build_network(name, 1, pretrained=False)
+    network = build_model(name, 1, pretrained=False)
     target = torch.zeros(1, 1, 40, 40)
     target[..., 10:25, 12:30] = 1
     image = target + 0.1 * torch.randn(1, 1, 40, 40)
@@ -90,7 +90,7 @@ def test_encoders_are_as_large_as_published(name: str) -> None:
 
 
 def test_deeplab_keeps_a_sixteenth() -> None:
-    network = build_network("deeplabv3plus-resnet18", 1, pretrained=False).eval().network
+    network = build_model("deeplabv3plus-resnet18", 1, pretrained=False).eval().network
     assert network.encoder(torch.zeros(1, 1, 64, 64))[4].shape == (1, 512, 4, 4)
 
 
@@ -112,7 +112,7 @@ def test_weights_are_loaded_from_a_file(name: str, tmp_path: Path) -> None:
     for channels in (1, 3, 6):
         with warnings.catch_warnings():
             warnings.simplefilter("error")
-            network = build_network(model, channels)
+            network = build_model(model, channels)
         assert network.origin == "MONAI, ImageNet weights"
         found = network.network.encoder.state_dict()
         for key, value in published.state_dict().items():
@@ -141,20 +141,19 @@ def test_without_weights_one_warning_says_so(tmp_path: Path) -> None:
     assert network.origin == "MONAI, random weights"
     torch.save(build_encoder("mobilenet-v2", 3).state_dict(), tmp_path / "resnet18.pth")
     with pytest.warns(UserWarning, match="cannot be loaded"):
-        build_network("unet-resnet18", 1)
+        build_model("unet-resnet18", 1)
     torch.save({"conv1.weight": torch.zeros(64, 3, 7, 7)}, tmp_path / "resnet18.pth")
     with pytest.warns(UserWarning, match=r"they lack bn1\.weight"):
-        build_network("unet-resnet18", 1)
+        build_model("unet-resnet18", 1)
 
 
 def test_an_unknown_name_is_refused() -> None:
-    for build in (build_model, build_network):
-        with pytest.raises(ValueError, match=r"model must be one of .*unet-resnet50.* got 'vgg'"):
-            build("vgg", 1)
+    with pytest.raises(ValueError, match=r"model must be one of .*unet-resnet50.* got 'vgg'"):
+        build_model("vgg", 1)
 
 
 def test_a_lone_image_trains_as_two_of_it() -> None:
-    networks = [build_network("unet-mobilenet-v2", 1, pretrained=False) for _ in range(2)]
+    networks = [build_model("unet-mobilenet-v2", 1, pretrained=False) for _ in range(2)]
     networks[1].load_state_dict(networks[0].state_dict())
     image = torch.randn(1, 1, STRIDE, STRIDE)
     one, two = networks[0](image), networks[1](image.repeat(2, 1, 1, 1))
@@ -180,24 +179,24 @@ def test_the_other_library_is_taken_where_it_is(monkeypatch: pytest.MonkeyPatch)
     library = types.SimpleNamespace(Unet=FakeNetwork, DeepLabV3Plus=FakeDeepLab)
     monkeypatch.setitem(sys.modules, "segmentation_models_pytorch", library)
     monkeypatch.setitem(sys.modules, "timm", types.ModuleType("timm"))
-    network = build_network("unet-efficientnet-b0", 2)
+    network = build_model("unet-efficientnet-b0", 2)
     assert isinstance(network, AnySize)
     assert network.network.given == ("FakeNetwork", "tu-efficientnet_b0", "imagenet")
     assert network.origin == "segmentation_models_pytorch, ImageNet weights"
     assert network(torch.zeros(1, 2, 9, 9)).shape == (1, 1, 9, 9)
     with pytest.warns(UserWarning, match=r"resnet18 cannot be loaded \(no network\)"):
-        network = build_network("deeplabv3plus-resnet18", 1)
+        network = build_model("deeplabv3plus-resnet18", 1)
     assert network.network.given == ("FakeDeepLab", "tu-resnet18", None)
     assert network.origin == "segmentation_models_pytorch, random weights"
     monkeypatch.setitem(sys.modules, "timm", None)  # as if it could not be imported
-    assert build_network("unet-resnet18", 1, pretrained=False).origin.startswith("MONAI")
+    assert build_model("unet-resnet18", 1, pretrained=False).origin.startswith("MONAI")
 
 
 @pytest.mark.parametrize("name", NETWORKS)
 def test_the_real_library_builds_them_too(name: str) -> None:
     pytest.importorskip("timm")
     pytest.importorskip("segmentation_models_pytorch")
-    network = build_network(name, 1, pretrained=False).eval()
+    network = build_model(name, 1, pretrained=False).eval()
     assert network.origin.startswith("segmentation_models_pytorch")
     with torch.no_grad():
         assert np.isfinite(network(torch.randn(1, 1, 33, 50)).numpy()).all()

@@ -15,8 +15,8 @@ pytest.importorskip("monai")
 from paper_data import prepare, read_index
 
 from benchmarks.paper.datasets import open_prepared
+from benchmarks.paper.datasets.augment import resize
 from benchmarks.paper.datasets.qubiq import TASKS
-from benchmarks.paper.datasets.resize import resize
 
 
 @pytest.fixture(scope="module")

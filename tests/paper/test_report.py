@@ -8,7 +8,7 @@ pytest.importorskip("nibabel")
 pytest.importorskip("monai")
 
 
-from benchmarks.paper.cell import Cell
+from benchmarks.paper.book import Cell
 from benchmarks.paper.records import Scored
 from benchmarks.paper.report import escape, number, of_seed, summarize
 

@@ -14,7 +14,7 @@ pytest.importorskip("monai")
 from paper_data import prepare, read_index
 
 from benchmarks.paper.datasets import open_prepared
-from benchmarks.paper.datasets.resize import resize
+from benchmarks.paper.datasets.augment import resize
 
 
 @pytest.fixture(scope="module")

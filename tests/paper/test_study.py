@@ -130,7 +130,7 @@ def test_a_process_killed_without_warning_goes_on(
         stderr=subprocess.DEVNULL,
         env=os.environ | {"OMP_NUM_THREADS": "1"},
     )
-    deadline = time.monotonic() + 60
+    deadline = time.monotonic() + 600  # that only a hang reaches
     while len(list((tmp_path / "broken").rglob("checkpoint.pt"))) < 2:
         assert process.poll() is None
         assert time.monotonic() < deadline

@@ -45,7 +45,7 @@ def write_bytes(path: Path, content: bytes, *, durable: bool = True) -> None:
 
 def remove_parts(folder: Path) -> None:
     """Remove what killed runs left in a folder, if it is there."""
-    for stale in folder.glob(f".*{_SUFFIX}"):
+    for stale in folder.glob(f".*.????????{_SUFFIX}"):
         stale.unlink(missing_ok=True)
 
 

@@ -1,8 +1,40 @@
-"""The paper's augmentation: random scale, mirror and crop, of an image and its labels alike."""
+"""Change the size of images and labels, and augment both alike as the paper does.
+
+Both sample at pixel centres, so they stay aligned. Values in between are bilinear, by
+`torch.nn.functional.interpolate` without antialiasing (what OpenCV calls INTER_LINEAR); hard labels
+take the pixel under the new centre.
+"""
 
 import numpy as np
+import torch
+from torch.nn.functional import interpolate
 
-from .resize import resize
+
+def resize(array: np.ndarray, size: tuple[int, int]) -> np.ndarray:
+    """Return an array (..., H, W) with sides ``size``, in its own dtype.
+
+    Floating arrays (images, soft labels) are interpolated linearly and constant beyond the outer
+    pixels' centres; integers and booleans (hard labels) take their nearest neighbour.
+    """
+    if min(size) < 1:
+        raise ValueError(f"size must be at least 1 x 1, got {size}")
+    if array.shape[-2:] == tuple(size):
+        return array
+    if array.dtype.kind == "f":
+        return _linear(array, size)
+    rows, columns = (
+        ((np.arange(new) + 0.5) * old / new).astype(int)
+        for new, old in zip(size, array.shape[-2:], strict=True)
+    )
+    return np.ascontiguousarray(array[..., rows[:, None], columns])
+
+
+def _linear(array: np.ndarray, size: tuple[int, int]) -> np.ndarray:
+    if not array.size:  # torch refuses it
+        return np.empty((*array.shape[:-2], *size), array.dtype)
+    planes = np.ascontiguousarray(array, np.float32).reshape(1, -1, *array.shape[-2:])
+    resized = interpolate(torch.from_numpy(planes), size=size, mode="bilinear", align_corners=False)
+    return resized.numpy().reshape(*array.shape[:-2], *size).astype(array.dtype, copy=False)
 
 
 def augment(
@@ -13,7 +45,6 @@ def augment(
     crop: tuple[int, int] | None = None,
     scale: tuple[float, float] = (0.5, 2.0),
     mirror: float = 0.5,
-    axis: int = -1,
     label_fill: float = 0,
 ) -> tuple[np.ndarray, np.ndarray]:
     """Return an image and its label at a random scale, mirrored at random, in a random crop.
@@ -24,8 +55,8 @@ def augment(
     The image is (C, H, W), floating; the label (..., H, W) holds masks or class numbers (nearest
     neighbour) or is floating and soft (linear). ``crop`` is the sides of the result, by default the
     image's; the authors take 256 x 256 for QUBIQ and 384 x 384 for LiTS and KiTS. ``scale`` is the
-    range of the factor, ``mirror`` the probability of mirroring ``axis``. Around an image that is
-    smaller than the crop lie its darkest value, channel by channel, and the label ``label_fill``.
+    range of the factor, ``mirror`` the probability of mirroring the last axis. Around an image
+    that is smaller than the crop lie its darkest value by channel, and the label ``label_fill``.
     """
     shape = image.shape[-2:]
     if label.shape[-2:] != shape:
@@ -37,7 +68,7 @@ def augment(
     darkest = image.min(axis=(-2, -1), keepdims=True)
     image, label = resize(image, size), resize(label, size)
     if mirrored:
-        image, label = np.flip(image, axis), np.flip(label, axis)
+        image, label = np.flip(image, -1), np.flip(label, -1)
     sides = crop or shape
     return fit(image, sides, place, darkest), fit(label, sides, place, label_fill)
 

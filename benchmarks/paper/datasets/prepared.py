@@ -11,11 +11,11 @@ from typing import Any
 
 import numpy as np
 from dice_semimetric_study import UsageError
+from dice_semimetric_study.runs.records import FOLDER as RECORDS
 
 from ..cases import Incomplete, read_split
 
 INDEX = "index.json"
-RECORDS = "records"
 FORMAT = 1
 
 
@@ -96,7 +96,7 @@ def open_prepared(
     missing; warns if cases could not be prepared.
     """
     folder = Path(folder)
-    index = _read_json(folder / INDEX)
+    index = read_json(folder / INDEX)
     if isinstance(index, dict) and "format" in index:
         if task not in (None, index["task"]):
             raise UsageError(f"{folder} was prepared for task {index['task']}, not for {task}")
@@ -115,7 +115,7 @@ def read_patients(folder: Path, groups: Path | None) -> dict[tuple[str, str], st
     """Return the patient of each split and case, as far as a JSON list names them."""
     places = [groups] if groups else [folder / INDEX, folder.resolve().parent / INDEX]
     for place in places:
-        entries = _read_json(place)
+        entries = read_json(place)
         if isinstance(entries, list) and all(map(_names_patient, entries)):
             return {(e["split"], e["case"]): str(e["patient"]) for e in entries}
     if groups:
@@ -165,8 +165,8 @@ def _from_index(folder: Path, index: dict[str, Any]) -> Prepared:
         paths = {}
         for kind in ("image", "labels"):
             file = entry[kind]
-            paths[kind] = folder / file["file"] if file else None
-            if file and not _has_size(folder / file["file"], file["size"]):
+            path = paths[kind] = folder / file["file"] if file else None
+            if path and not (path.is_file() and path.stat().st_size == file["size"]):
                 absent.append(f"{entry['case']}: {file['file']} is missing or incomplete")
         size = len(entry["slices"])
         cases.append(PreparedCase(entry["case"], entry["patient"], entry["split"], size, **paths))
@@ -179,11 +179,8 @@ def _from_index(folder: Path, index: dict[str, Any]) -> Prepared:
     return Prepared(index["name"], cases, classes=index["classes"], task=index["task"])
 
 
-def _has_size(path: Path, size: int) -> bool:
-    return path.is_file() and path.stat().st_size == size
-
-
-def _read_json(path: Path) -> Any:
+def read_json(path: Path) -> Any:
+    """Return what a file holds, or None if it cannot be read as JSON."""
     try:
         return json.loads(path.read_bytes())
     except (OSError, ValueError):

@@ -7,32 +7,40 @@ not at all; the index comes last.
 
 import hashlib
 import json
-import sys
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, field
+from functools import partial
 from io import BytesIO
+from operator import attrgetter
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from dice_semimetric_study import CaseError, Fault, UsageError
+from dice_semimetric_study import CaseError, Fault
+from dice_semimetric_study.files.atomic import (
+    prepare_folder,
+    remove_parts,
+    require_apart,
+    write_bytes,
+    write_text,
+)
+from dice_semimetric_study.runs.each import each_case, report
+from dice_semimetric_study.runs.records import FOLDER as RECORDS
+from dice_semimetric_study.runs.records import Done, Records, traced
 from tqdm import tqdm
 
-from dice_semimetric import __version__
-
-from ..files import prepare_folder, remove_parts, write_bytes
-from .prepared import FORMAT, INDEX, RECORDS
+from .prepared import FORMAT, INDEX
 
 
 @dataclass(frozen=True)
 class RawCase:
-    """A case of the raw data; ``files`` are all that it is made from."""
+    """A case of the raw data; ``paths`` are all that it is made from."""
 
     case: str
     task: str
     patient: str
     split: str
-    files: tuple[Path, ...]
+    paths: tuple[Path, ...]
     fault: str = ""
     source: Any = None
 
@@ -66,86 +74,49 @@ class Plan:
 
 def prepare(plan: Plan, out: Path, *, restart: bool = False) -> list[Fault]:
     """Prepare what is missing, write the index, and return what is wrong with which case."""
-    if out.resolve().is_relative_to(plan.raw.resolve()):
-        raise UsageError(f"the output {out} must not lie in the folder that is read, {plan.raw}")
+    require_apart(out, plan.raw)
     for folder in (out, out / RECORDS):
         prepare_folder(folder)
         remove_parts(folder)
-    done = {} if restart else _finished(plan, out)
+    settings = {"options": plan.options, "name": plan.name, "task": plan.task, "format": FORMAT}
+    records = Records(out, settings)
+    done = {} if restart else _finished(plan, records, out)
     if len(done) < len(plan.cases):
         (out / INDEX).unlink(missing_ok=True)  # until all is done anew
-    _report(plan.left_out + plan.faults)
+    report(plan.left_out + plan.faults)
     faults = list(plan.faults)
+
+    def make(case: RawCase) -> None:
+        made = traced(case, work=partial(_make, make=plan.make, out=out), files=attrgetter("paths"))
+        records.save(case, made.inputs, made.value)
+        done[case.case] = made
+
     action = f"prepare {plan.name}" + (f" task {plan.task}" if plan.task else "")
     missing = [case for case in plan.cases if case.case not in done]
-    for case in tqdm(missing, desc=action, unit="case", disable=None, leave=False):
-        try:
-            stamps = [_stamp(file) for file in case.files if file.exists()]  # before it is read
-            entry = _make(case, make=plan.make, out=out)
-            raw = [s | {"sha256": _digest(plan.raw / s["file"])} for s in stamps]
-            record = {"settings": _settings(plan), "raw": raw, "entry": entry}
-            write_bytes(_record_path(case, out), json.dumps(record).encode())
-        except Exception as error:  # whatever it is, it is about this case only
-            named = isinstance(error, CaseError | OSError | ValueError | TypeError)
-            reason = str(error) if named else f"{type(error).__name__}: {error}"
-            faults.append(Fault(case.case, case.task, reason))
-            _report(faults[-1:])
-        else:
-            done[case.case] = record
+    each_case(make, missing, results=[], faults=faults, action=action)
     _write_index(plan, out, [done[c.case] for c in plan.cases if c.case in done], faults)
     return faults
 
 
-def _report(faults: Iterable[Fault]) -> None:
-    for fault in faults:
-        tqdm.write(f"faulty: {fault}", file=sys.stderr)
-
-
-def _finished(plan: Plan, out: Path) -> dict[str, dict[str, Any]]:
-    """Return the records of the cases that need not be done again, by name."""
+def _finished(plan: Plan, records: Records, out: Path) -> dict[str, Done[dict[str, Any]]]:
+    """Return the entries of the cases that need not be done again, by name."""
     done = {}
-    for case in tqdm(plan.cases, desc=f"check {plan.name}", unit="case", disable=None, leave=False):
-        try:
-            record = json.loads(_record_path(case, out).read_bytes())
-            stamps = [{k: s[k] for k in ("file", "size", "mtime_ns")} for s in record["raw"]]
-            same = record["settings"] == _settings(plan) and not case.fault
-            if same and stamps == [_stamp(file) for file in case.files]:
-                entry = _verified(case, record["entry"], out)
-                done[case.case] = record | {"entry": entry}
-        except (OSError, ValueError, TypeError, KeyError):
-            continue  # no record, or a damaged one: the case is done again
+    sound = [case for case in plan.cases if not case.fault]
+    for case in tqdm(sound, desc=f"check {plan.name}", unit="case", disable=None, leave=False):
+        known = records.load(case, case.paths, partial(_verified, out=out))
+        if known is not None:
+            done[case.case] = known
     return done
 
 
-def _settings(plan: Plan) -> dict[str, Any]:
-    found = {"options": plan.options, "name": plan.name, "task": plan.task}
-    found |= {"format": FORMAT, "version": __version__}
-    return dict(json.loads(json.dumps(found)))  # as a file gives it back: tuples are lists then
-
-
-def _stamp(file: Path) -> dict[str, Any]:
-    """Return what shows, without reading a file, that it has changed."""
-    status = file.stat()
-    return {"file": str(file), "size": status.st_size, "mtime_ns": status.st_mtime_ns}
-
-
-def _record_path(case: RawCase, out: Path) -> Path:
-    """Return a file name that is legal and unlike others, whatever the case is called."""
-    name = case.case.encode("utf-8", errors="surrogateescape")
-    return out / RECORDS / f"{hashlib.sha256(name).hexdigest()[:32]}.json"
-
-
-def _digest(path: Path) -> str:
-    with path.open("rb") as content:
-        return hashlib.file_digest(content, "sha256").hexdigest()
-
-
-def _verified(case: RawCase, entry: dict[str, Any], out: Path) -> dict[str, Any]:
+def _verified(case: RawCase, entry: dict[str, Any], *, out: Path) -> dict[str, Any]:
     """Return an entry whose arrays are as they were written, or raise ValueError."""
     for kind in ("image", "labels"):
         file = entry[kind]
-        if file is not None and _digest(out / file["file"]) != file["sha256"]:
-            raise ValueError(f"{file['file']} was changed")
+        if file is not None:
+            with (out / file["file"]).open("rb") as content:
+                if hashlib.file_digest(content, "sha256").hexdigest() != file["sha256"]:
+                    raise ValueError(f"{file['file']} was changed")
     return entry | {"patient": case.patient, "split": case.split}
 
 
@@ -184,16 +155,13 @@ def _write(out: Path, name: str, array: np.ndarray) -> dict[str, Any]:
 
 
 def _write_index(
-    plan: Plan, out: Path, done: Sequence[dict[str, Any]], faults: Sequence[Fault]
+    plan: Plan, out: Path, done: Sequence[Done[dict[str, Any]]], faults: Sequence[Fault]
 ) -> None:
     cases = []
-    for record in done:
-        files = [
-            {"file": Path(raw["file"]).relative_to(plan.raw).as_posix()}
-            | {key: raw[key] for key in ("size", "sha256")}
-            for raw in record["raw"]
-        ]
-        cases.append(record["entry"] | {"raw": files})
+    for made in done:
+        files = [(Path(i.path).relative_to(plan.raw).as_posix(), i) for i in made.inputs]
+        raw = [{"file": name, "size": i.size, "sha256": i.sha256} for name, i in files]
+        cases.append(made.value | {"raw": raw})
     index = {
         "format": FORMAT,
         "name": plan.name,
@@ -204,4 +172,4 @@ def _write_index(
         "left_out": [asdict(fault) for fault in plan.left_out],
         "cases": cases,
     }
-    write_bytes(out / INDEX, (json.dumps(index, indent=1) + "\n").encode())
+    write_text(out / INDEX, json.dumps(index, indent=1) + "\n")

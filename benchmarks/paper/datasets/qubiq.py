@@ -12,9 +12,9 @@ import numpy as np
 from dice_semimetric_study import CaseFiles, Fault, UsageError, find_cases, read_volume
 
 from ..cases import Incomplete, read_slice, standardised
+from .augment import resize
 from .prepared import read_patients
 from .preparing import Plan, RawCase, Slices
-from .resize import resize
 
 
 @dataclass(frozen=True)
@@ -23,13 +23,18 @@ class Task:
 
     dataset: str
     task: int
-    cases: int
-    raters: int
+    cases: int = 0
+    raters: int = 0
+
+    @property
+    def label(self) -> str:
+        """What the names of its masks begin with."""
+        return f"task{self.task:02d}"
 
     @property
     def folder(self) -> str:
         """Where it is prepared."""
-        return f"{self.dataset}-task{self.task:02d}"
+        return f"{self.dataset}-{self.label}"
 
 
 TASKS = (
@@ -56,32 +61,22 @@ def plans_qubiq(
     prostate case 9 it is known, and no fault.
     """
     root = root.resolve()
-    found = find_cases(root, raters="any")
-    known = {task.dataset for task in TASKS}
-    sorted_out: dict[str, list[CaseFiles]] = {name: [] for name in known}
-    for files in found:
-        names = [part.lower().replace("_", "-") for part in Path(files.case).parts]
-        for name in known & set(names):
-            sorted_out[name].append(files)
-    if not any(sorted_out.values()):
-        raise UsageError(f"{root} has none of the folders {', '.join(sorted(known))} with cases")
+    by_set: dict[str, list[CaseFiles]] = {task.dataset: [] for task in TASKS}
+    for files in find_cases(root, raters="any"):
+        for name in by_set.keys() & set(map(_plain, Path(files.case).parts)):
+            by_set[name].append(files)
+    if not any(by_set.values()):
+        raise UsageError(f"{root} has none of the folders {', '.join(sorted(by_set))} with cases")
     plans = {}
     for task in TASKS:
-        files = sorted_out[task.dataset]
-        plan = plan_task(
-            task.dataset,
-            task.task,
-            root,
-            files,
-            size=size,
-            incomplete=incomplete,
-            raters=[f"{number + 1:02d}" for number in range(task.raters)],
-            known=KNOWN.get(task.dataset, ""),
-        )
+        found = by_set[task.dataset]
+        raters = [f"{number + 1:02d}" for number in range(task.raters)]
+        known = KNOWN.get(task.dataset, "")
+        plan = plan_task(task, root, found, raters, size=size, incomplete=incomplete, known=known)
         there = len({case.case for case in plan.cases} | {fault.case for fault in plan.left_out})
         if there < task.cases and not subset:
             plan.faults.append(_too_few(task, plan, there))
-        if files or not subset:
+        if found or not subset:
             plans[task.folder] = plan
     return plans
 
@@ -95,33 +90,25 @@ def plans_layout(
     """
     root = root.resolve()
     found = find_cases(root, raters="any")
-    name = root.name
     patients = read_patients(root, groups)
     plans = {}
     for number in sorted({int(f.task[4:]) for f in found if f.task[4:].isdigit()}):
-        raters = sorted({r for f in found if f.task == f"task{number:02d}" for r in f.masks})
-        plans[f"{name}-task{number:02d}"] = plan_task(
-            name,
-            number,
-            root,
-            found,
-            size=size,
-            incomplete=incomplete,
-            raters=raters,
-            patients=patients,
+        task = Task(root.name, number)
+        raters = sorted({r for f in found if f.task == task.label for r in f.masks})
+        plans[task.folder] = plan_task(
+            task, root, found, raters, size=size, incomplete=incomplete, patients=patients
         )
     return plans
 
 
 def plan_task(
-    name: str,
-    task: int,
+    task: Task,
     root: Path,
     found: Sequence[CaseFiles],
+    raters: Sequence[str],
     *,
     size: int,
     incomplete: Incomplete,
-    raters: Sequence[str],
     patients: dict[tuple[str, str], str] | None = None,
     known: str = "",
 ) -> Plan:
@@ -129,27 +116,26 @@ def plan_task(
 
     Of the case ``known`` it is no fault that raters are missing.
     """
-    label = f"task{task:02d}"
     every: dict[str, list[CaseFiles]] = {}
     for files in found:
         every.setdefault(files.case, []).append(files)
     cases: dict[str, RawCase] = {}
     left_out: list[Fault] = []
     for path, several in every.items():
-        files = next((f for f in several if f.task == label), None)
-        files = files or CaseFiles(path, label, image=several[0].image)
-        split, case = _split_and_case(path, name)
+        files = next((f for f in several if f.task == task.label), None)
+        files = files or CaseFiles(path, task.label, image=several[0].image)
+        split, case = _split_and_case(path, task.dataset)
         shown = f"{split}/{case}" if split else case
         fault, skipped = _state(files, case == known, split, raters, incomplete)
         if skipped:
-            left_out.append(Fault(shown, label, skipped))
+            left_out.append(Fault(shown, task.label, skipped))
             continue
         if shown in cases:
             fault = f"two folders stand for it: {cases[shown].source.case} and {path}"
         patient = (patients or {}).get((split, case), shown)
-        cases[shown] = RawCase(shown, label, patient, split, files.paths, fault, files)
+        cases[shown] = RawCase(shown, task.label, patient, split, files.paths, fault, files)
     return Plan(
-        name=name,
+        name=task.dataset,
         raw=root,
         cases=sorted(cases.values(), key=lambda c: (_SPLITS.get(c.split, 3), c.case)),
         make=partial(make_slice, size=size),
@@ -159,7 +145,7 @@ def plan_task(
             "intensity": "mean 0, standard deviation 1 in each channel",
             "resize": "bilinear, nearest",
         },
-        task=task,
+        task=task.task,
         left_out=left_out,
     )
 
@@ -200,11 +186,7 @@ def _plain(name: str) -> str:
 
 
 def _state(
-    files: CaseFiles,
-    known: bool,
-    split: str,
-    raters: Sequence[str],
-    incomplete: Incomplete,
+    files: CaseFiles, known: bool, split: str, raters: Sequence[str], incomplete: Incomplete
 ) -> tuple[str, str]:
     """Return what is wrong with a case, and why it is left out; at most one is not empty."""
     if not files.masks:
@@ -230,4 +212,4 @@ def _too_few(task: Task, plan: Plan, there: int) -> Fault:
     reason = f"{there} of {task.cases} cases are there"
     if len(absent) == task.cases - there:
         reason += f"; missing: {', '.join(absent)}"
-    return Fault(task.dataset, f"task{task.task:02d}", f"{reason} (see --subset)")
+    return Fault(task.dataset, task.label, f"{reason} (see --subset)")

@@ -8,8 +8,8 @@ from pathlib import Path
 import numpy as np
 from dice_semimetric_study import CaseError, Fault, UsageError, read_volume
 
+from .augment import resize
 from .preparing import Plan, RawCase, Slices
-from .resize import resize
 
 TUMOUR = 2  # in both sets; 1 is the organ
 STRUCTURES = ("tumour", "organ-and-tumour")
@@ -64,18 +64,13 @@ def plan_scans(
             left_out.append(Fault(case.case, "", "a test case: its labels are not published"))
         else:
             cases.append(case)
-    options = {
-        "window": list(kind.window),
-        "size": size,
-        "structure": structure,
-        "resize": "bilinear, nearest",
-    }
+    options = {"window": list(kind.window), "size": size, "structure": structure}
     return Plan(
         name=kind.name,
         raw=root,
         cases=cases,
         make=partial(tumour_slices, kind=kind, size=size, structure=structure),
-        options=options,
+        options=options | {"resize": "bilinear, nearest"},
         classes=1 + STRUCTURES.index(structure),
         left_out=left_out,
     )
@@ -99,7 +94,7 @@ def tumour_slices(case: RawCase, *, kind: Scans, size: int, structure: str) -> S
 
     Hounsfield units are resized first and windowed then. float16 keeps steps of a tenth of a unit.
     """
-    image, label = case.files
+    image, label = case.paths
     labels = _class_numbers(read_volume(label).data, label.name)
     volume = read_volume(image)
     if volume.data.shape != labels.shape:

@@ -1,1 +1,1 @@
-"""What the paper's networks are made of where segmentation_models_pytorch cannot be had."""
+"""The networks of the experiments, and what those of the paper are made of."""

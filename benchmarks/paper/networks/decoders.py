@@ -53,13 +53,13 @@ class DeepLabV3Plus(nn.Module):
         width = self.WIDTH
         self.branches = nn.ModuleList(
             [
-                _filter(channels[4], width, 1),
+                _filter(channels[4], width),
                 *(_separable(channels[4], width, rate) for rate in self.RATES),
-                nn.Sequential(nn.AdaptiveAvgPool2d(1), _filter(channels[4], width, 1)),
+                nn.Sequential(nn.AdaptiveAvgPool2d(1), _filter(channels[4], width)),
             ]
         )
-        self.join = nn.Sequential(_filter(width * len(self.branches), width, 1), nn.Dropout(0.5))
-        self.low = _filter(channels[1], self.LOW, 1)
+        self.join = nn.Sequential(_filter(width * len(self.branches), width), nn.Dropout(0.5))
+        self.low = _filter(channels[1], self.LOW)
         self.refine = nn.Sequential(
             _separable(width + self.LOW, width), _separable(width, width), nn.Conv2d(width, 1, 1)
         )
@@ -74,19 +74,16 @@ class DeepLabV3Plus(nn.Module):
         return _stretch(logits, x)
 
 
-def _filter(channels: int, out: int, kernel: int) -> nn.Sequential:
-    return nn.Sequential(
-        nn.Conv2d(channels, out, kernel, padding=kernel // 2, bias=False),
-        nn.BatchNorm2d(out),
-        nn.ReLU(inplace=True),
-    )
+def _filter(channels: int, out: int) -> nn.Sequential:
+    mix = nn.Conv2d(channels, out, 1, bias=False)
+    return nn.Sequential(mix, nn.BatchNorm2d(out), nn.ReLU(inplace=True))
 
 
 def _separable(channels: int, out: int, rate: int = 1) -> nn.Sequential:
     """Return a 3 x 3 filter of each channel with holes, and a mixture of the channels."""
     return nn.Sequential(
         nn.Conv2d(channels, channels, 3, padding=rate, dilation=rate, groups=channels, bias=False),
-        *_filter(channels, out, 1),
+        *_filter(channels, out),
     )
 
 

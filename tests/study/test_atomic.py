@@ -1,11 +1,15 @@
-"""Files of runs: whole or not there, and nothing else is touched."""
+"""Files that are written: whole or not there, and nothing else is touched."""
 
 from pathlib import Path
 
 import pytest
 from dice_semimetric_study import UsageError
-
-from benchmarks.paper.files import prepare_folder, remove_parts, write_bytes, write_text
+from dice_semimetric_study.files.atomic import (
+    prepare_folder,
+    remove_parts,
+    write_bytes,
+    write_text,
+)
 
 
 def test_a_failed_write_leaves_what_was_there(
