@@ -18,9 +18,8 @@ from ..cases.regions import task_name
 from ..faults import CaseError
 from ..files.atomic import require_within
 from ..files.writing import written_in_blocks
-from ..results.encoding import from_json
 from ..results.totals import total_by_name
-from ..runs.records import Stamp, require_unchanged, stamp
+from ..runs.records import Stamp, stamp
 
 
 @dataclass(frozen=True)
@@ -88,7 +87,7 @@ def agree_files(case: Rated, reading: Reading, maps: Path | None = None) -> Agre
         CaseAgreement(case.case, task_name(case.task, region), tuple(files.masks), sums)
         for region, sums in counts.items()
     )
-    return Agreed(found, tuple(stamp(p, maps) for p in paths) if maps else ())
+    return Agreed(found, tuple(stamp(p, maps.parent) for p in paths) if maps else ())
 
 
 def _counts_of_blocks(
@@ -111,13 +110,3 @@ def _map_paths(case: Rated, regions: Sequence[str], maps: Path) -> list[Path]:
     for path in paths:
         require_within(path.parent, maps)
     return paths
-
-
-def decode(_: Rated, value: Any, *, maps: Path | None) -> Agreed:
-    """Return what `to_json` made of a case, or raise ValueError if a map was changed since."""
-    found = from_json(value, (Agreed, CaseAgreement, Agreement))
-    if not isinstance(found, Agreed):
-        raise ValueError("an agreement was expected")
-    if maps is not None:
-        require_unchanged(found.maps, maps)
-    return found

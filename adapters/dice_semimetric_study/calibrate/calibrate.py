@@ -4,7 +4,6 @@ from collections.abc import Iterator
 from contextlib import ExitStack
 from dataclasses import asdict, dataclass, field
 from functools import partial
-from operator import attrgetter
 from pathlib import Path
 from typing import Any
 
@@ -22,11 +21,10 @@ from ..files.atomic import prepare_folder, require_within
 from ..files.json import jsonable
 from ..files.writing import written_at_once, written_in_blocks
 from ..results.bootstrap import Bootstrap
-from ..results.encoding import from_json, to_json
 from ..results.totals import AddedByField, total_by_name
 from ..runs.each import is_stop, report
-from ..runs.recorded import Recorded, Run, each_recorded, write_run
-from ..runs.records import Stamp, require_unchanged, stamp
+from ..runs.recorded import Run, each_recorded, write_run
+from ..runs.records import Stamp, stamp
 from ..scores.scoring import CaseScore, Options, RaterScore, in_doubt, scores_of
 from ..scores.sums import Sums, sums_of
 from .calibrators import Fitting, MapCalibrator
@@ -124,11 +122,11 @@ def calibrate(
     fit_faults += unread
     # What is recorded of a case is of use for the same calibrators only.
     settings = {"calibrate": jsonable(asdict(fitting) | asdict(options)) | {"fit": digest}}
-    shared: dict[str, Any] = {"run": run, "settings": settings}
+    shared: dict[str, Any] = {"kinds": _KINDS, "run": run, "settings": settings}
     wrong = {(f.case, f.task) for f in unread}
     again = [p for p in fit_pairs if (p.case, p.task) not in wrong]
     fitted = each_recorded(
-        _recorded(partial(_score, calibrators=calibrators, options=options), out),
+        partial(_score, calibrators=calibrators, options=options),
         again,
         faults=fit_faults,
         action="score the fit",
@@ -136,7 +134,7 @@ def calibrate(
         **shared,
     )
     done = each_recorded(
-        _recorded(partial(_calibrate, calibrators=calibrators, options=options, out=out), out),
+        partial(_calibrate, calibrators=calibrators, options=options, out=out),
         [] if any(map(is_stop, fit_faults)) else works,
         faults=faults,
         action=f"calibrate ({fitting.method})",
@@ -182,17 +180,6 @@ def _predictions(study: Study) -> tuple[list[_Prediction], list[Fault]]:
     found = [(one, partner.get((one.case, one.task))) for one in alone]
     # A faulty prediction without a partner is among the faults already.
     return [_Prediction(*both) for both in found if both[1] or not both[0].prediction.fault], faults
-
-
-def _recorded(work: Any, out: Path) -> Recorded[Any, Calibrated]:
-    def decode(_: Any, found: Any) -> Calibrated:
-        done = from_json(found, _KINDS)
-        if not isinstance(done, Calibrated):
-            raise ValueError("a calibrated case was expected")
-        require_unchanged(done.maps, out)
-        return done
-
-    return Recorded(work, attrgetter("paths"), encode=to_json, decode=decode)
 
 
 def _of(calibrators: Calibrators, task: str) -> MapCalibrator:

@@ -2,20 +2,17 @@
 
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
-from operator import attrgetter
 from pathlib import Path
 from typing import Any
 
 from dice_semimetric import CalibrationBins, Overlap, ThresholdCounts
 
-from ..cases.pairing import Pair
 from ..cases.study import Study
 from ..files.atomic import prepare_folder
 from ..files.json import jsonable, write_json
 from ..results.bootstrap import Bootstrap
-from ..results.encoding import from_json, to_json
 from ..runs.each import report
-from ..runs.recorded import Recorded, Run, each_recorded, run_record
+from ..runs.recorded import Run, each_recorded, write_run
 from ..scores.devices import scorer
 from ..scores.scoring import CaseScore, Options, RaterScore
 from ..scores.summary import summarize, write_score_tables
@@ -93,8 +90,9 @@ def evaluate(
     settings = {"evaluate": jsonable(asdict(options))}
     with scorer(pairs, options, device=device, workers=run.workers) as work:
         done = each_recorded(
-            Recorded(work=work, files=attrgetter("paths"), encode=to_json, decode=_decode),
+            work,
             pairs,
+            kinds=_KINDS,
             run=run,
             settings=settings,
             faults=faults,
@@ -107,21 +105,12 @@ def evaluate(
     if scores and page.pictures:
         _draw(out, scores, options)
     means = {"patients": asdict(study.patients), "bootstrap": asdict(bootstrap)}
-    record = run_record("evaluate", study.settings() | settings["evaluate"] | means, done)
-    if done:
-        write_json(out / "run.json", record)
+    record = write_run(out, "evaluate", study.settings() | settings["evaluate"] | means, done)
     if page.report is not None:
         names = options.structures
         scored = [Scored(p, n, s) for p, d in done for n, s in zip(names, d.value, strict=True)]
         write_report(page.report, scored, summary, options, record)
     return summary
-
-
-def _decode(_: Pair, found: Any) -> tuple[CaseScore, ...]:
-    scores = from_json(found, _KINDS)
-    if not isinstance(scores, tuple) or not all(isinstance(s, CaseScore) for s in scores):
-        raise ValueError("scores were expected")
-    return scores
 
 
 def _draw(out: Path, scores: Sequence[CaseScore], options: Options) -> None:

@@ -1,10 +1,9 @@
 """Fuse the masks of each case's raters into one label, or one for each region."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import asdict, dataclass
 from functools import partial
-from operator import attrgetter
 from pathlib import Path
 from typing import Any
 
@@ -25,8 +24,8 @@ from ..files.writing import Write, written_at_once, written_in_blocks
 from ..results.tables import csv_text, digits
 from ..results.totals import total_by_name
 from ..runs.each import report
-from ..runs.recorded import Recorded, Run, each_recorded, write_run
-from ..runs.records import Stamp, require_unchanged, stamp
+from ..runs.recorded import Run, each_recorded, write_run
+from ..runs.records import Stamp, stamp
 from .methods import HARD, LEARNING, Masks, Method, Rule, gather, most_frequent, rule_of
 
 #: Voxels that are fused at a time: what is computed of them is wider than the masks.
@@ -37,7 +36,7 @@ _SOME = 1 << 22
 class Written:
     """What is known of a case once its maps are written."""
 
-    rows: list[dict[str, Any]]
+    rows: Sequence[dict[str, Any]]
     maps: tuple[Stamp, ...]
 
 
@@ -82,10 +81,10 @@ def fuse(
     prepare_folder(out)
     report(faults)
     settings = {"fuse": {"method": method, "seed": seed} | jsonable(asdict(reading))}
-    work = partial(_fuse_case, out=out, method=method, seed=seed, reading=reading)
     done = each_recorded(
-        Recorded(work, attrgetter("paths"), encode=asdict, decode=partial(_decode, out=out)),
+        partial(_fuse_case, out=out, method=method, seed=seed, reading=reading),
         cases,
+        kinds=(Written,),
         run=run,
         settings=settings,
         faults=faults,
@@ -94,16 +93,8 @@ def fuse(
     rows = [row for _, d in done for row in d.value.rows]
     if rows:
         write_text(out / "raters.csv", csv_text(list(rows[0]), rows))
-    if done:
-        write_run(out, "fuse", study.settings() | settings["fuse"], done)
+    write_run(out, "fuse", study.settings() | settings["fuse"], done)
     return sum(len(d.value.maps) for _, d in done), faults
-
-
-def _decode(_: Rated, found: dict[str, Any], *, out: Path) -> Written:
-    """Return what a record holds of a case, or raise if a map was changed since."""
-    written = Written(found["rows"], tuple((n, s, t) for n, s, t in found["maps"]))
-    require_unchanged(written.maps, out)
-    return written
 
 
 def _fuse_case(case: Rated, *, out: Path, method: Method, seed: int, reading: Reading) -> Written:

@@ -2,6 +2,7 @@
 
 import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from pathlib import Path
 from typing import Protocol, TypeVar
 
 from tqdm import tqdm
@@ -24,6 +25,10 @@ class Named(Protocol):
     @property
     def task(self) -> str:
         """Name of the task."""
+
+    @property
+    def paths(self) -> tuple[Path, ...]:
+        """All its files."""
 
 
 Item = TypeVar("Item", bound=Named)
