@@ -1,7 +1,6 @@
 """Calibrate a folder of probability maps by what is known of other cases."""
 
 from collections.abc import Iterator
-from contextlib import ExitStack
 from dataclasses import asdict, dataclass, field
 from functools import partial
 from pathlib import Path
@@ -12,14 +11,15 @@ import numpy as np
 from dice_semimetric import CalibrationBins, Overlap, ThresholdCounts
 
 from ..cases.blocks import space_of
+from ..cases.foreground import voxels_of
 from ..cases.layout import CaseFiles
 from ..cases.pairing import Pair, pair_up
 from ..cases.regions import task_name
 from ..cases.study import Study
 from ..faults import CaseError, Fault
-from ..files.atomic import prepare_folder, require_within
+from ..files.atomic import prepare_folder
 from ..files.json import jsonable
-from ..files.writing import written_at_once, written_in_blocks
+from ..files.writing import written_maps
 from ..results.bootstrap import Bootstrap
 from ..results.totals import AddedByField, total_by_name
 from ..runs.each import is_stop, report
@@ -28,7 +28,7 @@ from ..runs.records import Stamp, stamp
 from ..scores.scoring import CaseScore, Options, RaterScore, in_doubt, scores_of
 from ..scores.sums import Sums, sums_of
 from .calibrators import Fitting, MapCalibrator
-from .fit import Calibrators, fit_calibrators, sides_of, voxels_of
+from .fit import Calibrators, fit_calibrators, sides_of
 from .report import Outcome, Scored, write_report
 
 
@@ -227,17 +227,15 @@ def _write_maps(
     regions = options.structures
     fitted = [_of(calibrators, task_name(alone.task, region)) for region in regions]
     blocks = voxels_of(alone, options)
-    paths = [out / alone.prediction.map_name(region) for region in regions]
-    for path in paths:
-        require_within(path.parent, out)
+    names = [alone.prediction.map_name(region) for region in regions]
     like = alone.prediction.maps[0]
     geometry = space_of(like, options)
-    written = written_at_once if options.takes_whole(geometry) else written_in_blocks
+    whole = options.takes_whole(geometry)
     shape = None if options.regions is None else geometry.shape  # without channels
-    with ExitStack() as stack:
-        writers = [stack.enter_context(written(p, like, np.float32, shape=shape)) for p in paths]
+    maps = dict.fromkeys(names, np.float32)
+    with written_maps(out, maps, like, at_once=whole, shape=shape) as writers:
         for voxels in blocks:
             for region, calibrator, write in zip(regions, fitted, writers, strict=True):
                 prob = voxels.prediction(region).reshape(voxels.block.shape, order="F")
                 write(calibrator.predict(prob).reshape(-1, order="F"))
-    return tuple(stamp(path, out) for path in paths)
+    return tuple(stamp(out / name, out) for name in names)

@@ -1,7 +1,6 @@
 """Fuse the masks of each case's raters into one label, or one for each region."""
 
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import ExitStack
 from dataclasses import asdict, dataclass
 from functools import partial
 from pathlib import Path
@@ -10,17 +9,17 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ..cases.blocks import Block, Reading, read_blocks
-from ..cases.foreground import Voxels
+from ..cases.blocks import Reading
+from ..cases.foreground import Voxels, voxels_of
 from ..cases.generator import case_generator
 from ..cases.pairing import Rated
 from ..cases.regions import task_name
 from ..cases.study import Study
 from ..faults import CaseError, Fault
-from ..files.atomic import prepare_folder, require_within, write_text
+from ..files.atomic import prepare_folder, write_text
 from ..files.json import jsonable
 from ..files.volumes import read_geometry
-from ..files.writing import Write, written_at_once, written_in_blocks
+from ..files.writing import Write, written_maps
 from ..results.tables import csv_text, digits
 from ..results.totals import total_by_name
 from ..runs.each import report
@@ -112,22 +111,17 @@ def _fuse_case(case: Rated, *, out: Path, method: Method, seed: int, reading: Re
     chosen = int(case_generator(seed, case.case, case.task).integers(len(files.masks)))
     known = blocks.statistics(method, regions) if method in LEARNING else {}
     rules = {r: rule_of(method, known.get(r), chosen=chosen) for r in regions}
-    names = [files.map_name(region) for region in regions]
-    names += [] if labels is None else [files.label_name]
-    for name in names:
-        require_within((out / name).parent, out)
-    dtypes = [np.dtype(bool if method in HARD else np.float32)] * len(regions) + [labels]
-    with ExitStack() as stack:
-        writers = [
-            stack.enter_context(blocks.writer(out / name, dtype))
-            for name, dtype in zip(names, dtypes, strict=False)
-        ]
+    kind = np.dtype(bool if method in HARD else np.float32)
+    maps = {files.map_name(region): kind for region in regions}
+    if labels is not None:
+        maps[files.label_name] = labels
+    with written_maps(out, maps, blocks.like, at_once=blocks.at_once) as writers:
         for voxels in blocks:
             _fuse_voxels(voxels, rules, writers)
             if labels is not None:
                 _fuse_labels(voxels, None if method == "majority" else chosen, writers[-1])
     rows = [row for region, rule in rules.items() for row in _rater_rows(case, region, rule)]
-    return Written(rows, tuple(stamp(out / name, out) for name in names))
+    return Written(rows, tuple(stamp(out / name, out) for name in maps))
 
 
 class _Blocks:
@@ -137,11 +131,10 @@ class _Blocks:
         self.case, self.reading = case, reading
         self.like = case.reference.maps[0]
         self.at_once = reading.takes_whole(read_geometry(self.like))
-        self._kept = list(read_blocks(case, reading)) if self.at_once else None
+        self._kept = list(voxels_of(case, reading)) if self.at_once else None
 
     def __iter__(self) -> Iterator[Voxels]:
-        blocks: Iterable[Block] = self._kept or read_blocks(self.case, self.reading)
-        return (Voxels(self.case, block, self.reading) for block in blocks)
+        return iter(self._kept or voxels_of(self.case, self.reading))
 
     def statistics(self, method: Method, regions: Iterable[str]) -> dict[str, Any]:
         """Return what a method must know of each region, from one pass over the voxels."""
@@ -163,10 +156,6 @@ class _Blocks:
         if not labels:
             return None
         return np.dtype(np.uint8 if dtype.kind == "b" else np.int32 if dtype.kind == "f" else dtype)
-
-    def writer(self, path: Path, dtype: Any) -> Any:
-        """Return what writes a map of the case."""
-        return (written_at_once if self.at_once else written_in_blocks)(path, self.like, dtype)
 
 
 def _cuts(size: int) -> Iterator[slice]:

@@ -11,15 +11,14 @@ from dice_semimetric_cupy.ahead import read_ahead
 from dice_semimetric_cupy.stream import Feeder, HostArrays, Upload, upload_to
 from numpy.typing import NDArray
 
-from ..cases.blocks import read_blocks
-from ..cases.foreground import Voxels
+from ..cases.foreground import voxels_of
 from ..cases.pairing import Pair
 from ..faults import UsageError
 from ..files.volumes import read_geometry
 from ..results.totals import total_by_name
 from ..runs.cluster import Workers
 from .device_sums import sums_on_device, sums_with_room
-from .scoring import CaseScore, Options, require_sound, score_files, scores_of
+from .scoring import CaseScore, Options, score_files, scores_of
 from .sums import Sums
 
 DEVICES = ("cpu", "cuda")
@@ -89,9 +88,7 @@ def _blocks(pair: Pair, options: Options) -> Iterator[HostArrays]:
     The reference is a soft label or the raters' marks along axis 0; where all pixels are kept,
     there is an empty array.
     """
-    require_sound(pair)
-    for block in read_blocks(pair, options):
-        voxels = Voxels(pair, block, options)
+    for voxels in voxels_of(pair, options):
         found: list[NDArray[Any]] = []
         for name in options.structures:
             pred, reference = voxels.prediction(name), voxels.reference(name)

@@ -9,11 +9,9 @@ from numpy.typing import NDArray
 
 from dice_semimetric.scores import overlap_score
 
-from ..cases.blocks import read_blocks
-from ..cases.foreground import Voxels
+from ..cases.foreground import voxels_of
 from ..cases.pairing import Pair
 from ..cases.regions import task_name
-from ..faults import CaseError
 from ..results.totals import total_by_name
 from .case_score import CaseScore, Options, RaterScore
 from .sums import RaterSums, Sums, in_doubt, sums_of, sums_of_marks
@@ -56,19 +54,10 @@ def score_files(pair: Pair, options: Options) -> tuple[CaseScore, ...]:
 
 def _sums_of_blocks(pair: Pair, options: Options) -> Iterator[tuple[str, Sums]]:
     """Yield the statistics of each region in block after block."""
-    require_sound(pair)
-    for block in read_blocks(pair, options):
-        voxels = Voxels(pair, block, options)
+    for voxels in voxels_of(pair, options):
         for name in options.structures:
             prediction, reference = voxels.prediction(name), voxels.reference(name)
             yield name, sums_of_marks(prediction, reference, voxels.kept, options)
-
-
-def require_sound(pair: Pair) -> None:
-    """Raise CaseError where the files of a pair were found to be faulty."""
-    fault = pair.reference.fault or pair.prediction.fault
-    if fault:
-        raise CaseError(fault)
 
 
 def scores_of(pair: Pair, sums: Mapping[str, Sums], options: Options) -> tuple[CaseScore, ...]:

@@ -10,8 +10,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ...cases.blocks import Reading, read_blocks
-from ...cases.foreground import Voxels
+from ...cases.blocks import Reading
+from ...cases.foreground import voxels_of
 from ...cases.pairing import Pair
 from ...faults import CaseError
 from ...files.nifti import nib
@@ -92,8 +92,7 @@ def read_plane(pair: Pair, region: str, reading: Reading) -> Plane:
 def _each_plane(pair: Pair, region: str, reading: Reading, size: int) -> Iterator[Plane]:
     """Yield the pixels of slice after slice in the order of the file."""
     raters = tuple(pair.reference.masks)
-    for block in read_blocks(pair, reading):
-        voxels = Voxels(pair, block, reading)
+    for voxels in voxels_of(pair, reading):
         prediction, reference = voxels.prediction(region), voxels.reference(region)
         for start in range(0, prediction.size, size):
             part = slice(start, start + size)
