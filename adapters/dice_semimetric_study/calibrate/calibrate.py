@@ -25,8 +25,9 @@ from ..results.totals import AddedByField, total_by_name
 from ..runs.each import is_stop, report
 from ..runs.recorded import Run, each_recorded, write_run
 from ..runs.records import Stamp, stamp
-from ..scores.scoring import CaseScore, Options, RaterScore, in_doubt, scores_of
-from ..scores.sums import Sums, sums_of
+from ..scores.case_score import CaseScore, Options, RaterScore
+from ..scores.scoring import scores_of
+from ..scores.sums import Sums, in_doubt, sums_of
 from .calibrators import Fitting, MapCalibrator
 from .fit import Calibrators, fit_calibrators, sides_of
 from .report import Outcome, Scored, write_report

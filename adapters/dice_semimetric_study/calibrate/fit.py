@@ -17,7 +17,7 @@ from ..faults import Fault, UsageError
 from ..results.totals import total_by_name
 from ..runs.cluster import Workers
 from ..runs.each import each_case
-from ..scores.scoring import Options
+from ..scores.case_score import Options
 from .calibrators import FLOOR, MOST_PIXELS, Fitting, MapCalibrator, Sample, draw
 
 Calibrators = dict[str, MapCalibrator]

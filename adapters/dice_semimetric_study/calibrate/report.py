@@ -14,7 +14,7 @@ from ..results.bootstrap import Bootstrap
 from ..results.registry import PREDICTION_SCORES
 from ..results.tables import csv_text, digits, table
 from ..results.text import number
-from ..scores.scoring import CaseScore, Options
+from ..scores.case_score import CaseScore, Options
 from ..scores.summary import summarize
 from .calibrators import FLOOR, Fitting
 

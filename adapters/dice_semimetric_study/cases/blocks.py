@@ -17,6 +17,7 @@ from ..files.volumes import (
     read_volume,
     require_same_affine,
     require_same_geometry,
+    without_ones,
 )
 from .layout import CaseFiles
 from .pairing import Pair, Rated
@@ -210,10 +211,7 @@ def _spatial(source: _Source, geometry: Geometry) -> Geometry:
     """Return the geometry without the axis of channels, behind which there may be axes of one."""
     if source.channels == 1:
         return geometry
-    shape = geometry.shape[:-1]
-    while len(shape) > 1 and shape[-1] == 1:
-        shape = shape[:-1]
-    return Geometry(shape, geometry.affine)
+    return Geometry(without_ones(geometry.shape[:-1]), geometry.affine)
 
 
 def require_fits_image(files: CaseFiles, geometry: Geometry, tolerance: float) -> None:

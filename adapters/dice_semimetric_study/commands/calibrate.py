@@ -6,7 +6,7 @@ from dataclasses import replace
 from ..calibrate.calibrate import calibrate
 from ..calibrate.calibrators import FLOOR, METHODS, Fitting
 from ..calibrate.report import change_table
-from ..scores.scoring import Options
+from ..scores.case_score import Options
 from .command import EXIT, LAYOUT, Command, add_path, at_least
 from .listing import print_files
 from .options import add_bins, add_study, bootstrap_of, reading_of, run_of, study_of

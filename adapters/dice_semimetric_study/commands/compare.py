@@ -99,10 +99,10 @@ def _run_scores(args: argparse.Namespace, models: Sequence[Model]) -> int:
     given = args.patients is not None or args.patient_pattern is not None
     patients = patients_of(args) if given else None
     if args.dry_run:
-        study = align(scores, patients)
+        common = align(scores, patients)
         for one in scores:
             print(f"{printable(one.name)}: {len(one.rows)} scores in {printable(str(one.path))}")
-        print(f"{len(study.keys)} of them in all models, of {len(set(study.patients))} patients")
+        print(f"{len(common.keys)} of them in all models, of {len(set(common.patients))} patients")
         return 0
     return _compare(args, scores, patients, [])
 

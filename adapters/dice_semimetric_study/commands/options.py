@@ -13,8 +13,8 @@ from ..files.json import json_text, write_json
 from ..results.bootstrap import Bootstrap
 from ..runs.cluster import Workers
 from ..runs.recorded import Run
+from ..scores.case_score import Options
 from ..scores.devices import DEVICES
-from ..scores.scoring import Options
 from .command import add_path, at_least, number
 
 

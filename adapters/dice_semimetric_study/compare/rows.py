@@ -9,8 +9,8 @@ import numpy as np
 from ..results.bootstrap import Bootstrap
 from ..results.paired import Paired, compare_pair, holm
 from ..results.registry import curve_names, prediction_score
+from .common import CommonScores
 from .ranks import Ranking, agreement, rank_models
-from .study import Study
 
 Row = dict[str, Any]
 Pair = tuple[str, str]
@@ -34,7 +34,7 @@ class Part:
 
     scope: str
     task: str
-    study: Study
+    common: CommonScores
 
     @property
     def where(self) -> Row:
@@ -42,10 +42,10 @@ class Part:
         return {"scope": self.scope, "task": self.task}
 
 
-def parts_of(study: Study) -> list[Part]:
+def parts_of(common: CommonScores) -> list[Part]:
     """Return all tasks together, then each."""
-    each = [Part("task", task, study.only(task)) for task in study.tasks]
-    return [Part("overall", "", study), *each]
+    each = [Part("task", task, common.only(task)) for task in common.tasks]
+    return [Part("overall", "", common), *each]
 
 
 def rank_columns(models: int) -> list[str]:
@@ -62,7 +62,9 @@ def pair_rows(
     all pairs of all single tasks. Both use the same cases, so that together they are no family.
     """
     rows = [
-        part.where | {"metric": metric, "a": a, "b": b} | _pair(part.study, metric, a, b, bootstrap)
+        part.where
+        | {"metric": metric, "a": a, "b": b}
+        | _pair(part.common, metric, a, b, bootstrap)
         for part in parts
         for metric in metrics
         for a, b in pairs
@@ -75,10 +77,10 @@ def pair_rows(
     return rows
 
 
-def _pair(study: Study, metric: str, a: str, b: str, bootstrap: Bootstrap) -> Row:
-    scores = study.of(metric)
-    first, second = (scores[study.models.index(name)] for name in (a, b))
-    found = compare_pair(first, second, study.patients, bootstrap)
+def _pair(common: CommonScores, metric: str, a: str, b: str, bootstrap: Bootstrap) -> Row:
+    scores = common.of(metric)
+    first, second = (scores[common.models.index(name)] for name in (a, b))
+    found = compare_pair(first, second, common.patients, bootstrap)
     better_is = prediction_score(metric).better
     return vars(found) | {"better_is": better_is, "better": _better(better_is, a, b, found)}
 
@@ -97,20 +99,20 @@ def rank_rows(parts: Sequence[Part], metrics: Sequence[str], bootstrap: Bootstra
     """
     rows = []
     for part in parts:
-        study = part.study
+        common = part.common
         rankings = {
             score: rank_models(
-                study.of(score),
-                study.patients,
+                common.of(score),
+                common.patients,
                 bootstrap,
                 lower=prediction_score(score).better == "lower",
             )
-            for score in dict.fromkeys(("bdice", *curve_names(study.thresholds), *metrics))
+            for score in dict.fromkeys(("bdice", *curve_names(common.thresholds), *metrics))
         }
         rows += [
             part.where | {"score": score, "model": model} | _rank(rankings, score, i)
             for score in rankings
-            for i, model in enumerate(study.models)
+            for i, model in enumerate(common.models)
         ]
     return rows
 

@@ -11,12 +11,14 @@ from ..cases.study import Study
 from ..files.atomic import prepare_folder
 from ..files.json import jsonable, write_json
 from ..results.bootstrap import Bootstrap
+from ..results.page.page import check_page
 from ..runs.each import report
 from ..runs.recorded import Run, each_recorded, write_run
+from ..scores.case_score import CaseScore, Options, RaterScore
 from ..scores.devices import scorer
-from ..scores.scoring import CaseScore, Options, RaterScore
 from ..scores.summary import summarize, write_score_tables
-from .report import Scored, check_report, write_report
+from .chosen import Scored
+from .report import write_report
 
 _KINDS = (CaseScore, RaterScore, CalibrationBins, Overlap, ThresholdCounts)
 
@@ -85,7 +87,7 @@ def evaluate(
     out = run.out
     prepare_folder(out)
     if page.report is not None:
-        check_report(page.report)
+        check_page(page.report, "--report")
     report(faults)
     settings = {"evaluate": jsonable(asdict(options))}
     with scorer(pairs, options, device=device, workers=run.workers) as work:

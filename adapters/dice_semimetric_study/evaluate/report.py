@@ -8,13 +8,11 @@ from typing import Any
 from tqdm import tqdm
 
 from ..faults import CaseError
-from ..results.page.page import check_page, checksums, write_page
+from ..results.page.page import checksums, write_page
 from ..results.registry import PREDICTION_SCORES
 from ..runs.logs import is_quiet, log
 from ..scores.case_score import Options
 from .chosen import Chosen, Scored, choose
-
-__all__ = ["Scored", "check_report", "write_report"]
 
 _TEMPLATES = Path(__file__).parent / "templates"
 
@@ -27,11 +25,6 @@ class Example:
     plane: Any = None
     pictures: Any = None
     reason: str = ""
-
-
-def check_report(path: Path) -> None:
-    """Raise UsageError, before any work is done, if a report cannot be made or written."""
-    check_page(path, "--report")
 
 
 def write_report(

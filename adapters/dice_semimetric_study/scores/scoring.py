@@ -1,7 +1,7 @@
 """The score of one case: a pure function of its arrays, with a small result that adds up."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import fields, replace
 from typing import Any
 
 import numpy as np
@@ -14,18 +14,7 @@ from ..cases.pairing import Pair
 from ..cases.regions import task_name
 from ..results.totals import total_by_name
 from .case_score import CaseScore, Options, RaterScore
-from .sums import RaterSums, Sums, in_doubt, sums_of, sums_of_marks
-
-__all__ = [
-    "CaseScore",
-    "Options",
-    "RaterScore",
-    "in_doubt",
-    "score_case",
-    "score_files",
-    "score_pair",
-    "scores_of",
-]
+from .sums import RaterSums, Sums, sums_of, sums_of_marks
 
 
 def score_files(pair: Pair, options: Options) -> tuple[CaseScore, ...]:
@@ -74,17 +63,8 @@ def scores_of(pair: Pair, sums: Mapping[str, Sums], options: Options) -> tuple[C
 
 
 def _score(sums: Sums, case: str, task: str, raters: int, options: Options) -> CaseScore:
-    return CaseScore(
-        case=case,
-        task=task,
-        raters=raters,
-        voxels=sums.voxels,
-        empty=options.empty,
-        counts=sums.counts,
-        hard=sums.hard,
-        bins=sums.bins,
-        soft_bins=sums.soft_bins,
-    )
+    statistics = {f.name: getattr(sums, f.name) for f in fields(sums)} | {"raters": raters}
+    return CaseScore(case=case, task=task, empty=options.empty, **statistics)
 
 
 def _by_rater(sums: RaterSums, names: Sequence[str], options: Options) -> tuple[RaterScore, ...]:
