@@ -5,6 +5,7 @@ starts talk over the loopback interface alone, encrypted where the package crypt
 """
 
 import math
+import os
 import signal
 import threading
 import time
@@ -58,6 +59,13 @@ class Workers:
     def here(self) -> bool:
         """Whether this process does all the work."""
         return self.jobs == 1 and self.scheduler is None
+
+
+def cores() -> int:
+    """Return the number of cores that this process may use."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
 
 
 def outcomes(
