@@ -1,7 +1,7 @@
 """Calibrate a folder of probability maps by what is known of other cases."""
 
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -28,9 +28,9 @@ from ..runs.records import Stamp, stamp
 from ..scores.case_score import CaseScore, Options, RaterScore
 from ..scores.scoring import scores_of
 from ..scores.sums import Sums, in_doubt, sums_of
-from .calibrators import Fitting, MapCalibrator
+from .calibrators import FLOOR, Fitting, MapCalibrator
 from .fit import Calibrators, fit_calibrators, sides_of
-from .report import Outcome, Scored, write_report
+from .report import Part, Scored, write_report
 
 
 @dataclass(frozen=True)
@@ -55,15 +55,9 @@ class _Prediction:
     """A prediction by itself, and with the reference that it is scored against if there is one."""
 
     alone: Pair
-    pair: Pair | None = field(default=None)
-
-    @property
-    def case(self) -> str:
-        return self.alone.case
-
-    @property
-    def task(self) -> str:
-        return self.alone.task
+    pair: Pair | None = None
+    case = property(lambda self: self.alone.case)
+    task = property(lambda self: self.alone.task)
 
     @property
     def paths(self) -> tuple[Path, ...]:
@@ -145,19 +139,17 @@ def calibrate(
         where = {"fit": fit.settings(), "study": study.settings()}
         means = {"patients": asdict(study.patients), "bootstrap": asdict(bootstrap)}
         write_run(out, "calibrate", where | settings["calibrate"] | means, [*fitted, *done])
+    parts: dict[str, Part] = {"fit": ([s for _, d in fitted for s in d.value.scores], fit_faults)}
+    if study.ref is not None:
+        parts["pred"] = ([s for _, d in done for s in d.value.scores], faults)
+    summary = {
+        "fitting": asdict(fitting) | {"floor": FLOOR[fitting.method]},
+        "tasks": {task: c.parameters for task, c in calibrators.items()},
+        "written": sum(len(d.value.maps) for _, d in done),
+    }
+    everything = fit_faults + faults
     return write_report(
-        out,
-        Outcome(
-            fitting=fitting,
-            parameters={task: c.parameters for task, c in calibrators.items()},
-            options=options,
-            patients=patient,
-            bootstrap=bootstrap,
-            fit=([s for _, d in fitted for s in d.value.scores], fit_faults),
-            pred=([s for _, d in done for s in d.value.scores], faults) if study.ref else None,
-            written=sum(len(d.value.maps) for _, d in done),
-            faults=fit_faults + faults,
-        ),
+        out, parts, summary, everything, options, patients=patient, bootstrap=bootstrap
     )
 
 

@@ -15,29 +15,16 @@ from typing import Literal
 class Score:
     """A score in words.
 
-    Attributes
-    ----------
-    name : str
-        Its column in tables and its key in summaries.
-    title : str
-        Its name for people.
-    meaning : str
-        What it measures, over which pixels and against what. ``{soft}`` and ``{hard}`` stand for
-        the soft and the hard reference; see `Score.explained`.
-    better : {"higher", "lower"}
-        Which of two values is better.
-    limits : tuple of float
-        The least and the largest value.
-    unit : str
-        Such as "mm"; empty for a plain number.
+    The meaning is what it measures, over which pixels and against what. ``{soft}`` and ``{hard}``
+    in it stand for the soft and the hard reference; see `Score.explained`.
     """
 
-    name: str
-    title: str
+    name: str  # its column in tables and its key in summaries
+    title: str  # its name for people
     meaning: str
     better: Literal["higher", "lower"] = "higher"
-    limits: tuple[float, float] = (0.0, 1.0)
-    unit: str = ""
+    limits: tuple[float, float] = (0.0, 1.0)  # the least and the largest value
+    unit: str = ""  # such as "mm"; empty for a plain number
 
     @property
     def best(self) -> float:

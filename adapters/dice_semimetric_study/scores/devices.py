@@ -1,6 +1,5 @@
 """Score cases on a GPU: while one is scored, the next is copied and others are read."""
 
-import math
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import closing, contextmanager
 from functools import partial
@@ -76,9 +75,8 @@ def _started(
 
 def _read(pair: Pair, options: Options) -> HostArrays:
     """Return the arrays of a case, as in `_blocks`, or none if it is to be read in slabs."""
-    files = (*pair.reference.masks.values(), pair.reference.label)
-    first = next((path for path in files if path is not None), None)
-    if first is not None and math.prod(read_geometry(first).shape) > options.slab:
+    maps = pair.reference.maps
+    if maps and not options.takes_whole(read_geometry(maps[0])):
         return []
     return [array for block in _blocks(pair, options) for array in block]
 

@@ -1,7 +1,7 @@
 """The score of one case: a pure function of its arrays, with a small result that adds up."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import fields, replace
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -63,7 +63,7 @@ def scores_of(pair: Pair, sums: Mapping[str, Sums], options: Options) -> tuple[C
 
 
 def _score(sums: Sums, case: str, task: str, raters: int, options: Options) -> CaseScore:
-    statistics = {f.name: getattr(sums, f.name) for f in fields(sums)} | {"raters": raters}
+    statistics = vars(sums) | {"raters": raters}
     return CaseScore(case=case, task=task, empty=options.empty, **statistics)
 
 
