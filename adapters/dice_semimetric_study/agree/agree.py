@@ -1,9 +1,7 @@
 """Compare the raters of every case of a study with each other."""
 
-from collections.abc import Sequence
 from dataclasses import asdict
 from functools import partial
-from pathlib import Path
 from typing import Any
 
 from dice_semimetric import Agreement
@@ -13,11 +11,12 @@ from ..cases.study import Study
 from ..files.atomic import prepare_folder
 from ..files.json import jsonable, write_json
 from ..results.bootstrap import Bootstrap
+from ..results.tables import write_table
 from ..runs.each import report
 from ..runs.recorded import Run, each_recorded, write_run
 from ..scores.case_score import Empty
 from .case import Agreed, CaseAgreement, agree_files
-from .rows import tables_of, write_tables
+from .rows import COLUMNS, tables_of
 from .summary import summarize_agreement
 
 MAPS = "maps"
@@ -89,18 +88,15 @@ def agree(
     )
     found = [one for _, d in done for one in d.value.found]
     tables = tables_of(found, patient, empty)
-    write_tables(out, tables)
+    for (stem, columns), rows in zip(COLUMNS.items(), tables, strict=True):
+        write_table(out / stem, columns, rows)
     summary = summarize_agreement(tables, faults, reading=reading, empty=empty, bootstrap=bootstrap)
     write_json(out / "summary.json", summary)
     means = {"empty": empty, "patients": asdict(study.patients), "bootstrap": asdict(bootstrap)}
     write_run(out, "agreement", study.settings() | means | settings["agreement"], done)
     if found and pictures:
-        _draw(out, tables[1], summary)
+        from ..results.plots import save  # with it comes matplotlib, slow to import in each worker
+        from .plots import plot_agreement
+
+        save(plot_agreement(tables[1], summary), out / "agreement.png")
     return summary
-
-
-def _draw(out: Path, raters: Sequence[dict[str, Any]], summary: dict[str, Any]) -> None:
-    from ..results.plots import save  # with it comes matplotlib, slow to import in each worker
-    from .plots import plot_agreement
-
-    save(plot_agreement(raters, summary), out / "agreement.png")

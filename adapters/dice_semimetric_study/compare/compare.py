@@ -17,7 +17,7 @@ from ..results.registry import PREDICTION_SCORES, prediction_score
 from ..results.tables import write_table
 from ..runs.logs import log
 from .common import align
-from .rows import PAIR_COLUMNS, Pair, Part, Row, pair_rows, parts_of, rank_columns, rank_rows
+from .rows import PAIR_COLUMNS, Pair, Part, Row, pair_rows, rank_columns, rank_rows
 from .tables import Scores
 
 _PAIRS, _RANKS, _SUMMARY, _PICTURE = "comparison", "ranks", "summary.json", "comparison.png"
@@ -96,7 +96,8 @@ def compare(
     if any(dropped.values()):
         listed = ", ".join(f"{k} of {n}" for n, k in dropped.items() if k)
         log.warning("left out, since not scored in all models: %s", listed)
-    parts = parts_of(common)
+    parts = [Part("overall", "", common)]
+    parts += [Part("task", task, common.only(task)) for task in common.tasks]
     compared = pair_rows(parts, metrics, pairs, bootstrap)
     ranked = rank_rows(parts, metrics, bootstrap)
     write_table(out / _PAIRS, PAIR_COLUMNS, compared)
@@ -106,7 +107,15 @@ def compare(
         {
             "overall": overall,
             "tasks": dict(zip(common.tasks, each, strict=True)),
-            "models": {m.name: _source(m) | {"dropped": dropped[m.name]} for m in models},
+            "models": {
+                m.name: {
+                    "scores": str(m.path.absolute()),
+                    "sha256": m.digest,
+                    "cases": len(m.rows),
+                    "dropped": dropped[m.name],
+                }
+                for m in models
+            },
             "baseline": baseline,
             "metrics": {name: f"{prediction_score(name).better} is better" for name in metrics},
             "thresholds": list(common.thresholds),
@@ -166,11 +175,3 @@ def _summary(part: Part, compared: Sequence[Row], ranked: Sequence[Row]) -> Row:
     )
     counts = {"cases": len(part.common.keys), "patients": len(set(part.common.patients))}
     return counts | {"pairs": pairs, "ranks": ranks}
-
-
-def _source(model: Scores) -> Row:
-    return {
-        "scores": str(model.path.absolute()),
-        "sha256": model.digest,
-        "cases": len(model.rows),
-    }

@@ -42,12 +42,6 @@ class Part:
         return {"scope": self.scope, "task": self.task}
 
 
-def parts_of(common: CommonScores) -> list[Part]:
-    """Return all tasks together, then each."""
-    each = [Part("task", task, common.only(task)) for task in common.tasks]
-    return [Part("overall", "", common), *each]
-
-
 def rank_columns(models: int) -> list[str]:
     """Return the columns of the table of ranks, the last of them the chance of each rank."""
     return [*_RANK_COLUMNS, *(f"rank{k}" for k in range(1, models + 1))]

@@ -1,6 +1,5 @@
 """Score a folder of predictions against a folder of references."""
 
-from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -105,7 +104,11 @@ def evaluate(
     summary = summarize(scores, faults, options, patients=patient, bootstrap=bootstrap)
     write_json(out / "summary.json", summary)
     if scores and page.pictures:
-        _draw(out, scores, options)
+        from ..results.plots import save  # slow to import in each worker
+        from ..scores.plots import plot_reliability, plot_thresholds
+
+        save(plot_thresholds(scores, options), out / "bdice.png")
+        save(plot_reliability(scores), out / "reliability.png")
     means = {"patients": asdict(study.patients), "bootstrap": asdict(bootstrap)}
     record = write_run(out, "evaluate", study.settings() | settings["evaluate"] | means, done)
     if page.report is not None:
@@ -113,11 +116,3 @@ def evaluate(
         scored = [Scored(p, n, s) for p, d in done for n, s in zip(names, d.value, strict=True)]
         write_report(page.report, scored, summary, options, record)
     return summary
-
-
-def _draw(out: Path, scores: Sequence[CaseScore], options: Options) -> None:
-    from ..results.plots import save  # slow to import in each worker
-    from ..scores.plots import plot_reliability, plot_thresholds
-
-    save(plot_thresholds(scores, options), out / "bdice.png")
-    save(plot_reliability(scores), out / "reliability.png")

@@ -186,9 +186,8 @@ def _fuse_labels(voxels: Voxels, chosen: int | None, write: Write) -> None:
 def _rater_rows(case: Rated, region: str, rule: Rule) -> list[dict[str, Any]]:
     if not rule.raters:
         return []
-    columns: dict[str, NDArray[Any]] = rule.raters
     return [
         {"case": case.case, "task": task_name(case.task, region), "rater": rater}
-        | {name: digits(float(values[i])) for name, values in columns.items()}
+        | {name: digits(float(values[i])) for name, values in rule.raters.items()}
         for i, rater in enumerate(case.reference.masks)
     ]

@@ -72,6 +72,9 @@ def outcomes(
     work: Callable[[Item], Result], items: Sequence[Item], workers: Workers
 ) -> Iterator[tuple[int, Result | Failure]]:
     """Yield the index and the result of every item, as they are ready."""
+    if workers.here or not items:
+        yield from ((i, attempt(work, item)) for i, item in enumerate(items))
+        return
     if find_spec("distributed") is None:
         raise UsageError("--jobs and --scheduler need the package distributed: pip install it")
     with _connect(workers, len(items)) as client:

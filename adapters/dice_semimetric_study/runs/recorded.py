@@ -6,20 +6,17 @@ from dataclasses import asdict, dataclass
 from functools import partial
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 from dice_semimetric import __version__
 
 from ..faults import Fault
 from ..files.json import write_json
 from .cluster import Workers
-from .each import HERE, Named, each_case, report, stopped
+from .each import HERE, Item, Named, Result, each_case, report, stopped
 from .encoding import from_json, to_json
 from .logs import log
 from .records import Done, Records, require_unchanged, traced
-
-Item = TypeVar("Item", bound=Named)
-Result = TypeVar("Result")
 
 _PACKAGES = ("numpy", "scipy", "nibabel", "array-api-compat", "isal", "deflate", "distributed")
 

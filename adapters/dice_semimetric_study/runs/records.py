@@ -12,15 +12,12 @@ import re
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Generic, TypeVar
+from typing import Any, Generic
 
 from dice_semimetric import __version__
 
 from ..files.atomic import remove_parts, write_bytes
-from .each import Named
-
-Item = TypeVar("Item", bound=Named)
-Result = TypeVar("Result")
+from .each import Item, Named, Result
 
 _FORMAT = 2
 FOLDER = "records"
