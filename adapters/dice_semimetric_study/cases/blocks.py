@@ -109,9 +109,9 @@ def read_blocks(case: Rated, reading: Reading) -> Iterator[Block]:
     if case.mask is not None:
         sources.append(_Source(case.mask, f"the reference and the mask {case.mask.name}"))
     if reading.takes_whole(like):
-        found = iter([(like.shape, _whole(sources, like, reading.tolerance, reading.reorient))])
+        found = iter([(like.shape, _whole(sources, like, reading))])
     else:
-        found = _slabs(sources, like, reading.tolerance, reading.slab)
+        found = _slabs(sources, like, reading)
     single = list(classes) == [""]
     for shape, vectors in found:
         pred = vectors[raters : raters + len(classes)]
@@ -168,9 +168,7 @@ def _both(path: Path) -> str:
     return f"the reference and the prediction {path.name}"
 
 
-def _whole(
-    sources: Sequence[_Source], like: Geometry, tolerance: float, reorient: bool
-) -> list[Vector]:
+def _whole(sources: Sequence[_Source], like: Geometry, reading: Reading) -> list[Vector]:
     """Return all voxels of each source, each file read once."""
     found: list[Vector] = []
     path: Path | None = None
@@ -178,27 +176,28 @@ def _whole(
         if source.path != path:
             volume = read_volume(source.path)
             data, geometry, path = volume.data, volume.geometry, source.path
-            if reorient:
+            if reading.reorient:
                 data, geometry = reoriented(data, geometry, like)
-            require_same_geometry(like, _spatial(source, geometry), source.names, tolerance)
+            geometry = _spatial(source, geometry)
+            require_same_geometry(like, geometry, source.names, reading.tolerance)
             volumes = data.reshape((math.prod(like.shape), -1), order="F")
         found.append(volumes[:, source.channel])
     return found
 
 
 def _slabs(
-    sources: Sequence[_Source], like: Geometry, tolerance: float, slab: int
+    sources: Sequence[_Source], like: Geometry, reading: Reading
 ) -> Iterator[tuple[tuple[int, ...], list[Vector]]]:
     """Yield the shape and the voxels of some planes of each source, all read in one pass."""
     for source in sources:
         geometry = _spatial(source, read_geometry(source.path))
         try:
-            require_same_geometry(like, geometry, source.names, tolerance)
+            require_same_geometry(like, geometry, source.names, reading.tolerance)
         except CaseError as error:
             raise CaseError(f"{error}; a case that is read in slabs is not reoriented") from None
     axes = len(like.shape)
     plane = math.prod(like.shape[:-1])
-    planes = max(1, slab // plane)
+    planes = max(1, reading.slab // plane)
     streams = [
         read_slabs(s.path, axes, planes, channel=s.channel, last=s.channel == s.channels - 1)
         for s in sources

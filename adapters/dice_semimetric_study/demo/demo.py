@@ -115,32 +115,24 @@ def _show_paradox(cases: Sequence[DemoCase], out: Path, pred: Path | None) -> No
     names = ["case", "raters", "SDL(y, y)", "SDL(best mask, y)", "mask", "DML1(y, y)", "DML2(y, y)"]
     rows = [[f"{c.files.case} {c.files.task}", str(c.raters), *_digits(c.paradox)] for c in cases]
     more = len(rows) - _LINES
-    shown = rows if more <= 0 else rows[:_LINES]
     p = [c.paradox for c in cases]
     mean = ["mean", "", f"{np.mean([q.sdl_self for q in p]):.4f}"]
     mean += [f"{np.mean([q.sdl_hard for q in p]):.4f}", ""]
     mean += [f"{max(q.dml1_self for q in p):g}", f"{max(q.dml2_self for q in p):g}"]
     dots = [] if more <= 0 else [[f"... {more} more", *[""] * (len(names) - 1)]]
-    print(table(names, [*shown, *dots, mean]))
+    print(table(names, [*rows[:_LINES], *dots, mean]))
     print(f"\nThis holds in {sum(q.holds for q in p)} of {len(cases)} cases.\n")
     keys = [n.replace(" ", "") for n in names]
     lines = [dict(zip(keys, row, strict=True)) for row in rows]
     write_text(out / "paradox.csv", csv_text(keys, lines))
     save(plot_paradox(p), out / "paradox.png")
-    save(
-        plot_cases([c.files for c in _examples(cases)], out / "fused" / "uniform", pred),
-        out / "cases.png",
-    )
+    examples = [c.files for c in _examples(cases)]
+    save(plot_cases(examples, out / "fused" / "uniform", pred), out / "cases.png")
 
 
 def _digits(p: Paradox) -> list[str]:
-    return [
-        f"{p.sdl_self:.4f}",
-        f"{p.sdl_hard:.4f}",
-        f"y >= {p.threshold:.2f}",
-        f"{p.dml1_self:g}",
-        f"{p.dml2_self:g}",
-    ]
+    losses = [f"{p.sdl_self:.4f}", f"{p.sdl_hard:.4f}", f"y >= {p.threshold:.2f}"]
+    return [*losses, f"{p.dml1_self:g}", f"{p.dml2_self:g}"]
 
 
 def _examples(cases: Sequence[DemoCase]) -> list[DemoCase]:

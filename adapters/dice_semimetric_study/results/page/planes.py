@@ -22,16 +22,8 @@ from ...files.volumes import Geometry, read_geometry
 _RIGHT, _DOWN = {"R": "L", "L": "L", "A": "P", "P": "P"}, {"A": "P", "P": "P", "S": "I", "I": "I"}
 _OPPOSITE = dict(zip("LRAPSI", "RLPAIS", strict=True))
 _RANK = {letter: rank for rank, pair in enumerate(("LR", "AP", "SI")) for letter in pair}
-
-
-_ANATOMY = {
-    "R": "the right side",
-    "L": "the left side",
-    "A": "front",
-    "P": "back",
-    "S": "head",
-    "I": "feet",
-}
+_NAMES = ("the left side", "the right side", "front", "back", "head", "feet")
+_ANATOMY = dict(zip("LRAPSI", _NAMES, strict=True))
 
 
 @dataclass(frozen=True)
@@ -73,7 +65,7 @@ def read_plane(pair: Pair, region: str, reading: Reading) -> Plane:
     as they are when they are scored. CaseError is raised if a file is faulty by now, or one slice
     is larger than a slab may be.
     """
-    like = read_geometry((*pair.reference.masks.values(), *pair.reference.paths)[0])
+    like = read_geometry(pair.reference.paths[0])
     size = math.prod(like.shape[:2])
     if size > reading.slab:
         raise CaseError(f"a slice of {size} pixels is larger than --slab {reading.slab}")
