@@ -1,13 +1,14 @@
 """The command ``calibrate``: calibrate predictions by held-out cases."""
 
 import argparse
+import math
 from dataclasses import replace
 
 from ..calibrate.calibrate import calibrate
 from ..calibrate.calibrators import FLOOR, METHODS, Fitting
 from ..calibrate.report import change_table
 from ..scores.case_score import Options
-from .command import EXIT, LAYOUT, Command, add_count, add_path
+from .command import EXIT, LAYOUT, Command, add_count, add_path, number
 from .options import add_bins, add_study, bootstrap_of, reading_of, run_of, study_of
 from .printing import print_files
 
@@ -79,12 +80,8 @@ def _run(args: argparse.Namespace) -> int:
 
 
 def _bandwidth(text: str) -> float | None:
-    if text == "auto":
-        return None
-    value = float(text)
-    if not 0 < value < float("inf"):
-        raise argparse.ArgumentTypeError(f"must be auto, or finite and above 0, got {text}")
-    return value
+    finite = number(lambda value: 0 < value < math.inf, "auto, or finite and above 0")
+    return None if text == "auto" else finite(text)
 
 
 COMMAND = Command(

@@ -25,7 +25,7 @@ from ..evaluate.evaluate import Page, evaluate
 from ..faults import CaseError, Fault
 from ..files.atomic import prepare_folder, require_apart, write_text
 from ..files.volumes import read_volume
-from ..files.writing import written_at_once
+from ..files.writing import written_maps
 from ..fuse.methods import METHODS, fuse_masks
 from ..results.plots import save
 from ..results.tables import csv_text, table
@@ -95,8 +95,8 @@ def _fuse_case(files: CaseFiles, out: Path, truth: Path | None) -> DemoCase:
     to_truth: dict[str, float] = {}
     for method in METHODS:
         label = fuse_masks(masks, method).label
-        path = out / "fused" / method / files.label_name
-        with written_at_once(path, files.maps[0], label.dtype) as write:
+        maps, folder = {files.label_name: label.dtype}, out / "fused" / method
+        with written_maps(folder, maps, files.maps[0], at_once=True) as (write,):
             write(label.reshape(-1, order="F"))
         if known is not None:
             to_truth[method] = float(dml1(label.astype(known.dtype), known))

@@ -51,8 +51,8 @@ def _write(path: Path, data: NDArray[Any], header: Any, affine: NDArray[Any]) ->
 
 
 @contextmanager
-def written_in_blocks(
-    path: Path, like: Path, dtype: DTypeLike, *, shape: tuple[int, ...] | None = None
+def _in_blocks(
+    path: Path, like: Path, dtype: DTypeLike, shape: tuple[int, ...] | None
 ) -> Iterator[Write]:
     """Yield what writes a map block after block, as vectors, with the geometry of a file.
 
@@ -77,10 +77,10 @@ def written_in_blocks(
 
 
 @contextmanager
-def written_at_once(
-    path: Path, like: Path, dtype: DTypeLike, *, shape: tuple[int, ...] | None = None
+def _at_once(
+    path: Path, like: Path, dtype: DTypeLike, shape: tuple[int, ...] | None
 ) -> Iterator[Write]:
-    """Write a map as `written_in_blocks` does, when all is there, with the file's extensions."""
+    """Write a map as `_in_blocks` does, when all is there, with the file's extensions."""
     header = _header(like, shape)
     voxels = np.empty(header.get_data_shape(), np.dtype(dtype), order="F").reshape(-1, order="F")
     there = 0
@@ -106,10 +106,10 @@ def written_maps(
     """Yield what writes each of several maps, by their names below a folder, in their dtypes."""
     for name in maps:
         require_within((out / name).parent, out)
-    written = written_at_once if at_once else written_in_blocks
+    written = _at_once if at_once else _in_blocks
     with ExitStack() as stack:
         yield [
-            stack.enter_context(written(out / name, like, dtype, shape=shape))
+            stack.enter_context(written(out / name, like, dtype, shape))
             for name, dtype in maps.items()
         ]
 

@@ -126,10 +126,10 @@ def prediction_score(name: str) -> Score:
     return Score(name, f"Dice at {level}", f"Overlap of prediction and {{soft}}, cut at {level}")
 
 
-def glossary(scores: Mapping[str, Score], width: int = 99) -> str:
+def glossary(scores: Mapping[str, Score]) -> str:
     """Return the scores as lines of text for ``--help``."""
     indent = max(map(len, scores)) + 4
-    filler = textwrap.TextWrapper(width, initial_indent="  ", subsequent_indent=" " * indent)
+    filler = textwrap.TextWrapper(99, initial_indent="  ", subsequent_indent=" " * indent)
     lines = []
     for name, score in scores.items():
         text = f"{score.heading}, {score.better} is better. {score.explained()}"
