@@ -1,7 +1,7 @@
 """Calibrate a folder of probability maps by what is known of other cases."""
 
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -51,17 +51,14 @@ class _BothSums(AddedByField):
 
 
 @dataclass(frozen=True)
-class _Prediction:
-    """A prediction by itself, and with the reference that it is scored against if there is one."""
+class _Prediction(Pair):
+    """A prediction by itself, and as a partner of the reference that it is scored against."""
 
-    alone: Pair
-    pair: Pair | None = None
-    case = property(lambda self: self.alone.case)
-    task = property(lambda self: self.alone.task)
+    partner: Pair | None = field(default=None, kw_only=True)
 
     @property
     def paths(self) -> tuple[Path, ...]:
-        return (self.pair or self.alone).paths
+        return self.partner.paths if self.partner else super().paths
 
 
 def calibrate(
@@ -110,7 +107,7 @@ def calibrate(
     fit_pairs, fit_faults = known_pairs(fit)
     works, faults = _predictions(study)
     patient = fit.patients.of_all(p.case for p in fit_pairs)
-    patient |= study.patients.of_all(w.pair.case for w in works if w.pair)
+    patient |= study.patients.of_all(w.partner.case for w in works if w.partner)
     prepare_folder(out)
     report(fit_faults + faults)
     calibrators, digest, unread = fit_calibrators(fit_pairs, fitting, options, run.workers)
@@ -164,15 +161,15 @@ def known_pairs(study: Study) -> tuple[list[Pair], list[Fault]]:
 
 def _predictions(study: Study) -> tuple[list[_Prediction], list[Fault]]:
     """Return the predictions with their pairs, and what is wrong with others."""
-    lone = [Pair(CaseFiles(f.case, f.task), prediction=f) for f in study.predictions()]
+    lone = [_Prediction(CaseFiles(f.case, f.task), f) for f in study.predictions()]
     alone, faults = study.masked(lone)
     if study.ref is None:
-        return [_Prediction(one) for one in alone], faults
+        return alone, faults
     pairs, faults = known_pairs(study)
     partner = {(p.prediction.case, p.prediction.task): p for p in pairs}
-    found = [(one, partner.get((one.case, one.task))) for one in alone]
+    found = [replace(one, partner=partner.get((one.case, one.task))) for one in alone]
     # A faulty prediction without a partner is among the faults already.
-    return [_Prediction(*both) for both in found if both[1] or not both[0].prediction.fault], faults
+    return [one for one in found if one.partner or not one.prediction.fault], faults
 
 
 def _of(calibrators: Calibrators, task: str) -> MapCalibrator:
@@ -204,10 +201,10 @@ def _calibrate(
 ) -> Calibrated:
     """Write the calibrated maps of one case, and score them if there is a reference."""
     scores: tuple[Scored, ...] = ()
-    fault = item.pair.reference.fault if item.pair else ""
-    if item.pair is not None and not fault:
-        scores = _score(item.pair, calibrators=calibrators, options=options).scores
-    maps = _write_maps(item.alone, calibrators, options, out)
+    fault = item.partner.reference.fault if item.partner else ""
+    if item.partner is not None and not fault:
+        scores = _score(item.partner, calibrators=calibrators, options=options).scores
+    maps = _write_maps(item, calibrators, options, out)
     if fault:
         raise CaseError(f"calibrated, but not scored: {fault}")
     return Calibrated(scores, maps)
