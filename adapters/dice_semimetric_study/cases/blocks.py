@@ -94,15 +94,16 @@ class _Source:
 def read_blocks(case: Rated, reading: Reading) -> Iterator[Block]:
     """Yield the voxels of a case in blocks, once the geometry of all its files is checked."""
     reference = case.reference
-    classes: dict[Class, _Source] = {}
-    if isinstance(case, Pair) and not reference.maps:
-        like, classes = _alone(case, reading)
-    elif not reference.maps:
-        raise CaseError("there is no reference")
-    else:
+    if reference.maps:
         like = read_geometry(reference.maps[0])
         require_fits_image(reference, like, reading.tolerance)
-        classes = _classes(case, reading, like) if isinstance(case, Pair) else {}
+    elif not isinstance(case, Pair):
+        raise CaseError("there is no reference")
+    elif not case.prediction.maps:
+        raise CaseError("there is no prediction")
+    else:
+        like = space_of(case.prediction.maps[0], reading)
+    classes = _classes(case, reading, like) if isinstance(case, Pair) else {}
     raters = len(reference.maps)
     sources = [_Source(p, f"{reference.maps[0].name} and {p.name}") for p in reference.maps]
     sources += classes.values()
@@ -121,14 +122,6 @@ def read_blocks(case: Rated, reading: Reading) -> Iterator[Block]:
             pred[0] if single else dict(zip(classes, pred, strict=True)),
             None if case.mask is None else vectors[-1],
         )
-
-
-def _alone(pair: Pair, reading: Reading) -> tuple[Geometry, dict[Class, _Source]]:
-    """Return the geometry and the classes of a prediction that has no reference."""
-    if not pair.prediction.maps:
-        raise CaseError("there is no prediction")
-    like = space_of(pair.prediction.maps[0], reading)
-    return like, _classes(pair, reading, like)
 
 
 def space_of(prediction: Path, reading: Reading) -> Geometry:
