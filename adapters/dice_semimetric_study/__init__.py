@@ -25,14 +25,8 @@ from .fuse.methods import Fused, fuse_masks
 from .results.bootstrap import Bootstrap
 from .runs.cluster import Workers
 from .runs.recorded import Run
-from .scores.scoring import (
-    CaseScore,
-    Options,
-    RaterScore,
-    score_case,
-    score_files,
-    score_pair,
-)
+from .scores.case_score import CaseScore, Options, RaterScore
+from .scores.scoring import score_case, score_files, score_pair
 from .scores.summary import summarize
 
 __all__ = [

@@ -42,8 +42,7 @@ class Fault:
     def __str__(self) -> str:
         """Return one line, whatever characters the file names hold."""
         name = f"{self.case} {self.task}".strip()
-        line = f"{name}: {self.reason}"
-        return printable(line)
+        return printable(f"{name}: {self.reason}")
 
 
 @dataclass(frozen=True)

@@ -161,9 +161,9 @@ def test_a_run_goes_on_where_it_was(tmp_path: Path, monkeypatch) -> None:
     assert agreement(tmp_path / "in", out) == 0
     before = (out / "cases.csv").read_bytes()
     (out / "maps/case1/task01.nii.gz").unlink()
-    done, real = [], case.read_blocks
+    done, real = [], case.voxels_of
     monkeypatch.setattr(
-        case, "read_blocks", lambda c, reading: done.append(c.case) or real(c, reading)
+        case, "voxels_of", lambda c, reading: done.append(c.case) or real(c, reading)
     )
     assert agreement(tmp_path / "in", out, "--resume") == 0
     assert done == ["case1"]  # of which the map was gone

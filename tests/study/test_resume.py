@@ -172,13 +172,13 @@ def test_records_hold_text_and_numbers_only(tmp_path: Path) -> None:
     item = CaseFiles("a", "b")
     records = Records(out, {"x": (1, 2.5)})
     records.save(item, (), {"y": 1})
-    assert records.load(item, (), lambda _, v: v) == Done({"y": 1}, ())
-    assert Records(out, {"x": (1, 2)}).load(item, (), lambda _, v: v) is None
-    assert records.load(CaseFiles("a", "c"), (), lambda _, v: v) is None
+    assert records.load(item, lambda v: v) == Done({"y": 1}, ())
+    assert Records(out, {"x": (1, 2)}).load(item, lambda v: v) is None
+    assert records.load(CaseFiles("a", "c"), lambda v: v) is None
     (stale,) = out.glob("records/a_b-*.json")
     for text in ("", "[]", "null", '{"format": 1}', stale.read_text().replace("1", "2", 1)):
         stale.write_text(text)
-        assert records.load(item, (), lambda _, v: v) is None
+        assert records.load(item, lambda v: v) is None
 
 
 def test_the_run_can_be_checked(tmp_path: Path) -> None:

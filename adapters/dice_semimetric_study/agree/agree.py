@@ -1,23 +1,22 @@
 """Compare the raters of every case of a study with each other."""
 
-from collections.abc import Sequence
 from dataclasses import asdict
 from functools import partial
-from operator import attrgetter
-from pathlib import Path
 from typing import Any
+
+from dice_semimetric import Agreement
 
 from ..cases.blocks import Reading
 from ..cases.study import Study
 from ..files.atomic import prepare_folder
 from ..files.json import jsonable, write_json
 from ..results.bootstrap import Bootstrap
-from ..results.encoding import to_json
+from ..results.tables import write_table
 from ..runs.each import report
-from ..runs.recorded import Recorded, Run, each_recorded, write_run
+from ..runs.recorded import Run, each_recorded, write_run
 from ..scores.case_score import Empty
-from .case import agree_files, decode
-from .rows import tables_of, write_tables
+from .case import Agreed, CaseAgreement, agree_files
+from .rows import COLUMNS, tables_of
 from .summary import summarize_agreement
 
 MAPS = "maps"
@@ -77,16 +76,11 @@ def agree(
     patient = study.patients.of_all(c.case for c in cases)
     prepare_folder(out)
     report(faults)
-    where = out / MAPS if maps else None
     settings = {"agreement": jsonable(asdict(reading)) | {"maps": maps}}
     done = each_recorded(
-        Recorded(
-            work=partial(agree_files, reading=reading, maps=where),
-            files=attrgetter("paths"),
-            encode=to_json,
-            decode=partial(decode, maps=where),
-        ),
+        partial(agree_files, reading=reading, maps=out / MAPS if maps else None),
         cases,
+        kinds=(Agreed, CaseAgreement, Agreement),
         run=run,
         settings=settings,
         faults=faults,
@@ -94,20 +88,15 @@ def agree(
     )
     found = [one for _, d in done for one in d.value.found]
     tables = tables_of(found, patient, empty)
-    write_tables(out, tables)
+    for (stem, columns), rows in zip(COLUMNS.items(), tables, strict=True):
+        write_table(out / stem, columns, rows)
     summary = summarize_agreement(tables, faults, reading=reading, empty=empty, bootstrap=bootstrap)
     write_json(out / "summary.json", summary)
-    if done:
-        means = {"empty": empty, "patients": asdict(study.patients)}
-        means |= {"bootstrap": asdict(bootstrap)}
-        write_run(out, "agreement", study.settings() | means | settings["agreement"], done)
+    means = {"empty": empty, "patients": asdict(study.patients), "bootstrap": asdict(bootstrap)}
+    write_run(out, "agreement", study.settings() | means | settings["agreement"], done)
     if found and pictures:
-        _draw(out, tables[1], summary)
+        from ..results.plots import save  # with it comes matplotlib, slow to import in each worker
+        from .plots import plot_agreement
+
+        save(plot_agreement(tables[1], summary), out / "agreement.png")
     return summary
-
-
-def _draw(out: Path, raters: Sequence[dict[str, Any]], summary: dict[str, Any]) -> None:
-    from ..results.plots import save  # with it comes matplotlib, slow to import in each worker
-    from .plots import plot_agreement
-
-    save(plot_agreement(raters, summary), out / "agreement.png")

@@ -1,26 +1,21 @@
 """The agreement of the raters of one case: counts that add up, and maps of disagreement."""
 
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import ExitStack
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from dice_semimetric import Agreement, disagreement, rater_agreement
 
-from ..cases.blocks import Reading, read_blocks
-from ..cases.foreground import Voxels
+from ..cases.blocks import Reading
+from ..cases.foreground import voxels_of
 from ..cases.pairing import Rated
 from ..cases.regions import task_name
 from ..faults import CaseError
-from ..files.atomic import require_within
-from ..files.writing import written_in_blocks
-from ..results.encoding import from_json
+from ..files.writing import Write, written_maps
 from ..results.totals import total_by_name
-from ..runs.records import Stamp, require_unchanged, stamp
+from ..runs.records import Stamp, stamp
 
 
 @dataclass(frozen=True)
@@ -79,45 +74,25 @@ def agree_files(case: Rated, reading: Reading, maps: Path | None = None) -> Agre
         raise CaseError(files.fault)
     if len(files.masks) < 2:
         raise CaseError("there must be two raters or more to agree")
-    paths = _map_paths(case, reading.structures, maps) if maps else []
-    like = next(iter(files.masks.values()))
-    with ExitStack() as stack:
-        writers = [stack.enter_context(written_in_blocks(p, like)) for p in paths]
+    names = [files.map_name(region) for region in reading.structures] if maps else []
+    folder = maps or Path()
+    with written_maps(folder, dict.fromkeys(names, np.float32), files.maps[0]) as writers:
         counts = total_by_name(_counts_of_blocks(case, reading, writers))
     found = tuple(
         CaseAgreement(case.case, task_name(case.task, region), tuple(files.masks), sums)
         for region, sums in counts.items()
     )
-    return Agreed(found, tuple(stamp(p, maps) for p in paths) if maps else ())
+    return Agreed(found, tuple(stamp(folder / name, folder.parent) for name in names))
 
 
 def _counts_of_blocks(
-    case: Rated, reading: Reading, writers: Sequence[Callable[[NDArray[Any]], None]]
+    case: Rated, reading: Reading, writers: Sequence[Write]
 ) -> Iterator[tuple[str, Agreement]]:
     """Yield the counts of each region in block after block, and write its map."""
-    for block in read_blocks(case, reading):
-        voxels = Voxels(case, block, reading)
+    for voxels in voxels_of(case, reading):
         for i, region in enumerate(reading.structures):
             marks = np.stack(list(voxels.reference(region)))
             if writers:
                 shown = disagreement(marks, dtype=np.float32)
                 writers[i](shown if voxels.kept is None else shown * voxels.kept)
             yield region, rater_agreement(marks, mask=voxels.kept)
-
-
-def _map_paths(case: Rated, regions: Sequence[str], maps: Path) -> list[Path]:
-    """Return where the maps go, in the layout of the masks."""
-    paths = [maps / case.reference.map_name(region) for region in regions]
-    for path in paths:
-        require_within(path.parent, maps)
-    return paths
-
-
-def decode(_: Rated, value: Any, *, maps: Path | None) -> Agreed:
-    """Return what `to_json` made of a case, or raise ValueError if a map was changed since."""
-    found = from_json(value, (Agreed, CaseAgreement, Agreement))
-    if not isinstance(found, Agreed):
-        raise ValueError("an agreement was expected")
-    if maps is not None:
-        require_unchanged(found.maps, maps)
-    return found

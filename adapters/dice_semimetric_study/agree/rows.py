@@ -2,7 +2,6 @@
 
 from collections.abc import Iterable, Mapping
 from itertools import combinations
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -10,7 +9,6 @@ from numpy.typing import NDArray
 
 from ..results.bootstrap import mean_of_known
 from ..results.registry import RATER_SCORES
-from ..results.tables import write_table
 from ..scores.case_score import Empty
 from .case import CaseAgreement
 
@@ -20,17 +18,12 @@ Tables = tuple[list[Row], list[Row], list[Row]]
 _KEYS = ("case", "task", "patient")
 _COUNTS = ("raters", "voxels", "any", "all", "majority", "disputed")
 _OF_PAIR = ("dice", "jaccard", "cohen_kappa")
-_COLUMNS = {
+#: The columns of each table.
+COLUMNS = {
     "cases": (*_KEYS, *_COUNTS, *RATER_SCORES),
     "raters": (*_KEYS, "rater", "marked", "dice_to_majority", *_OF_PAIR),
     "pairs": (*_KEYS, "rater", "other", "both", *_OF_PAIR),
 }
-
-
-def write_tables(out: Path, tables: Tables) -> None:
-    """Write the tables of cases, of their raters, and of every two of these."""
-    for (stem, columns), rows in zip(_COLUMNS.items(), tables, strict=True):
-        write_table(out / stem, columns, rows)
 
 
 def tables_of(found: Iterable[CaseAgreement], patients: Mapping[str, str], empty: Empty) -> Tables:
@@ -57,8 +50,8 @@ def _rows(one: CaseAgreement, empty: Empty) -> Tables:
         "cohen_kappa": counts.cohen_kappa(),
     }
     case = _votes(one) | {name: mean_of_known(matrix[others]) for name, matrix in scores.items()}
-    case |= {"dice_to_majority": mean_of_known(majority)}
-    case |= {"fleiss_kappa": float(counts.fleiss_kappa())}
+    case["dice_to_majority"] = mean_of_known(majority)
+    case["fleiss_kappa"] = float(counts.fleiss_kappa())
     raters = [
         {"rater": name, "marked": int(counts.both[i, i]), "dice_to_majority": float(majority[i])}
         | {k: mean_of_known(matrix[i][others[i]]) for k, matrix in scores.items()}

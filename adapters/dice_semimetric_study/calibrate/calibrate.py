@@ -1,10 +1,8 @@
 """Calibrate a folder of probability maps by what is known of other cases."""
 
 from collections.abc import Iterator
-from contextlib import ExitStack
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from functools import partial
-from operator import attrgetter
 from pathlib import Path
 from typing import Any
 
@@ -13,25 +11,26 @@ import numpy as np
 from dice_semimetric import CalibrationBins, Overlap, ThresholdCounts
 
 from ..cases.blocks import space_of
+from ..cases.foreground import voxels_of
 from ..cases.layout import CaseFiles
 from ..cases.pairing import Pair, pair_up
 from ..cases.regions import task_name
 from ..cases.study import Study
 from ..faults import CaseError, Fault
-from ..files.atomic import prepare_folder, require_within
+from ..files.atomic import prepare_folder
 from ..files.json import jsonable
-from ..files.writing import written_at_once, written_in_blocks
+from ..files.writing import written_maps
 from ..results.bootstrap import Bootstrap
-from ..results.encoding import from_json, to_json
 from ..results.totals import AddedByField, total_by_name
 from ..runs.each import is_stop, report
-from ..runs.recorded import Recorded, Run, each_recorded, write_run
-from ..runs.records import Stamp, require_unchanged, stamp
-from ..scores.scoring import CaseScore, Options, RaterScore, in_doubt, scores_of
-from ..scores.sums import Sums, sums_of
-from .calibrators import Fitting, MapCalibrator
-from .fit import Calibrators, fit_calibrators, sides_of, voxels_of
-from .report import Outcome, Scored, write_report
+from ..runs.recorded import Run, each_recorded, write_run
+from ..runs.records import Stamp, stamp
+from ..scores.case_score import CaseScore, Options, RaterScore
+from ..scores.scoring import scores_of
+from ..scores.sums import Sums, in_doubt, sums_of
+from .calibrators import FLOOR, Fitting, MapCalibrator
+from .fit import Calibrators, fit_calibrators, sides_of
+from .report import Part, Scored, write_report
 
 
 @dataclass(frozen=True)
@@ -52,23 +51,14 @@ class _BothSums(AddedByField):
 
 
 @dataclass(frozen=True)
-class _Prediction:
-    """A prediction by itself, and with the reference that it is scored against if there is one."""
+class _Prediction(Pair):
+    """A prediction by itself, and as a partner of the reference that it is scored against."""
 
-    alone: Pair
-    pair: Pair | None = field(default=None)
-
-    @property
-    def case(self) -> str:
-        return self.alone.case
-
-    @property
-    def task(self) -> str:
-        return self.alone.task
+    partner: Pair | None = field(default=None, kw_only=True)
 
     @property
     def paths(self) -> tuple[Path, ...]:
-        return (self.pair or self.alone).paths
+        return self.partner.paths if self.partner else super().paths
 
 
 def calibrate(
@@ -117,18 +107,18 @@ def calibrate(
     fit_pairs, fit_faults = known_pairs(fit)
     works, faults = _predictions(study)
     patient = fit.patients.of_all(p.case for p in fit_pairs)
-    patient |= study.patients.of_all(w.pair.case for w in works if w.pair)
+    patient |= study.patients.of_all(w.partner.case for w in works if w.partner)
     prepare_folder(out)
     report(fit_faults + faults)
     calibrators, digest, unread = fit_calibrators(fit_pairs, fitting, options, run.workers)
     fit_faults += unread
     # What is recorded of a case is of use for the same calibrators only.
     settings = {"calibrate": jsonable(asdict(fitting) | asdict(options)) | {"fit": digest}}
-    shared: dict[str, Any] = {"run": run, "settings": settings}
+    shared: dict[str, Any] = {"kinds": _KINDS, "run": run, "settings": settings}
     wrong = {(f.case, f.task) for f in unread}
     again = [p for p in fit_pairs if (p.case, p.task) not in wrong]
     fitted = each_recorded(
-        _recorded(partial(_score, calibrators=calibrators, options=options), out),
+        partial(_score, calibrators=calibrators, options=options),
         again,
         faults=fit_faults,
         action="score the fit",
@@ -136,7 +126,7 @@ def calibrate(
         **shared,
     )
     done = each_recorded(
-        _recorded(partial(_calibrate, calibrators=calibrators, options=options, out=out), out),
+        partial(_calibrate, calibrators=calibrators, options=options, out=out),
         [] if any(map(is_stop, fit_faults)) else works,
         faults=faults,
         action=f"calibrate ({fitting.method})",
@@ -146,19 +136,17 @@ def calibrate(
         where = {"fit": fit.settings(), "study": study.settings()}
         means = {"patients": asdict(study.patients), "bootstrap": asdict(bootstrap)}
         write_run(out, "calibrate", where | settings["calibrate"] | means, [*fitted, *done])
+    parts: dict[str, Part] = {"fit": ([s for _, d in fitted for s in d.value.scores], fit_faults)}
+    if study.ref is not None:
+        parts["pred"] = ([s for _, d in done for s in d.value.scores], faults)
+    summary = {
+        "fitting": asdict(fitting) | {"floor": FLOOR[fitting.method]},
+        "tasks": {task: c.parameters for task, c in calibrators.items()},
+        "written": sum(len(d.value.maps) for _, d in done),
+    }
+    everything = fit_faults + faults
     return write_report(
-        out,
-        Outcome(
-            fitting=fitting,
-            parameters={task: c.parameters for task, c in calibrators.items()},
-            options=options,
-            patients=patient,
-            bootstrap=bootstrap,
-            fit=([s for _, d in fitted for s in d.value.scores], fit_faults),
-            pred=([s for _, d in done for s in d.value.scores], faults) if study.ref else None,
-            written=sum(len(d.value.maps) for _, d in done),
-            faults=fit_faults + faults,
-        ),
+        out, parts, summary, everything, options, patients=patient, bootstrap=bootstrap
     )
 
 
@@ -173,26 +161,15 @@ def known_pairs(study: Study) -> tuple[list[Pair], list[Fault]]:
 
 def _predictions(study: Study) -> tuple[list[_Prediction], list[Fault]]:
     """Return the predictions with their pairs, and what is wrong with others."""
-    lone = [Pair(CaseFiles(f.case, f.task), prediction=f) for f in study.predictions()]
+    lone = [_Prediction(CaseFiles(f.case, f.task), f) for f in study.predictions()]
     alone, faults = study.masked(lone)
     if study.ref is None:
-        return [_Prediction(one) for one in alone], faults
+        return alone, faults
     pairs, faults = known_pairs(study)
     partner = {(p.prediction.case, p.prediction.task): p for p in pairs}
-    found = [(one, partner.get((one.case, one.task))) for one in alone]
+    found = [replace(one, partner=partner.get((one.case, one.task))) for one in alone]
     # A faulty prediction without a partner is among the faults already.
-    return [_Prediction(*both) for both in found if both[1] or not both[0].prediction.fault], faults
-
-
-def _recorded(work: Any, out: Path) -> Recorded[Any, Calibrated]:
-    def decode(_: Any, found: Any) -> Calibrated:
-        done = from_json(found, _KINDS)
-        if not isinstance(done, Calibrated):
-            raise ValueError("a calibrated case was expected")
-        require_unchanged(done.maps, out)
-        return done
-
-    return Recorded(work, attrgetter("paths"), encode=to_json, decode=decode)
+    return [one for one in found if one.partner or not one.prediction.fault], faults
 
 
 def _of(calibrators: Calibrators, task: str) -> MapCalibrator:
@@ -224,10 +201,10 @@ def _calibrate(
 ) -> Calibrated:
     """Write the calibrated maps of one case, and score them if there is a reference."""
     scores: tuple[Scored, ...] = ()
-    fault = item.pair.reference.fault if item.pair else ""
-    if item.pair is not None and not fault:
-        scores = _score(item.pair, calibrators=calibrators, options=options).scores
-    maps = _write_maps(item.alone, calibrators, options, out)
+    fault = item.partner.reference.fault if item.partner else ""
+    if item.partner is not None and not fault:
+        scores = _score(item.partner, calibrators=calibrators, options=options).scores
+    maps = _write_maps(item, calibrators, options, out)
     if fault:
         raise CaseError(f"calibrated, but not scored: {fault}")
     return Calibrated(scores, maps)
@@ -240,17 +217,15 @@ def _write_maps(
     regions = options.structures
     fitted = [_of(calibrators, task_name(alone.task, region)) for region in regions]
     blocks = voxels_of(alone, options)
-    paths = [out / alone.prediction.map_name(region) for region in regions]
-    for path in paths:
-        require_within(path.parent, out)
+    names = [alone.prediction.map_name(region) for region in regions]
     like = alone.prediction.maps[0]
     geometry = space_of(like, options)
-    written = written_at_once if options.takes_whole(geometry) else written_in_blocks
+    whole = options.takes_whole(geometry)
     shape = None if options.regions is None else geometry.shape  # without channels
-    with ExitStack() as stack:
-        writers = [stack.enter_context(written(p, like, np.float32, shape=shape)) for p in paths]
+    maps = dict.fromkeys(names, np.float32)
+    with written_maps(out, maps, like, at_once=whole, shape=shape) as writers:
         for voxels in blocks:
             for region, calibrator, write in zip(regions, fitted, writers, strict=True):
                 prob = voxels.prediction(region).reshape(voxels.block.shape, order="F")
                 write(calibrator.predict(prob).reshape(-1, order="F"))
-    return tuple(stamp(path, out) for path in paths)
+    return tuple(stamp(out / name, out) for name in names)

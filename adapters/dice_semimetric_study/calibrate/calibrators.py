@@ -62,15 +62,11 @@ class Sample:
 
     def __add__(self, other: "Sample") -> "Sample":
         """Return the sample of both."""
-        rank = np.concatenate([self.rank, other.rank])
+        both = ((self.rank, other.rank), (self.prob, other.prob), (self.target, other.target))
+        rank, prob, target = (np.concatenate(pair) for pair in both)
         kept = np.argsort(rank, kind="stable")[: self.size]
-        return Sample(
-            rank[kept],
-            np.concatenate([self.prob, other.prob])[kept],
-            np.concatenate([self.target, other.target])[kept],
-            self.size,
-            self.seen + other.seen,
-        )
+        seen = self.seen + other.seen
+        return Sample(rank[kept], prob[kept], target[kept], self.size, seen)
 
 
 def draw(
@@ -81,13 +77,8 @@ def draw(
     rank = rng.random(open_.size)
     kept = np.argsort(rank, kind="stable")[:size]
     chosen = open_[kept]
-    return Sample(
-        rank[kept],
-        prob.ravel()[chosen],
-        target.ravel()[chosen].astype(np.float32),
-        size,
-        open_.size,
-    )
+    drawn = target.ravel()[chosen].astype(np.float32)
+    return Sample(rank[kept], prob.ravel()[chosen], drawn, size, open_.size)
 
 
 class MapCalibrator:
@@ -118,9 +109,8 @@ class MapCalibrator:
         changed = new > FLOOR[self.method]
         given = new[changed][:, None]
         with value_checks("never"):  # the reader has checked the map
-            made = self._fitted.predict_proba(
-                _logit(given) if self.method == "temperature" else given
-            )
+            seen = _logit(given) if self.method == "temperature" else given
+            made = self._fitted.predict_proba(seen)
         new[changed] = np.clip(made[:, 0], 0, 1)
         return new
 

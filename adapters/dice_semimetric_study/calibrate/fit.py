@@ -1,7 +1,6 @@
 """Fit a calibrator for each task or region to the pixels of held-out cases."""
 
 import hashlib
-from collections.abc import Iterator
 from functools import partial
 from typing import Any
 
@@ -10,16 +9,15 @@ from numpy.typing import NDArray
 
 from dice_semimetric import majority_vote, uniform_average
 
-from ..cases.blocks import read_blocks
-from ..cases.foreground import Voxels
+from ..cases.foreground import Voxels, voxels_of
 from ..cases.generator import case_generator
 from ..cases.pairing import Pair
 from ..cases.regions import task_name
-from ..faults import CaseError, Fault, UsageError
+from ..faults import Fault, UsageError
 from ..results.totals import total_by_name
 from ..runs.cluster import Workers
 from ..runs.each import each_case
-from ..scores.scoring import Options
+from ..scores.case_score import Options
 from .calibrators import FLOOR, MOST_PIXELS, Fitting, MapCalibrator, Sample, draw
 
 Calibrators = dict[str, MapCalibrator]
@@ -68,14 +66,6 @@ def _draw(pair: Pair, *, fitting: Fitting, options: Options, count: int) -> dict
             sample = draw(prob, target, above=FLOOR[fitting.method], size=size, rng=rng[region])
             found[task] = (found[task] + sample if task in found else sample).first(of_one)
     return found
-
-
-def voxels_of(pair: Pair, options: Options) -> Iterator[Voxels]:
-    """Yield the voxels of a pair, block after block."""
-    fault = pair.reference.fault or pair.prediction.fault
-    if fault:
-        raise CaseError(fault)
-    return (Voxels(pair, block, options) for block in read_blocks(pair, options))
 
 
 def sides_of(

@@ -10,13 +10,11 @@ from dice_semimetric import __version__
 from ..faults import Fault
 from ..files.atomic import write_text
 from ..files.json import write_json
-from ..results.bootstrap import Bootstrap
 from ..results.registry import PREDICTION_SCORES
 from ..results.tables import csv_text, digits, table
 from ..results.text import number
-from ..scores.scoring import CaseScore, Options
+from ..scores.case_score import CaseScore, Options
 from ..scores.summary import summarize
-from .calibrators import FLOOR, Fitting
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -25,6 +23,7 @@ _SETS = {
     "fit": "the cases that were fitted to: scored in sample, and so too well",
     "pred": "the cases that were calibrated",
 }
+_WHEN = ("before", "after")
 _PIXELS = (
     "both times over the pixels that were in doubt before; of the calibrated maps alone, evaluate "
     "may count other pixels"
@@ -42,35 +41,23 @@ class Scored:
 Part = tuple[Sequence[Scored], Sequence[Fault]]
 
 
-@dataclass(frozen=True)
-class Outcome:
-    """What a calibration came to: the fit by task, scores of both sets, and all that is wrong."""
+def write_report(
+    out: Path,
+    parts: dict[str, Part],
+    fitted: dict[str, Any],
+    faults: Sequence[Fault],
+    options: Options,
+    **means: Any,
+) -> dict[str, Any]:
+    """Write the tables and pictures, and return the summary, which begins with what was fitted.
 
-    fitting: Fitting
-    parameters: dict[str, dict[str, float | int]]
-    options: Options
-    patients: dict[str, str]
-    bootstrap: Bootstrap
-    fit: Part
-    pred: Part | None
-    written: int
-    faults: Sequence[Fault]
-
-
-def write_report(out: Path, outcome: Outcome) -> dict[str, Any]:
-    """Write the tables and pictures, and return the summary."""
-    parts = {"fit": outcome.fit} | ({"pred": outcome.pred} if outcome.pred is not None else {})
-    fitting = outcome.fitting
-    summary: dict[str, Any] = {
-        "fitting": asdict(fitting) | {"floor": FLOOR[fitting.method]},
-        "tasks": outcome.parameters,
-        "written": outcome.written,
-    }
-    means: dict[str, Any] = {"patients": outcome.patients, "bootstrap": outcome.bootstrap}
+    ``parts`` are the scored cases of each set and what is wrong with others; ``faults`` are all
+    that is wrong. ``means`` has the patients and the bootstrap.
+    """
+    summary = dict(fitted)
     for name, (scored, wrong) in parts.items():
         before, after = (
-            summarize([getattr(s, when) for s in scored], wrong, outcome.options, **means)
-            for when in ("before", "after")
+            summarize([getattr(s, when) for s in scored], wrong, options, **means) for when in _WHEN
         )
         summary[name] = {
             "cases": _SETS[name],
@@ -83,21 +70,17 @@ def write_report(out: Path, outcome: Outcome) -> dict[str, Any]:
             save(plot_change(scored), out / f"reliability-{name}.png")
         summary |= {key: before[key] for key in ("aggregation", "options")}
         summary["ece_soft"] = _PIXELS
-    summary |= {"faults": [asdict(f) for f in outcome.faults], "version": __version__}
+    summary |= {"faults": [asdict(f) for f in faults], "version": __version__}
     write_text(out / "calibration.csv", _case_table(parts))
     write_json(out / "calibration.json", summary)
     return summary
 
 
 def _case_table(parts: dict[str, Part]) -> str:
-    columns = [f"{name}_{when}" for name in PREDICTION_SCORES for when in ("before", "after")]
+    columns = {f"{name}_{when}": (name, when) for name in PREDICTION_SCORES for when in _WHEN}
     rows = [
         {"set": part, "case": s.before.case, "task": s.before.task}
-        | {
-            f"{name}_{when}": digits(getattr(getattr(s, when), name))
-            for name in PREDICTION_SCORES
-            for when in ("before", "after")
-        }
+        | {c: digits(getattr(getattr(s, when), name)) for c, (name, when) in columns.items()}
         for part, (scored, _) in parts.items()
         for s in scored
     ]
@@ -112,7 +95,7 @@ def plot_change(scored: Sequence[Scored]) -> "Figure":
     figure = new_figure(9.6, 5.0)
     panels = figure.subplots(2, 2, height_ratios=(3, 1), sharex="col", sharey="row")
     most = 0.0
-    for column, when in enumerate(("before", "after")):
+    for column, when in enumerate(_WHEN):
         draw_calibration(
             panels[:, column], [getattr(s, when) for s in scored], "ece_soft", when=when
         )
@@ -127,7 +110,7 @@ def change_table(summary: dict[str, Any]) -> str:
     """Return a summary as text: the scores of each set before and after."""
     rows = []
     for name in _SETS:
-        for when in ("before", "after") if name in summary else ():
+        for when in _WHEN if name in summary else ():
             part = summary[name][when]["overall"]
             pooled = part.get("pooled", {}).get("ece_soft")
             values = [*(part[n] for n in PREDICTION_SCORES), pooled]

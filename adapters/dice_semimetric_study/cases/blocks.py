@@ -17,6 +17,7 @@ from ..files.volumes import (
     read_volume,
     require_same_affine,
     require_same_geometry,
+    without_ones,
 )
 from .layout import CaseFiles
 from .pairing import Pair, Rated
@@ -93,24 +94,25 @@ class _Source:
 def read_blocks(case: Rated, reading: Reading) -> Iterator[Block]:
     """Yield the voxels of a case in blocks, once the geometry of all its files is checked."""
     reference = case.reference
-    classes: dict[Class, _Source] = {}
-    if isinstance(case, Pair) and not reference.maps:
-        like, classes = _alone(case, reading)
-    elif not reference.maps:
-        raise CaseError("there is no reference")
-    else:
+    if reference.maps:
         like = read_geometry(reference.maps[0])
         require_fits_image(reference, like, reading.tolerance)
-        classes = _classes(case, reading, like) if isinstance(case, Pair) else {}
+    elif not isinstance(case, Pair):
+        raise CaseError("there is no reference")
+    elif not case.prediction.maps:
+        raise CaseError("there is no prediction")
+    else:
+        like = space_of(case.prediction.maps[0], reading)
+    classes = _classes(case, reading, like) if isinstance(case, Pair) else {}
     raters = len(reference.maps)
     sources = [_Source(p, f"{reference.maps[0].name} and {p.name}") for p in reference.maps]
     sources += classes.values()
     if case.mask is not None:
         sources.append(_Source(case.mask, f"the reference and the mask {case.mask.name}"))
     if reading.takes_whole(like):
-        found = iter([(like.shape, _whole(sources, like, reading.tolerance, reading.reorient))])
+        found = iter([(like.shape, _whole(sources, like, reading))])
     else:
-        found = _slabs(sources, like, reading.tolerance, reading.slab)
+        found = _slabs(sources, like, reading)
     single = list(classes) == [""]
     for shape, vectors in found:
         pred = vectors[raters : raters + len(classes)]
@@ -120,14 +122,6 @@ def read_blocks(case: Rated, reading: Reading) -> Iterator[Block]:
             pred[0] if single else dict(zip(classes, pred, strict=True)),
             None if case.mask is None else vectors[-1],
         )
-
-
-def _alone(pair: Pair, reading: Reading) -> tuple[Geometry, dict[Class, _Source]]:
-    """Return the geometry and the classes of a prediction that has no reference."""
-    if not pair.prediction.maps:
-        raise CaseError("there is no prediction")
-    like = space_of(pair.prediction.maps[0], reading)
-    return like, _classes(pair, reading, like)
 
 
 def space_of(prediction: Path, reading: Reading) -> Geometry:
@@ -167,9 +161,7 @@ def _both(path: Path) -> str:
     return f"the reference and the prediction {path.name}"
 
 
-def _whole(
-    sources: Sequence[_Source], like: Geometry, tolerance: float, reorient: bool
-) -> list[Vector]:
+def _whole(sources: Sequence[_Source], like: Geometry, reading: Reading) -> list[Vector]:
     """Return all voxels of each source, each file read once."""
     found: list[Vector] = []
     path: Path | None = None
@@ -177,27 +169,28 @@ def _whole(
         if source.path != path:
             volume = read_volume(source.path)
             data, geometry, path = volume.data, volume.geometry, source.path
-            if reorient:
+            if reading.reorient:
                 data, geometry = reoriented(data, geometry, like)
-            require_same_geometry(like, _spatial(source, geometry), source.names, tolerance)
+            geometry = _spatial(source, geometry)
+            require_same_geometry(like, geometry, source.names, reading.tolerance)
             volumes = data.reshape((math.prod(like.shape), -1), order="F")
         found.append(volumes[:, source.channel])
     return found
 
 
 def _slabs(
-    sources: Sequence[_Source], like: Geometry, tolerance: float, slab: int
+    sources: Sequence[_Source], like: Geometry, reading: Reading
 ) -> Iterator[tuple[tuple[int, ...], list[Vector]]]:
     """Yield the shape and the voxels of some planes of each source, all read in one pass."""
     for source in sources:
         geometry = _spatial(source, read_geometry(source.path))
         try:
-            require_same_geometry(like, geometry, source.names, tolerance)
+            require_same_geometry(like, geometry, source.names, reading.tolerance)
         except CaseError as error:
             raise CaseError(f"{error}; a case that is read in slabs is not reoriented") from None
     axes = len(like.shape)
     plane = math.prod(like.shape[:-1])
-    planes = max(1, slab // plane)
+    planes = max(1, reading.slab // plane)
     streams = [
         read_slabs(s.path, axes, planes, channel=s.channel, last=s.channel == s.channels - 1)
         for s in sources
@@ -210,10 +203,7 @@ def _spatial(source: _Source, geometry: Geometry) -> Geometry:
     """Return the geometry without the axis of channels, behind which there may be axes of one."""
     if source.channels == 1:
         return geometry
-    shape = geometry.shape[:-1]
-    while len(shape) > 1 and shape[-1] == 1:
-        shape = shape[:-1]
-    return Geometry(shape, geometry.affine)
+    return Geometry(without_ones(geometry.shape[:-1]), geometry.affine)
 
 
 def require_fits_image(files: CaseFiles, geometry: Geometry, tolerance: float) -> None:

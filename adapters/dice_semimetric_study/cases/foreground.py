@@ -1,5 +1,6 @@
 """What is foreground: marks, a soft label, or one of the regions of label maps."""
 
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -8,7 +9,7 @@ from numpy.typing import NDArray
 from dice_semimetric._numpy.checks import are_probabilities
 
 from ..faults import CaseError
-from .blocks import Block, Reading
+from .blocks import Block, Reading, read_blocks
 from .pairing import Pair, Rated
 from .regions import Class, is_any_of, is_whole, require_labels
 
@@ -89,6 +90,13 @@ class Voxels:
     def _prediction_name(self) -> str:
         assert isinstance(self.case, Pair)
         return self.case.prediction.paths[0].name
+
+
+def voxels_of(case: Rated, reading: Reading) -> Iterator[Voxels]:
+    """Yield the voxels of a case, block after block, or raise CaseError if it is faulty."""
+    if case.fault:
+        raise CaseError(case.fault)
+    return (Voxels(case, block, reading) for block in read_blocks(case, reading))
 
 
 def is_binary(data: NDArray[Any]) -> bool:

@@ -20,14 +20,17 @@ TASK = "task01"
 
 _END = r"\.nii(?:\.gz)?"
 _TASK = r"(?P<task>task[^/_]*)"
-_IN_FOLDER = r"(?:(?P<case>.+)/)?"
-_RATER = (
-    rf"{_IN_FOLDER}{_TASK}_seg(?P<rater>[^/_]+)",
-    rf"(?P<case>.+)_{_TASK}_seg(?P<rater>[^/_]+)",
-)
-_LABEL = (rf"{_IN_FOLDER}{_TASK}", rf"(?P<case>.+)_{_TASK}")
-_IMAGE = (rf"{_IN_FOLDER}image", r"(?P<case>.+)_image")
-_BARE = (r"(?P<case>.+)",)
+
+
+def _patterns(name: str, *cases: str) -> tuple[re.Pattern[str], ...]:
+    return tuple(re.compile(case + name + _END, re.DOTALL) for case in cases)
+
+
+_CASE = (r"(?:(?P<case>.+)/)?", r"(?P<case>.+)_")  # a folder, or in front of a flat name
+_RATER = _patterns(rf"{_TASK}_seg(?P<rater>[^/_]+)", *_CASE)
+_LABEL = _patterns(_TASK, *_CASE)
+_IMAGE = _patterns("image", *_CASE)
+_BARE = _patterns("", r"(?P<case>.+)")
 
 _EXAMPLES = "CASE/task01_seg01.nii.gz, CASE/task01.nii.gz or the flat CASE_task01_seg01.nii.gz"
 
@@ -80,8 +83,7 @@ class CaseFiles:
     @property
     def paths(self) -> tuple[Path, ...]:
         """All files of the case."""
-        single = (p for p in (self.label, self.image) if p is not None)
-        return (*self.masks.values(), *single)
+        return (*self.masks.values(), *(p for p in (self.label, self.image) if p is not None))
 
 
 def find_cases(
@@ -119,11 +121,11 @@ def find_cases(
     unreadable: list[OSError] = []
     names = sorted(_nifti_files(root, unreadable, follow_links))
     if pattern is not None:
-        cases = _group(root, names, (compile_pattern(pattern),), (), ())
+        cases = _group(root, names, (compile_pattern(pattern),))
     else:
-        cases = _group(root, names, _compile(_RATER), _compile(_LABEL), _compile(_IMAGE))
+        cases = _group(root, names, _RATER + _LABEL, _IMAGE)
         if not any(c.masks or c.label for c in cases):
-            cases = _group(root, names, (), _compile(_BARE), _compile(_IMAGE))
+            cases = _group(root, names, _BARE, _IMAGE)
     if raters == "all":
         cases = _require_raters(cases)
     if not follow_links:
@@ -160,10 +162,6 @@ def compile_pattern(pattern: str) -> re.Pattern[str]:
     return re.compile("".join(parts) + end)
 
 
-def _compile(patterns: Iterable[str]) -> tuple[re.Pattern[str], ...]:
-    return tuple(re.compile(p + _END, re.DOTALL) for p in patterns)
-
-
 def _nifti_files(root: Path, errors: list[OSError], follow: bool) -> Iterator[str]:
     seen = {os.path.realpath(root)}
     for folder, folders, files in os.walk(root, onerror=errors.append, followlinks=follow):
@@ -198,16 +196,15 @@ def _match(patterns: Iterable[re.Pattern[str]], name: str) -> dict[str, str | No
 def _group(
     root: Path,
     names: list[str],
-    rater_patterns: tuple[re.Pattern[str], ...],
-    label_patterns: tuple[re.Pattern[str], ...],
-    image_patterns: tuple[re.Pattern[str], ...],
+    map_patterns: Iterable[re.Pattern[str]],
+    image_patterns: Iterable[re.Pattern[str]] = (),
 ) -> list[CaseFiles]:
-    """Sort files into cases; the first kind of pattern that fits decides."""
+    """Sort files into cases; the first pattern that fits decides."""
     files: dict[tuple[str, str], dict[str, list[str]]] = defaultdict(lambda: defaultdict(list))
     images: dict[str, Path] = {}
     bare: dict[str, Path] = {}
     for name in names:
-        found = _match(rater_patterns, name) or _match(label_patterns, name)
+        found = _match(map_patterns, name)
         image = None if found else _match(image_patterns, name)
         if found is not None:
             case = found["case"] or root.resolve().name
@@ -222,9 +219,8 @@ def _group(
     ]
     known = {case for case, _ in files}
     lonely = [c for c in images if c not in known] if files else []
-    return cases + [
-        CaseFiles(c, "", image=images[c], fault="there is an image but no mask") for c in lonely
-    ]
+    fault = "there is an image but no mask"
+    return cases + [CaseFiles(c, "", image=images[c], fault=fault) for c in lonely]
 
 
 def _case_files(

@@ -38,6 +38,11 @@ class Rated:
         return self.reference.task
 
     @property
+    def fault(self) -> str:
+        """Why the case cannot be used; empty if it can."""
+        return self.reference.fault
+
+    @property
     def paths(self) -> tuple[Path, ...]:
         """All files."""
         return self.reference.paths + ((self.mask,) if self.mask else ())
@@ -56,6 +61,11 @@ class Pair(Rated):
     """
 
     prediction: CaseFiles
+
+    @property
+    def fault(self) -> str:
+        """Why one of both sides cannot be used; empty if both can."""
+        return self.reference.fault or self.prediction.fault
 
     @property
     def paths(self) -> tuple[Path, ...]:

@@ -3,15 +3,13 @@
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 from ..faults import Fault, UsageError
 from ..files.atomic import require_apart
 from .layout import CaseFiles, Raters, find_cases
-from .pairing import Pair, Rated, add_masks, pair_up
+from .pairing import Pair, Rated, Some, add_masks, pair_up
 from .patients import Patients
-
-Some = TypeVar("Some", bound=Rated)
 
 
 @dataclass(frozen=True)

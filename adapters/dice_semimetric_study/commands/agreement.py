@@ -6,18 +6,16 @@ from ..agree import agree
 from ..agree.summary import agreement_table
 from ..results.registry import RATER_SCORES, glossary
 from .command import EXIT, LAYOUT, Command, add_path
-from .listing import print_files
 from .options import (
     add_empty,
-    add_json,
     add_study,
     bootstrap_of,
     empty_of,
-    print_summary,
     reading_of,
     run_of,
     study_of,
 )
+from .printing import add_json, print_files, print_summary
 
 _EPILOG = f"""examples:
   dice-semimetric agreement study/Training --out agreement

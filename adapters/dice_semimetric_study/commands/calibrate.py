@@ -1,15 +1,16 @@
 """The command ``calibrate``: calibrate predictions by held-out cases."""
 
 import argparse
+import math
 from dataclasses import replace
 
 from ..calibrate.calibrate import calibrate
 from ..calibrate.calibrators import FLOOR, METHODS, Fitting
 from ..calibrate.report import change_table
-from ..scores.scoring import Options
-from .command import EXIT, LAYOUT, Command, add_path, at_least
-from .listing import print_files
+from ..scores.case_score import Options
+from .command import EXIT, LAYOUT, Command, add_count, add_path, number
 from .options import add_bins, add_study, bootstrap_of, reading_of, run_of, study_of
+from .printing import print_files
 
 _EPILOG = f"""examples:
   dice-semimetric calibrate --fit-pred val-pred --fit-ref study/Validation \\
@@ -48,16 +49,10 @@ def _add_options(parser: argparse.ArgumentParser) -> None:
         metavar="H",
         help="bandwidth of the kernel; auto: by the likelihood of the keys (default: auto)",
     )
-    parser.add_argument(
-        "--keys",
-        type=at_least(2),
-        default=1000,
-        metavar="N",
-        help="pixels that serve as keys of the kernel (default: 1000)",
+    add_count(
+        parser, "--keys", 1000, "pixels that serve as keys of the kernel (default: 1000)", low=2
     )
-    parser.add_argument(
-        "--seed", type=at_least(0), default=0, help="of the draw of pixels (default: 0)"
-    )
+    add_count(parser, "--seed", 0, "of the draw of pixels (default: 0)", low=0, metavar=None)
     add_bins(parser)
     add_study(parser)
 
@@ -85,12 +80,8 @@ def _run(args: argparse.Namespace) -> int:
 
 
 def _bandwidth(text: str) -> float | None:
-    if text == "auto":
-        return None
-    value = float(text)
-    if not 0 < value < float("inf"):
-        raise argparse.ArgumentTypeError(f"must be auto, or finite and above 0, got {text}")
-    return value
+    finite = number(lambda value: 0 < value < math.inf, "auto, or finite and above 0")
+    return None if text == "auto" else finite(text)
 
 
 COMMAND = Command(

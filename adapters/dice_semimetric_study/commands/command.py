@@ -38,6 +38,18 @@ def add_path(parser: Any, name: str, *, type: Callable[[str], Any] = Path, **how
     action.complete = FILE
 
 
+def add_count(
+    parser: Any, name: str, default: int, help: str, *, low: int = 1, metavar: str | None = "N"
+) -> None:
+    """Add an option that is an integer with a least value."""
+    parser.add_argument(name, type=at_least(low), default=default, metavar=metavar, help=help)
+
+
+def add_flag(parser: Any, name: str, help: str) -> None:
+    """Add an option that is on or off."""
+    parser.add_argument(name, action="store_true", help=help)
+
+
 def at_least(low: int) -> Callable[[str], int]:
     """Return the type of an option that is an integer with a least value."""
 

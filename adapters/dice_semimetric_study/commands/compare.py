@@ -14,11 +14,9 @@ from ..results.registry import PREDICTION_SCORES, glossary
 from ..runs.each import is_stop
 from ..runs.logs import log
 from .command import EXIT, LAYOUT, Command, add_path
-from .listing import print_files
 from .models import MODEL, Model, models_of
 from .options import (
     add_files,
-    add_json,
     add_means,
     add_reading,
     add_running,
@@ -26,10 +24,10 @@ from .options import (
     bootstrap_of,
     options_of,
     patients_of,
-    print_summary,
     run_of,
     study_of,
 )
+from .printing import add_json, print_files, print_summary
 
 _EPILOG = f"""examples:
   dice-semimetric compare --pred dml=preds/dml sdl=preds/sdl --ref study/Testing --out comparison
@@ -99,10 +97,10 @@ def _run_scores(args: argparse.Namespace, models: Sequence[Model]) -> int:
     given = args.patients is not None or args.patient_pattern is not None
     patients = patients_of(args) if given else None
     if args.dry_run:
-        study = align(scores, patients)
+        common = align(scores, patients)
         for one in scores:
             print(f"{printable(one.name)}: {len(one.rows)} scores in {printable(str(one.path))}")
-        print(f"{len(study.keys)} of them in all models, of {len(set(study.patients))} patients")
+        print(f"{len(common.keys)} of them in all models, of {len(set(common.patients))} patients")
         return 0
     return _compare(args, scores, patients, [])
 
@@ -126,7 +124,12 @@ def _run_predictions(args: argparse.Namespace, models: Sequence[Model]) -> int:
             require_apart(args.out / model.name, other.folder)
     studies = [study_of(args, ref=args.ref, pred=m.folder) for m in models]
     if args.dry_run:
-        return _list(models, studies)
+        status = 0
+        for model, study in zip(models, studies, strict=True):
+            print(f"{printable(model.name)}:")
+            status |= print_files(study)
+            print()
+        return status
     _require_common(models, studies)
     faults: list[dict[str, str]] = []
     run = run_of(args)
@@ -145,16 +148,6 @@ def _run_predictions(args: argparse.Namespace, models: Sequence[Model]) -> int:
             return 1  # what is scored stays, and --resume goes on from there
     scores = [read_scores(m.name, args.out / m.name) for m in models]
     return _compare(args, scores, None, faults)
-
-
-def _list(models: Sequence[Model], studies: Sequence[Study]) -> int:
-    """Print the pairs of each model, and return the exit status."""
-    status = 0
-    for model, study in zip(models, studies, strict=True):
-        print(f"{printable(model.name)}:")
-        status |= print_files(study)
-        print()
-    return status
 
 
 def _require_common(models: Sequence[Model], studies: Sequence[Study]) -> None:

@@ -6,17 +6,15 @@ from ..evaluate.evaluate import Page, evaluate
 from ..results.registry import PREDICTION_SCORES, glossary
 from ..scores.summary import score_table
 from .command import EXIT, LAYOUT, Command, add_path
-from .listing import print_files
 from .options import (
-    add_json,
     add_scoring,
     add_study,
     bootstrap_of,
     options_of,
-    print_summary,
     run_of,
     study_of,
 )
+from .printing import add_json, print_files, print_summary
 
 _EPILOG = f"""examples:
   dice-semimetric evaluate --pred predictions --ref study/Testing --out scores --report report.html

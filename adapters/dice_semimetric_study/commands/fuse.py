@@ -4,9 +4,9 @@ import argparse
 
 from ..fuse.fuse import fuse
 from ..fuse.methods import METHODS
-from .command import EXIT, LAYOUT, Command, add_path, at_least
-from .listing import print_files
-from .options import add_study, reading_of, run_of, study_of
+from .command import EXIT, LAYOUT, Command, add_count, add_path
+from .options import add_files, add_reading, add_running, reading_of, run_of, study_of
+from .printing import print_files
 
 _EPILOG = f"""examples:
   dice-semimetric fuse study/Training --out mean --method uniform
@@ -32,10 +32,10 @@ def _add_options(parser: argparse.ArgumentParser) -> None:
         choices=METHODS,
         help="majority and random make masks and label maps, the others soft labels",
     )
-    parser.add_argument(
-        "--seed", type=at_least(0), default=0, help="of the draw of random (default: 0)"
-    )
-    add_study(parser, predictions=False, means=False)
+    add_count(parser, "--seed", 0, "of the draw of random (default: 0)", low=0, metavar=None)
+    add_files(parser, predictions=False)
+    add_reading(parser)
+    add_running(parser)
 
 
 def _run(args: argparse.Namespace) -> int:

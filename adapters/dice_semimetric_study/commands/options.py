@@ -1,31 +1,26 @@
 """The options that commands share: each is added here once, with one help text, and read here."""
 
 import argparse
-import os
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 from ..cases.blocks import WHOLE, Reading
 from ..cases.patients import Patients, match_patients, read_patients
 from ..cases.regions import read_regions
 from ..cases.study import Study
-from ..files.json import json_text, write_json
 from ..results.bootstrap import Bootstrap
-from ..runs.cluster import Workers
+from ..runs.cluster import Workers, cores
 from ..runs.recorded import Run
+from ..scores.case_score import Options
 from ..scores.devices import DEVICES
-from ..scores.scoring import Options
-from .command import add_path, at_least, number
+from .command import add_count, add_flag, add_path, number
 
 
-def add_study(
-    parser: argparse.ArgumentParser, *, predictions: bool = True, means: bool = True
-) -> None:
+def add_study(parser: argparse.ArgumentParser, *, predictions: bool = True) -> None:
     """Add all that the commands over whole studies share: files, reading, means and running."""
     add_files(parser, predictions=predictions)
     add_reading(parser)
-    if means:
-        add_means(parser)
+    add_means(parser)
     add_running(parser)
 
 
@@ -52,10 +47,10 @@ def add_files(parser: argparse.ArgumentParser, *, predictions: bool = False) -> 
         metavar="MM",
         help="largest difference of affines in a case; inf: any (default: 0.001)",
     )
-    parser.add_argument(
+    add_flag(
+        parser,
         "--follow-links",
-        action="store_true",
-        help="follow links to folders, and to files elsewhere (default: each is a fault)",
+        "follow links to folders, and to files elsewhere (default: each is a fault)",
     )
 
 
@@ -104,17 +99,16 @@ def add_reading(parser: argparse.ArgumentParser) -> None:
     group.add_argument(
         "--mask-pattern", metavar="PATTERN", help="file names in the folder of --mask"
     )
-    group.add_argument(
+    add_flag(
+        group,
         "--allow-reorient",
-        action="store_true",
-        help="permute and flip axes where that makes the geometries of a case equal",
+        "permute and flip axes where that makes the geometries of a case equal",
     )
-    group.add_argument(
+    add_count(
+        group,
         "--slab",
-        type=at_least(1),
-        default=WHOLE,
-        metavar="N",
-        help="read volumes of more than N voxels in slabs of about N (default: 2^26)",
+        WHOLE,
+        "read volumes of more than N voxels in slabs of about N (default: 2^26)",
     )
 
 
@@ -152,9 +146,7 @@ def add_scoring(parser: argparse.ArgumentParser) -> None:
 
 def add_bins(parser: argparse.ArgumentParser) -> None:
     """Add the option of how finely confidences are binned."""
-    parser.add_argument(
-        "--bins", type=at_least(1), default=10, metavar="N", help="bins of confidence (default: 10)"
-    )
+    add_count(parser, "--bins", 10, "bins of confidence (default: 10)")
 
 
 def add_empty(parser: argparse.ArgumentParser) -> None:
@@ -197,13 +189,8 @@ def add_means(parser: argparse.ArgumentParser) -> None:
         metavar="REGEX",
         help="the patient in the name of a case: its first group, or all that it matches",
     )
-    group.add_argument(
-        "--resamples",
-        type=at_least(100),
-        default=Bootstrap.resamples,
-        metavar="N",
-        help=f"draws of patients by the bootstrap (default: {Bootstrap.resamples})",
-    )
+    draws, text = Bootstrap.resamples, "draws of patients by the bootstrap"
+    add_count(group, "--resamples", draws, f"{text} (default: {draws})", low=100)
     group.add_argument(
         "--confidence",
         type=number(lambda value: 0 < value < 1, "between 0 and 1"),
@@ -215,9 +202,10 @@ def add_means(parser: argparse.ArgumentParser) -> None:
 
 def patients_of(args: argparse.Namespace) -> Patients:
     """Return the patients, each case one of its own where the command has no such option."""
-    if getattr(args, "patients", None) is not None:
+    given = vars(args)
+    if given.get("patients") is not None:
         return read_patients(args.patients)
-    if getattr(args, "patient_pattern", None) is not None:
+    if given.get("patient_pattern") is not None:
         return match_patients(args.patient_pattern)
     return Patients()
 
@@ -231,27 +219,21 @@ def add_running(parser: argparse.ArgumentParser) -> None:
     """Add the options of who does the work, of what is done, and of how much is reported."""
     group = parser.add_argument_group("who does the work")
     who = group.add_mutually_exclusive_group()
-    who.add_argument(
+    add_count(
+        who,
         "--jobs",
-        type=at_least(0),
-        default=1,
-        metavar="N",
-        help="processes on this machine, each with one case at a time; 0: one per core "
-        "(default: 1)",
+        1,
+        "processes on this machine, each with one case at a time; 0: one per core (default: 1)",
+        low=0,
     )
     who.add_argument(
         "--scheduler",
         metavar="ADDRESS",
         help="a Dask cluster whose workers see the same files, such as tcp://node1:8786",
     )
-    parser.add_argument(
-        "--resume",
-        action="store_true",
-        help="keep what an earlier run finished, where files and options are the same",
-    )
-    parser.add_argument(
-        "--dry-run", action="store_true", help="list the cases and their files, and write nothing"
-    )
+    kept = "keep what an earlier run finished, where files and options are the same"
+    add_flag(parser, "--resume", kept)
+    add_flag(parser, "--dry-run", "list the cases and their files, and write nothing")
     how = parser.add_mutually_exclusive_group()
     how.add_argument("-q", "--quiet", action="store_true", help="report faults only")
     how.add_argument("-v", "--verbose", action="store_true", help="report each case that is done")
@@ -259,33 +241,5 @@ def add_running(parser: argparse.ArgumentParser) -> None:
 
 def run_of(args: argparse.Namespace) -> Run:
     """Return where results go, and who does the work."""
-    workers = Workers(jobs=args.jobs or _cores(), scheduler=args.scheduler)
+    workers = Workers(jobs=args.jobs or cores(), scheduler=args.scheduler)
     return Run(args.out, workers, args.resume)
-
-
-def _cores() -> int:
-    """Return the number of cores that this process may use."""
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
-
-
-def add_json(parser: argparse.ArgumentParser) -> None:
-    """Add the option of where else the summary goes."""
-    add_path(
-        parser,
-        "--json",
-        type=str,
-        metavar="FILE",
-        help="write the summary there too; - is stdout, which then has nothing else",
-    )
-
-
-def print_summary(args: argparse.Namespace, summary: dict[str, Any], text: str) -> None:
-    """Write the summary where ``--json`` asks for it, and print the text unless that is stdout."""
-    if args.json == "-":
-        print(json_text(summary), end="")
-    elif args.json is not None:
-        write_json(Path(args.json), summary)
-    if args.json != "-" and not args.quiet:
-        print(text)

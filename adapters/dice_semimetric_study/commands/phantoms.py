@@ -4,7 +4,7 @@ import argparse
 
 from ..demo.phantoms import write_phantoms
 from ..faults import UsageError
-from .command import EXIT, Command, add_path, at_least
+from .command import EXIT, Command, add_count, add_path, at_least
 
 _EPILOG = f"""examples:
   dice-semimetric phantoms --out study
@@ -15,8 +15,8 @@ _EPILOG = f"""examples:
 
 def _add_options(parser: argparse.ArgumentParser) -> None:
     add_path(parser, "--out", required=True, metavar="OUT", help="where to write")
-    parser.add_argument("--cases", type=at_least(1), default=8, metavar="N", help="default: 8")
-    parser.add_argument("--raters", type=at_least(1), default=5, metavar="R", help="default: 5")
+    add_count(parser, "--cases", 8, "default: 8")
+    add_count(parser, "--raters", 5, "default: 5", metavar="R")
     parser.add_argument(
         "--shape",
         type=at_least(1),
@@ -25,7 +25,7 @@ def _add_options(parser: argparse.ArgumentParser) -> None:
         metavar="N",
         help="two or three axes (default: 128 128)",
     )
-    parser.add_argument("--seed", type=at_least(0), default=0, help="default: 0")
+    add_count(parser, "--seed", 0, "default: 0", low=0, metavar=None)
 
 
 def _run(args: argparse.Namespace) -> int:

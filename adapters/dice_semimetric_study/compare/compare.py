@@ -16,8 +16,8 @@ from ..results.bootstrap import Bootstrap
 from ..results.registry import PREDICTION_SCORES, prediction_score
 from ..results.tables import write_table
 from ..runs.logs import log
-from .rows import PAIR_COLUMNS, Pair, Part, Row, pair_rows, parts_of, rank_columns, rank_rows
-from .study import align
+from .common import align
+from .rows import PAIR_COLUMNS, Pair, Part, Row, pair_rows, rank_columns, rank_rows
 from .tables import Scores
 
 _PAIRS, _RANKS, _SUMMARY, _PICTURE = "comparison", "ranks", "summary.json", "comparison.png"
@@ -90,13 +90,14 @@ def compare(
     """
     bootstrap = bootstrap or Bootstrap()
     pairs = pairs_of([m.name for m in models], baseline)
-    study = align(models, patients)
+    common = align(models, patients)
     prepare_folder(out)
-    dropped = {m.name: len(m.rows) - len(study.keys) for m in models}
+    dropped = {m.name: len(m.rows) - len(common.keys) for m in models}
     if any(dropped.values()):
         listed = ", ".join(f"{k} of {n}" for n, k in dropped.items() if k)
         log.warning("left out, since not scored in all models: %s", listed)
-    parts = parts_of(study)
+    parts = [Part("overall", "", common)]
+    parts += [Part("task", task, common.only(task)) for task in common.tasks]
     compared = pair_rows(parts, metrics, pairs, bootstrap)
     ranked = rank_rows(parts, metrics, bootstrap)
     write_table(out / _PAIRS, PAIR_COLUMNS, compared)
@@ -105,11 +106,19 @@ def compare(
     summary: dict[str, Any] = jsonable(
         {
             "overall": overall,
-            "tasks": dict(zip(study.tasks, each, strict=True)),
-            "models": {m.name: _source(m) | {"dropped": dropped[m.name]} for m in models},
+            "tasks": dict(zip(common.tasks, each, strict=True)),
+            "models": {
+                m.name: {
+                    "scores": str(m.path.absolute()),
+                    "sha256": m.digest,
+                    "cases": len(m.rows),
+                    "dropped": dropped[m.name],
+                }
+                for m in models
+            },
             "baseline": baseline,
             "metrics": {name: f"{prediction_score(name).better} is better" for name in metrics},
-            "thresholds": list(study.thresholds),
+            "thresholds": list(common.thresholds),
             "method": _METHOD,
             "bootstrap": asdict(bootstrap),
             "faults": list(faults),
@@ -164,13 +173,5 @@ def _summary(part: Part, compared: Sequence[Row], ranked: Sequence[Row]) -> Row:
         ]
         for rows in (compared, ranked)
     )
-    counts = {"cases": len(part.study.keys), "patients": len(set(part.study.patients))}
+    counts = {"cases": len(part.common.keys), "patients": len(set(part.common.patients))}
     return counts | {"pairs": pairs, "ranks": ranks}
-
-
-def _source(model: Scores) -> Row:
-    return {
-        "scores": str(model.path.absolute()),
-        "sha256": model.digest,
-        "cases": len(model.rows),
-    }

@@ -12,6 +12,7 @@ from ..results.bootstrap import Numbers
 from ..results.plots import DARK, GREY, new_figure, style
 from ..results.registry import PREDICTION_SCORES, curve_names, threshold_text
 from ..results.text import confidence, known, number, p_value, short_name
+from .rows import Row
 from .text import counts, limit_of, significant
 
 #: Distinct to the colour-blind (Okabe and Ito), and by their marks.
@@ -22,8 +23,6 @@ _TASKS = 3  # more are drawn together only
 _PAIRS = 45  # of more, only those of the best model are drawn
 _LABELLED = 12  # thresholds with a label each
 _MODELS = 10  # more have no numbers in the marks of their ranks
-
-Row = dict[str, Any]
 
 
 def plot_comparison(summary: dict[str, Any]) -> Figure:
@@ -169,6 +168,8 @@ def _shown_pairs(part: Row, metric: str) -> list[Row]:
 
 def _forest(axes: Axes, rows: Sequence[Row], summary: Row) -> None:
     models = list(summary["models"])
+    beside: dict[str, Any] = {"ha": "right", "va": "center", "fontsize": 7.5}
+    beside["transform"] = axes.get_yaxis_transform()
     ends = [0.0]
     for y, row in enumerate(rows):
         if row["difference"] is None:
@@ -180,16 +181,7 @@ def _forest(axes: Axes, rows: Sequence[Row], summary: Row) -> None:
         axes.hlines(y, low, high, color=look["color"], linewidth=2)
         axes.plot(row["difference"], y, **look, markersize=6)
         text = f"p {p_value(row['p_holm'])}".replace("p <", "p < ")
-        axes.text(
-            0.99,
-            y,
-            text,
-            transform=axes.get_yaxis_transform(),
-            ha="right",
-            va="center",
-            fontsize=7.5,
-            color=DARK if better else "#6b747d",
-        )
+        axes.text(0.99, y, text, color=DARK if better else "#6b747d", **beside)
     axes.axvline(0, color=DARK, linewidth=0.9)
     span = np.ptp(ends) or 1.0
     axes.set_xlim(min(ends) - 0.08 * span, max(ends) + 0.5 * span)

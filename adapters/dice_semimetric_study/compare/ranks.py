@@ -15,28 +15,17 @@ Ties = Literal["average", "min", "max"]
 class Ranking:
     """The M models ranked by the mean of one score over the cases that all of them have.
 
-    Attributes
-    ----------
-    cases, patients : int
-        With this score in every model.
-    mean, interval : NDArray
-        (M,): the means; (2, M): their intervals, by patient.
-    rank : NDArray
-        (M,): 1 is best; models with one mean share their mean rank.
-    same : NDArray
-        (M,): the share of resamples in which the model has this very rank.
-    chance : NDArray
-        (M, M): the share of resamples in which a model (axis 0) has each rank from 1 on (axis 1);
-        those that share ranks have equal parts of each.
+    ``chance`` is the share of resamples in which a model (axis 0) has each rank from 1 on (axis
+    1); those that share ranks have equal parts of each.
     """
 
-    cases: int
+    cases: int  # with this score in every model, and their patients
     patients: int
-    mean: Numbers
-    interval: Numbers
-    rank: Numbers
-    same: Numbers
-    chance: Numbers
+    mean: Numbers  # (M,)
+    interval: Numbers  # (2, M), of the means, by patient
+    rank: Numbers  # (M,): 1 is best; models with one mean share their mean rank
+    same: Numbers  # (M,): the share of resamples in which the model has this very rank
+    chance: Numbers  # (M, M)
 
 
 def rank_models(

@@ -7,10 +7,10 @@ from typing import Any
 import numpy as np
 
 from ..results.bootstrap import Bootstrap
-from ..results.paired import Paired, compare_pair, holm
+from ..results.paired import compare_pair, holm
 from ..results.registry import curve_names, prediction_score
+from .common import CommonScores
 from .ranks import Ranking, agreement, rank_models
-from .study import Study
 
 Row = dict[str, Any]
 Pair = tuple[str, str]
@@ -34,18 +34,12 @@ class Part:
 
     scope: str
     task: str
-    study: Study
+    common: CommonScores
 
     @property
     def where(self) -> Row:
         """The columns that name this part."""
         return {"scope": self.scope, "task": self.task}
-
-
-def parts_of(study: Study) -> list[Part]:
-    """Return all tasks together, then each."""
-    each = [Part("task", task, study.only(task)) for task in study.tasks]
-    return [Part("overall", "", study), *each]
 
 
 def rank_columns(models: int) -> list[str]:
@@ -62,7 +56,7 @@ def pair_rows(
     all pairs of all single tasks. Both use the same cases, so that together they are no family.
     """
     rows = [
-        part.where | {"metric": metric, "a": a, "b": b} | _pair(part.study, metric, a, b, bootstrap)
+        part.where | {"metric": metric, "a": a, "b": b} | _pair(part, metric, a, b, bootstrap)
         for part in parts
         for metric in metrics
         for a, b in pairs
@@ -75,18 +69,14 @@ def pair_rows(
     return rows
 
 
-def _pair(study: Study, metric: str, a: str, b: str, bootstrap: Bootstrap) -> Row:
-    scores = study.of(metric)
-    first, second = (scores[study.models.index(name)] for name in (a, b))
-    found = compare_pair(first, second, study.patients, bootstrap)
+def _pair(part: Part, metric: str, a: str, b: str, bootstrap: Bootstrap) -> Row:
+    scores, models = part.common.of(metric), part.common.models
+    first, second = (scores[models.index(name)] for name in (a, b))
+    found = compare_pair(first, second, part.common.patients, bootstrap)
     better_is = prediction_score(metric).better
-    return vars(found) | {"better_is": better_is, "better": _better(better_is, a, b, found)}
-
-
-def _better(better_is: str, a: str, b: str, found: Paired) -> str:
-    """Return the name of the model with the better mean, empty if they are equal or unknown."""
     gain = -found.difference if better_is == "lower" else found.difference
-    return a if gain > 0 else b if gain < 0 else ""
+    better = a if gain > 0 else b if gain < 0 else ""  # if they are equal or unknown
+    return vars(found) | {"better_is": better_is, "better": better}
 
 
 def rank_rows(parts: Sequence[Part], metrics: Sequence[str], bootstrap: Bootstrap) -> list[Row]:
@@ -97,37 +87,38 @@ def rank_rows(parts: Sequence[Part], metrics: Sequence[str], bootstrap: Bootstra
     """
     rows = []
     for part in parts:
-        study = part.study
+        common = part.common
         rankings = {
             score: rank_models(
-                study.of(score),
-                study.patients,
+                common.of(score),
+                common.patients,
                 bootstrap,
                 lower=prediction_score(score).better == "lower",
             )
-            for score in dict.fromkeys(("bdice", *curve_names(study.thresholds), *metrics))
+            for score in dict.fromkeys(("bdice", *curve_names(common.thresholds), *metrics))
         }
         rows += [
             part.where | {"score": score, "model": model} | _rank(rankings, score, i)
             for score in rankings
-            for i, model in enumerate(study.models)
+            for i, model in enumerate(common.models)
         ]
     return rows
 
 
 def _rank(rankings: dict[str, Ranking], score: str, i: int) -> Row:
     """Return the row of one model in one ranking."""
-    ranking = rankings[score]
-    chances = {f"rank{k}": float(c) for k, c in enumerate(ranking.chance[i], start=1)}
+    found = rankings[score]
+    chances = {f"rank{k}": float(c) for k, c in enumerate(found.chance[i], start=1)}
+    low, high = map(float, found.interval[:, i])
     return {
-        "cases": ranking.cases,
-        "patients": ranking.patients,
-        "mean": float(ranking.mean[i]),
-        "low": float(ranking.interval[0, i]),
-        "high": float(ranking.interval[1, i]),
-        "rank": float(ranking.rank[i]),
-        "same": float(ranking.same[i]),
+        "cases": found.cases,
+        "patients": found.patients,
+        "mean": float(found.mean[i]),
+        "low": low,
+        "high": high,
+        "rank": float(found.rank[i]),
+        "same": float(found.same[i]),
         "best": chances["rank1"],
-        "tau": agreement(ranking.rank, rankings["bdice"].rank),
+        "tau": agreement(found.rank, rankings["bdice"].rank),
         **chances,
     }

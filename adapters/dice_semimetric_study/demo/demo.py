@@ -25,7 +25,7 @@ from ..evaluate.evaluate import Page, evaluate
 from ..faults import CaseError, Fault
 from ..files.atomic import prepare_folder, require_apart, write_text
 from ..files.volumes import read_volume
-from ..files.writing import written_at_once
+from ..files.writing import written_maps
 from ..fuse.methods import METHODS, fuse_masks
 from ..results.plots import save
 from ..results.tables import csv_text, table
@@ -95,8 +95,8 @@ def _fuse_case(files: CaseFiles, out: Path, truth: Path | None) -> DemoCase:
     to_truth: dict[str, float] = {}
     for method in METHODS:
         label = fuse_masks(masks, method).label
-        path = out / "fused" / method / files.label_name
-        with written_at_once(path, files.maps[0], label.dtype) as write:
+        maps, folder = {files.label_name: label.dtype}, out / "fused" / method
+        with written_maps(folder, maps, files.maps[0], at_once=True) as (write,):
             write(label.reshape(-1, order="F"))
         if known is not None:
             to_truth[method] = float(dml1(label.astype(known.dtype), known))
@@ -115,32 +115,24 @@ def _show_paradox(cases: Sequence[DemoCase], out: Path, pred: Path | None) -> No
     names = ["case", "raters", "SDL(y, y)", "SDL(best mask, y)", "mask", "DML1(y, y)", "DML2(y, y)"]
     rows = [[f"{c.files.case} {c.files.task}", str(c.raters), *_digits(c.paradox)] for c in cases]
     more = len(rows) - _LINES
-    shown = rows if more <= 0 else rows[:_LINES]
     p = [c.paradox for c in cases]
     mean = ["mean", "", f"{np.mean([q.sdl_self for q in p]):.4f}"]
     mean += [f"{np.mean([q.sdl_hard for q in p]):.4f}", ""]
     mean += [f"{max(q.dml1_self for q in p):g}", f"{max(q.dml2_self for q in p):g}"]
     dots = [] if more <= 0 else [[f"... {more} more", *[""] * (len(names) - 1)]]
-    print(table(names, [*shown, *dots, mean]))
+    print(table(names, [*rows[:_LINES], *dots, mean]))
     print(f"\nThis holds in {sum(q.holds for q in p)} of {len(cases)} cases.\n")
     keys = [n.replace(" ", "") for n in names]
     lines = [dict(zip(keys, row, strict=True)) for row in rows]
     write_text(out / "paradox.csv", csv_text(keys, lines))
     save(plot_paradox(p), out / "paradox.png")
-    save(
-        plot_cases([c.files for c in _examples(cases)], out / "fused" / "uniform", pred),
-        out / "cases.png",
-    )
+    examples = [c.files for c in _examples(cases)]
+    save(plot_cases(examples, out / "fused" / "uniform", pred), out / "cases.png")
 
 
 def _digits(p: Paradox) -> list[str]:
-    return [
-        f"{p.sdl_self:.4f}",
-        f"{p.sdl_hard:.4f}",
-        f"y >= {p.threshold:.2f}",
-        f"{p.dml1_self:g}",
-        f"{p.dml2_self:g}",
-    ]
+    losses = [f"{p.sdl_self:.4f}", f"{p.sdl_hard:.4f}", f"y >= {p.threshold:.2f}"]
+    return [*losses, f"{p.dml1_self:g}", f"{p.dml2_self:g}"]
 
 
 def _examples(cases: Sequence[DemoCase]) -> list[DemoCase]:

@@ -22,12 +22,8 @@ class Scored:
     score: CaseScore
 
 
-@dataclass(frozen=True)
-class Chosen:
-    """A case that stands for others, and its place by BDice, such as "worst"."""
-
-    rank: str
-    scored: Scored
+#: A case that stands for others, behind its place by BDice, such as "worst".
+Chosen = tuple[str, Scored]
 
 
 def choose(scored: Sequence[Scored]) -> tuple[list[Chosen], list[str]]:
@@ -48,9 +44,9 @@ def choose(scored: Sequence[Scored]) -> tuple[list[Chosen], list[str]]:
 def _of_one(scored: Sequence[Scored]) -> list[Chosen]:
     order = sorted(scored, key=lambda s: (s.score.bdice, s.score.case))
     if len(order) == 1:
-        return [Chosen("only", order[0])]
+        return [("only", order[0])]
     middle = (len(order) - 1) // 2
     places = {"worst": 0, "median": middle, "best": len(order) - 1}
     if middle == 0:
         del places["median"]
-    return [Chosen(rank, order[place]) for rank, place in places.items()]
+    return [(rank, order[place]) for rank, place in places.items()]

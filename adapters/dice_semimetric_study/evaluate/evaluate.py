@@ -1,25 +1,23 @@
 """Score a folder of predictions against a folder of references."""
 
-from collections.abc import Sequence
 from dataclasses import asdict, dataclass
-from operator import attrgetter
 from pathlib import Path
 from typing import Any
 
 from dice_semimetric import CalibrationBins, Overlap, ThresholdCounts
 
-from ..cases.pairing import Pair
 from ..cases.study import Study
 from ..files.atomic import prepare_folder
 from ..files.json import jsonable, write_json
 from ..results.bootstrap import Bootstrap
-from ..results.encoding import from_json, to_json
+from ..results.page.page import check_page
 from ..runs.each import report
-from ..runs.recorded import Recorded, Run, each_recorded, run_record
+from ..runs.recorded import Run, each_recorded, write_run
+from ..scores.case_score import CaseScore, Options, RaterScore
 from ..scores.devices import scorer
-from ..scores.scoring import CaseScore, Options, RaterScore
 from ..scores.summary import summarize, write_score_tables
-from .report import Scored, check_report, write_report
+from .chosen import Scored
+from .report import write_report
 
 _KINDS = (CaseScore, RaterScore, CalibrationBins, Overlap, ThresholdCounts)
 
@@ -88,13 +86,14 @@ def evaluate(
     out = run.out
     prepare_folder(out)
     if page.report is not None:
-        check_report(page.report)
+        check_page(page.report, "--report")
     report(faults)
     settings = {"evaluate": jsonable(asdict(options))}
     with scorer(pairs, options, device=device, workers=run.workers) as work:
         done = each_recorded(
-            Recorded(work=work, files=attrgetter("paths"), encode=to_json, decode=_decode),
+            work,
             pairs,
+            kinds=_KINDS,
             run=run,
             settings=settings,
             faults=faults,
@@ -105,28 +104,15 @@ def evaluate(
     summary = summarize(scores, faults, options, patients=patient, bootstrap=bootstrap)
     write_json(out / "summary.json", summary)
     if scores and page.pictures:
-        _draw(out, scores, options)
+        from ..results.plots import save  # slow to import in each worker
+        from ..scores.plots import plot_reliability, plot_thresholds
+
+        save(plot_thresholds(scores, options), out / "bdice.png")
+        save(plot_reliability(scores), out / "reliability.png")
     means = {"patients": asdict(study.patients), "bootstrap": asdict(bootstrap)}
-    record = run_record("evaluate", study.settings() | settings["evaluate"] | means, done)
-    if done:
-        write_json(out / "run.json", record)
+    record = write_run(out, "evaluate", study.settings() | settings["evaluate"] | means, done)
     if page.report is not None:
         names = options.structures
         scored = [Scored(p, n, s) for p, d in done for n, s in zip(names, d.value, strict=True)]
         write_report(page.report, scored, summary, options, record)
     return summary
-
-
-def _decode(_: Pair, found: Any) -> tuple[CaseScore, ...]:
-    scores = from_json(found, _KINDS)
-    if not isinstance(scores, tuple) or not all(isinstance(s, CaseScore) for s in scores):
-        raise ValueError("scores were expected")
-    return scores
-
-
-def _draw(out: Path, scores: Sequence[CaseScore], options: Options) -> None:
-    from ..results.plots import save  # slow to import in each worker
-    from ..scores.plots import plot_reliability, plot_thresholds
-
-    save(plot_thresholds(scores, options), out / "bdice.png")
-    save(plot_reliability(scores), out / "reliability.png")

@@ -8,13 +8,11 @@ from typing import Any
 from tqdm import tqdm
 
 from ..faults import CaseError
-from ..results.page.page import check_page, checksums, write_page
+from ..results.page.page import checksums, write_page
 from ..results.registry import PREDICTION_SCORES
 from ..runs.logs import is_quiet, log
 from ..scores.case_score import Options
-from .chosen import Chosen, Scored, choose
-
-__all__ = ["Scored", "check_report", "write_report"]
+from .chosen import Scored, choose
 
 _TEMPLATES = Path(__file__).parent / "templates"
 
@@ -23,15 +21,11 @@ _TEMPLATES = Path(__file__).parent / "templates"
 class Example:
     """A chosen case with its slice and the pictures of it, or the reason why there are none."""
 
-    chosen: Chosen
+    rank: str
+    scored: Scored
     plane: Any = None
     pictures: Any = None
     reason: str = ""
-
-
-def check_report(path: Path) -> None:
-    """Raise UsageError, before any work is done, if a report cannot be made or written."""
-    check_page(path, "--report")
 
 
 def write_report(
@@ -50,8 +44,8 @@ def write_report(
     chosen, without = choose(scored)
     hidden = True if is_quiet() else None
     bar = tqdm(chosen, desc="draw", unit="case", disable=hidden, leave=False)
-    examples = [_example(c, options) for c in bar]
-    scores = [e.chosen.scored.score for e in examples]
+    examples = [_example(rank, one, options) for rank, one in bar]
+    scores = [e.scored.score for e in examples]
     write_page(
         path,
         _TEMPLATES,
@@ -72,14 +66,14 @@ def write_report(
     )
 
 
-def _example(chosen: Chosen, options: Options) -> Example:
+def _example(rank: str, scored: Scored, options: Options) -> Example:
     from ..results.page.pictures import draw
     from ..results.page.planes import read_plane
 
-    pair = chosen.scored.pair
+    pair = scored.pair
     try:
-        plane = read_plane(pair, chosen.scored.region, options)
-        return Example(chosen, plane, draw(plane))
+        plane = read_plane(pair, scored.region, options)
+        return Example(rank, scored, plane, draw(plane))
     except (CaseError, OSError) as error:  # it was scored, and has changed since
         log.warning("no picture of %s %s: %s", pair.case, pair.task, error)
-        return Example(chosen, reason=str(error))
+        return Example(rank, scored, reason=str(error))

@@ -1,5 +1,6 @@
 """Files that are there as a whole or not at all, also when the run is killed."""
 
+import glob
 import os
 import secrets
 from collections.abc import Iterator
@@ -22,7 +23,7 @@ def appearing(path: Path, *, durable: bool = True) -> Iterator[IO[bytes]]:
     may leave it empty.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
-    for stale in path.parent.glob(f".{_escape(path.name)}.*{_SUFFIX}") if durable else ():
+    for stale in path.parent.glob(f".{glob.escape(path.name)}.*{_SUFFIX}") if durable else ():
         stale.unlink(missing_ok=True)
     part = path.with_name(f".{path.name}.{secrets.token_hex(4)}{_SUFFIX}")
     try:
@@ -76,8 +77,3 @@ def require_within(folder: Path, out: Path) -> None:
     if not folder.resolve().is_relative_to(out.resolve()):
         name = folder.relative_to(out)
         raise CaseError(f"{name} is a link that leads out of the output")
-
-
-def _escape(name: str) -> str:
-    """Return a file name with the wildcards of glob taken literally."""
-    return "".join(f"[{c}]" if c in "*?[" else c for c in name)

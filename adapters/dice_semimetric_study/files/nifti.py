@@ -8,12 +8,14 @@ ISA-L, about three and two times as fast as by zlib.
 import gzip
 import math
 import zlib
+from collections.abc import Iterator
+from contextlib import contextmanager
 from functools import lru_cache
 from importlib import import_module
 from importlib.util import find_spec
 from io import BytesIO
 from pathlib import Path
-from typing import IO, Any, cast
+from typing import IO, Any
 
 import nibabel
 import numpy as np
@@ -34,8 +36,6 @@ if find_spec("deflate"):
     _inflate = import_module("deflate").gzip_decompress
     _not_inflated += (import_module("deflate").DeflateError,)
 
-#: What reading may raise; `reason` has words for it.
-READ_ERRORS: tuple[type[Exception], ...] = (OSError, EOFError, *_corrupt)
 #: Bytes of the longest header, that of NIfTI-2.
 MOST_HEADER = 540
 #: Deflate never makes data more than 1032 times smaller.
@@ -44,15 +44,25 @@ _MOST_COMPRESSION = 1032
 nib: Any = nibabel
 
 
-def open_file(path: Path) -> IO[bytes]:
-    """Open a file that is not empty, and decompress it if its name ends in .gz."""
-    if not path.is_file():
-        raise CaseError(f"{path.name} is not there")
-    if path.stat().st_size == 0:
-        raise CaseError(f"{path.name} is empty")
-    if path.suffix == ".gz":
-        return cast(IO[bytes], _open_gzip(path, "rb"))
-    return path.open("rb")
+@contextmanager
+def open_file(path: Path) -> Iterator[IO[bytes]]:
+    """Open a file that is not empty, and decompress it if its name ends in .gz.
+
+    What goes wrong while it is read is raised as CaseError.
+    """
+    try:
+        if not path.is_file():
+            raise CaseError(f"{path.name} is not there")
+        if path.stat().st_size == 0:
+            raise CaseError(f"{path.name} is empty")
+        with _open_gzip(path, "rb") if path.suffix == ".gz" else path.open("rb") as file:
+            yield file
+    except EOFError as error:
+        raise CaseError(f"{path.name} is truncated: the compressed data end too early") from error
+    except _corrupt as error:
+        raise CaseError(f"{path.name} is corrupt: {error}") from error
+    except OSError as error:
+        raise CaseError(f"{path.name} cannot be read: {error.strerror or error}") from error
 
 
 def inflated(path: Path) -> bytearray | None:
@@ -136,12 +146,3 @@ def check_size(path: Path, claimed: int) -> None:
             f"{path.name} is truncated or has a broken header: it claims {claimed} bytes of data, "
             f"and a file of {size} bytes cannot hold them"
         )
-
-
-def reason(error: Exception) -> str:
-    """Return what a failure to read means for the file."""
-    if isinstance(error, EOFError):
-        return "is truncated: the compressed data end too early"
-    if isinstance(error, _corrupt):
-        return f"is corrupt: {error}"
-    return f"cannot be read: {getattr(error, 'strerror', None) or error}"

@@ -6,7 +6,7 @@ import numpy as np
 from nibabel import orientations
 from numpy.typing import NDArray
 
-from .volumes import Geometry
+from .volumes import Geometry, without_ones
 
 nibabel_orientations: Any = orientations  # only partly typed
 
@@ -31,7 +31,5 @@ def reoriented(
     shape = geometry.shape + (1,) * (3 - len(geometry.shape))
     moved = to.apply_orientation(data.reshape(shape, order="F"), transform)
     affine = geometry.affine @ to.inv_ornt_aff(transform, shape[:3])
-    new_shape = moved.shape
-    while len(new_shape) > max(1, len(like.shape)) and new_shape[-1] == 1:
-        new_shape = new_shape[:-1]
+    new_shape = without_ones(moved.shape, max(1, len(like.shape)))
     return moved.reshape(new_shape, order="F"), Geometry(new_shape, affine)

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..faults import CaseError
-from .nifti import READ_ERRORS, check_size, claimed_bytes, open_file, read_header, reason, scaled
+from .nifti import check_size, claimed_bytes, open_file, read_header, scaled
 
 _CHUNK = 1 << 20
 
@@ -22,26 +22,23 @@ def read_slabs(
     ``channel`` counts the volumes that follow one another in the file. ``last`` reads on to the
     end, where gzip has its checksum.
     """
-    try:
-        with open_file(path) as file:
-            header, head = read_header(path, file)
-            claimed = claimed_bytes(path, header)
-            check_size(path, claimed)
-            shape = [int(n) for n in header.get_data_shape()]
-            shape += [1] * (axes - len(shape))
-            dtype = header.get_data_dtype()
-            plane = math.prod(shape[: axes - 1])
-            volume = plane * shape[axes - 1]
-            offset = int(header.get_data_offset()) + channel * volume * dtype.itemsize
-            _skip(file, path, offset - len(head))
-            for start in range(0, shape[axes - 1], planes):
-                count = plane * min(planes, shape[axes - 1] - start)
-                raw = _read(file, path, count * dtype.itemsize, claimed)
-                yield scaled(path, np.frombuffer(raw, dtype), header)
-            while last and file.read(_CHUNK):
-                pass
-    except READ_ERRORS as error:
-        raise CaseError(f"{path.name} {reason(error)}") from error
+    with open_file(path) as file:
+        header, head = read_header(path, file)
+        claimed = claimed_bytes(path, header)
+        check_size(path, claimed)
+        shape = [int(n) for n in header.get_data_shape()]
+        shape += [1] * (axes - len(shape))
+        dtype = header.get_data_dtype()
+        plane = math.prod(shape[: axes - 1])
+        volume = plane * shape[axes - 1]
+        offset = int(header.get_data_offset()) + channel * volume * dtype.itemsize
+        _skip(file, path, offset - len(head))
+        for start in range(0, shape[axes - 1], planes):
+            count = plane * min(planes, shape[axes - 1] - start)
+            raw = _read(file, path, count * dtype.itemsize, claimed)
+            yield scaled(path, np.frombuffer(raw, dtype), header)
+        while last and file.read(_CHUNK):
+            pass
 
 
 def _skip(file: IO[bytes], path: Path, count: int) -> None:

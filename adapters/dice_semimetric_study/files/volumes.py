@@ -16,13 +16,11 @@ from numpy.typing import NDArray
 from ..faults import CaseError
 from .nifti import (
     MOST_HEADER,
-    READ_ERRORS,
     check_size,
     claimed_bytes,
     inflated,
     open_file,
     read_header,
-    reason,
     scaled,
     with_extensions,
 )
@@ -82,10 +80,7 @@ def read_volume(path: Path) -> Volume:
         If the file is absent, empty, truncated, corrupt or no NIfTI file, or does not hold
         real numbers.
     """
-    try:
-        header, content, voxels = _from_memory(path) or _from_stream(path)
-    except READ_ERRORS as error:
-        raise CaseError(f"{path.name} {reason(error)}") from error
+    header, content, voxels = _from_memory(path) or _from_stream(path)
     geometry = _geometry(path, header)
     data = scaled(path, voxels.view(header.get_data_dtype()), header)
     return Volume(
@@ -131,23 +126,17 @@ def _from_stream(path: Path) -> _Parts:
 
 def read_header_of(path: Path) -> Any:
     """Return a copy of the header of a file, with its extensions; the voxels are not read."""
-    try:
-        with open_file(path) as file:
-            header, content = read_header(path, file)
-            claimed_bytes(path, header)
-            content += file.read(int(header.get_data_offset()) - len(content))
-    except READ_ERRORS as error:
-        raise CaseError(f"{path.name} {reason(error)}") from error
+    with open_file(path) as file:
+        header, content = read_header(path, file)
+        claimed_bytes(path, header)
+        content += file.read(int(header.get_data_offset()) - len(content))
     return with_extensions(path, header, content)
 
 
 def read_geometry(path: Path) -> Geometry:
     """Return where the voxels of a file lie; no more than its header is read."""
-    try:
-        with open_file(path) as file:
-            header, _ = read_header(path, file)
-    except READ_ERRORS as error:
-        raise CaseError(f"{path.name} {reason(error)}") from error
+    with open_file(path) as file:
+        header, _ = read_header(path, file)
     return _geometry(path, header)
 
 
@@ -175,6 +164,11 @@ def _geometry(path: Path, header: Any) -> Geometry:
     affine = np.asarray(header.get_best_affine())
     if not np.all(np.isfinite(affine)):
         raise CaseError(f"{path.name} has a broken header: its affine is not finite")
-    while len(shape) > 1 and shape[-1] == 1:
+    return Geometry(without_ones(shape), affine)
+
+
+def without_ones(shape: tuple[int, ...], least: int = 1) -> tuple[int, ...]:
+    """Return a shape without trailing axes of length 1, as far as it keeps some axes."""
+    while len(shape) > least and shape[-1] == 1:
         shape = shape[:-1]
-    return Geometry(shape, affine)
+    return shape

@@ -1,15 +1,15 @@
 """Write single NIfTI files, whole or not at all."""
 
 import gzip
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
-from .atomic import appearing, write_bytes
+from .atomic import appearing, require_within, write_bytes
 from .nifti import nib
 from .volumes import Volume, read_header_of
 
@@ -51,8 +51,8 @@ def _write(path: Path, data: NDArray[Any], header: Any, affine: NDArray[Any]) ->
 
 
 @contextmanager
-def written_in_blocks(
-    path: Path, like: Path, dtype: DTypeLike = np.float32, *, shape: tuple[int, ...] | None = None
+def _in_blocks(
+    path: Path, like: Path, dtype: DTypeLike, shape: tuple[int, ...] | None
 ) -> Iterator[Write]:
     """Yield what writes a map block after block, as vectors, with the geometry of a file.
 
@@ -77,10 +77,10 @@ def written_in_blocks(
 
 
 @contextmanager
-def written_at_once(
-    path: Path, like: Path, dtype: DTypeLike, *, shape: tuple[int, ...] | None = None
+def _at_once(
+    path: Path, like: Path, dtype: DTypeLike, shape: tuple[int, ...] | None
 ) -> Iterator[Write]:
-    """Write a map as `written_in_blocks` does, when all is there, with the file's extensions."""
+    """Write a map as `_in_blocks` does, when all is there, with the file's extensions."""
     header = _header(like, shape)
     voxels = np.empty(header.get_data_shape(), np.dtype(dtype), order="F").reshape(-1, order="F")
     there = 0
@@ -92,6 +92,26 @@ def written_at_once(
 
     yield write
     _write(path, voxels, header, header.get_best_affine())
+
+
+@contextmanager
+def written_maps(
+    out: Path,
+    maps: Mapping[str, DTypeLike],
+    like: Path,
+    *,
+    at_once: bool = False,
+    shape: tuple[int, ...] | None = None,
+) -> Iterator[list[Write]]:
+    """Yield what writes each of several maps, by their names below a folder, in their dtypes."""
+    for name in maps:
+        require_within((out / name).parent, out)
+    written = _at_once if at_once else _in_blocks
+    with ExitStack() as stack:
+        yield [
+            stack.enter_context(written(out / name, like, dtype, shape))
+            for name, dtype in maps.items()
+        ]
 
 
 def _header(like: Path, shape: tuple[int, ...] | None) -> Any:

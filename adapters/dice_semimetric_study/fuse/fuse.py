@@ -1,32 +1,30 @@
 """Fuse the masks of each case's raters into one label, or one for each region."""
 
-from collections.abc import Iterable, Iterator
-from contextlib import ExitStack
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from functools import partial
-from operator import attrgetter
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from ..cases.blocks import Block, Reading, read_blocks
-from ..cases.foreground import Voxels
+from ..cases.blocks import Reading
+from ..cases.foreground import Voxels, voxels_of
 from ..cases.generator import case_generator
 from ..cases.pairing import Rated
 from ..cases.regions import task_name
 from ..cases.study import Study
 from ..faults import CaseError, Fault
-from ..files.atomic import prepare_folder, require_within, write_text
+from ..files.atomic import prepare_folder, write_text
 from ..files.json import jsonable
 from ..files.volumes import read_geometry
-from ..files.writing import Write, written_at_once, written_in_blocks
+from ..files.writing import Write, written_maps
 from ..results.tables import csv_text, digits
 from ..results.totals import total_by_name
 from ..runs.each import report
-from ..runs.recorded import Recorded, Run, each_recorded, write_run
-from ..runs.records import Stamp, require_unchanged, stamp
+from ..runs.recorded import Run, each_recorded, write_run
+from ..runs.records import Stamp, stamp
 from .methods import HARD, LEARNING, Masks, Method, Rule, gather, most_frequent, rule_of
 
 #: Voxels that are fused at a time: what is computed of them is wider than the masks.
@@ -37,7 +35,7 @@ _SOME = 1 << 22
 class Written:
     """What is known of a case once its maps are written."""
 
-    rows: list[dict[str, Any]]
+    rows: Sequence[dict[str, Any]]
     maps: tuple[Stamp, ...]
 
 
@@ -82,10 +80,10 @@ def fuse(
     prepare_folder(out)
     report(faults)
     settings = {"fuse": {"method": method, "seed": seed} | jsonable(asdict(reading))}
-    work = partial(_fuse_case, out=out, method=method, seed=seed, reading=reading)
     done = each_recorded(
-        Recorded(work, attrgetter("paths"), encode=asdict, decode=partial(_decode, out=out)),
+        partial(_fuse_case, out=out, method=method, seed=seed, reading=reading),
         cases,
+        kinds=(Written,),
         run=run,
         settings=settings,
         faults=faults,
@@ -94,16 +92,8 @@ def fuse(
     rows = [row for _, d in done for row in d.value.rows]
     if rows:
         write_text(out / "raters.csv", csv_text(list(rows[0]), rows))
-    if done:
-        write_run(out, "fuse", study.settings() | settings["fuse"], done)
+    write_run(out, "fuse", study.settings() | settings["fuse"], done)
     return sum(len(d.value.maps) for _, d in done), faults
-
-
-def _decode(_: Rated, found: dict[str, Any], *, out: Path) -> Written:
-    """Return what a record holds of a case, or raise if a map was changed since."""
-    written = Written(found["rows"], tuple((n, s, t) for n, s, t in found["maps"]))
-    require_unchanged(written.maps, out)
-    return written
 
 
 def _fuse_case(case: Rated, *, out: Path, method: Method, seed: int, reading: Reading) -> Written:
@@ -121,22 +111,17 @@ def _fuse_case(case: Rated, *, out: Path, method: Method, seed: int, reading: Re
     chosen = int(case_generator(seed, case.case, case.task).integers(len(files.masks)))
     known = blocks.statistics(method, regions) if method in LEARNING else {}
     rules = {r: rule_of(method, known.get(r), chosen=chosen) for r in regions}
-    names = [files.map_name(region) for region in regions]
-    names += [] if labels is None else [files.label_name]
-    for name in names:
-        require_within((out / name).parent, out)
-    dtypes = [np.dtype(bool if method in HARD else np.float32)] * len(regions) + [labels]
-    with ExitStack() as stack:
-        writers = [
-            stack.enter_context(blocks.writer(out / name, dtype))
-            for name, dtype in zip(names, dtypes, strict=False)
-        ]
+    kind = np.dtype(bool if method in HARD else np.float32)
+    maps = {files.map_name(region): kind for region in regions}
+    if labels is not None:
+        maps[files.label_name] = labels
+    with written_maps(out, maps, blocks.like, at_once=blocks.at_once) as writers:
         for voxels in blocks:
             _fuse_voxels(voxels, rules, writers)
             if labels is not None:
                 _fuse_labels(voxels, None if method == "majority" else chosen, writers[-1])
     rows = [row for region, rule in rules.items() for row in _rater_rows(case, region, rule)]
-    return Written(rows, tuple(stamp(out / name, out) for name in names))
+    return Written(rows, tuple(stamp(out / name, out) for name in maps))
 
 
 class _Blocks:
@@ -146,11 +131,10 @@ class _Blocks:
         self.case, self.reading = case, reading
         self.like = case.reference.maps[0]
         self.at_once = reading.takes_whole(read_geometry(self.like))
-        self._kept = list(read_blocks(case, reading)) if self.at_once else None
+        self._kept = list(voxels_of(case, reading)) if self.at_once else None
 
     def __iter__(self) -> Iterator[Voxels]:
-        blocks: Iterable[Block] = self._kept or read_blocks(self.case, self.reading)
-        return (Voxels(self.case, block, self.reading) for block in blocks)
+        return iter(self._kept or voxels_of(self.case, self.reading))
 
     def statistics(self, method: Method, regions: Iterable[str]) -> dict[str, Any]:
         """Return what a method must know of each region, from one pass over the voxels."""
@@ -172,10 +156,6 @@ class _Blocks:
         if not labels:
             return None
         return np.dtype(np.uint8 if dtype.kind == "b" else np.int32 if dtype.kind == "f" else dtype)
-
-    def writer(self, path: Path, dtype: Any) -> Any:
-        """Return what writes a map of the case."""
-        return (written_at_once if self.at_once else written_in_blocks)(path, self.like, dtype)
 
 
 def _cuts(size: int) -> Iterator[slice]:
@@ -206,9 +186,8 @@ def _fuse_labels(voxels: Voxels, chosen: int | None, write: Write) -> None:
 def _rater_rows(case: Rated, region: str, rule: Rule) -> list[dict[str, Any]]:
     if not rule.raters:
         return []
-    columns: dict[str, NDArray[Any]] = rule.raters
     return [
         {"case": case.case, "task": task_name(case.task, region), "rater": rater}
-        | {name: digits(float(values[i])) for name, values in columns.items()}
+        | {name: digits(float(values[i])) for name, values in rule.raters.items()}
         for i, rater in enumerate(case.reference.masks)
     ]

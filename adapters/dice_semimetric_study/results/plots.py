@@ -58,15 +58,8 @@ def draw_reliability(
     top.bar(left, observed, width, color=BLUE, alpha=0.25, label="observed", **bars)
     ends = np.minimum(predicted, observed), np.maximum(predicted, observed)
     top.vlines(predicted, *ends, color=ORANGE, linewidth=2)
-    top.plot(
-        predicted,
-        observed,
-        "o",
-        color=ORANGE,
-        markersize=5,
-        clip_on=False,
-        label="at the mean confidence, gap in orange",
-    )
+    dots = {"color": ORANGE, "markersize": 5, "clip_on": False}
+    top.plot(predicted, observed, "o", label="at the mean confidence, gap in orange", **dots)
     style(top, title, "", y)
     top.set_xlim(start, 1)
     top.set_ylim(0, 1.02)

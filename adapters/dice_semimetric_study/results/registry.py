@@ -15,29 +15,16 @@ from typing import Literal
 class Score:
     """A score in words.
 
-    Attributes
-    ----------
-    name : str
-        Its column in tables and its key in summaries.
-    title : str
-        Its name for people.
-    meaning : str
-        What it measures, over which pixels and against what. ``{soft}`` and ``{hard}`` stand for
-        the soft and the hard reference; see `Score.explained`.
-    better : {"higher", "lower"}
-        Which of two values is better.
-    limits : tuple of float
-        The least and the largest value.
-    unit : str
-        Such as "mm"; empty for a plain number.
+    The meaning is what it measures, over which pixels and against what. ``{soft}`` and ``{hard}``
+    in it stand for the soft and the hard reference; see `Score.explained`.
     """
 
-    name: str
-    title: str
+    name: str  # its column in tables and its key in summaries
+    title: str  # its name for people
     meaning: str
     better: Literal["higher", "lower"] = "higher"
-    limits: tuple[float, float] = (0.0, 1.0)
-    unit: str = ""
+    limits: tuple[float, float] = (0.0, 1.0)  # the least and the largest value
+    unit: str = ""  # such as "mm"; empty for a plain number
 
     @property
     def best(self) -> float:
@@ -139,10 +126,10 @@ def prediction_score(name: str) -> Score:
     return Score(name, f"Dice at {level}", f"Overlap of prediction and {{soft}}, cut at {level}")
 
 
-def glossary(scores: Mapping[str, Score], width: int = 99) -> str:
+def glossary(scores: Mapping[str, Score]) -> str:
     """Return the scores as lines of text for ``--help``."""
     indent = max(map(len, scores)) + 4
-    filler = textwrap.TextWrapper(width, initial_indent="  ", subsequent_indent=" " * indent)
+    filler = textwrap.TextWrapper(99, initial_indent="  ", subsequent_indent=" " * indent)
     lines = []
     for name, score in scores.items():
         text = f"{score.heading}, {score.better} is better. {score.explained()}"

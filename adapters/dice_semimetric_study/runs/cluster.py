@@ -5,6 +5,7 @@ starts talk over the loopback interface alone, encrypted where the package crypt
 """
 
 import math
+import os
 import signal
 import threading
 import time
@@ -60,10 +61,20 @@ class Workers:
         return self.jobs == 1 and self.scheduler is None
 
 
+def cores() -> int:
+    """Return the number of cores that this process may use."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
 def outcomes(
     work: Callable[[Item], Result], items: Sequence[Item], workers: Workers
 ) -> Iterator[tuple[int, Result | Failure]]:
     """Yield the index and the result of every item, as they are ready."""
+    if workers.here or not items:
+        yield from ((i, attempt(work, item)) for i, item in enumerate(items))
+        return
     if find_spec("distributed") is None:
         raise UsageError("--jobs and --scheduler need the package distributed: pip install it")
     with _connect(workers, len(items)) as client:

@@ -1,12 +1,13 @@
 """Do something with case after case: one in memory at a time, a faulty one stops no other."""
 
 import sys
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable
+from pathlib import Path
 from typing import Protocol, TypeVar
 
 from tqdm import tqdm
 
-from ..faults import Failure, Fault, attempt
+from ..faults import Failure, Fault
 from .cluster import Workers, outcomes
 from .logs import is_quiet, log
 
@@ -24,6 +25,10 @@ class Named(Protocol):
     @property
     def task(self) -> str:
         """Name of the task."""
+
+    @property
+    def paths(self) -> tuple[Path, ...]:
+        """All its files."""
 
 
 Item = TypeVar("Item", bound=Named)
@@ -54,7 +59,7 @@ def each_case(
         # disable=None makes tqdm look for a terminal.
         hidden = True if is_quiet() else None
         with tqdm(total=len(items), desc=action, unit="case", disable=hidden, leave=False) as bar:
-            for i, outcome in _outcomes(work, items, workers):
+            for i, outcome in outcomes(work, items, workers):
                 if isinstance(outcome, Failure):
                     failed[i] = Fault(items[i].case, items[i].task, outcome.reason)
                     report([failed[i]])
@@ -69,14 +74,6 @@ def each_case(
         faults = [] if faults is None else faults
         faults += [failed[i] for i in sorted(failed)]
     return faults
-
-
-def _outcomes(
-    work: Callable[[Item], Result], items: Sequence[Item], workers: Workers
-) -> Iterator[tuple[int, Result | Failure]]:
-    if workers.here or not items:
-        return ((i, attempt(work, item)) for i, item in enumerate(items))
-    return outcomes(work, items, workers)
 
 
 def stopped(done: int, total: int) -> Fault:

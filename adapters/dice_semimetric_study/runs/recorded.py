@@ -6,19 +6,17 @@ from dataclasses import asdict, dataclass
 from functools import partial
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
-from typing import Any, Generic, TypeVar
+from typing import Any
 
 from dice_semimetric import __version__
 
 from ..faults import Fault
 from ..files.json import write_json
 from .cluster import Workers
-from .each import HERE, Named, each_case, report, stopped
+from .each import HERE, Item, Named, Result, each_case, report, stopped
+from .encoding import from_json, to_json
 from .logs import log
-from .records import Done, Records, traced
-
-Item = TypeVar("Item", bound=Named)
-Result = TypeVar("Result")
+from .records import Done, Records, require_unchanged, traced
 
 _PACKAGES = ("numpy", "scipy", "nibabel", "array-api-compat", "isal", "deflate", "distributed")
 
@@ -42,23 +40,11 @@ class Run:
     resume: bool = False
 
 
-@dataclass(frozen=True)
-class Recorded(Generic[Item, Result]):
-    """One kind of work: from an item to its result, to the files it reads, and to JSON and back.
-
-    ``decode`` raises ValueError where a result does not stand any more.
-    """
-
-    work: Callable[[Item], Result]
-    files: Callable[[Item], Sequence[Path]]
-    encode: Callable[[Result], Any]
-    decode: Callable[[Item, Any], Result]
-
-
 def each_recorded(
-    kind: Recorded[Item, Result],
+    work: Callable[[Item], Result],
     items: Sequence[Item],
     *,
+    kinds: Sequence[type],
     run: Run,
     settings: dict[str, Any],
     faults: list[Fault],
@@ -69,13 +55,20 @@ def each_recorded(
 
     With ``run.resume``, cases whose files and settings are those of an earlier run are not done
     again. What is done stays when the user stops the run, which is a fault of the run. ``part``
-    sets the records of a second kind of work apart.
+    sets the records of a second kind of work apart. ``kinds`` are the dataclasses of a result, as
+    `from_json` takes them; files in ``run.out`` that its ``maps`` names are as it left them.
     """
+
+    def decode(value: Any) -> Result:
+        found: Result = from_json(value, kinds)
+        require_unchanged(getattr(found, "maps", ()), run.out)
+        return found
+
     kept = Records(run.out, settings, part)
     finished: dict[int, Done[Result]] = {}
     if run.resume:
         for i, item in enumerate(items):
-            known = kept.load(item, kind.files(item), kind.decode)
+            known = kept.load(item, decode)
             if known is not None:
                 finished[i] = known
         log.info("%d of %d cases are done already", len(finished), len(items))
@@ -86,16 +79,21 @@ def each_recorded(
     def keep(item: Item, done: Done[Result]) -> None:
         finished[places[id(item)]] = done
         try:
-            kept.save(item, done.inputs, kind.encode(done.value))
+            kept.save(item, done.inputs, to_json(done.value))
         except OSError as error:
             if not trouble:
                 trouble.append(Fault("run", "", f"the records cannot be written: {error}"))
                 report(trouble)
 
-    work = partial(traced, work=kind.work, files=kind.files)
     try:
         each_case(
-            work, todo, results=[], faults=faults, action=action, workers=run.workers, keep=keep
+            partial(traced, work=work),
+            todo,
+            results=[],
+            faults=faults,
+            action=action,
+            workers=run.workers,
+            keep=keep,
         )
     except KeyboardInterrupt:
         faults.append(stopped(len(finished), len(items)))
@@ -103,29 +101,28 @@ def each_recorded(
     return [(items[i], finished[i]) for i in sorted(finished)]
 
 
-def run_record(
-    command: str, settings: dict[str, Any], done: Sequence[tuple[Named, Done[Any]]]
+def write_run(
+    out: Path, command: str, settings: dict[str, Any], done: Sequence[tuple[Named, Done[Any]]]
 ) -> dict[str, Any]:
-    """Return all that is needed to get the same results again, and to check that."""
+    """Return all that is needed to get the same results again, and to check that.
+
+    It is written to ``run.json`` if anything is done.
+    """
     versions = {"python": platform.python_version(), "dice-semimetric": __version__}
     versions |= {name: found for name in _PACKAGES if (found := _version(name))}
     inputs = [
         {"case": i.case, "task": i.task, "files": [asdict(f) for f in d.inputs]} for i, d in done
     ]
-    return {
+    record = {
         "command": command,
         "versions": versions,
         "platform": platform.platform(),
         "settings": settings,
         "inputs": inputs,
     }
-
-
-def write_run(
-    out: Path, command: str, settings: dict[str, Any], done: Sequence[tuple[Named, Done[Any]]]
-) -> None:
-    """Write ``run.json``, the record of a run."""
-    write_json(out / "run.json", run_record(command, settings, done))
+    if done:
+        write_json(out / "run.json", record)
+    return record
 
 
 def _version(name: str) -> str | None:

@@ -12,15 +12,12 @@ import re
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Generic, TypeVar
+from typing import Any, Generic
 
 from dice_semimetric import __version__
 
 from ..files.atomic import remove_parts, write_bytes
-from .each import Named
-
-Item = TypeVar("Item", bound=Named)
-Result = TypeVar("Result")
+from .each import Item, Named, Result
 
 _FORMAT = 2
 FOLDER = "records"
@@ -78,14 +75,12 @@ def require_unchanged(stamps: Iterable[Stamp], out: Path) -> None:
             raise ValueError(f"{name} was changed")
 
 
-def traced(
-    item: Item, *, work: Callable[[Item], Result], files: Callable[[Item], Sequence[Path]]
-) -> Done[Result]:
+def traced(item: Item, *, work: Callable[[Item], Result]) -> Done[Result]:
     """Return the result of an item with the digests of its files.
 
     The times are those before the work, so that a file which changes under it is read again.
     """
-    before = stamped(files(item))
+    before = stamped(item.paths)
     value = work(item)
     return Done(value, tuple(Input(*i.stamp, sha256=_digest(i.path)) for i in before))
 
@@ -113,9 +108,7 @@ class Records:
         # Thousands of small files: a power cut may lose the last ones, which are then done again.
         write_bytes(self._path(item), text.encode(), durable=False)
 
-    def load(
-        self, item: Item, paths: Sequence[Path], decode: Callable[[Item, Any], Result]
-    ) -> Done[Result] | None:
+    def load(self, item: Named, decode: Callable[[Any], Result]) -> Done[Result] | None:
         """Return the result of an item and its inputs, or None unless nothing has changed."""
         try:
             record = json.loads(self._path(item).read_bytes())
@@ -123,8 +116,8 @@ class Records:
             same = (
                 (record["format"], record["case"], record["task"], record["settings"])
                 == (_FORMAT, item.case, item.task, self.settings)
-            ) and [i.stamp for i in inputs] == [i.stamp for i in stamped(paths)]
-            return Done(decode(item, record["result"]), inputs) if same else None
+            ) and [i.stamp for i in inputs] == [i.stamp for i in stamped(item.paths)]
+            return Done(decode(record["result"]), inputs) if same else None
         except (OSError, ValueError, TypeError, KeyError):
             return None  # none, or damaged: the case is done again
 

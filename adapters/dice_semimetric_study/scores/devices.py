@@ -1,6 +1,5 @@
 """Score cases on a GPU: while one is scored, the next is copied and others are read."""
 
-import math
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import closing, contextmanager
 from functools import partial
@@ -11,15 +10,15 @@ from dice_semimetric_cupy.ahead import read_ahead
 from dice_semimetric_cupy.stream import Feeder, HostArrays, Upload, upload_to
 from numpy.typing import NDArray
 
-from ..cases.blocks import read_blocks
-from ..cases.foreground import Voxels
+from ..cases.foreground import voxels_of
 from ..cases.pairing import Pair
 from ..faults import UsageError
 from ..files.volumes import read_geometry
 from ..results.totals import total_by_name
 from ..runs.cluster import Workers
+from .case_score import CaseScore, Options
 from .device_sums import sums_on_device, sums_with_room
-from .scoring import CaseScore, Options, require_sound, score_files, scores_of
+from .scoring import score_files, scores_of
 from .sums import Sums
 
 DEVICES = ("cpu", "cuda")
@@ -76,9 +75,8 @@ def _started(
 
 def _read(pair: Pair, options: Options) -> HostArrays:
     """Return the arrays of a case, as in `_blocks`, or none if it is to be read in slabs."""
-    files = (*pair.reference.masks.values(), pair.reference.label)
-    first = next((path for path in files if path is not None), None)
-    if first is not None and math.prod(read_geometry(first).shape) > options.slab:
+    maps = pair.reference.maps
+    if maps and not options.takes_whole(read_geometry(maps[0])):
         return []
     return [array for block in _blocks(pair, options) for array in block]
 
@@ -89,9 +87,7 @@ def _blocks(pair: Pair, options: Options) -> Iterator[HostArrays]:
     The reference is a soft label or the raters' marks along axis 0; where all pixels are kept,
     there is an empty array.
     """
-    require_sound(pair)
-    for block in read_blocks(pair, options):
-        voxels = Voxels(pair, block, options)
+    for voxels in voxels_of(pair, options):
         found: list[NDArray[Any]] = []
         for name in options.structures:
             pred, reference = voxels.prediction(name), voxels.reference(name)

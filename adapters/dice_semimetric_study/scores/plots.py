@@ -59,16 +59,8 @@ def _thresholds(axes: Axes, task: str, scores: Sequence[CaseScore], options: Opt
         name = "_" if i else "single cases"
         axes.plot(x, curve, color=GREY, linewidth=0.6, alpha=0.3, zorder=1, label=name)
     found = spread_of(curves)
-    axes.fill_between(
-        x,
-        found.low,
-        found.high,
-        color=BLUE,
-        alpha=0.3,
-        linewidth=0,
-        zorder=2,
-        label="middle half of cases",
-    )
+    band: dict[str, Any] = {"color": BLUE, "alpha": 0.3, "linewidth": 0, "zorder": 2}
+    axes.fill_between(x, found.low, found.high, label="middle half of cases", **band)
     axes.plot(x, found.middle, color=BLUE, linewidth=1.2, linestyle="--", label="median")
     axes.plot(x, found.mean, color=BLUE, linewidth=2.2, marker="o", markersize=4, label="mean")
     bdice = mean_of_known(s.bdice for s in scores)

@@ -9,25 +9,12 @@ from numpy.typing import NDArray
 
 from dice_semimetric.scores import overlap_score
 
-from ..cases.blocks import read_blocks
-from ..cases.foreground import Voxels
+from ..cases.foreground import voxels_of
 from ..cases.pairing import Pair
 from ..cases.regions import task_name
-from ..faults import CaseError
 from ..results.totals import total_by_name
 from .case_score import CaseScore, Options, RaterScore
-from .sums import RaterSums, Sums, in_doubt, sums_of, sums_of_marks
-
-__all__ = [
-    "CaseScore",
-    "Options",
-    "RaterScore",
-    "in_doubt",
-    "score_case",
-    "score_files",
-    "score_pair",
-    "scores_of",
-]
+from .sums import RaterSums, Sums, sums_of, sums_of_marks
 
 
 def score_files(pair: Pair, options: Options) -> tuple[CaseScore, ...]:
@@ -56,19 +43,10 @@ def score_files(pair: Pair, options: Options) -> tuple[CaseScore, ...]:
 
 def _sums_of_blocks(pair: Pair, options: Options) -> Iterator[tuple[str, Sums]]:
     """Yield the statistics of each region in block after block."""
-    require_sound(pair)
-    for block in read_blocks(pair, options):
-        voxels = Voxels(pair, block, options)
+    for voxels in voxels_of(pair, options):
         for name in options.structures:
             prediction, reference = voxels.prediction(name), voxels.reference(name)
             yield name, sums_of_marks(prediction, reference, voxels.kept, options)
-
-
-def require_sound(pair: Pair) -> None:
-    """Raise CaseError where the files of a pair were found to be faulty."""
-    fault = pair.reference.fault or pair.prediction.fault
-    if fault:
-        raise CaseError(fault)
 
 
 def scores_of(pair: Pair, sums: Mapping[str, Sums], options: Options) -> tuple[CaseScore, ...]:
@@ -85,17 +63,8 @@ def scores_of(pair: Pair, sums: Mapping[str, Sums], options: Options) -> tuple[C
 
 
 def _score(sums: Sums, case: str, task: str, raters: int, options: Options) -> CaseScore:
-    return CaseScore(
-        case=case,
-        task=task,
-        raters=raters,
-        voxels=sums.voxels,
-        empty=options.empty,
-        counts=sums.counts,
-        hard=sums.hard,
-        bins=sums.bins,
-        soft_bins=sums.soft_bins,
-    )
+    statistics = vars(sums) | {"raters": raters}
+    return CaseScore(case=case, task=task, empty=options.empty, **statistics)
 
 
 def _by_rater(sums: RaterSums, names: Sequence[str], options: Options) -> tuple[RaterScore, ...]:

@@ -82,18 +82,13 @@ def summarize(
     bootstrap = bootstrap or Bootstrap()
     patients = {s.case: s.case for s in scores} if patients is None else patients
     tasks = sorted({s.task for s in scores} | {f.task for f in faults if f.task})
+    parts = {
+        t: ([s for s in scores if s.task == t], [f for f in faults if f.task in (t, "")])
+        for t in tasks
+    }
     return {
-        "overall": _means(scores, faults, options, patients, bootstrap),
-        "tasks": {
-            task: _means(
-                [s for s in scores if s.task == task],
-                [f for f in faults if f.task in (task, "")],
-                options,
-                patients,
-                bootstrap,
-            )
-            for task in tasks
-        },
+        "overall": _means(scores, faults, patients, bootstrap),
+        "tasks": {task: _means(*part, patients, bootstrap) for task, part in parts.items()},
         "aggregation": _AGGREGATION,
         "bootstrap": bootstrap.described(),
         "faults": [asdict(f) for f in faults],
@@ -105,7 +100,6 @@ def summarize(
 def _means(
     scores: Sequence[CaseScore],
     faults: Sequence[Fault],
-    options: Options,
     patients: Mapping[str, str],
     bootstrap: Bootstrap,
 ) -> dict[str, Any]:
@@ -117,13 +111,13 @@ def _means(
     values = np.array([[*(getattr(s, n) for n in names), *s.curve] for s in scores], float)
     means, intervals = jsonable(means_with_intervals(values, of_score, bootstrap))
     together = pooled(scores)
+    count, curve = len(names), "dice_at_threshold"
     return dict(zip(names, means, strict=False)) | {
         "cases": counts,
-        "dice_at_threshold": means[len(names) :],
+        curve: means[count:],
         "pooled": {name: jsonable(getattr(together, name)) for name in names},
         "patients": len(set(of_score)),
-        "intervals": dict(zip(names, intervals, strict=False))
-        | {"dice_at_threshold": intervals[len(names) :]},
+        "intervals": dict(zip(names, intervals, strict=False)) | {curve: intervals[count:]},
     }
 
 

@@ -28,26 +28,27 @@ class Scale:
     high: float
     start: float
     end: float
+    step: float = 1.0  # between ticks
 
     def __call__(self, value: float) -> float:
         """Return the place of a value."""
         share = (value - self.low) / (self.high - self.low)
         return round(self.start + share * (self.end - self.start), 1)
 
-    def ticks(self, step: float) -> list[tuple[str, float]]:
-        """Return round values with their places."""
+    @property
+    def ticks(self) -> list[tuple[str, float]]:
+        """Round values with their places."""
+        step = self.step
         first, last = math.ceil(self.low / step - 1e-9), math.floor(self.high / step + 1e-9)
         return [(f"{k * step:g}", self(k * step)) for k in range(first, last + 1)]
 
 
 @dataclass(frozen=True)
 class ThresholdsChart:
-    """Dice against threshold: axes, ticks as labels and places, paths, and points to label."""
+    """Dice against threshold: axes, paths, and points to label."""
 
     x: Scale
     y: Scale
-    x_ticks: list[tuple[str, float]]
-    y_ticks: list[tuple[str, float]]
     cases: str  # paths: of single cases, of their middle half, and of their mean
     band: str
     mean: str
@@ -69,8 +70,9 @@ def thresholds_chart(
     places = np.unique(np.linspace(0, len(order) - 1, min(most, len(order))).round().astype(int))
     faint = curves[order[places]]
     least = float(np.nanmin(faint)) if not np.isnan(faint).all() else 0.0
-    x = Scale(min(levels[0], 0.1), max(levels[-1], 0.9), LEFT, WIDTH - RIGHT)
-    y = Scale(min(0.9, math.floor(10 * least) / 10), 1, _BOTTOM, _TOP)
+    x = Scale(min(levels[0], 0.1), max(levels[-1], 0.9), LEFT, WIDTH - RIGHT, step=0.1)
+    step = 0.05 if least >= 0.75 else 0.1 if least >= 0.4 else 0.2
+    y = Scale(min(0.9, math.floor(10 * least) / 10), 1, _BOTTOM, _TOP, step)
     found = spread_of(curves)
     some = ~np.isnan(found.mean)
     around = np.concatenate([levels[some], levels[some][::-1]])
@@ -79,8 +81,6 @@ def thresholds_chart(
     return ThresholdsChart(
         x=x,
         y=y,
-        x_ticks=x.ticks(0.1),
-        y_ticks=y.ticks(0.05 if least >= 0.75 else 0.1 if least >= 0.4 else 0.2),
         cases="".join(_line(levels, curve, x, y) for curve in faint),
         band=band and band + "Z",
         mean=_line(levels, found.mean, x, y),
@@ -112,8 +112,6 @@ class ReliabilityChart:
 
     x: Scale
     y: Scale
-    x_ticks: list[tuple[str, float]]
-    y_ticks: list[tuple[str, float]]
     count_ticks: list[tuple[str, float]]
     bars: list[dict[str, Any]]
 
@@ -122,8 +120,8 @@ def reliability_chart(bins: CalibrationBins, *, start: float) -> ReliabilityChar
     """Return the chart of pooled bins, which begins at ``start`` or at the first bin in use."""
     found = reliability_of(bins)
     first = min([start, *found.left[:1]])
-    x = Scale(first, 1, LEFT, WIDTH - RIGHT)
-    y = Scale(0, 1, _BOTTOM, _TOP)
+    x = Scale(first, 1, LEFT, WIDTH - RIGHT, step=0.1 if first >= 0.5 else 0.2)
+    y = Scale(0, 1, _BOTTOM, _TOP, step=0.2)
     top = max(1.0, math.log10(found.count.max(initial=1)) + 0.2)
     z = Scale(-0.3, top, _COUNTS_BOTTOM, _COUNTS_TOP)
     bars = []
@@ -133,15 +131,8 @@ def reliability_chart(bins: CalibrationBins, *, start: float) -> ReliabilityChar
         places = {"x": x(left), "width": round(x(right) - x(left), 1), "at": x(predicted)}
         heights = {"y": y(observed), "ideal": y(predicted), "top": z(math.log10(count))}
         bars.append({"left": left, "right": right} | means | places | heights)
-    power = max(1, math.ceil(top / 3))
-    return ReliabilityChart(
-        x=x,
-        y=y,
-        x_ticks=x.ticks(0.1 if first >= 0.5 else 0.2),
-        y_ticks=y.ticks(0.2),
-        count_ticks=[(_power(k), z(k)) for k in range(0, int(top) + 1, power)],
-        bars=bars,
-    )
+    powers = range(0, int(top) + 1, max(1, math.ceil(top / 3)))
+    return ReliabilityChart(x, y, [(_power(k), z(k)) for k in powers], bars)
 
 
 def _power(exponent: int) -> str:

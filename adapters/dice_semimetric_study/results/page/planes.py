@@ -10,8 +10,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ...cases.blocks import Reading, read_blocks
-from ...cases.foreground import Voxels
+from ...cases.blocks import Reading
+from ...cases.foreground import voxels_of
 from ...cases.pairing import Pair
 from ...faults import CaseError
 from ...files.nifti import nib
@@ -22,16 +22,8 @@ from ...files.volumes import Geometry, read_geometry
 _RIGHT, _DOWN = {"R": "L", "L": "L", "A": "P", "P": "P"}, {"A": "P", "P": "P", "S": "I", "I": "I"}
 _OPPOSITE = dict(zip("LRAPSI", "RLPAIS", strict=True))
 _RANK = {letter: rank for rank, pair in enumerate(("LR", "AP", "SI")) for letter in pair}
-
-
-_ANATOMY = {
-    "R": "the right side",
-    "L": "the left side",
-    "A": "front",
-    "P": "back",
-    "S": "head",
-    "I": "feet",
-}
+_NAMES = ("the left side", "the right side", "front", "back", "head", "feet")
+_ANATOMY = dict(zip("LRAPSI", _NAMES, strict=True))
 
 
 @dataclass(frozen=True)
@@ -73,7 +65,7 @@ def read_plane(pair: Pair, region: str, reading: Reading) -> Plane:
     as they are when they are scored. CaseError is raised if a file is faulty by now, or one slice
     is larger than a slab may be.
     """
-    like = read_geometry((*pair.reference.masks.values(), *pair.reference.paths)[0])
+    like = read_geometry(pair.reference.paths[0])
     size = math.prod(like.shape[:2])
     if size > reading.slab:
         raise CaseError(f"a slice of {size} pixels is larger than --slab {reading.slab}")
@@ -92,8 +84,7 @@ def read_plane(pair: Pair, region: str, reading: Reading) -> Plane:
 def _each_plane(pair: Pair, region: str, reading: Reading, size: int) -> Iterator[Plane]:
     """Yield the pixels of slice after slice in the order of the file."""
     raters = tuple(pair.reference.masks)
-    for block in read_blocks(pair, reading):
-        voxels = Voxels(pair, block, reading)
+    for voxels in voxels_of(pair, reading):
         prediction, reference = voxels.prediction(region), voxels.reference(region)
         for start in range(0, prediction.size, size):
             part = slice(start, start + size)

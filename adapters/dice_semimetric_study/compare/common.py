@@ -13,28 +13,14 @@ from .tables import Key, Scores
 
 
 @dataclass(frozen=True)
-class Study:
-    """The same tasks of the same cases, scored in every model.
+class CommonScores:
+    """The same tasks of the same cases, scored in every model."""
 
-    Attributes
-    ----------
-    models : tuple of str
-        Their names, in the order given.
-    thresholds : tuple of float
-        The levels of BDice.
-    keys : tuple of (str, str)
-        The case and the task of each row, sorted.
-    patients : tuple of str
-        The patient of each row.
-    values : NDArray
-        (M, N, K): models, rows and `columns`; NaN where there is no score.
-    """
-
-    models: tuple[str, ...]
-    thresholds: tuple[float, ...]
-    keys: tuple[Key, ...]
-    patients: tuple[str, ...]
-    values: Numbers
+    models: tuple[str, ...]  # their names, in the order given
+    thresholds: tuple[float, ...]  # the levels of BDice
+    keys: tuple[Key, ...]  # the case and the task of each row, sorted
+    patients: tuple[str, ...]  # of each row
+    values: Numbers  # (M, N, K): models, rows and `columns`; NaN where there is no score
 
     @property
     def columns(self) -> tuple[str, ...]:
@@ -50,7 +36,7 @@ class Study:
         """Return one score of all models and rows: (M, N)."""
         return np.asarray(self.values[:, :, self.columns.index(column)])
 
-    def only(self, task: str) -> "Study":
+    def only(self, task: str) -> "CommonScores":
         """Return the rows of one task."""
         kept = [i for i, (_, name) in enumerate(self.keys) if name == task]
         return replace(
@@ -61,7 +47,7 @@ class Study:
         )
 
 
-def align(models: Sequence[Scores], patients: Patients | None = None) -> Study:
+def align(models: Sequence[Scores], patients: Patients | None = None) -> CommonScores:
     """Return what all models have scored.
 
     The patients are those of the tables unless others are given. UsageError is raised if
@@ -77,7 +63,7 @@ def align(models: Sequence[Scores], patients: Patients | None = None) -> Study:
         raise UsageError(f"no task of any case is scored in all of {names}")
     for other in models[1:]:
         _require_alike(first, other, keys, patients is None)
-    return Study(
+    return CommonScores(
         models=tuple(m.name for m in models),
         thresholds=first.thresholds,
         keys=keys,

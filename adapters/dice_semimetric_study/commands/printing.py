@@ -1,12 +1,16 @@
-"""What a run would do, without doing it: ``--dry-run``."""
+"""What commands print: the files of a study for ``--dry-run``, and a summary."""
 
+import argparse
 from pathlib import Path
+from typing import Any
 
 from ..cases.layout import CaseFiles
 from ..cases.study import Study
 from ..faults import Fault, printable
+from ..files.json import json_text, write_json
 from ..results.tables import table
 from ..runs.each import report
+from .command import add_path
 
 
 def print_files(study: Study) -> int:
@@ -45,3 +49,24 @@ def _files(study: Study) -> tuple[dict[str, Path | None], list[tuple[CaseFiles, 
 def _names(folder: Path | None, files: CaseFiles) -> str:
     assert folder is not None  # or there were no files
     return ", ".join(p.relative_to(folder.absolute()).as_posix() for p in files.maps)
+
+
+def add_json(parser: argparse.ArgumentParser) -> None:
+    """Add the option of where else the summary goes."""
+    add_path(
+        parser,
+        "--json",
+        type=str,
+        metavar="FILE",
+        help="write the summary there too; - is stdout, which then has nothing else",
+    )
+
+
+def print_summary(args: argparse.Namespace, summary: dict[str, Any], text: str) -> None:
+    """Write the summary where ``--json`` asks for it, and print the text unless that is stdout."""
+    if args.json == "-":
+        print(json_text(summary), end="")
+    elif args.json is not None:
+        write_json(Path(args.json), summary)
+    if args.json != "-" and not args.quiet:
+        print(text)

@@ -1,7 +1,7 @@
 """Results of cases as JSON, without the loss of a digit."""
 
 import math
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import fields, is_dataclass
 from typing import Any
 
@@ -20,17 +20,27 @@ def to_json(value: Any) -> Any:
         return {"dtype": value.dtype.name, "data": to_json(value.tolist())}
     if isinstance(value, list | tuple):
         return [to_json(v) for v in value]
+    if isinstance(value, dict):
+        return {"items": [[k, to_json(v)] for k, v in value.items()]}
     return None if isinstance(value, float) and math.isnan(value) else value
 
 
-def from_json(value: Any, kinds: Iterable[type]) -> Any:
-    """Return what `to_json` was given, or raise if it holds dataclasses of other kinds."""
-    return _restored(value, {kind.__name__: kind for kind in kinds})
+def from_json(value: Any, kinds: Sequence[type]) -> Any:
+    """Return what `to_json` was given, or raise if it holds dataclasses of other kinds.
+
+    That was one of the first kind, or a tuple of these; the others are what it is made of.
+    """
+    found = _restored(value, {kind.__name__: kind for kind in kinds})
+    if not all(isinstance(f, kinds[0]) for f in (found if isinstance(found, tuple) else [found])):
+        raise ValueError(f"{kinds[0].__name__} was expected")
+    return found
 
 
 def _restored(value: Any, kinds: Mapping[str, Callable[..., Any]]) -> Any:
     if isinstance(value, dict) and "dtype" in value:
         return np.array(value["data"], np.dtype(value["dtype"]))[()]
+    if isinstance(value, dict) and "items" in value:
+        return {k: _restored(v, kinds) for k, v in value["items"]}
     if isinstance(value, dict):
         kind = kinds[value["kind"]]
         return kind(**{k: _restored(v, kinds) for k, v in value.items() if k != "kind"})
