@@ -79,8 +79,8 @@ class JaccardMetricLoss(RegionLoss):
     """Jaccard metric loss (JML): as `DiceSemimetricLoss`, for the Jaccard index.
 
     Of each class, "jml1" is ``1 - (|x| + |y| - |x - y|) / (|x| + |y| + |x - y|)`` and "jml2" is
-    ``1 - <x, y> / (<x, y> + |x - y|)``, where ``|x|`` is the sum of the probabilities over the pixels
-    and <x, y> that of the products. On hard labels both are the soft Jaccard loss.
+    ``1 - <x, y> / (<x, y> + |x - y|)``, where ``|x|`` is the sum of the probabilities over the
+    pixels and <x, y> that of the products. On hard labels both are the soft Jaccard loss.
 
     The loss is called with the input (B, C, *spatial), in a floating dtype, and integer labels
     (B, *spatial) or soft labels of the input's shape. Half precision is summed in float32.

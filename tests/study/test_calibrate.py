@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from dice_semimetric_study.calibrate import calibrate as calibrating
 from dice_semimetric_study.calibrate.calibrators import (
     FLOOR,
     MapCalibrator,
@@ -278,6 +279,25 @@ def test_faulty_cases_are_named_and_the_others_done(tmp_path: Path, capsys) -> N
     assert said["fit"]["after"]["overall"]["cases"]["scored"] == 4
     reasons = [(f["case"], f["task"]) for f in said["faults"]]
     assert len(reasons) == len(set(reasons)) + 1  # task09: no reference, and no calibrator
+
+
+def test_a_run_that_is_stopped_while_it_scores_the_fit_keeps_a_former_report(
+    tmp_path: Path, monkeypatch, capsys
+) -> None:
+    two_sets(tmp_path, cases=3)
+    out = tmp_path / "out"
+    assert calibrate(tmp_path, out, "temperature") == 0
+    before = {p: p.read_bytes() for p in out.rglob("*") if p.is_file() and "records" not in p.parts}
+
+    def stop(*_: Any, **__: Any) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(calibrating, "_score", stop)
+        assert calibrate(tmp_path, out, "temperature") == 1
+    assert "stopped by the user" in capsys.readouterr().err
+    assert {p: p.read_bytes() for p in before} == before
+    assert calibrate(tmp_path, out, "temperature", "--resume") == 0
 
 
 def test_what_cannot_run(tmp_path: Path, capsys) -> None:

@@ -157,7 +157,7 @@ def test_the_whole_group_is_stopped(tmp_path: Path, how: signal.Signals) -> None
         text=True,
         start_new_session=True,
         # A shell has what it starts in the background ignore Ctrl-C, and so would this process.
-        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # noqa: PLW1509
     )
     while run.poll() is None and len(list(out.glob("c*/task01.nii.gz"))) < 5:
         time.sleep(0.01)

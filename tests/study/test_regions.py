@@ -154,7 +154,7 @@ def test_masks_and_ignored_labels(tmp_path: Path, capsys) -> None:
         save(pred / case / "task01.nii.gz", prob)
         del number
     assert evaluate(tmp_path, tmp_path / "out", "--mask", str(tmp_path / "inside")) == 1
-    assert "case03 task01: there is no mask" in capsys.readouterr().err
+    assert "case03 task01: the folder of --mask has no map for it" in capsys.readouterr().err
     found = rows(tmp_path / "out")
     for number, case in enumerate(("case01", "case02")):
         prob, _ = load(pred / case / "task01.nii.gz")
@@ -251,6 +251,27 @@ def test_what_the_regions_do_not_fit(tmp_path: Path, capsys) -> None:
     assert "task01 is neither a region nor the number of a label" in capsys.readouterr().err
 
 
+@pytest.mark.parametrize("command", ["fuse", "agreement", "evaluate", "calibrate"])
+def test_nothing_is_written_among_the_maps_of_what_counts(
+    tmp_path: Path, capsys, command: str
+) -> None:
+    ref, pred = study(tmp_path)
+    kept = [save(tmp_path / f"mask/case0{c}/task01.nii.gz", np.ones((20, 24))) for c in (1, 2, 3)]
+    before = [path.read_bytes() for path in kept]
+    sides = {
+        "fuse": [str(ref), "--method", "majority"],
+        "agreement": [str(ref)],
+        "evaluate": ["--pred", str(pred), "--ref", str(ref)],
+        "calibrate": [f"--fit-pred={pred}", f"--fit-ref={ref}", f"--pred={pred}"],
+    }
+    method = ["--method=temperature"] if command == "calibrate" else []
+    mask = str(tmp_path / "mask")
+    assert main([command, *sides[command], *method, "--mask", mask, "--out", mask]) == 2
+    assert "must not lie in the folder that is read" in capsys.readouterr().err
+    assert [path.read_bytes() for path in kept] == before
+    assert sorted((tmp_path / "mask").rglob("*.*")) == sorted(kept)
+
+
 @pytest.mark.parametrize(
     ("text", "words"),
     [
@@ -264,6 +285,10 @@ def test_what_the_regions_do_not_fit(tmp_path: Path, capsys) -> None:
         ("ignore = [1.5]\n[regions]\na = [1]", "ignore .* must be a list of labels"),
         ('channels = ["b"]\n[regions]\na = [1]', "must be labels or names of regions"),
         ("channels = [1, 1]\n[regions]\na = [1]", "must differ"),
+        ('[regions]\n"" = [1]', "cannot have the name ''"),
+        ('[regions]\n"../../a" = [1]', "cannot have the name '../../a'"),
+        ('[regions]\n".a" = [1]', "cannot have the name '.a'"),
+        ("[regions]\nseg01 = [1]", "starts with seg would be a rater's"),
     ],
 )
 def test_files_of_regions_that_say_something_else(tmp_path: Path, text: str, words: str) -> None:

@@ -125,9 +125,11 @@ def calibrate(
         part="fit",
         **shared,
     )
+    if any(map(is_stop, fit_faults)):
+        raise KeyboardInterrupt  # what is recorded stays, and so does a former report
     done = each_recorded(
         partial(_calibrate, calibrators=calibrators, options=options, out=out),
-        [] if any(map(is_stop, fit_faults)) else works,
+        works,
         faults=faults,
         action=f"calibrate ({fitting.method})",
         **shared,

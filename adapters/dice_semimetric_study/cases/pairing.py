@@ -11,6 +11,11 @@ from .layout import TASK, CaseFiles
 
 Key = tuple[str, str]
 
+_NO_MASK = (
+    "the folder of --mask has no map for it: expected CASE/task01.nii.gz or CASE.nii.gz "
+    "(see --mask-pattern)"
+)
+
 
 @dataclass(frozen=True)
 class Rated:
@@ -132,7 +137,7 @@ def add_masks(pairs: Iterable[Some], masks: Iterable[CaseFiles]) -> tuple[list[S
         files = by_task.get((pair.case, pair.task)) or of_all.get(pair.case)
         if files is None or files.fault or files.label is None:
             reason = files.fault if files else ""
-            faults.append(Fault(pair.case, pair.task, reason or "there is no mask"))
+            faults.append(Fault(pair.case, pair.task, reason or _NO_MASK))
         else:
             found.append(replace(pair, mask=files.label))
     return found, faults

@@ -19,6 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..faults import CaseError, UsageError
+from ..files.atomic import names_a_file
 from .layout import TASK
 
 #: What a channel or a file of a class stands for: a label's number or a region's name.
@@ -93,6 +94,13 @@ def read_regions(path: Path) -> Regions:
     if unknown or not isinstance(regions, dict) or not regions:
         wrong = f"unknown: {', '.join(sorted(unknown))}" if unknown else "there are no regions"
         raise UsageError(f"{path} must hold [regions], and may hold ignore and channels; {wrong}")
+    for name in regions:
+        if not names_a_file(name) or name.startswith("seg"):
+            raise UsageError(
+                f"a region in {path} cannot have the name {name!r}, since files are named after "
+                "it: no separator, = or control character, no dot or dash in front; and a name "
+                "that starts with seg would be a rater's"
+            )
     labels = {name: _labels(value, f"region {name}", path) for name, value in regions.items()}
     channels = found.get("channels", [])
     if not isinstance(channels, list) or not all(_is_label(c) or c in labels for c in channels):

@@ -71,7 +71,7 @@ class Study:
 
     def require_apart(self, out: Path) -> None:
         """Raise UsageError if results would appear among what is read."""
-        for folder in (self.ref, self.pred):
+        for folder in (self.ref, self.pred, self.mask):
             if folder is not None:
                 require_apart(out, folder)
 

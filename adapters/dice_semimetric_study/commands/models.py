@@ -7,10 +7,9 @@ from pathlib import Path
 
 from ..compare import FILES
 from ..faults import UsageError, printable
+from ..files.atomic import names_a_file
 
 MODEL = "[NAME=]DIR"
-#: No folder can have these in its name, on one system or another.
-_ILLEGAL = frozenset('/\\:*?"<>|=')
 
 
 @dataclass(frozen=True)
@@ -37,8 +36,7 @@ def _model(text: str) -> Model:
         name, folder = Path(os.path.abspath(text)).name, text
     if not folder:
         raise UsageError(f"there is no folder in {printable(text)!r}; give NAME=DIR")
-    legal = name.isprintable() and name == name.strip() and not _ILLEGAL & set(name)
-    if not name or not legal or name.startswith((".", "-")):
+    if not names_a_file(name):
         raise UsageError(
             f"{name!r} cannot be the name of a model, since it must be that of a folder: no "
             f"separator, = or control character, no dot or dash in front; give NAME=DIR"

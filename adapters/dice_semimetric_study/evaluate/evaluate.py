@@ -81,6 +81,7 @@ def evaluate(
     """
     options, page = options or Options(), page or Page()
     bootstrap = bootstrap or Bootstrap()
+    study.require_apart(run.out)
     pairs, faults = study.pairs()
     patient = study.patients.of_all(p.case for p in pairs)
     out = run.out

@@ -66,6 +66,16 @@ def prepare_folder(folder: Path) -> None:
         raise UsageError(f"cannot write to {folder}: {error.strerror or error}") from error
 
 
+#: No file or folder can have these in its name, on one system or another.
+_ILLEGAL = frozenset('/\\:*?"<>|=')
+
+
+def names_a_file(name: str) -> bool:
+    """Return whether a name can be that of a file or folder on any system, and is not hidden."""
+    legal = name.isprintable() and name == name.strip() and not _ILLEGAL & set(name)
+    return bool(name) and legal and not name.startswith((".", "-"))
+
+
 def require_apart(out: Path, source: Path) -> None:
     """Raise UsageError if results would appear among what is read."""
     if out.resolve().is_relative_to(source.resolve()):

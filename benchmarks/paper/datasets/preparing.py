@@ -11,7 +11,6 @@ from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, field
 from functools import partial
 from io import BytesIO
-from operator import attrgetter
 from pathlib import Path
 from typing import Any
 
@@ -87,7 +86,7 @@ def prepare(plan: Plan, out: Path, *, restart: bool = False) -> list[Fault]:
     faults = list(plan.faults)
 
     def make(case: RawCase) -> None:
-        made = traced(case, work=partial(_make, make=plan.make, out=out), files=attrgetter("paths"))
+        made = traced(case, work=partial(_make, make=plan.make, out=out))
         records.save(case, made.inputs, made.value)
         done[case.case] = made
 
@@ -103,7 +102,7 @@ def _finished(plan: Plan, records: Records, out: Path) -> dict[str, Done[dict[st
     done = {}
     sound = [case for case in plan.cases if not case.fault]
     for case in tqdm(sound, desc=f"check {plan.name}", unit="case", disable=None, leave=False):
-        known = records.load(case, case.paths, partial(_verified, out=out))
+        known = records.load(case, partial(_verified, case, out=out))
         if known is not None:
             done[case.case] = known
     return done
