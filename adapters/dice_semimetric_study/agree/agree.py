@@ -71,6 +71,8 @@ def agree(
     """
     reading, bootstrap = reading or Reading(), bootstrap or Bootstrap()
     study.require_apart(run.out)
+    if maps:
+        reading.require_file_names()
     out = run.out.absolute()  # workers may have another current folder
     cases, faults = study.cases()
     patient = study.patients.of_all(c.case for c in cases)

@@ -104,6 +104,7 @@ def calibrate(
     out = run.out.absolute()  # workers may have another current folder
     for one in (fit, study):
         one.require_apart(out)
+    options.require_file_names()
     fit_pairs, fit_faults = known_pairs(fit)
     works, faults = _predictions(study)
     patient = fit.patients.of_all(p.case for p in fit_pairs)

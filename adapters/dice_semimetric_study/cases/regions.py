@@ -53,6 +53,16 @@ class Regions:
             return int(name)
         raise CaseError(f"{name} is neither a region nor the number of a label")
 
+    def require_file_names(self) -> None:
+        """Raise UsageError unless a map can be named after each region."""
+        for name in self.labels:
+            if not names_a_file(name) or name.startswith("seg"):
+                raise UsageError(
+                    f"a region cannot have the name {name!r}, since its maps are named after it: "
+                    "no separator, = or control character, no dot or dash in front; and a name "
+                    "that starts with seg would be a rater's"
+                )
+
     def probability(
         self, region: str, classes: dict[Class, NDArray[np.float32]], name: str
     ) -> NDArray[np.float32]:
@@ -94,13 +104,8 @@ def read_regions(path: Path) -> Regions:
     if unknown or not isinstance(regions, dict) or not regions:
         wrong = f"unknown: {', '.join(sorted(unknown))}" if unknown else "there are no regions"
         raise UsageError(f"{path} must hold [regions], and may hold ignore and channels; {wrong}")
-    for name in regions:
-        if not names_a_file(name) or name.startswith("seg"):
-            raise UsageError(
-                f"a region in {path} cannot have the name {name!r}, since files are named after "
-                "it: no separator, = or control character, no dot or dash in front; and a name "
-                "that starts with seg would be a rater's"
-            )
+    if "" in regions:
+        raise UsageError(f"a region in {path} must have a name, got ''")
     labels = {name: _labels(value, f"region {name}", path) for name, value in regions.items()}
     channels = found.get("channels", [])
     if not isinstance(channels, list) or not all(_is_label(c) or c in labels for c in channels):

@@ -75,6 +75,7 @@ def fuse(
     """
     reading = reading or Reading()
     study.require_apart(run.out)
+    reading.require_file_names()
     out = run.out.absolute()  # workers may have another current folder
     cases, faults = study.cases()
     prepare_folder(out)
