@@ -82,7 +82,7 @@ def unit(kernels: list[Kernel]) -> str:
     return "\n".join(parts)
 
 
-@pytest.mark.parametrize("arch", ["80", "90"])
+@pytest.mark.parametrize("arch", ["80", pytest.param("90", marks=pytest.mark.slow)])
 def test_nvcc_takes_every_source(tmp_path: Path, arch: str) -> None:
     nvcc = shutil.which("nvcc")
     if nvcc is None:

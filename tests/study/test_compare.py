@@ -69,7 +69,10 @@ def test_predictions_and_scores_give_the_same(tmp_path: Path, capsys: Any) -> No
 def test_the_tables_say_what_the_cases_say(tmp_path: Path) -> None:
     models = three_models(tmp_path, tasks=("task01", "task02"))
     out = tmp_path / "out"
-    assert compare(tmp_path, models, out, "--quiet", "--patient-pattern", "^[a-z]+") == 0
+    assert (
+        compare(tmp_path, models, out, "--quiet", "--no-pictures", "--patient-pattern", "^[a-z]+")
+        == 0
+    )
     cases = {name: rows(out / name / "cases.json") for name in ("good", "fair", "poor")}
     pairs, ranks = rows(out / "comparison.json"), rows(out / "ranks.json")
     assert len(pairs) == 3 * len(METRICS) * 3  # all tasks and two, metrics, pairs
@@ -116,7 +119,12 @@ def test_the_tables_say_what_the_cases_say(tmp_path: Path) -> None:
 
 def test_only_pairs_with_the_baseline(tmp_path: Path) -> None:
     models, out = three_models(tmp_path), tmp_path / "out"
-    assert compare(tmp_path, models, out, "-q", "--baseline", "fair", "--metric", "dice") == 0
+    assert (
+        compare(
+            tmp_path, models, out, "-q", "--no-pictures", "--baseline", "fair", "--metric", "dice"
+        )
+        == 0
+    )
     found = rows(out / "comparison.json")
     assert {(r["a"], r["b"], r["metric"]) for r in found} == {
         ("good", "fair", "dice"),
@@ -129,7 +137,9 @@ def test_only_pairs_with_the_baseline(tmp_path: Path) -> None:
 def test_a_model_and_its_copy(tmp_path: Path) -> None:
     models, out = three_models(tmp_path)[:1], tmp_path / "out"
     shutil.copytree(tmp_path / "preds/good", tmp_path / "copy")
-    assert compare(tmp_path, [*models, str(tmp_path / "copy")], out, "--quiet") == 0
+    assert (
+        compare(tmp_path, [*models, str(tmp_path / "copy")], out, "--quiet", "--no-pictures") == 0
+    )
     for row in rows(out / "comparison.json"):
         assert (row["difference"], row["p"], row["effect"], row["better"]) == (0, 1, 0, "")
     for row in rows(out / "ranks.json"):
@@ -161,7 +171,7 @@ def test_scores_that_are_skipped_leave_their_pair_out(tmp_path: Path) -> None:
     for rater in (1, 2, 3):
         save(tmp_path / f"ref/bob-1/task01_seg0{rater}.nii.gz", empty.astype(np.uint8))
     save(tmp_path / "preds/good/bob-1/task01.nii.gz", empty.astype(np.float32))
-    assert compare(tmp_path, models, out, "--quiet", "--empty", "skip") == 0
+    assert compare(tmp_path, models, out, "--quiet", "--no-pictures", "--empty", "skip") == 0
     found = {(r["metric"], r["a"], r["b"]): r for r in rows(out / "comparison.json")}
     assert found["bdice", "good", "fair"]["cases"] == 4
     assert found["bdice", "fair", "poor"]["cases"] == 5
