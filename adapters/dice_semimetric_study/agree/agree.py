@@ -7,6 +7,7 @@ from typing import Any
 from dice_semimetric import Agreement
 
 from ..cases.blocks import Reading
+from ..cases.regions import require_file_names
 from ..cases.study import Study
 from ..files.atomic import prepare_folder
 from ..files.json import jsonable, write_json
@@ -72,7 +73,7 @@ def agree(
     reading, bootstrap = reading or Reading(), bootstrap or Bootstrap()
     study.require_apart(run.out)
     if maps:
-        reading.require_file_names()
+        require_file_names(reading.regions)
     out = run.out.absolute()  # workers may have another current folder
     cases, faults = study.cases()
     patient = study.patients.of_all(c.case for c in cases)

@@ -14,7 +14,7 @@ from ..cases.blocks import space_of
 from ..cases.foreground import voxels_of
 from ..cases.layout import CaseFiles
 from ..cases.pairing import Pair, pair_up
-from ..cases.regions import task_name
+from ..cases.regions import require_file_names, task_name
 from ..cases.study import Study
 from ..faults import CaseError, Fault
 from ..files.atomic import prepare_folder
@@ -104,7 +104,7 @@ def calibrate(
     out = run.out.absolute()  # workers may have another current folder
     for one in (fit, study):
         one.require_apart(out)
-    options.require_file_names()
+    require_file_names(options.regions)
     fit_pairs, fit_faults = known_pairs(fit)
     works, faults = _predictions(study)
     patient = fit.patients.of_all(p.case for p in fit_pairs)

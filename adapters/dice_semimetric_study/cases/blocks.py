@@ -65,11 +65,6 @@ class Reading:
         """The names of the regions, or one empty name for the one foreground."""
         return list(self.regions.labels) if self.regions else [""]
 
-    def require_file_names(self) -> None:
-        """Raise UsageError unless a map can be named after each structure."""
-        if self.regions is not None:
-            self.regions.require_file_names()
-
 
 @dataclass(frozen=True)
 class Block:

@@ -53,16 +53,6 @@ class Regions:
             return int(name)
         raise CaseError(f"{name} is neither a region nor the number of a label")
 
-    def require_file_names(self) -> None:
-        """Raise UsageError unless a map can be named after each region."""
-        for name in self.labels:
-            if not names_a_file(name) or name.startswith("seg"):
-                raise UsageError(
-                    f"a region cannot have the name {name!r}, since its maps are named after it: "
-                    "no separator, = or control character, no dot or dash in front; and a name "
-                    "that starts with seg would be a rater's"
-                )
-
     def probability(
         self, region: str, classes: dict[Class, NDArray[np.float32]], name: str
     ) -> NDArray[np.float32]:
@@ -131,6 +121,17 @@ def task_name(task: str, region: str) -> str:
     if not region:
         return task
     return region if task == TASK else f"{task}/{region}"
+
+
+def require_file_names(regions: Regions | None) -> None:
+    """Raise UsageError unless a map can be named after each region."""
+    for name in regions.labels if regions else ():
+        if not names_a_file(name) or name.startswith("seg"):
+            raise UsageError(
+                f"a region cannot have the name {name!r}, since its maps are named after it: "
+                "no separator, = or control character, no dot or dash in front; and a name "
+                "that starts with seg would be a rater's"
+            )
 
 
 def is_any_of(data: NDArray[Any], labels: tuple[int, ...]) -> NDArray[np.bool_]:

@@ -13,7 +13,7 @@ from ..cases.blocks import Reading
 from ..cases.foreground import Voxels, voxels_of
 from ..cases.generator import case_generator
 from ..cases.pairing import Rated
-from ..cases.regions import task_name
+from ..cases.regions import require_file_names, task_name
 from ..cases.study import Study
 from ..faults import CaseError, Fault
 from ..files.atomic import prepare_folder, write_text
@@ -75,7 +75,7 @@ def fuse(
     """
     reading = reading or Reading()
     study.require_apart(run.out)
-    reading.require_file_names()
+    require_file_names(reading.regions)
     out = run.out.absolute()  # workers may have another current folder
     cases, faults = study.cases()
     prepare_folder(out)
