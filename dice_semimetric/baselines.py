@@ -29,8 +29,9 @@ def sdl(
     mask : Array, optional
         Boolean, broadcast to the shape of ``pred``: the pixels that count.
     smooth : float or tuple of float, optional
-        Added to the numerator and the denominator of the score 1 - loss as the paper writes it;
-        two values are for the numerator and the denominator.
+        Added to the numerator and the denominator of the score 1 - loss, written as
+        2 P / S with P and S the sums of x y and x + y; two values are for the numerator and the
+        denominator.
 
     Returns
     -------
@@ -89,8 +90,9 @@ def sjl(
     mask : Array, optional
         Boolean, broadcast to the shape of ``pred``: the pixels that count.
     smooth : float or tuple of float, optional
-        Added to the numerator and the denominator of the score 1 - loss as the paper writes it;
-        two values are for the numerator and the denominator.
+        Added to the numerator and the denominator of the score 1 - loss, written as
+        2 P / (2 S - 2 P); two values are for the numerator and the denominator. So `jml1`, `jml2`,
+        `sjl` and MONAI's Jaccard loss agree on hard labels at any ``smooth``.
 
     Returns
     -------
@@ -156,8 +158,9 @@ def stl(
     mask : Array, optional
         Boolean, broadcast to the shape of ``pred``: the pixels that count.
     smooth : float or tuple of float, optional
-        Added to the numerator and the denominator of the score 1 - loss as the paper writes it;
-        two values are for the numerator and the denominator.
+        Added to the numerator and the denominator of the score 1 - loss, written as
+        P / (P + alpha (X - P) + beta (Y - P)); two values are for the numerator and the
+        denominator.
 
     Returns
     -------

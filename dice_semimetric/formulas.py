@@ -18,31 +18,51 @@ there. Written this way a loss at x = y is exactly 0 in floating point.
 from collections.abc import Callable
 from typing import NamedTuple
 
-from ._lib.namespace import namespace, require_choice, require_number
+from ._lib.namespace import finfo, namespace, require_choice, require_number
 from ._lib.special import divide, positive_part, power
-from ._lib.typing import Array, Smooth
+from ._lib.typing import Array, DType, Namespace, Smooth
 from .overlap import Overlap
 
-Count = Callable[[Overlap], tuple[Array, Array]]
+Count = Callable[[Namespace, Overlap, float, float], tuple[Array, Array]]
 
 
-def _compatible_1(o: Overlap) -> tuple[Array, Array]:
-    return (o.pred + o.target - o.difference) / 2, o.difference
+def _compatible_1(xp: Namespace, o: Overlap, alpha: float, beta: float) -> tuple[Array, Array]:
+    if alpha == beta:
+        return (o.pred + o.target - o.difference) / 2, alpha * o.difference
+    intersection, positives, negatives = _sides(xp, o)
+    return intersection, positive_part(xp, alpha * positives + beta * negatives)
 
 
-def _compatible_2(o: Overlap) -> tuple[Array, Array]:
-    return o.product, o.difference
+def _compatible_2(xp: Namespace, o: Overlap, alpha: float, beta: float) -> tuple[Array, Array]:
+    return o.product, (alpha + beta) / 2 * o.difference
 
 
-def _l1(o: Overlap) -> tuple[Array, Array]:
-    return o.product, o.pred + o.target - 2 * o.product
+def _l1(xp: Namespace, o: Overlap, alpha: float, beta: float) -> tuple[Array, Array]:
+    positives, negatives = o.pred - o.product, o.target - o.product
+    if alpha == beta:
+        return o.product, alpha * (positives + negatives)
+    return o.product, positive_part(xp, alpha * positives + beta * negatives)
+
+
+def _sides(xp: Namespace, o: Overlap) -> tuple[Array, Array, Array]:
+    """Return I, FP and FN of `_compatible_1`, each to the last digit that the sums hold.
+
+    The three sums are added in an order in which the first difference is exact where it cancels:
+    taken straight, the smaller side would be lost beside the larger one.
+    """
+    more = o.pred >= o.target
+    large, small = xp.where(more, o.pred, o.target), xp.where(more, o.target, o.pred)
+    excess = o.difference - large
+    near = xp.where(excess < -large / 2, o.difference - (large - small), excess + small) / 2
+    far = (o.difference + (large - small)) / 2
+    return (small - excess) / 2, xp.where(more, far, near), xp.where(more, near, far)
 
 
 class _Form(NamedTuple):
-    """How to count, the weights of FP and FN (None: the caller's), and the scale of ``smooth``.
+    """How to count I and alpha FP + beta FN, their weights if fixed, and the scale of ``smooth``.
 
-    The paper writes Dice and Jaccard with 2 I in the numerator, Tversky with I: the scale keeps
-    ``smooth`` what it is in those formulas, and in MONAI.
+    Dice and Jaccard take ``smooth`` beside 2 I, as MONAI does and so that all of them agree on hard
+    labels, Tversky beside I.
     """
 
     measure: Count
@@ -73,6 +93,7 @@ def overlap_loss(
     focal_exponent: str = "paper",
     log: bool = False,
     smooth: Smooth = 0.0,
+    dtype: DType | None = None,
 ) -> Array:
     """Return a regional loss of an overlap that was summed beforehand.
 
@@ -88,17 +109,22 @@ def overlap_loss(
         The focal term, for any form; 1 means none.
     focal_exponent : {"paper", "code"}, optional
         "paper" raises the loss to ``1 / gamma``, Eq. (33); "code" to ``gamma``, as the authors'
-        published code does.
+        published code does. They differ in the order with ``log`` too: "paper" takes
+        ``-ln(1 - loss ** (1 / gamma))``, "code" ``(-ln(1 - loss)) ** gamma``.
     log : bool, optional
-        Return ``-ln(1 - loss)``, with 1 - loss cut off at the dtype's machine epsilon.
+        Return ``-ln(1 - loss)``, with 1 - loss cut off at the machine epsilon of ``dtype``.
     smooth : float or tuple of float, optional
-        Added to the numerator and the denominator of the score 1 - loss as the paper writes it;
-        two values are for the numerator and the denominator.
+        Added to the numerator and the denominator of the score 1 - loss, which is written as 2 I
+        over 2 (I + alpha FP + beta FN) for Dice and Jaccard, with weights of 1/2 and 1, and
+        without the factors of 2 for ``ctl``, ``stl`` and ``cftl``. Two values are for the numerator
+        and the denominator.
+    dtype : dtype, optional
+        The floating dtype of the result; None is that of the overlap.
 
     Returns
     -------
     Array
-        The loss of each entry, in the dtype of the overlap. Empty against empty is 0.
+        The loss of each entry. Empty against empty is 0.
 
     Raises
     ------
@@ -125,19 +151,20 @@ def overlap_loss(
     xp = namespace(overlap=o.pred)
     measure, weight, scale = FORMS[form]
     a, b = (alpha, beta) if weight is None else (weight, weight)
-    intersection, difference = measure(o)
-    error = (a + b) / 2 * difference
-    if a != b:
-        error = positive_part(xp, error + (a - b) / 2 * (o.pred - o.target))
-    denominator = intersection + error + smooth_dr / scale
-    loss = divide(xp, error + (smooth_dr - smooth_nr) / scale, denominator)
-    if gamma != 1:
+    intersection, error = measure(xp, o, a, b)
+    loss = divide(
+        xp, error + (smooth_dr - smooth_nr) / scale, intersection + error + smooth_dr / scale
+    )
+    dtype = loss.dtype if dtype is None else dtype
+    of_log = log and focal_exponent == "code"
+    if gamma != 1 and not of_log:
         loss = power(xp, loss, 1 / gamma if focal_exponent == "paper" else gamma)
     if log:
-        score = 1 - loss
-        epsilon = xp.full_like(score, xp.finfo(score.dtype).eps)
-        loss = -xp.log(xp.where(score < epsilon, epsilon, score))
-    return loss
+        most = xp.full_like(loss, 1 - float(finfo(xp, dtype).eps))
+        loss = -xp.log1p(-xp.where(loss > most, most, loss))
+    if gamma != 1 and of_log:
+        loss = power(xp, loss, gamma)
+    return xp.astype(loss, dtype, copy=False)
 
 
 def check_options(

@@ -30,8 +30,8 @@ def dml1(
     mask : Array, optional
         Boolean, broadcast to the shape of ``pred``: the pixels that count.
     smooth : float or tuple of float, optional
-        Added to the numerator and the denominator of the score 1 - loss as the paper writes it;
-        two values are for the numerator and the denominator.
+        Added to the numerator and the denominator of the score 1 - loss, written as
+        (S - D) / S; two values are for the numerator and the denominator.
 
     Returns
     -------
@@ -92,8 +92,8 @@ def dml2(
     mask : Array, optional
         Boolean, broadcast to the shape of ``pred``: the pixels that count.
     smooth : float or tuple of float, optional
-        Added to the numerator and the denominator of the score 1 - loss as the paper writes it;
-        two values are for the numerator and the denominator.
+        Added to the numerator and the denominator of the score 1 - loss, written as
+        2 P / (2 P + D); two values are for the numerator and the denominator.
 
     Returns
     -------
@@ -153,8 +153,8 @@ def jml1(
     mask : Array, optional
         Boolean, broadcast to the shape of ``pred``: the pixels that count.
     smooth : float or tuple of float, optional
-        Added to the numerator and the denominator of the score 1 - loss as the paper writes it;
-        two values are for the numerator and the denominator.
+        Added to the numerator and the denominator of the score 1 - loss, written as
+        (S - D) / (S + D); two values are for the numerator and the denominator.
 
     Returns
     -------
@@ -214,8 +214,9 @@ def jml2(
     mask : Array, optional
         Boolean, broadcast to the shape of ``pred``: the pixels that count.
     smooth : float or tuple of float, optional
-        Added to the numerator and the denominator of the score 1 - loss as the paper writes it;
-        two values are for the numerator and the denominator.
+        Added to the numerator and the denominator of the score 1 - loss, written as
+        2 P / (2 P + 2 D); two values are for the numerator and the denominator. So `jml1`, `jml2`,
+        `sjl` and MONAI's Jaccard loss agree on hard labels at any ``smooth``.
 
     Returns
     -------

@@ -61,12 +61,14 @@ def region_loss(
         The focal term, for any form; 1 means none.
     focal_exponent : {"paper", "code"}, optional
         "paper" raises the loss to ``1 / gamma``, Eq. (33); "code" to ``gamma``, as the authors'
-        published code does.
+        published code does. With ``log``, "paper" does so before the logarithm and "code" after.
     log : bool, optional
         Take ``-ln(1 - loss)`` of each class, with 1 - loss cut off at the machine epsilon.
     smooth : float or tuple of float, optional
-        Added to the numerator and the denominator of the score 1 - loss as the paper writes it;
-        two values are for the numerator and the denominator.
+        Added to the numerator and the denominator of the score 1 - loss, which is written as 2 I
+        over 2 (I + alpha FP + beta FN) for Dice and Jaccard, with weights of 1/2 and 1, and
+        without the factors of 2 for ``ctl``, ``stl`` and ``cftl``. Two values are for the numerator
+        and the denominator.
     reduction : {"mean", "sum", "none"}, optional
         "none" returns (C,) for ``per="batch"`` and (B, C) otherwise, where classes that are not
         present are 0.

@@ -37,8 +37,8 @@ def ctl(
     mask : Array, optional
         Boolean, broadcast to the shape of ``pred``: the pixels that count.
     smooth : float or tuple of float, optional
-        Added to the numerator and the denominator of the score 1 - loss as the paper writes it;
-        two values are for the numerator and the denominator.
+        Added to the numerator and the denominator of the score 1 - loss, written as
+        I / (I + alpha FP + beta FN); two values are for the numerator and the denominator.
 
     Returns
     -------
@@ -112,8 +112,8 @@ def cftl(
     mask : Array, optional
         Boolean, broadcast to the shape of ``pred``: the pixels that count.
     smooth : float or tuple of float, optional
-        Added to the numerator and the denominator of the score 1 - loss as the paper writes it;
-        two values are for the numerator and the denominator.
+        Added to the numerator and the denominator of the score 1 - loss, written as
+        I / (I + alpha FP + beta FN); two values are for the numerator and the denominator.
 
     Returns
     -------

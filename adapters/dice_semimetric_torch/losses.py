@@ -47,7 +47,8 @@ class DiceSemimetricLoss(RegionLoss):
     gamma : float, optional
         The focal term, above 0; 1 means none.
     focal_exponent : {"paper", "code"}, optional
-        "paper" raises the loss to ``1 / gamma``, Eq. (33); "code" to ``gamma``.
+        "paper" raises the loss to ``1 / gamma``, Eq. (33), before ``log`` is taken; "code" to
+        ``gamma``, after it.
     process_group : torch.distributed.ProcessGroup, optional
         With ``batch=True``, the processes whose batches are pooled into one, such as
         ``torch.distributed.group.WORLD``. After DistributedDataParallel has averaged the
@@ -116,7 +117,8 @@ class JaccardMetricLoss(RegionLoss):
     gamma : float, optional
         The focal term, above 0; 1 means none.
     focal_exponent : {"paper", "code"}, optional
-        "paper" raises the loss to ``1 / gamma``, Eq. (33); "code" to ``gamma``.
+        "paper" raises the loss to ``1 / gamma``, Eq. (33), before ``log`` is taken; "code" to
+        ``gamma``, after it.
     process_group : torch.distributed.ProcessGroup, optional
         With ``batch=True``, the processes whose batches are pooled into one.
 
@@ -185,7 +187,8 @@ class SoftDiceLoss(RegionLoss):
     gamma : float, optional
         The focal term, above 0; 1 means none.
     focal_exponent : {"paper", "code"}, optional
-        "paper" raises the loss to ``1 / gamma``, Eq. (33); "code" to ``gamma``.
+        "paper" raises the loss to ``1 / gamma``, Eq. (33), before ``log`` is taken; "code" to
+        ``gamma``, after it.
     process_group : torch.distributed.ProcessGroup, optional
         With ``batch=True``, the processes whose batches are pooled into one.
 
@@ -253,7 +256,8 @@ class SoftJaccardLoss(RegionLoss):
     gamma : float, optional
         The focal term, above 0; 1 means none.
     focal_exponent : {"paper", "code"}, optional
-        "paper" raises the loss to ``1 / gamma``, Eq. (33); "code" to ``gamma``.
+        "paper" raises the loss to ``1 / gamma``, Eq. (33), before ``log`` is taken; "code" to
+        ``gamma``, after it.
     process_group : torch.distributed.ProcessGroup, optional
         With ``batch=True``, the processes whose batches are pooled into one.
 

@@ -3,6 +3,7 @@
 Where a library has nothing of the kind, the standard's own functions do.
 """
 
+import functools
 import sys
 from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
@@ -72,6 +73,30 @@ def widest_float(xp: Namespace, like: Array) -> DType:
         return xp.float32 if place is not None and place.type == "mps" else xp.float64
     known = xp.__array_namespace_info__().dtypes(device=place, kind="real floating")
     return known.get("float64", xp.float32)
+
+
+def quotient(xp: Namespace, numerator: Array, denominator: Array) -> Array:
+    """Return the quotient, with a derivative that overflows only where the true one does.
+
+    JAX divides by the square of the denominator: NaN in float32 for one below 1e-19.
+    """
+    if not compat.is_jax_namespace(xp):
+        return numerator / denominator
+    return _jax_quotient()(numerator, denominator)
+
+
+@functools.cache
+def _jax_quotient() -> Callable[..., Any]:
+    def divided(numerator: Array, denominator: Array) -> Array:
+        return numerator / denominator
+
+    def rule(primals: tuple[Array, Array], tangents: tuple[Array, Array]) -> tuple[Array, Array]:
+        value = known(*primals)
+        return value, (tangents[0] - value * tangents[1]) / primals[1]
+
+    known: Any = sys.modules["jax"].custom_jvp(divided)
+    known.defjvp(rule)
+    return cast(Callable[..., Any], known)
 
 
 def matmul(xp: Namespace, a: Array, b: Array) -> Array:

@@ -8,6 +8,7 @@ import array_api_compat as compat
 
 from .blocks import BLOCK
 from .namespace import is_eager, is_jax_tracer
+from .native import quotient
 from .typing import Activation, Array, Namespace
 
 
@@ -46,8 +47,8 @@ def divide(xp: Namespace, numerator: Array, denominator: Array, *, empty: float 
     NaN stays NaN: unchecked on a GPU, it must not pass for an empty class.
     """
     none = denominator <= 0
-    quotient = numerator / xp.where(none, xp.ones_like(denominator), denominator)
-    return xp.where(none, xp.full_like(quotient, empty), quotient)
+    found = quotient(xp, numerator, xp.where(none, xp.ones_like(denominator), denominator))
+    return xp.where(none, xp.full_like(found, empty), found)
 
 
 def power(xp: Namespace, x: Array, exponent: float) -> Array:
