@@ -54,7 +54,7 @@ def staple(
         The probability of foreground, of the shape of one rater; with ``return_performance`` also
         the sensitivities and the specificities, (R,) each. If no rater marked any pixel, or all
         marked every one, the probability is 0 or 1 everywhere, whatever the prior; a performance
-        of which there is no example is 1. A threshold at 0.5 gives a mask.
+        of which there is no example is 1. Where the probability is above 0.5 is the mask.
 
     Raises
     ------

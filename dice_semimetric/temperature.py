@@ -5,10 +5,11 @@ from typing import Any, Self
 
 import numpy as np
 
-from ._lib.fitting import class_rows, label_pair, require_fitted, require_logits
+from ._lib.fitting import class_rows, label_pair, require_finite, require_fitted, require_logits
 from ._lib.namespace import is_eager, namespace, sum_dtype
+from ._lib.native import double_precision, widest_float
 from ._lib.special import sigmoid, softmax
-from ._lib.typing import Array
+from ._lib.typing import Array, Namespace
 
 
 class TemperatureScaling:
@@ -39,7 +40,9 @@ class TemperatureScaling:
         Parameters
         ----------
         logits : Array
-            (n, K) or (B, C, *spatial), floating and eager; with C = 1 of the sigmoid.
+            (n, K) or (B, C, *spatial), floating and eager; with C = 1 of the sigmoid. What all
+            classes of a pixel have in common has no influence, nor has what an ignored pixel holds,
+            even NaN.
         label : Array
             Integers (n,) or (B, *spatial), or soft labels of the shape of ``logits``.
         ignore_index : int, optional
@@ -55,28 +58,17 @@ class TemperatureScaling:
         hard, value = label_pair(xp, logits, label, ignore_index)
         if not is_eager(logits, label):
             raise TypeError("logits must be an eager array, since the fit depends on its values")
-        dtype = sum_dtype(xp, logits)
-        z, y = (xp.astype(class_rows(xp, a), dtype, copy=False) for a in (logits, value))
-        counts = xp.ones_like(z[0, :])
-        if ignore_index is not None:
-            kept = xp.reshape(xp.astype(hard, xp.int64), (-1,)) != ignore_index
-            counts, y = xp.astype(kept, dtype), xp.where(kept, y, xp.zeros_like(y))
-        if not float(xp.sum(counts)) > 0:
-            raise ValueError("label must hold at least one pixel that counts, got none")
-        if z.shape[0] == 1:
-            z = xp.concat([xp.zeros_like(z), z], axis=0)
-        chosen = xp.sum(z[-y.shape[0] :, :] * y, axis=0)
-        top = xp.max(z, axis=0)
-
-        def nll(log_temperature: float) -> float:
-            scale = float(np.exp(-log_temperature))
-            log_sum = xp.log(xp.sum(xp.exp((z - top) * scale), axis=0))
-            return float(xp.sum(counts * (log_sum + top * scale) - chosen * scale))
-
-        bounds = (float(np.log(0.01)), float(np.log(100.0)))
-        optimize = import_module("scipy.optimize")  # when it is used, since that takes a while
-        found: Any = optimize.minimize_scalar(nll, bounds=bounds, method="bounded")
-        self.temperature_ = float(np.exp(found.x))
+        with double_precision(xp):
+            wide = widest_float(xp, logits)
+            z, y = (xp.astype(class_rows(xp, a), wide, copy=False) for a in (logits, value))
+            kept = xp.ones_like(z[0, :], dtype=xp.bool)
+            if ignore_index is not None:
+                kept = xp.reshape(xp.astype(hard, xp.int64), (-1,)) != ignore_index
+                z = xp.where(kept, z, xp.zeros_like(z))
+            if not bool(xp.any(kept)):
+                raise ValueError("label must hold at least one pixel that counts, got none")
+            require_finite(xp, z)
+            self.temperature_ = _best_temperature(xp, z, y, xp.astype(kept, wide))
         return self
 
     def predict_proba(self, logits: Array) -> Array:
@@ -90,7 +82,8 @@ class TemperatureScaling:
         Returns
         -------
         Array
-            Of the same shape, at least float32.
+            Of the same shape, at least float32. A pixel with a logit of NaN or of plus infinity is
+            NaN.
 
         Raises
         ------
@@ -100,5 +93,26 @@ class TemperatureScaling:
         require_fitted(self, "temperature_")
         xp = namespace(logits=logits)
         require_logits(xp, logits)
-        z = xp.astype(logits, sum_dtype(xp, logits), copy=False) / self.temperature_
-        return sigmoid(xp, z) if z.shape[1] == 1 else softmax(xp, z, 1)
+        z = xp.astype(logits, sum_dtype(xp, logits), copy=False)
+        if z.shape[1] == 1:
+            return sigmoid(xp, z / self.temperature_)
+        z = z - xp.max(z, axis=1, keepdims=True)
+        return softmax(xp, z / self.temperature_, 1)
+
+
+def _best_temperature(xp: Namespace, z: Array, y: Array, counts: Array) -> float:
+    """Return the temperature of the largest likelihood, of logits and labels (C, n)."""
+    if z.shape[0] == 1:
+        z, y = xp.concat([xp.zeros_like(z), z], axis=0), xp.concat([1 - y, y], axis=0)
+    z = z - xp.max(z, axis=0)  # so that no digit goes to what the logits have in common
+    chosen = float(xp.sum(xp.sum(z * y, axis=0) * counts))
+
+    def nll(log_temperature: float) -> float:
+        scale = float(np.exp(-log_temperature))
+        log_sum = xp.log(xp.sum(xp.exp(z * scale), axis=0))
+        return float(xp.sum(counts * log_sum)) - chosen * scale
+
+    bounds = (float(np.log(0.01)), float(np.log(100.0)))
+    optimize = import_module("scipy.optimize")  # when it is used, since that takes a while
+    found: Any = optimize.minimize_scalar(nll, bounds=bounds, method="bounded")
+    return float(np.exp(found.x))

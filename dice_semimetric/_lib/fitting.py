@@ -42,9 +42,9 @@ def hard_labels(xp: Namespace, prob: Array, label: Array, ignore_index: int | No
 
 
 def predicted_class(xp: Namespace, prob: Array) -> Array:
-    """Return the most probable class along axis 1, the foreground from 1/2 on."""
+    """Return the most probable class along axis 1, the lowest of ties: foreground above 1/2."""
     if prob.shape[1] == 1:
-        return xp.astype(prob[:, 0, ...] >= 0.5, xp.int64)
+        return xp.astype(prob[:, 0, ...] > 0.5, xp.int64)
     return xp.argmax(prob, axis=1)
 
 
@@ -52,6 +52,9 @@ def require_logits(xp: Namespace, logits: Array) -> None:
     require_floating(xp, logits=logits)
     if logits.ndim < 2:
         raise ValueError(f"logits must have shape (B, C, *spatial), got {tuple(logits.shape)}")
+
+
+def require_finite(xp: Namespace, logits: Array) -> None:
     if checks_apply(logits) and not bool(xp.all(xp.isfinite(logits))):
         raise ValueError("logits must be finite, got NaN or infinity")
 

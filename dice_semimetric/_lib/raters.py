@@ -45,7 +45,7 @@ def require_hard(raters: Array) -> Namespace:
     xp = namespace(raters=raters)
     if not (is_boolean(xp, raters) or is_integer(xp, raters)):
         raise TypeError(
-            f"raters must be of a boolean or integer dtype, got {raters.dtype}; write raters >= 0.5"
+            f"raters must be of a boolean or integer dtype, got {raters.dtype}; write raters > 0.5"
         )
     if raters.ndim == 0 or raters.shape[0] == 0:
         raise ValueError(

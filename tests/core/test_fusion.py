@@ -281,7 +281,7 @@ def test_a_view_gives_what_its_copy_gives(rng: np.random.Generator, function) ->
     ("raters", "error", "words"),
     [
         ([[0, 1]], TypeError, "raters must be an array.*list"),
-        (np.ones((2, 3)), TypeError, "raters must be of a boolean or integer.*float64.*>= 0.5"),
+        (np.ones((2, 3)), TypeError, "raters must be of a boolean or integer.*float64.*> 0.5"),
         (np.full((2, 3), np.nan), TypeError, "raters must be of a boolean or integer.*float64"),
         (np.ones((0, 3), bool), ValueError, r"raters must hold at least one rater.*\(0, 3\)"),
         (np.array(True), ValueError, r"raters must hold at least one rater.*shape \(\)"),

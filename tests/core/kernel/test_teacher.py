@@ -31,7 +31,7 @@ def test_replaces_the_uncertain_pixels_of_each_image(
     prob, label = teacher(rng, shape, num_classes, dtype)
     draw = np.random.default_rng(7)
     keys = [sample_keys(image, 10, rng=draw) for image in label]
-    top = (prob[:, 0] >= 0.5) if num_classes == 1 else prob.argmax(axis=1)
+    top = (prob[:, 0] > 0.5) if num_classes == 1 else prob.argmax(axis=1)
     uncertain = label_boundary(label, width=3) | (top != label)
     expected = prob.copy()
     for b, drawn in enumerate(keys):
