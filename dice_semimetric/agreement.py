@@ -7,7 +7,7 @@ from typing import ClassVar, Self
 
 import array_api_compat as compat
 
-from ._lib.additive import Additive
+from ._lib.additive import Additive, exact
 from ._lib.blocks import BLOCK
 from ._lib.namespace import (
     constant,
@@ -69,6 +69,7 @@ class Agreement(Additive):
                 f"got {self.both.shape[0]} and {other.both.shape[0]}"
             )
 
+    @exact
     def dice(self, *, empty: Empty = 1.0, dtype: DType = None) -> Array:
         """Return the Dice score of every two raters: twice what both mark over what each marks.
 
@@ -77,7 +78,8 @@ class Agreement(Additive):
         empty : {1.0, 0.0, nan, "skip"}, optional
             The score of two raters who mark nothing; "skip" marks it with NaN.
         dtype : DType, optional
-            The floating dtype of the result; None means the library's default.
+            The floating dtype of the result; None means the library's default,
+            at least float32.
 
         Returns
         -------
@@ -87,6 +89,7 @@ class Agreement(Additive):
         xp, both, one, other = self._floating(dtype)
         return fill_empty(xp, divide(xp, 2 * both, one + other), one + other > 0, empty)
 
+    @exact
     def jaccard(self, *, empty: Empty = 1.0, dtype: DType = None) -> Array:
         """Return the Jaccard index of every two raters: what both mark over what any marks.
 
@@ -95,7 +98,8 @@ class Agreement(Additive):
         empty : {1.0, 0.0, nan, "skip"}, optional
             The index of two raters who mark nothing; "skip" marks it with NaN.
         dtype : DType, optional
-            The floating dtype of the result; None means the library's default.
+            The floating dtype of the result; None means the library's default,
+            at least float32.
 
         Returns
         -------
@@ -106,6 +110,7 @@ class Agreement(Additive):
         union = one + other - both
         return fill_empty(xp, divide(xp, both, union), union > 0, empty)
 
+    @exact
     def dice_to_majority(self, *, empty: Empty = 1.0, dtype: DType = None) -> Array:
         """Return the Dice score of each rater to the strict majority of all.
 
@@ -115,7 +120,8 @@ class Agreement(Additive):
             The score of a rater who marks nothing where the majority is empty; "skip" marks it
             with NaN.
         dtype : DType, optional
-            The floating dtype of the result; None means the library's default.
+            The floating dtype of the result; None means the library's default,
+            at least float32.
 
         Returns
         -------
@@ -133,6 +139,7 @@ class Agreement(Additive):
         score = divide(xp, 2 * xp.astype(self.majority, both.dtype), total)
         return fill_empty(xp, score, total > 0, empty)
 
+    @exact
     def cohen_kappa(self, *, dtype: DType = None) -> Array:
         """Return Cohen's kappa of every two raters: agreement beyond what chance would give.
 
@@ -141,7 +148,8 @@ class Agreement(Additive):
         Parameters
         ----------
         dtype : DType, optional
-            The floating dtype of the result; None means the library's default.
+            The floating dtype of the result; None means the library's default,
+            at least float32.
 
         Returns
         -------
@@ -159,6 +167,7 @@ class Agreement(Additive):
         chance = one * (1 - other) + other * (1 - one)
         return divide(xp, 2 * (both - one * other), chance, empty=1.0)
 
+    @exact
     def fleiss_kappa(self, *, dtype: DType = None) -> Array:
         """Return Fleiss' kappa of all raters: agreement beyond what chance would give.
 
@@ -167,7 +176,8 @@ class Agreement(Additive):
         Parameters
         ----------
         dtype : DType, optional
-            The floating dtype of the result; None means the library's default.
+            The floating dtype of the result; None means the library's default,
+            at least float32.
 
         Returns
         -------

@@ -1,8 +1,7 @@
 """The soft losses of two arrays that the semimetric ones replace: wrong on soft labels."""
 
 from ._lib.typing import Array, Axis, Smooth
-from .formulas import overlap_loss
-from .overlap import overlap
+from .formulas import pair_loss
 
 
 def sdl(
@@ -63,7 +62,7 @@ def sdl(
     >>> round(float(sdl(x, y)), 3)
     0.4
     """
-    return overlap_loss(overlap(pred, target, axis=axis, mask=mask), form="sdl", smooth=smooth)
+    return pair_loss(pred, target, axis=axis, mask=mask, form="sdl", smooth=smooth)
 
 
 def sjl(
@@ -124,7 +123,7 @@ def sjl(
     >>> round(float(sjl(x, y)), 3)
     0.571
     """
-    return overlap_loss(overlap(pred, target, axis=axis, mask=mask), form="sjl", smooth=smooth)
+    return pair_loss(pred, target, axis=axis, mask=mask, form="sjl", smooth=smooth)
 
 
 def stl(
@@ -192,5 +191,5 @@ def stl(
     >>> round(float(stl(x, y, alpha=0.6, beta=0.4)), 3)
     0.423
     """
-    o = overlap(pred, target, axis=axis, mask=mask)
-    return overlap_loss(o, form="stl", alpha=alpha, beta=beta, smooth=smooth)
+    weights = {"alpha": alpha, "beta": beta}
+    return pair_loss(pred, target, axis=axis, mask=mask, form="stl", smooth=smooth, **weights)

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import ClassVar, Literal, Self
 
-from ._lib.additive import Additive
+from ._lib.additive import Additive, exact, in_double
 from ._lib.bin_inputs import given_edges, is_hard, pixel_mask, quantile_edges
 from ._lib.bin_sums import bin_sums
 from ._lib.checks import checks_apply, require_labels
@@ -77,6 +77,7 @@ class CalibrationBins(Additive):
                 "give those of the first as edges="
             )
 
+    @exact
     def mean_confidence(self) -> Array:
         """Return the mean confidence of each bin, NaN where it is empty.
 
@@ -88,6 +89,7 @@ class CalibrationBins(Additive):
         xp, count = self._floating()
         return divide(xp, self.confidence, count, empty=math.nan)
 
+    @exact
     def frequency(self) -> Array:
         """Return how often each bin is right, NaN where it is empty.
 
@@ -99,6 +101,7 @@ class CalibrationBins(Additive):
         xp, count = self._floating()
         return divide(xp, self.correct, count, empty=math.nan)
 
+    @exact
     def error(self, norm: Norm = "l1") -> Array:
         """Return the calibration error: the gaps between frequency and confidence, joined.
 
@@ -173,8 +176,8 @@ def calibration_bins(
     Returns
     -------
     CalibrationBins
-        In the library and on the device of ``prob``, its sums in the widest floating dtype given
-        but at least float32.
+        In the library and on the device of ``prob``, its sums in float64 where the device has it
+        and else in float32, its edges in the widest floating dtype given but at least float32.
 
     Raises
     ------
@@ -233,4 +236,5 @@ def calibration_bins(
         checked=checked,
         ignore_index=ignore_index,
     )
-    return CalibrationBins(*bin_sums(pixels, edges, kind), edges)
+    count, confidence, correct = in_double(xp, bin_sums(pixels, edges, kind))
+    return CalibrationBins(count, confidence, correct, edges)

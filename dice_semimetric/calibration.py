@@ -1,5 +1,6 @@
 """Calibration: do predictions of 0.8 come true in 8 cases of 10?"""
 
+from ._lib.namespace import namespace, sum_dtype
 from ._lib.typing import Array
 from .bins import Kind, Norm, Strategy, calibration_bins
 
@@ -80,7 +81,8 @@ def expected_calibration_error(
         mask=mask,
         ignore_index=ignore_index,
     )
-    return bins.error(norm)
+    xp = namespace(prob=prob)
+    return xp.astype(bins.error(norm), sum_dtype(xp, prob, label), copy=False)
 
 
 def reliability_curve(
@@ -148,4 +150,7 @@ def reliability_curve(
         mask=mask,
         ignore_index=ignore_index,
     )
-    return bins.mean_confidence(), bins.frequency(), bins.count
+    xp = namespace(prob=prob)
+    means = (bins.mean_confidence(), bins.frequency())
+    confidence, frequency = (xp.astype(m, sum_dtype(xp, prob, label), copy=False) for m in means)
+    return confidence, frequency, bins.count

@@ -16,12 +16,13 @@ there. Written this way a loss at x = y is exactly 0 in floating point.
 """
 
 from collections.abc import Callable
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
-from ._lib.namespace import finfo, namespace, require_choice, require_number
+from ._lib.additive import exact
+from ._lib.namespace import finfo, namespace, require_choice, require_number, sum_dtype
 from ._lib.special import divide, positive_part, power
-from ._lib.typing import Array, DType, Namespace, Smooth
-from .overlap import Overlap
+from ._lib.typing import Array, Axis, DType, Namespace, Smooth
+from .overlap import Overlap, overlap
 
 Count = Callable[[Namespace, Overlap, float, float], tuple[Array, Array]]
 
@@ -83,6 +84,7 @@ FORMS = {
 }
 
 
+@exact
 def overlap_loss(
     o: Overlap,
     *,
@@ -164,7 +166,16 @@ def overlap_loss(
         loss = -xp.log1p(-xp.where(loss > most, most, loss))
     if gamma != 1 and of_log:
         loss = power(xp, loss, gamma)
-    return xp.astype(loss, dtype, copy=False)
+    return loss if loss.dtype == dtype else xp.astype(loss, dtype)
+
+
+def pair_loss(
+    pred: Array, target: Array, *, axis: Axis, mask: Array | None, **formula: Any
+) -> Array:
+    """Return a regional loss of two arrays, in the dtype that they are summed in."""
+    o = overlap(pred, target, axis=axis, mask=mask)
+    dtype = sum_dtype(namespace(pred=pred), pred, target)
+    return overlap_loss(o, dtype=dtype, **formula)
 
 
 def check_options(

@@ -1,8 +1,7 @@
 """The semimetric losses of two arrays, which are 0 on soft labels just where x = y."""
 
 from ._lib.typing import Array, Axis, Smooth
-from .formulas import overlap_loss
-from .overlap import overlap
+from .formulas import pair_loss
 
 
 def dml1(
@@ -64,7 +63,7 @@ def dml1(
     >>> round(float(dml1(x, y)), 3)
     0.2
     """
-    return overlap_loss(overlap(pred, target, axis=axis, mask=mask), form="dml1", smooth=smooth)
+    return pair_loss(pred, target, axis=axis, mask=mask, form="dml1", smooth=smooth)
 
 
 def dml2(
@@ -126,7 +125,7 @@ def dml2(
     >>> round(float(dml2(x, y)), 3)
     0.25
     """
-    return overlap_loss(overlap(pred, target, axis=axis, mask=mask), form="dml2", smooth=smooth)
+    return pair_loss(pred, target, axis=axis, mask=mask, form="dml2", smooth=smooth)
 
 
 def jml1(
@@ -187,7 +186,7 @@ def jml1(
     >>> round(float(jml1(x, y)), 3)
     0.333
     """
-    return overlap_loss(overlap(pred, target, axis=axis, mask=mask), form="jml1", smooth=smooth)
+    return pair_loss(pred, target, axis=axis, mask=mask, form="jml1", smooth=smooth)
 
 
 def jml2(
@@ -249,4 +248,4 @@ def jml2(
     >>> round(float(jml2(x, y)), 3)
     0.4
     """
-    return overlap_loss(overlap(pred, target, axis=axis, mask=mask), form="jml2", smooth=smooth)
+    return pair_loss(pred, target, axis=axis, mask=mask, form="jml2", smooth=smooth)

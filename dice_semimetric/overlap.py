@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import ClassVar, Self
 
-from ._lib.additive import Regional
+from ._lib.additive import Regional, exact, in_double
 from ._lib.namespace import namespace, normalize_axis
 from ._lib.pairs import pixels_of, pixels_of_batch, probabilities
 from ._lib.seam import Pixels, accelerated
@@ -18,7 +18,8 @@ class Overlap(Regional):
     """The sums over pixels of a prediction x and a target y: all that the regional losses need.
 
     Overlaps add up: ``a + b`` is the overlap of both sets of pixels, so blocks, images, cases and
-    machines can be joined, and ``sum(overlaps)`` works.
+    machines can be joined, and ``sum(overlaps)`` works. Sums are held in float64 where the device
+    has it. JAX holds them so from the first addition on, outside of jitted functions.
 
     Parameters
     ----------
@@ -51,6 +52,7 @@ class Overlap(Regional):
     difference: Array
     product: Array
 
+    @exact
     def sum(self, axis: Axis = None) -> Self:
         """Return the overlap pooled over axes of the fields, such as the batch.
 
@@ -89,8 +91,8 @@ def overlap(pred: Array, target: Array, *, axis: Axis = None, mask: Array | None
     -------
     Overlap
         Fields of the shape of ``pred`` without ``axis``, in the library and on the device of
-        ``pred``, in the widest floating dtype given but at least float32: half precision is
-        never summed in.
+        ``pred``, in float64 where the device has it, so that many of them can be added; else in
+        float32. Half precision is never summed in.
 
     Raises
     ------
@@ -116,7 +118,7 @@ def overlap(pred: Array, target: Array, *, axis: Axis = None, mask: Array | None
     >>> o.difference
     array([0.5, 1. ])
     """
-    return Overlap(*overlap_sums(pixels_of(pred, target, axis=axis, mask=mask)))
+    return _overlap(pixels_of(pred, target, axis=axis, mask=mask))
 
 
 def region_overlap(
@@ -166,7 +168,12 @@ def region_overlap(
     pixels = pixels_of_batch(
         pred, target, activation=activation, ignore_index=ignore_index, mask=mask
     )
-    return Overlap(*overlap_sums(pixels))
+    return _overlap(pixels)
+
+
+def _overlap(pixels: Pixels) -> Overlap:
+    xp = namespace(pred=pixels.pred)
+    return Overlap(*in_double(xp, overlap_sums(pixels)))
 
 
 @accelerated

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from ._lib.aggregate import Classes, Per, Reduction, aggregate, class_indices, class_weights
-from ._lib.namespace import namespace, require_choice
+from ._lib.namespace import namespace, require_choice, sum_dtype
 from ._lib.typing import Activation, Array, Smooth
 from .formulas import overlap_loss
 from .overlap import Overlap, region_overlap
@@ -113,6 +113,7 @@ def region_loss(
     )
     return table_loss(
         table,
+        dtype=sum_dtype(namespace(pred=pred), pred, target),
         per=per,
         classes=classes,
         weight=weight,

@@ -95,6 +95,7 @@ def region_score(
     if thresholds is not None and score != "bdice":
         raise ValueError(f"thresholds are for score='bdice', got score={score!r}")
     xp = namespace(pred=pred, target=target, mask=mask)
+    dtype = sum_dtype(xp, pred, target)
     inputs: dict[str, Any] = {"activation": activation, "ignore_index": ignore_index, "mask": mask}
 
     def chosen(table: Any) -> Any:
@@ -104,9 +105,10 @@ def region_score(
 
     if score == "bdice":
         counts = chosen(region_threshold_counts(pred, target, thresholds=thresholds, **inputs))
-        values, kept = _binarized(xp, counts, empty, sum_dtype(xp, pred, target))
+        values, kept = _binarized(xp, counts, empty, dtype)
     else:
-        values, kept = overlap_score(chosen(region_overlap(pred, target, **inputs)), score, empty)
+        table = chosen(region_overlap(pred, target, **inputs))
+        values, kept = overlap_score(table, score, empty, dtype)
     if empty != "skip":
         kept = xp.ones_like(kept)
     if classes == "present":

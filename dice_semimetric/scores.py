@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 from ._lib.namespace import namespace, sum_dtype
-from ._lib.typing import Array, Axis
+from ._lib.typing import Array, Axis, DType
 from .formulas import overlap_loss
 from .overlap import Overlap, overlap
 from .thresholds import Empty, fill_empty, threshold_counts
@@ -70,7 +70,7 @@ def dice_score(
     >>> round(float(dice_score(np.array([1.0, 1.0, 0.0]), y)), 3)
     0.857
     """
-    return overlap_score(overlap(pred, target, axis=axis, mask=mask), "dice", empty)[0]
+    return _pair_score(pred, target, axis, mask, "dice", empty)
 
 
 def jaccard_score(
@@ -129,7 +129,7 @@ def jaccard_score(
     >>> float(jaccard_score(np.array([1, 1, 0]), np.array([0, 1, 0])))
     0.5
     """
-    return overlap_score(overlap(pred, target, axis=axis, mask=mask), "jaccard", empty)[0]
+    return _pair_score(pred, target, axis, mask, "jaccard", empty)
 
 
 def binarized_dice(
@@ -195,8 +195,17 @@ def binarized_dice(
     return counts.binarized_dice(empty=empty, dtype=sum_dtype(xp, pred, target))
 
 
-def overlap_score(o: Overlap, score: str, empty: Empty) -> tuple[Array, Array]:
+def _pair_score(
+    pred: Array, target: Array, axis: Axis, mask: Array | None, score: str, empty: Empty
+) -> Array:
+    o = overlap(pred, target, axis=axis, mask=mask)
+    return overlap_score(o, score, empty, sum_dtype(namespace(pred=pred), pred, target))[0]
+
+
+def overlap_score(
+    o: Overlap, score: str, empty: Empty, dtype: DType | None = None
+) -> tuple[Array, Array]:
     """Return the score of each entry of an overlap, and where it is not empty against empty."""
     xp = namespace(overlap=o.pred)
     some = o.pred + o.target > 0
-    return fill_empty(xp, 1 - overlap_loss(o, form=LOSSES[score]), some, empty), some
+    return fill_empty(xp, 1 - overlap_loss(o, form=LOSSES[score], dtype=dtype), some, empty), some

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import ClassVar, Literal, Self
 
-from ._lib.additive import Regional
+from ._lib.additive import Regional, exact
 from ._lib.levels import threshold_sums
 from ._lib.namespace import default_float, namespace, normalize_axis, require_number
 from ._lib.pairs import pixels_of, pixels_of_batch
@@ -63,6 +63,7 @@ class ThresholdCounts(Regional):
                 f"got {self.thresholds} and {other.thresholds}"
             )
 
+    @exact
     def sum(self, axis: Axis = None) -> Self:
         """Return the counts pooled over axes, such as the batch.
 
@@ -80,6 +81,7 @@ class ThresholdCounts(Regional):
         axes = tuple(a + 1 for a in normalize_axis(axis, self.pred.ndim - 1))
         return self._map(lambda a: xp.sum(a, axis=axes))
 
+    @exact
     def dice(self, *, empty: Empty = 1.0, dtype: DType = None) -> Array:
         """Return the Dice score of both sides made binary at each threshold.
 
@@ -88,7 +90,8 @@ class ThresholdCounts(Regional):
         empty : {1.0, 0.0, nan, "skip"}, optional
             The score where neither side reaches the threshold; "skip" marks it with NaN.
         dtype : DType, optional
-            The floating dtype of the result; None means the library's default.
+            The floating dtype of the result; None means the library's default,
+            at least float32.
 
         Returns
         -------
@@ -98,6 +101,7 @@ class ThresholdCounts(Regional):
         xp, both, total = self._floating(dtype)
         return fill_empty(xp, divide(xp, 2 * both, total), total > 0, empty)
 
+    @exact
     def jaccard(self, *, empty: Empty = 1.0, dtype: DType = None) -> Array:
         """Return the Jaccard index of both sides made binary at each threshold.
 
@@ -106,7 +110,8 @@ class ThresholdCounts(Regional):
         empty : {1.0, 0.0, nan, "skip"}, optional
             The score where neither side reaches the threshold; "skip" marks it with NaN.
         dtype : DType, optional
-            The floating dtype of the result; None means the library's default.
+            The floating dtype of the result; None means the library's default,
+            at least float32.
 
         Returns
         -------
@@ -116,6 +121,7 @@ class ThresholdCounts(Regional):
         xp, both, total = self._floating(dtype)
         return fill_empty(xp, divide(xp, both, total - both), total > 0, empty)
 
+    @exact
     def binarized_dice(self, *, empty: Empty = 1.0, dtype: DType = None) -> Array:
         """Return the mean over the thresholds of `dice`.
 
@@ -125,7 +131,8 @@ class ThresholdCounts(Regional):
             The score where neither side reaches the threshold; "skip" leaves such thresholds out,
             and the mean of none is NaN.
         dtype : DType, optional
-            The floating dtype of the result; None means the library's default.
+            The floating dtype of the result; None means the library's default,
+            at least float32.
 
         Returns
         -------

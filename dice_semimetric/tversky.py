@@ -1,8 +1,7 @@
 """The compatible Tversky losses of two arrays: false positives and negatives, each weighed."""
 
 from ._lib.typing import Array, Axis, Smooth
-from .formulas import overlap_loss
-from .overlap import overlap
+from .formulas import pair_loss
 
 
 def ctl(
@@ -71,8 +70,8 @@ def ctl(
     >>> round(float(ctl(x, y, alpha=0.6, beta=0.4)), 3)
     0.231
     """
-    o = overlap(pred, target, axis=axis, mask=mask)
-    return overlap_loss(o, form="ctl", alpha=alpha, beta=beta, smooth=smooth)
+    weights = {"alpha": alpha, "beta": beta}
+    return pair_loss(pred, target, axis=axis, mask=mask, form="ctl", smooth=smooth, **weights)
 
 
 def cftl(
@@ -146,8 +145,11 @@ def cftl(
     >>> round(float(cftl(x, y, alpha=0.6, beta=0.4, gamma=2.0)), 3)
     0.48
     """
-    return overlap_loss(
-        overlap(pred, target, axis=axis, mask=mask),
+    return pair_loss(
+        pred,
+        target,
+        axis=axis,
+        mask=mask,
         form="cftl",
         alpha=alpha,
         beta=beta,

@@ -56,7 +56,7 @@ def overlap_sums(pixels: Pixels) -> Any:
         some = softmax_scale(device(), some)
         return pair_sums(device(), some, "overlap_sums", "overlap.cu", (4,), out="float64")
 
-    return tuple(in_blocks(device(), pairs, sums).astype(pairs.dtype, copy=False))
+    return tuple(in_blocks(device(), pairs, sums))
 
 
 @_where_it_lies
@@ -90,7 +90,7 @@ def bin_sums(pixels: Pixels, edges: Array, kind: str) -> Any:
 
     sums = in_blocks(device(), pairs, taken, whole=() if kind == "binary" else (1,))
     count, confidence, correct = (s.T if kind == "classwise" else s for s in sums)
-    return count.astype("int64"), confidence.astype(dtype), correct.astype(dtype)
+    return count.astype("int64"), confidence, correct
 
 
 @_where_it_lies

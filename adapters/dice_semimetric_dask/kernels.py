@@ -27,7 +27,7 @@ Reduction = Callable[[Pixels], tuple[Array, ...]]
 
 def overlap_sums(pixels: Pixels) -> Any:
     """Return the sums of `dice_semimetric.overlap.overlap_sums`, lazily."""
-    return _add(sums_of_chunk, (4,), pixels, pixels.dtype)
+    return _add(sums_of_chunk, (4,), pixels, "float64")
 
 
 def threshold_sums(pixels: Pixels, thresholds: tuple[float, ...]) -> Any:

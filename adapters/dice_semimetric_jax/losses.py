@@ -14,6 +14,7 @@ from dice_semimetric._lib.namespace import (
     namespace,
     normalize_axis,
     require_choice,
+    sum_dtype,
 )
 from dice_semimetric._lib.pairs import pixels_of_batch
 from dice_semimetric._lib.typing import Activation, Axis, Smooth
@@ -109,7 +110,8 @@ def dice_semimetric_loss(
     if axis is not None:
         axes = normalize_axis(axis, predictions.ndim)
     o = _overlap(predictions, targets, where, axes, activation)
-    loss = overlap_loss(o, form="ctl", alpha=alpha, beta=beta, smooth=smooth)
+    dtype = sum_dtype(xp, predictions, targets)
+    loss = overlap_loss(o, form="ctl", alpha=alpha, beta=beta, smooth=smooth, dtype=dtype)
     return _over_classes(loss, class_weights, ignore_background, reduction)
 
 

@@ -8,7 +8,7 @@ from jax import Array, lax
 
 from dice_semimetric import Overlap, region_overlap
 from dice_semimetric._lib.aggregate import Classes, Per, Reduction
-from dice_semimetric._lib.namespace import require_choice
+from dice_semimetric._lib.namespace import require_choice, sum_dtype
 from dice_semimetric._lib.typing import Activation
 from dice_semimetric.region import table_loss
 
@@ -88,7 +88,13 @@ def region_loss(
     if axis_name is not None:
         table = _pooled(table, axis_name) if per == "batch" else _gathered(table, axis_name)
     loss: Array = table_loss(
-        table, per=per, classes=classes, weight=weight, reduction=reduction, **formula
+        table,
+        dtype=sum_dtype(jnp, pred, target),
+        per=per,
+        classes=classes,
+        weight=weight,
+        reduction=reduction,
+        **formula,
     )
     return loss
 

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from dice_semimetric import Overlap, region_overlap
 from dice_semimetric._lib.aggregate import Classes, Per
-from dice_semimetric._lib.namespace import require_choice
+from dice_semimetric._lib.namespace import namespace, require_choice, sum_dtype
 from dice_semimetric._lib.typing import Activation
 from dice_semimetric.formulas import check_options
 from dice_semimetric.region import table_loss
@@ -132,7 +132,8 @@ class RegionLoss(nn.Module):
         Tensor
             A number, or with ``reduction="none"`` (B, C), or (C,) for ``batch=True``.
         """
-        return self.from_overlap(self.overlap(input, target, mask))
+        xp = namespace(input=input)
+        return self.from_overlap(self.overlap(input, target, mask), sum_dtype(xp, input, target))
 
     def overlap(self, input: Tensor, target: Tensor, mask: Tensor | None = None) -> Overlap:
         """Return the sums (B, C) of the classes that count; arguments as for `forward`."""
@@ -149,8 +150,8 @@ class RegionLoss(nn.Module):
             return table
         return table.take(tuple(range(1, input.shape[1])))
 
-    def from_overlap(self, table: Overlap) -> Tensor:
-        """Return the loss of sums (B, C), such as `overlap` returns."""
+    def from_overlap(self, table: Overlap, dtype: torch.dtype | None = None) -> Tensor:
+        """Return the loss of sums (B, C), such as `overlap` returns; in their dtype by default."""
         if self.per == "batch":
             table = pool(table, self.process_group)
         reduction: Any = self.reduction
@@ -160,6 +161,7 @@ class RegionLoss(nn.Module):
             classes=self.classes,
             weight=self._weight(table.pred.shape[-1]),
             reduction=reduction,
+            dtype=dtype,
             form=self.variant,
             alpha=self.alpha,
             beta=self.beta,

@@ -4,6 +4,7 @@ import torch
 from torch import Tensor
 
 from dice_semimetric import Overlap
+from dice_semimetric._lib.namespace import namespace, sum_dtype
 
 from ._region import RegionLoss, pool
 
@@ -54,9 +55,11 @@ class AccumulatedLoss:
         self._tables: list[Overlap] = []
         self._gradient: Tensor | None = None
         self._value: Tensor | None = None
+        self._dtype: torch.dtype | None = None
 
     def add(self, input: Tensor, target: Tensor, mask: Tensor | None = None) -> None:
         """Add the sums of a micro-batch; arguments as for the loss."""
+        self._dtype = sum_dtype(namespace(input=input), input, target)
         with torch.no_grad():
             self._tables.append(self._loss.overlap(input, target, mask))
         self._gradient = None
@@ -82,7 +85,7 @@ class AccumulatedLoss:
             raise ValueError("at least one micro-batch must be added first, got none")
         joined = torch.cat([_stack(table) for table in self._tables], 1)
         total = _stack(pool(Overlap(*joined.unbind()))).requires_grad_()
-        value = self._loss.from_overlap(Overlap(*total.unbind()))
+        value = self._loss.from_overlap(Overlap(*total.unbind()), self._dtype)
         (self._gradient,) = torch.autograd.grad(value, total)
         self._value = value.detach()
 

@@ -1,11 +1,52 @@
-"""What all statistics share: they add up."""
+"""What all statistics share: they add up, in double precision."""
 
-from collections.abc import Callable
+import functools
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
-from typing import Any, ClassVar, Self
+from typing import Any, ClassVar, Concatenate, ParamSpec, Self, TypeVar, cast
 
-from .namespace import constant, default_index, namespace
-from .typing import Array
+import array_api_compat as compat
+
+from .namespace import constant, default_index, is_eager, is_floating, namespace
+from .native import double_precision, widest_float
+from .typing import Array, Namespace
+
+P = ParamSpec("P")
+S = TypeVar("S", bound="Additive")
+R = TypeVar("R")
+
+
+def in_double(xp: Namespace, arrays: Iterable[Array]) -> list[Array]:
+    """Return sums in float64, or in the widest type that there is; counts as they are.
+
+    In float32, cases that are added one after the other stall at 2 ** 25 pixels.
+    """
+    arrays = list(arrays)
+    dtype = widest_float(xp, arrays[0])
+    wide = (a.dtype == dtype or not is_floating(xp, a) for a in arrays)
+    return [a if w else xp.astype(a, dtype) for a, w in zip(arrays, wide, strict=True)]
+
+
+def exact(formula: Callable[Concatenate[S, P], R]) -> Callable[Concatenate[S, P], R]:
+    """Let a formula take sums that JAX holds in 64 bits though its switch for these is not set.
+
+    What it returns then is in float32 again, as everything else in JAX is.
+    """
+
+    @functools.wraps(formula)
+    def taken(statistic: S, /, *args: P.args, **options: P.kwargs) -> R:
+        first = getattr(statistic, statistic._sums[0])
+        if not compat.is_jax_array(first) or first.dtype.itemsize < 8:
+            return formula(statistic, *args, **options)
+        xp = namespace(statistic=first)
+        usual = widest_float(xp, first)
+        with double_precision(xp):
+            found: Any = formula(statistic, *args, **options)
+            if isinstance(found, Additive):
+                return cast(R, found)
+            return cast(R, xp.astype(found, usual, copy=False))
+
+    return taken
 
 
 @dataclass(frozen=True)
@@ -28,7 +69,7 @@ class Additive:
                 f"{type(self).__name__} objects to be added must have one shape, "
                 f"got {tuple(first.shape)} and {tuple(second.shape)}"
             )
-        return replace(self, **{n: getattr(self, n) + getattr(other, n) for n in self._sums})
+        return replace(self, **{n: _added(getattr(self, n), getattr(other, n)) for n in self._sums})
 
     __radd__ = __add__
 
@@ -40,9 +81,23 @@ class Additive:
         return replace(self, **{n: function(getattr(self, n)) for n in self._sums})
 
 
+def _added(one: Array, other: Array) -> Array:
+    """Return the sum, in 64 bits where the library has them or lends them."""
+    xp = namespace(self=one, other=other)
+    if not is_eager(one, other):  # inside a jitted loop a carry keeps its dtype
+        return one + other
+    with double_precision(xp):
+        if is_floating(xp, one):
+            first, second = in_double(xp, (one, other))
+        else:
+            first, second = (xp.astype(a, xp.int64, copy=False) for a in (one, other))
+        return first + second
+
+
 class Regional(Additive):
     """A statistic whose fields have their classes along an axis of their own."""
 
+    @exact
     def take(self, indices: tuple[int, ...], axis: int = -1) -> Self:
         """Return the statistic of some classes.
 

@@ -146,7 +146,7 @@ def is_boolean(xp: Namespace, array: Array) -> bool:
 def sum_dtype(xp: Namespace, *arrays: Array | None) -> DType:
     """Return the dtype to sum in: the widest floating one given, at least float32.
 
-    Without any floating array it is the library's default on that device.
+    Without any floating array it is the library's default on that device, at least float32.
     """
     floating = [a.dtype for a in arrays if a is not None and is_floating(xp, a)]
     if not floating:
@@ -158,9 +158,13 @@ def sum_dtype(xp: Namespace, *arrays: Array | None) -> DType:
 
 
 def default_float(xp: Namespace, like: Array) -> DType:
-    """Return the library's default floating dtype on the device of ``like``."""
+    """Return the library's default floating dtype on the device of ``like``, at least float32.
+
+    PyTorch's can be set to a half precision, in which nothing is to be counted.
+    """
     info = xp.__array_namespace_info__()
-    return info.default_dtypes(device=device(like))["real floating"]
+    default = info.default_dtypes(device=device(like))["real floating"]
+    return xp.float32 if finfo(xp, default).bits < 32 else default
 
 
 def default_index(xp: Namespace, like: Array) -> DType:

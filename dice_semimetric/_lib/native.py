@@ -67,7 +67,10 @@ def double_precision(xp: Namespace) -> AbstractContextManager[Any]:
 
 
 def widest_float(xp: Namespace, like: Array) -> DType:
-    """Return float64, or float32 where the device of ``like`` has nothing wider (Apple's GPUs)."""
+    """Return float64, or float32 where the device of ``like`` has nothing wider (Apple's GPUs).
+
+    So it is in JAX too, unless its switch is set; see `double_precision`.
+    """
     place = device(like)
     if compat.is_torch_namespace(xp):
         return xp.float32 if place is not None and place.type == "mps" else xp.float64

@@ -30,8 +30,7 @@ def bin_sums(pixels: Pixels, edges: Array, kind: str) -> tuple[Array, Array, Arr
         for row, (confidence, correct) in enumerate(_pairs(x, y, kind)):
             total[:, row] += _sums(confidence, correct, inner[row])
     count, confidence, correct = total if kind == "classwise" else total[:, 0]
-    dtype = pixels.dtype
-    return count.astype(np.intp), confidence.astype(dtype), correct.astype(dtype)
+    return count.astype(np.intp), confidence, correct
 
 
 def _pixel_blocks(pixels: Pixels, kind: str) -> Iterator[tuple[Array, Array]]:

@@ -29,12 +29,12 @@ def overlap_sums(pixels: Pixels) -> tuple[Array, ...]:
     """Return the sums of `dice_semimetric.overlap.overlap_sums`, block by block."""
     total = np.zeros((4, *_kept_shape(pixels)))
     if pixels.pred.dtype == pixels.target.dtype == bool:
-        return tuple(_mask_sums(pixels, total).astype(pixels.dtype))
+        return tuple(_mask_sums(pixels, total))
     scratch = _Scratch(pixels.dtype)
     for place, x, y in _pair_blocks(pixels, scratch):
         block = total[(slice(None), *place)]
         block += _pair_sums(x, y, scratch).reshape(block.shape)
-    return tuple(total.astype(pixels.dtype))
+    return tuple(total)
 
 
 def threshold_sums(pixels: Pixels, thresholds: tuple[float, ...]) -> tuple[Array, ...]:

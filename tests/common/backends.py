@@ -66,6 +66,13 @@ class Backend:
         """Whether values are looked at unasked: not on a GPU, where a check synchronises."""
         return self.eager and self.name not in ("cupy", "torch-cuda")
 
+    @property
+    def sums(self) -> str:
+        """The dtype of the floating sums of a statistic: JAX has no float64 unasked."""
+        if self.module != "jax":
+            return "float64"
+        return str(import_module("jax").dtypes.canonicalize_dtype("float64"))
+
     def unavailable(self) -> str | None:
         """Return why the backend cannot run on this machine, or None."""
         try:

@@ -21,7 +21,7 @@ from dice_semimetric._lib.blocks import Place
 from dice_semimetric._lib.checks import require_unit_interval
 
 from .memory import first_with_room
-from .reader import Gradients, Mask, Needs, Options, Reader, sum_over_classes
+from .reader import Gradients, Mask, Needs, Options, Reader, sum_over_classes, wide
 from .threads import map_blocks
 
 #: The factors by which blocks are made smaller, one after another, where memory is short.
@@ -36,8 +36,7 @@ def forward(pred: Tensor, target: Tensor, mask: Mask, options: Options) -> Tenso
 def _forward(pred: Tensor, target: Tensor, mask: Mask, options: Options, cut: int) -> Tensor:
     reader = Reader(pred, target, mask, options, cut)
     blocks = reader.blocks
-    wide = options.dtype if pred.device.type == "mps" else torch.float64
-    total = torch.zeros((4, *blocks.kept_shape), dtype=wide, device=pred.device)
+    total = torch.zeros((4, *blocks.kept_shape), dtype=wide(pred), device=pred.device)
     places = list(blocks)
     sums = map_blocks(lambda: partial(_block_sums, reader.fork()), places, host=_on_host(pred))
     for place, block in zip(places, sums, strict=True):
@@ -45,7 +44,7 @@ def _forward(pred: Tensor, target: Tensor, mask: Mask, options: Options, cut: in
         part += block.reshape(part.shape)
     if options.checked:  # softmax and sigmoid leave [0, 1] only by NaN, which no sum hides
         require_unit_interval(xp, total[0] * 0, "pred")
-    return total.to(options.dtype)
+    return total
 
 
 def _block_sums(reader: Reader, place: Place) -> Tensor:

@@ -15,7 +15,7 @@ from dice_semimetric._lib.seam import Pixels
 from dice_semimetric.overlap import overlap_sums as accelerated_sums
 
 from .paths import sums_module
-from .reader import Mask, Needs, Options
+from .reader import Mask, Needs, Options, wide
 from .vmap import fold
 
 _generic: Callable[..., tuple[Tensor, ...]] = accelerated_sums.__wrapped__  # type: ignore[attr-defined]
@@ -82,7 +82,7 @@ class _Gradients(torch.autograd.Function):
 
         def sums(*inputs: Tensor) -> Tensor:
             x, y = inputs if soft else (*inputs, target)
-            return torch.stack(_generic(Pixels(x, y, mask, **options)))
+            return torch.stack(_generic(Pixels(x, y, mask, **options))).to(gradient.dtype)
 
         def first(gradient: Tensor, *inputs: Tensor) -> tuple[Tensor, ...]:
             grads = torch.func.vjp(sums, *inputs)[1](gradient)
@@ -136,9 +136,9 @@ def _forward_operator(
 
 
 @_forward_operator.register_fake
-def _(pred: Tensor, target: Tensor, mask: Any, axis: Any, dtype: Any, *_: Any) -> Tensor:
+def _(pred: Tensor, target: Tensor, mask: Any, axis: Any, *_: Any) -> Tensor:
     kept = [n for a, n in enumerate(pred.shape) if a not in axis]
-    return torch.empty((4, *kept), dtype=dtype, device=pred.device)
+    return torch.empty((4, *kept), dtype=wide(pred), device=pred.device)
 
 
 @torch.library.custom_op("dice_semimetric::overlap_sums_gradients", mutates_args=())

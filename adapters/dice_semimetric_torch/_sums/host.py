@@ -65,7 +65,7 @@ def forward(pred: Tensor, target: Tensor, mask: Mask, options: Options) -> Tenso
         wrong |= bad
     if wrong and options.checked:  # it finds the entry, and words the error
         return blockwise.forward(pred, target, mask, options)
-    return torch.from_numpy(total).permute(1, 0, 2).to(options.dtype).contiguous()
+    return torch.from_numpy(total).permute(1, 0, 2).contiguous()
 
 
 def backward(

@@ -38,6 +38,11 @@ class Options(NamedTuple):
     checked: bool = False
 
 
+def wide(pred: Tensor) -> torch.dtype:
+    """Return the dtype that sums are returned in: float64, which Apple's GPUs do not have."""
+    return torch.float32 if pred.device.type == "mps" else torch.float64
+
+
 class Reader:
     """Reads block after block into memory that is used again."""
 

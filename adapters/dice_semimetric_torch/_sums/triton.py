@@ -68,7 +68,7 @@ def _forward(pred: Tensor, target: Tensor, mask: Mask, options: Options, program
             **tile,
             num_warps=_WARPS,
         )
-    return partial.sum(1).permute(1, 0, 2).to(options.dtype)
+    return partial.sum(1).permute(1, 0, 2)
 
 
 def backward(
@@ -95,7 +95,7 @@ def _backward(
             pred,
             target,
             *_mask(pred, mask),
-            gradient.contiguous(),
+            gradient.to(options.dtype).contiguous(),
             pred if of_pred is None else of_pred,
             pred if of_target is None else of_target,
             pixels,
