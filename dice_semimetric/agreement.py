@@ -11,16 +11,16 @@ from ._lib.additive import Additive, exact
 from ._lib.blocks import BLOCK
 from ._lib.namespace import (
     constant,
-    default_float,
     default_index,
     namespace,
     require_mask,
     size,
 )
+from ._lib.native import widest_float
 from ._lib.raters import float_dtypes, look_up, marks_of, rater_counts, require_raters
 from ._lib.special import divide
 from ._lib.typing import Array, DType, Namespace
-from .thresholds import Empty, fill_empty
+from .thresholds import Empty, fill_empty, in_dtype
 
 
 @dataclass(frozen=True)
@@ -86,8 +86,9 @@ class Agreement(Additive):
         Array
             (R, R), symmetric.
         """
-        xp, both, one, other = self._floating(dtype)
-        return fill_empty(xp, divide(xp, 2 * both, one + other), one + other > 0, empty)
+        xp, both, one, other = self._floating()
+        score = fill_empty(xp, divide(xp, 2 * both, one + other), one + other > 0, empty)
+        return in_dtype(xp, score, dtype)
 
     @exact
     def jaccard(self, *, empty: Empty = 1.0, dtype: DType = None) -> Array:
@@ -106,9 +107,9 @@ class Agreement(Additive):
         Array
             (R, R), symmetric.
         """
-        xp, both, one, other = self._floating(dtype)
+        xp, both, one, other = self._floating()
         union = one + other - both
-        return fill_empty(xp, divide(xp, both, union), union > 0, empty)
+        return in_dtype(xp, fill_empty(xp, divide(xp, both, union), union > 0, empty), dtype)
 
     @exact
     def dice_to_majority(self, *, empty: Empty = 1.0, dtype: DType = None) -> Array:
@@ -132,12 +133,12 @@ class Agreement(Additive):
         ----------
         .. [1] Wang et al., "Dice Semimetric Losses", MICCAI 2023, Table 6.
         """
-        xp, both, _, _ = self._floating(dtype)
+        xp, both, _, _ = self._floating()
         raters = both.shape[0]
         target = xp.sum(self.votes[raters // 2 + 1 :])
         total = xp.astype(xp.linalg.diagonal(self.both) + target, both.dtype)
         score = divide(xp, 2 * xp.astype(self.majority, both.dtype), total)
-        return fill_empty(xp, score, total > 0, empty)
+        return in_dtype(xp, fill_empty(xp, score, total > 0, empty), dtype)
 
     @exact
     def cohen_kappa(self, *, dtype: DType = None) -> Array:
@@ -161,11 +162,11 @@ class Agreement(Additive):
         .. [1] Cohen, "A coefficient of agreement for nominal scales", Educational and
            Psychological Measurement 20, 1960.
         """
-        xp, both, one, other = self._floating(dtype)
+        xp, both, one, other = self._floating()
         pixels = xp.astype(xp.sum(self.votes), both.dtype)
         one, other, both = (divide(xp, a, pixels + xp.zeros_like(a)) for a in (one, other, both))
         chance = one * (1 - other) + other * (1 - one)
-        return divide(xp, 2 * (both - one * other), chance, empty=1.0)
+        return in_dtype(xp, divide(xp, 2 * (both - one * other), chance, empty=1.0), dtype)
 
     @exact
     def fleiss_kappa(self, *, dtype: DType = None) -> Array:
@@ -190,22 +191,20 @@ class Agreement(Additive):
            Bulletin 76, 1971.
         """
         xp = namespace(agreement=self.votes)
-        dtype = default_float(xp, self.votes) if dtype is None else dtype
         raters = self.majority.shape[0]
-        votes = xp.astype(self.votes, dtype)
+        votes = xp.astype(self.votes, widest_float(xp, self.votes))
         share = votes / xp.maximum(xp.sum(votes), xp.ones_like(votes[0]))
-        marked = constant(xp, [k / raters for k in range(raters + 1)], dtype, votes)
+        marked = constant(xp, [k / raters for k in range(raters + 1)], votes.dtype, votes)
         pairs = max(1, raters * (raters - 1))
         unlike = [k * (raters - k) / pairs for k in range(raters + 1)]
         p = xp.sum(share * marked)
-        apart = xp.sum(share * constant(xp, unlike, dtype, votes))
-        return 1 - divide(xp, apart, p * (1 - p))
+        apart = xp.sum(share * constant(xp, unlike, votes.dtype, votes))
+        return in_dtype(xp, 1 - divide(xp, apart, p * (1 - p)), dtype)
 
-    def _floating(self, dtype: DType) -> tuple[Namespace, Array, Array, Array]:
+    def _floating(self) -> tuple[Namespace, Array, Array, Array]:
         """Return what both mark, what the one marks (R, 1) and what the other marks (1, R)."""
         xp = namespace(agreement=self.both)
-        dtype = default_float(xp, self.both) if dtype is None else dtype
-        both = xp.astype(self.both, dtype)
+        both = xp.astype(self.both, widest_float(xp, self.both))
         marked = xp.linalg.diagonal(both)
         return xp, both, marked[:, None], marked[None, :]
 

@@ -8,6 +8,7 @@ from typing import ClassVar, Literal, Self
 from ._lib.additive import Regional, exact
 from ._lib.levels import threshold_sums
 from ._lib.namespace import default_float, namespace, normalize_axis, require_number
+from ._lib.native import widest_float
 from ._lib.pairs import pixels_of, pixels_of_batch
 from ._lib.special import divide
 from ._lib.typing import Activation, Array, Axis, DType, Namespace
@@ -98,8 +99,9 @@ class ThresholdCounts(Regional):
         Array
             Shape (T, ...).
         """
-        xp, both, total = self._floating(dtype)
-        return fill_empty(xp, divide(xp, 2 * both, total), total > 0, empty)
+        xp, both, total = self._floating()
+        score = fill_empty(xp, divide(xp, 2 * both, total), total > 0, empty)
+        return in_dtype(xp, score, dtype)
 
     @exact
     def jaccard(self, *, empty: Empty = 1.0, dtype: DType = None) -> Array:
@@ -118,8 +120,9 @@ class ThresholdCounts(Regional):
         Array
             Shape (T, ...).
         """
-        xp, both, total = self._floating(dtype)
-        return fill_empty(xp, divide(xp, both, total - both), total > 0, empty)
+        xp, both, total = self._floating()
+        index = fill_empty(xp, divide(xp, both, total - both), total > 0, empty)
+        return in_dtype(xp, index, dtype)
 
     @exact
     def binarized_dice(self, *, empty: Empty = 1.0, dtype: DType = None) -> Array:
@@ -140,19 +143,25 @@ class ThresholdCounts(Regional):
             The shape of the fields without the threshold axis.
         """
         xp = namespace(counts=self.pred)
-        curve = self.dice(empty=empty, dtype=dtype)
+        curve = self.dice(empty=empty, dtype=widest_float(xp, self.pred))
         if empty != "skip":
-            return xp.mean(curve, axis=0)
+            return in_dtype(xp, xp.mean(curve, axis=0), dtype)
         some = self.pred + self.target > 0
         number = xp.sum(xp.astype(some, curve.dtype), axis=0)
         total = xp.sum(xp.where(some, curve, xp.zeros_like(curve)), axis=0)
-        return divide(xp, total, number, empty=math.nan)
+        return in_dtype(xp, divide(xp, total, number, empty=math.nan), dtype)
 
-    def _floating(self, dtype: DType) -> tuple[Namespace, Array, Array]:
+    def _floating(self) -> tuple[Namespace, Array, Array]:
         """Return the size of the intersection and the sum of the two sizes."""
         xp = namespace(counts=self.pred)
-        dtype = default_float(xp, self.pred) if dtype is None else dtype
-        return xp, xp.astype(self.both, dtype), xp.astype(self.pred + self.target, dtype)
+        wide = widest_float(xp, self.pred)
+        return xp, xp.astype(self.both, wide), xp.astype(self.pred + self.target, wide)
+
+
+def in_dtype(xp: Namespace, score: Array, dtype: DType) -> Array:
+    """Return a score in a dtype, None for the library's default."""
+    dtype = default_float(xp, score) if dtype is None else dtype
+    return xp.astype(score, dtype, copy=False)
 
 
 def fill_empty(xp: Namespace, score: Array, some: Array, empty: Empty) -> Array:
