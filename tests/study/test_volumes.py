@@ -7,8 +7,9 @@ import nibabel as nib
 import numpy as np
 import pytest
 from dice_semimetric_study.faults import CaseError
-from dice_semimetric_study.files import nifti as files
+from dice_semimetric_study.files import opening as files
 from dice_semimetric_study.files.atomic import write_bytes
+from dice_semimetric_study.files.nifti import read_at_once
 from dice_semimetric_study.files.volumes import read_geometry, read_volume
 from dice_semimetric_study.files.writing import write_volume
 from study_files import AFFINE, load, save
@@ -141,7 +142,7 @@ def test_faulty_files_are_named(
     tmp_path: Path, monkeypatch, kind: str, words: str, whole: bool
 ) -> None:
     if not whole:
-        monkeypatch.setattr(files, "_inflate", None)
+        monkeypatch.setattr(files, "_deflate", None)
     broken(kind, tmp_path / "a b.nii.gz")
     with pytest.raises(CaseError, match=f"a b.nii.gz.*({words})"):
         read_volume(tmp_path / "a b.nii.gz")
@@ -153,11 +154,11 @@ def test_compressed_files_read_as_a_whole_or_as_a_stream(tmp_path: Path, monkeyp
     content = nib.Nifti1Image(data, AFFINE).to_bytes()
     for name, parts in (("one", [content]), ("three", [content[:300], content[300:], b""])):
         (tmp_path / f"{name}.nii.gz").write_bytes(b"".join(map(gzip.compress, parts)))
-    if files._inflate is not None:
-        assert files.inflated(tmp_path / "one.nii.gz") == content
-    assert files.inflated(tmp_path / "three.nii.gz") is None
-    for inflate in (files._inflate, None):
-        monkeypatch.setattr(files, "_inflate", inflate)
+    if files._deflate is not None:
+        assert read_at_once(tmp_path / "one.nii.gz")[1] == content
+    assert read_at_once(tmp_path / "three.nii.gz") is None
+    for deflate in (files._deflate, None):
+        monkeypatch.setattr(files, "_deflate", deflate)
         for name in ("one", "three"):
             volume = read_volume(tmp_path / f"{name}.nii.gz")
             np.testing.assert_array_equal(volume.data, data)
