@@ -3,8 +3,9 @@
 from pathlib import Path
 
 import pytest
-from dice_semimetric_study.cases.layout import CaseFiles, compile_pattern, find_cases
+from dice_semimetric_study.cases.layout import CaseFiles, find_cases
 from dice_semimetric_study.cases.pairing import pair_up
+from dice_semimetric_study.cases.patterns import compile_pattern
 from dice_semimetric_study.faults import UsageError
 
 

@@ -8,13 +8,15 @@ from pathlib import PurePath
 READ = "NIfTI (.nii, .nii.gz)"
 #: As a regular expression: endings have no case, since .NII.GZ comes from other systems.
 NIFTI = r"(?i:\.nii(?:\.gz)?)"
+PICTURES = (".png", ".jpeg", ".jpg", ".jp2", ".bmp", ".gif")
+DICOM_ENDINGS = (".dcm", ".dicom", ".ima")
 #: Endings of images in formats that are not read, the longer ones of two first.
 OTHERS = (
     *(".nii.bz2", ".nii.xz", ".nii.zst", ".nii.zip", ".nii.7z", ".img.gz", ".hdr.gz"),
     *(".hdr", ".img", ".seg.nrrd", ".nrrd", ".nhdr", ".mha", ".mhd", ".mgz", ".mgh", ".mnc"),
-    *(".gipl.gz", ".gipl", ".dcm", ".dicom", ".ima", ".ome.tiff", ".ome.tif", ".tiff", ".tif"),
-    *(".png", ".jpeg", ".jpg", ".jp2", ".bmp", ".gif", ".npy", ".npz", ".b2nd", ".mat"),
-    *(".h5", ".hdf5"),
+    *(".gipl.gz", ".gipl", ".ome.tiff", ".ome.tif", ".tiff", ".tif", ".npy", ".npz", ".b2nd"),
+    *(".mat", ".h5", ".hdf5"),
+    *(*PICTURES, *DICOM_ENDINGS),
 )
 _NIFTI = re.compile(rf"(.*){NIFTI}", re.DOTALL)
 

@@ -177,3 +177,12 @@ def require_end(path: Path, file: IO[bytes], claimed: int) -> None:
         raise CaseError(
             f"{path.name} holds {count} bytes more than the {claimed} that its header claims"
         )
+
+
+def is_dicom(path: Path) -> bool:
+    """Return whether a file is DICOM by its content."""
+    try:
+        with open_stored(path) as file:
+            return bool(file.read(132)[128:] == b"DICM")
+    except (CaseError, OSError):
+        return False
