@@ -1,10 +1,14 @@
 """Two images that lie elsewhere: the reason names the part, the unit and what helps."""
 
+from pathlib import Path
+
 import numpy as np
 import pytest
+from dice_semimetric_study.cli import main
 from dice_semimetric_study.faults import CaseError
 from dice_semimetric_study.files.geometry import Geometry, require_same_geometry, towards
 from nibabel import orientations
+from study_files import load, save, study
 
 SHAPE = (20, 24, 6)
 AFFINE = np.diag([0.7, 0.7, 2.5, 1.0])
@@ -105,3 +109,31 @@ def test_any_affine_is_accepted_on_demand() -> None:
 def test_axes_without_a_direction_are_a_reason_not_a_crash() -> None:
     assert "different affines" in reason(np.zeros((4, 4)))
     assert "different affines" in reason(np.full((4, 4), 1e300))
+
+
+def test_what_helps_where_a_case_is_read_in_slabs(tmp_path: Path, capsys) -> None:
+    ref, pred = study(tmp_path, cases=["a"], shape=SHAPE)
+    mask = tmp_path / "mask/a/task01.nii.gz"
+    save(mask, np.ones(SHAPE, np.uint8))
+    argv = ["evaluate", "--pred", str(pred), "--ref", str(ref), "--mask", str(tmp_path / "mask")]
+    argv += ["--no-pictures", "--out", str(tmp_path / "out")]
+
+    def reason(*options: str) -> str:
+        assert main([*argv, *options]) == 1
+        return capsys.readouterr().err
+
+    slabs, voxels = ("--slab", "500"), 20 * 24 * 6
+    prob, _ = load(pred / "a/task01.nii.gz")
+    flipped = turned([[0, -1], [1, 1], [2, 1]])
+    save(pred / "a/task01.nii.gz", prob[::-1], flipped.affine)
+    assert "flipped axes (LAS, not RAS); --allow-reorient makes them equal\n" in reason()
+    text = reason(*slabs)
+    assert f"; --allow-reorient makes them equal with --slab {voxels}\n" in text
+    text = reason(*slabs, "--allow-reorient")
+    assert f"; give --slab {voxels}, since what is read in slabs is not reoriented\n" in text
+    assert main([*argv, "--allow-reorient", "--slab", str(voxels)]) == 0
+    save(pred / "a/task01.nii.gz", prob)
+    save(mask, np.ones((20, 24, 5), np.uint8))
+    for options in ((), slabs, (*slabs, "--allow-reorient")):
+        text = reason(*options)
+        assert "the mask task01.nii.gz have different shapes: (20, 24, 6) and (20, 24, 5)\n" in text

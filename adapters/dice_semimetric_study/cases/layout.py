@@ -88,6 +88,10 @@ def find_cases(
 ) -> list[CaseFiles]:
     """Return the cases below a folder, sorted by name.
 
+    Endings are matched in capital letters too, and names in Unicode's composed form (NFC), which
+    those of the cases have. Files are not opened. A case is faulty where a path is no regular
+    file, where two files stand for one, or where a map is there in a format that is not read.
+
     Parameters
     ----------
     root : Path

@@ -69,43 +69,45 @@ def list_folder(root: Path, follow: bool) -> Listing:
     """Return what lies below a folder, hidden files and folders left out."""
     found = Listing()
     seen = {os.path.realpath(root)}
-    for folder, folders, files in os.walk(
-        root, onerror=found.unreadable.append, followlinks=follow
-    ):
+    failed = found.unreadable.append
+    for folder, folders, files in os.walk(root, onerror=failed, followlinks=follow):
         folders[:] = sorted(f for f in folders if not f.startswith("."))
         here = Path(folder)
         for link in [f for f in folders if os.path.islink(here / f)]:
             path = here / link
             if not follow:
                 name = path.relative_to(root).as_posix()
-                found.unreadable.append(OSError(0, "a link to a folder (see --follow-links)", name))
+                failed(OSError(0, "a link to a folder (see --follow-links)", name))
             elif os.path.realpath(path) in seen:  # a link in a circle
                 folders.remove(link)
             seen.add(os.path.realpath(path))
-        found.folders += [_file(root, here / f) for f in folders if is_nifti(f)]
-        _sort(found, root, here, sorted(f for f in files if not f.startswith(".")))
+        inside = "" if here == root else here.relative_to(root).as_posix()
+        found.folders += [_file(inside, here, f) for f in folders if is_nifti(f)]
+        _sort(found, inside, here, sorted(f for f in files if not f.startswith(".")))
     for part in (found.nifti, found.others, found.folders, found.series):
         part.sort()
     return found
 
 
-def _file(root: Path, path: Path) -> File:
-    return File(one_spelling(path.relative_to(root).as_posix()), path)
+def _file(inside: str, folder: Path, name: str) -> File:
+    return File(one_spelling(f"{inside}/{name}" if inside else name), folder / name)
 
 
-def _sort(found: Listing, root: Path, folder: Path, names: list[str]) -> None:
+def _sort(found: Listing, inside: str, folder: Path, names: list[str]) -> None:
     """Add the files of one folder to a listing."""
-    nameless = [n for n in names if not is_nifti(n) and _has_no_ending(n)]
-    if not any(is_dicom(folder / n) for n in nameless[:3]):  # one stands for all
-        nameless = []
+    nameless = []
     for name in names:
         if is_nifti(name):
-            found.nifti.append(_file(root, folder / name))
+            found.nifti.append(_file(inside, folder, name))
         elif other_format(name):
-            found.others.append(_file(root, folder / name))
-    found.others += [_file(root, folder / n) for n in nameless]
-    if folder != root and (nameless or any(other_format(n) in DICOM_ENDINGS for n in names)):
-        found.series.append(_file(root, folder))
+            found.others.append(_file(inside, folder, name))
+        elif _has_no_ending(name):
+            nameless.append(name)
+    if not any(is_dicom(folder / n) for n in nameless[:3]):  # one stands for all
+        nameless = []
+    found.others += [_file(inside, folder, n) for n in nameless]
+    if inside and (nameless or any(n.lower().endswith(DICOM_ENDINGS) for n in names)):
+        found.series.append(File(one_spelling(inside), folder))
 
 
 def _has_no_ending(name: str) -> bool:

@@ -33,7 +33,10 @@ def is_compressed(path: PurePath) -> bool:
 
 def other_format(name: str) -> str:
     """Return the ending of an image in a format that is not read, or an empty string."""
-    return next((end for end in OTHERS if name.lower().endswith(end)), "")
+    lower = name.lower()
+    if not lower.endswith(OTHERS):
+        return ""
+    return next(end for end in OTHERS if lower.endswith(end))
 
 
 def without_ending(name: str) -> str:
