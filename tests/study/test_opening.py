@@ -10,11 +10,13 @@ from pathlib import Path
 import nibabel as nib
 import numpy as np
 import pytest
+from dice_semimetric_study.cases.blocks import Reading, read_blocks
+from dice_semimetric_study.cases.study import Study
 from dice_semimetric_study.faults import CaseError
 from dice_semimetric_study.files import opening
 from dice_semimetric_study.files.slabs import read_slabs
 from dice_semimetric_study.files.volumes import read_geometry, read_header_of, read_volume
-from study_files import AFFINE
+from study_files import AFFINE, save
 
 DATA = np.random.default_rng(0).normal(size=(9, 8, 7)).astype(np.float32)
 CONTENT = nib.Nifti1Image(DATA, AFFINE).to_bytes()
@@ -129,6 +131,23 @@ def test_a_bomb_takes_no_memory(tmp_path: Path, inflation: bool) -> None:
     most = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
     assert most < 4 << 20
+
+
+def test_a_case_is_held_against_its_headers_before_it_is_inflated(
+    tmp_path: Path, inflation
+) -> None:
+    mask = np.zeros((20, 24), np.uint8)
+    for rater in (1, 2):
+        save(tmp_path / f"ref/a/task01_seg0{rater}.nii.gz", mask)
+    pred = save(tmp_path / "pred/a/task01.nii.gz", np.zeros((1 << 13, 1 << 12), np.uint8))
+    (pair,), _ = Study(tmp_path / "ref", tmp_path / "pred").pairs()
+    tracemalloc.start()
+    for reorient in (False, True):
+        with pytest.raises(CaseError, match=r"shapes: \(20, 24\) and \(8192, 4096\)"):
+            list(read_blocks(pair, Reading(reorient=reorient)))
+    most = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert most < pred.stat().st_size + (4 << 20)
 
 
 def test_extensions_are_bounded(tmp_path: Path, inflation: bool) -> None:

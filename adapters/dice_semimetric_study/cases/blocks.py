@@ -3,6 +3,7 @@
 import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,7 @@ from ..files.geometry import (
     Geometry,
     require_same_affine,
     require_same_geometry,
+    towards,
     without_ones,
 )
 from ..files.orientation import reoriented
@@ -167,15 +169,21 @@ def _whole(sources: Sequence[_Source], like: Geometry, reading: Reading) -> list
     path: Path | None = None
     for source in sources:
         if source.path != path:
-            volume = read_volume(source.path)
-            data, geometry, path = volume.data, volume.geometry, source.path
+            accept = partial(_require_fit, source, like, reading)
+            volume, path = read_volume(source.path, accept=accept), source.path
+            data = volume.data
             if reading.reorient:
-                data, geometry = reoriented(data, geometry, like)
-            geometry = _spatial(source, geometry)
-            require_same_geometry(like, geometry, source.names, reading.tolerance)
+                data, _ = reoriented(data, volume.geometry, like)
             volumes = data.reshape((math.prod(like.shape), -1), order="F")
         found.append(volumes[:, source.channel])
     return found
+
+
+def _require_fit(source: _Source, like: Geometry, reading: Reading, geometry: Geometry) -> None:
+    """Raise CaseError unless a source lies as the first, where need be once it is reoriented."""
+    if reading.reorient:
+        _, geometry = towards(geometry, like)
+    require_same_geometry(like, _spatial(source, geometry), source.names, reading.tolerance)
 
 
 def _slabs(

@@ -89,8 +89,8 @@ def find_cases(
     """Return the cases below a folder, sorted by name.
 
     Endings are matched in capital letters too, and names in Unicode's composed form (NFC), which
-    those of the cases have. Files are not opened. A case is faulty where a path is no regular
-    file, where two files stand for one, or where a map is there in a format that is not read.
+    those of the cases have. A case is faulty where a path is no regular file, where two files
+    stand for one, or where a map is there in a format that is not read.
 
     Parameters
     ----------
@@ -178,7 +178,7 @@ def _cases(
         elif file not in listing.series:
             left.append(file)
     if left:
-        log.warning("not read in %s: %s; what is read is %s", root, count_formats(left), READ)
+        log.warning("not read in %s: %s; only %s is read", root, count_formats(left), READ)
     cases = [replace(c, fault=c.fault or faults.pop((c.case, c.task), "")) for c in cases]
     return cases + [CaseFiles(*key, fault=reason) for key, reason in faults.items()]
 

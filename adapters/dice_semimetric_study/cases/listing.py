@@ -59,7 +59,7 @@ class Listing:
     def text(self) -> str:
         """Return what there is where no case is, as the beginning of a sentence."""
         if self.others:
-            return f"found {count_formats(self.others)}, and what is read is {READ}; "
+            return f"found {count_formats(self.others)}, and only {READ} is read; "
         if self.nifti:
             return f"found {_number(len(self.nifti), 'NIfTI')}, such as {self.nifti[0].name}; "
         return ""
@@ -130,7 +130,7 @@ def _number(count: int, kind: str) -> str:
 def not_read(file: File) -> str:
     """Return why an image is not read."""
     kind = other_format(file.name) or _DICOM
-    return f"{file.path.name} is not read: it is {kind}, and what is read is {READ}"
+    return f"{file.path.name} is {kind}, and only {READ} is read"
 
 
 def is_volume(file: File) -> bool:

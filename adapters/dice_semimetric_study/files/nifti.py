@@ -5,6 +5,7 @@ more is inflated than it claims.
 """
 
 import math
+from collections.abc import Callable
 from functools import lru_cache
 from io import BytesIO
 from pathlib import Path
@@ -34,8 +35,13 @@ _MOST_EXTENSIONS = 1 << 28
 nib: Any = nibabel
 
 
-def read_at_once(path: Path) -> tuple[Any, bytearray] | None:
-    """Return the header and all bytes of a compressed file, or None if it must be streamed."""
+def read_at_once(
+    path: Path, accept: Callable[[Any], None] = lambda header: None
+) -> tuple[Any, bytearray] | None:
+    """Return the header and all bytes of a compressed file, or None if it must be streamed.
+
+    ``accept`` gets the header, and may raise, before memory is taken.
+    """
     if not inflates_at_once() or not is_compressed(path):
         return None
     with open_stored(path) as file:
@@ -45,6 +51,7 @@ def read_at_once(path: Path) -> tuple[Any, bytearray] | None:
             claimed = claimed_bytes(path, header)
         except CaseError:  # or the header lies behind the first bytes
             return None
+        accept(header)
         size = path.stat().st_size
         if not size - claimed // 64 - (1 << 16) <= claimed <= size * MOST_COMPRESSION:
             return None

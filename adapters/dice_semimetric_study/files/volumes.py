@@ -4,6 +4,7 @@ Every file is read by nibabel in the order that the file has, so that the two si
 never rotated or flipped against each other unless the user asks for it.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, cast
@@ -44,13 +45,17 @@ class Volume:
     header: Any
 
 
-def read_volume(path: Path) -> Volume:
+def read_volume(
+    path: Path, *, accept: Callable[[Geometry], None] = lambda geometry: None
+) -> Volume:
     """Read one .nii or .nii.gz file.
 
     Parameters
     ----------
     path : Path
         The file.
+    accept : callable, optional
+        Gets the geometry before the voxels are read, and raises CaseError to have them unread.
 
     Returns
     -------
@@ -60,10 +65,14 @@ def read_volume(path: Path) -> Volume:
     Raises
     ------
     CaseError
-        If the file is absent, empty, truncated, corrupt or no NIfTI file, or does not hold
-        real numbers.
+        If the file is absent, no regular file, empty, truncated, corrupt, longer than its header
+        claims or no NIfTI file, or does not hold real numbers.
     """
-    header, content, voxels = _from_memory(path) or _from_stream(path)
+
+    def look(header: Any) -> None:
+        accept(_geometry(path, header))
+
+    header, content, voxels = _from_memory(path, look) or _from_stream(path, look)
     geometry = _geometry(path, header)
     data = scaled(path, voxels.view(header.get_data_dtype()), header)
     return Volume(
@@ -72,11 +81,12 @@ def read_volume(path: Path) -> Volume:
 
 
 _Parts = tuple[Any, bytes, NDArray[np.uint8]]
+_Look = Callable[[Any], None]
 
 
-def _from_memory(path: Path) -> _Parts | None:
+def _from_memory(path: Path, look: _Look) -> _Parts | None:
     """Return header, all before the voxels, and the voxels; None where they must be streamed."""
-    found = read_at_once(path)
+    found = read_at_once(path, look)
     if found is None:
         return None
     header, whole = found
@@ -84,12 +94,13 @@ def _from_memory(path: Path) -> _Parts | None:
     return header, bytes(whole[:offset]), np.frombuffer(whole, np.uint8)[offset:]
 
 
-def _from_stream(path: Path) -> _Parts:
+def _from_stream(path: Path, look: _Look) -> _Parts:
     """Return header, all before the voxels, and the voxels, or raise CaseError."""
     with open_file(path) as file:
         header, content = read_header(path, file)
         claimed = claimed_bytes(path, header)
         check_size(path, claimed)
+        look(header)
         content += file.read(int(header.get_data_offset()) - len(content))
         try:
             voxels = np.empty(claimed - len(content), np.uint8)
