@@ -117,6 +117,8 @@ def test_folders_without_cases(tmp_path: Path) -> None:
         find_cases(tmp_path / "absent")
     with pytest.raises(UsageError, match="is not a folder"):
         find_cases(tmp_path / "a.txt")
+    with pytest.raises(UsageError, match="is not a folder"):
+        find_cases(tmp_path / ("a" * 300))
 
 
 def files(*names: str) -> list[CaseFiles]:

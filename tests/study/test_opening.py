@@ -83,6 +83,26 @@ def test_a_file_that_becomes_a_pipe_is_not_waited_for(tmp_path: Path, monkeypatc
         read_volume(tmp_path / "a.nii.gz")
 
 
+@pytest.mark.parametrize("place", ["open", "read"])
+def test_what_the_system_refuses_is_named(tmp_path: Path, monkeypatch, place, inflation) -> None:
+    path = tmp_path / "a.nii.gz"
+    path.write_bytes(gzip.compress(CONTENT))
+
+    def refuse(*_: object) -> int:
+        if place == "open":
+            raise PermissionError(13, "Permission denied", str(path))
+        return os.open("/proc/self/mem", os.O_RDONLY)  # at its beginning it cannot be read
+
+    monkeypatch.setattr(opening, "_without_waiting", refuse)
+    monkeypatch.setattr(opening, "_require_file", lambda *_: None)
+    monkeypatch.setattr(os, "fstat", lambda _: path.stat())
+    reason = "Permission denied" if place == "open" else "Input/output error"
+    for read in READERS:
+        with pytest.raises(CaseError) as error:
+            read(path)
+        assert str(error.value) == f"a.nii.gz cannot be read: {reason}"
+
+
 @pytest.mark.parametrize("end", [".nii", ".nii.gz"])
 @pytest.mark.parametrize("size", [1, 5000, (1 << 24) + 1])
 def test_surplus_data_are_counted(tmp_path: Path, inflation: bool, end: str, size: int) -> None:

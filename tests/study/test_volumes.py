@@ -27,6 +27,16 @@ def test_reads_what_nibabel_reads(tmp_path: Path, rng: np.random.Generator, end,
     assert read_geometry(path).shape == (5, 6, 4)
 
 
+def test_wider_floats_become_float64(tmp_path: Path) -> None:
+    """As nibabel makes them of integers with a large slope."""
+    content = bytearray(nib.Nifti2Image(np.array([[0, 1 << 62]], np.int64), AFFINE).to_bytes())
+    content[176:192] = np.array([1e300, 0]).tobytes()  # scl_slope, scl_inter
+    (tmp_path / "a.nii").write_bytes(content)
+    volume = read_volume(tmp_path / "a.nii")
+    assert volume.data.dtype == np.float64
+    assert volume.data.tolist() == [[0, np.inf]]
+
+
 def test_reads_scaled_integers_and_nifti_2(tmp_path: Path) -> None:
     image = nib.Nifti1Image(np.arange(12, dtype=np.uint8).reshape(3, 4), AFFINE)
     path = tmp_path / "a.nii"
@@ -179,6 +189,30 @@ def test_colours_and_complex_numbers_are_refused(tmp_path: Path, dtype) -> None:
     path = save(tmp_path / "a.nii.gz", np.zeros((3, 4), dtype))
     with pytest.raises(CaseError, match="real numbers"):
         read_volume(path)
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({252: [1, 0], 254: [0, 0], 256: np.float32([2, 2, 2])}, "its affine cannot be found: w2"),
+        ({112: np.float32([0.5, np.nan])}, "Valid slope but invalid intercept"),
+        ({42: np.int16([-5])}, r"has no voxels: its header claims shape \(-5, 6, 4\)"),
+        ({70: np.int16([99])}, "data code 99 not recognized"),
+        ({108: np.float32([384]), 348: [1], 352: np.int32([7])}, "has a broken header"),
+    ],
+    ids=["quaternion", "slope", "shape", "dtype", "extension"],
+)
+def test_a_broken_header_is_named_with_its_file(tmp_path: Path, changes, words: str) -> None:
+    content = bytearray(nib.Nifti1Image(np.ones((5, 6, 4), np.uint8), AFFINE).to_bytes())
+    content[352:352] = bytes(32 if 348 in changes else 0)
+    for place, values in changes.items():
+        new = np.asarray(values, np.uint8 if isinstance(values, list) else None).tobytes()
+        content[place : place + len(new)] = new
+    for end in (".nii", ".nii.gz"):
+        path = tmp_path / f"a b{end}"
+        path.write_bytes(gzip.compress(content) if end == ".nii.gz" else content)
+        with pytest.raises(CaseError, match=f"^a b{end} .*{words}"):
+            read_volume(path)
 
 
 @pytest.mark.parametrize("end", [".nii", ".nii.gz"])

@@ -117,7 +117,7 @@ def find_cases(
     UsageError
         If the folder cannot be read, the pattern is wrong, or no file fits.
     """
-    if not root.is_dir():
+    if not os.path.isdir(root):  # whatever keeps it from being read
         raise UsageError(f"{root} is not a folder")
     listing = list_folder(root, follow_links)
     cases = _find(root, listing, pattern)

@@ -5,6 +5,8 @@ more is inflated than it claims.
 """
 
 import math
+import os
+import warnings
 from collections.abc import Callable
 from functools import lru_cache
 from io import BytesIO
@@ -52,14 +54,11 @@ def read_at_once(
         except CaseError:  # or the header lies behind the first bytes
             return None
         accept(header)
-        size = path.stat().st_size
+        size = os.fstat(file.fileno()).st_size
         if not size - claimed // 64 - (1 << 16) <= claimed <= size * MOST_COMPRESSION:
             return None
-        try:
-            file.raw.seek(0)  # past the buffer, which would be a copy
-            content = inflated(file.raw.readall(), claimed)
-        except (OSError, MemoryError):
-            return None
+        file.raw.seek(0)  # past the buffer, which would be a copy
+        content = inflated(file.raw.readall(), claimed)
     return None if content is None else (header, content)
 
 
@@ -91,7 +90,9 @@ def with_extensions(path: Path, header: Any, content: bytes) -> Any:
     if len(content) <= header.sizeof_hdr + 4:  # nothing but the flag that there is nothing
         return header.copy()
     try:
-        return type(header).from_fileobj(BytesIO(content))
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # of an odd length, without the name of the file
+            return type(header).from_fileobj(BytesIO(content))
     except Exception as error:
         raise _broken(path, error) from error
 
@@ -105,12 +106,11 @@ def scaled(path: Path, raw: NDArray[Any], header: Any) -> NDArray[Any]:
         slope, inter = (None if v is None else np.asanyarray(v) for v in header.get_slope_inter())
     except Exception as error:
         raise _broken(path, error) from error
-    values: Any = raw
-    if slope is not None:
-        with np.errstate(all="ignore"):
-            values = volumeutils.apply_read_scaling(raw, slope, inter)
-    dtype = values.dtype.newbyteorder("=")
-    return np.asarray(values, np.float64 if dtype.kind == "f" and dtype.itemsize > 8 else dtype)
+    with np.errstate(all="ignore"):
+        values: Any = raw if slope is None else volumeutils.apply_read_scaling(raw, slope, inter)
+        dtype = values.dtype.newbyteorder("=")
+        wide = dtype.kind == "f" and dtype.itemsize > 8
+        return np.asarray(values, np.float64 if wide else dtype)
 
 
 def affine_of(path: Path, header: Any) -> NDArray[Any]:

@@ -59,11 +59,8 @@ def require_regular(path: Path) -> None:
     """Raise CaseError unless a path leads to a file that can be opened without waiting for it."""
     try:
         _require_file(path, path.stat())
-    except FileNotFoundError:
-        reason = "a link to a file that is not there" if path.is_symlink() else "not there"
-        raise CaseError(f"{path.name} is {reason}") from None
     except OSError as error:
-        raise CaseError(f"{path.name} cannot be read: {error.strerror or error}") from error
+        raise _unreadable(path, error) from error
 
 
 def _require_file(path: Path, found: os.stat_result) -> None:
@@ -72,28 +69,40 @@ def _require_file(path: Path, found: os.stat_result) -> None:
         raise CaseError(f"{path.name} is {kind}, not a file")
 
 
+def _unreadable(path: Path, error: OSError) -> CaseError:
+    if isinstance(error, FileNotFoundError):
+        reason = "a link to a file that is not there" if path.is_symlink() else "not there"
+        return CaseError(f"{path.name} is {reason}")
+    return CaseError(f"{path.name} cannot be read: {error.strerror or error}")
+
+
 def _without_waiting(path: str, flags: int) -> int:
     return os.open(path, flags | getattr(os, "O_NONBLOCK", 0))
 
 
 @contextmanager
 def open_stored(path: Path) -> Iterator[Any]:
-    """Open a regular file that is not empty, as it is stored, or raise CaseError."""
+    """Open a regular file that is not empty, as it is stored.
+
+    What goes wrong while it is read is raised as CaseError.
+    """
     require_regular(path)
-    with open(path, "rb", opener=_without_waiting) as file:
-        found = os.fstat(file.fileno())
-        _require_file(path, found)  # it may be another one by now
-        if found.st_size == 0:
-            raise CaseError(f"{path.name} is empty")
-        yield file
+    try:
+        with open(path, "rb", opener=_without_waiting) as file:
+            found = os.fstat(file.fileno())
+            _require_file(path, found)  # it may be another one by now
+            if found.st_size == 0:
+                raise CaseError(f"{path.name} is empty")
+            yield file
+    except _corrupt as error:  # some are an OSError
+        raise CaseError(f"{path.name} is corrupt: {error}") from error
+    except OSError as error:
+        raise _unreadable(path, error) from error
 
 
 @contextmanager
 def open_file(path: Path) -> Iterator[IO[bytes]]:
-    """Open a regular file that is not empty, and decompress it if its name ends in .gz.
-
-    What goes wrong while it is read is raised as CaseError.
-    """
+    """Open a file as `open_stored` does, and decompress it if its name ends in .gz."""
     try:
         with open_stored(path) as stored:
             if not is_compressed(path):
@@ -108,10 +117,6 @@ def open_file(path: Path) -> Iterator[IO[bytes]]:
                 yield file
     except EOFError as error:
         raise CaseError(f"{path.name} is truncated: the compressed data end too early") from error
-    except _corrupt as error:
-        raise CaseError(f"{path.name} is corrupt: {error}") from error
-    except OSError as error:
-        raise CaseError(f"{path.name} cannot be read: {error.strerror or error}") from error
 
 
 #: With which a NIfTI file starts, lowest byte first.

@@ -68,12 +68,14 @@ def read_volume(
         If the file is absent, no regular file, empty, truncated, corrupt, longer than its header
         claims or no NIfTI file, or does not hold real numbers.
     """
+    found: list[Geometry] = []
 
     def look(header: Any) -> None:
-        accept(_geometry(path, header))
+        found.append(_geometry(path, header))
+        accept(found[-1])
 
     header, content, voxels = _from_memory(path, look) or _from_stream(path, look)
-    geometry = _geometry(path, header)
+    geometry = found[-1]
     data = scaled(path, voxels.view(header.get_data_dtype()), header)
     return Volume(
         data.reshape(geometry.shape, order="F"), geometry, with_extensions(path, header, content)
