@@ -29,7 +29,8 @@ def test_reads_what_nibabel_reads(tmp_path: Path, rng: np.random.Generator, end,
 
 def test_wider_floats_become_float64(tmp_path: Path) -> None:
     """As nibabel makes them of integers with a large slope."""
-    content = bytearray(nib.Nifti2Image(np.array([[0, 1 << 62]], np.int64), AFFINE).to_bytes())
+    wide = np.array([[0, 1 << 62]])
+    content = bytearray(nib.Nifti2Image(wide, AFFINE, dtype=np.int64).to_bytes())
     content[176:192] = np.array([1e300, 0]).tobytes()  # scl_slope, scl_inter
     (tmp_path / "a.nii").write_bytes(content)
     volume = read_volume(tmp_path / "a.nii")
