@@ -18,7 +18,8 @@ from .demo.paradox import Paradox, best_threshold, soft_dice_paradox
 from .demo.phantoms import Phantom, phantom, write_phantoms
 from .evaluate.evaluate import Page, evaluate
 from .faults import CaseError, Fault, UsageError
-from .files.volumes import Geometry, Volume, read_volume
+from .files.geometry import Geometry
+from .files.volumes import Volume, read_volume
 from .files.writing import write_volume
 from .fuse.fuse import fuse
 from .fuse.methods import Fused, fuse_masks

@@ -6,7 +6,7 @@ from typing import Literal
 
 import numpy as np
 from dice_semimetric_study import CaseError, CaseFiles, UsageError, find_cases, read_volume
-from dice_semimetric_study.files.volumes import require_same_affine
+from dice_semimetric_study.files.geometry import require_same_affine
 
 Incomplete = Literal["raise", "skip", "keep"]
 

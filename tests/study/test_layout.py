@@ -3,8 +3,9 @@
 from pathlib import Path
 
 import pytest
-from dice_semimetric_study.cases.layout import CaseFiles, compile_pattern, find_cases
+from dice_semimetric_study.cases.layout import CaseFiles, find_cases
 from dice_semimetric_study.cases.pairing import pair_up
+from dice_semimetric_study.cases.patterns import compile_pattern
 from dice_semimetric_study.faults import UsageError
 
 
@@ -116,6 +117,8 @@ def test_folders_without_cases(tmp_path: Path) -> None:
         find_cases(tmp_path / "absent")
     with pytest.raises(UsageError, match="is not a folder"):
         find_cases(tmp_path / "a.txt")
+    with pytest.raises(UsageError, match="is not a folder"):
+        find_cases(tmp_path / ("a" * 300))
 
 
 def files(*names: str) -> list[CaseFiles]:

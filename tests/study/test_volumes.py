@@ -7,8 +7,9 @@ import nibabel as nib
 import numpy as np
 import pytest
 from dice_semimetric_study.faults import CaseError
-from dice_semimetric_study.files import nifti as files
+from dice_semimetric_study.files import opening as files
 from dice_semimetric_study.files.atomic import write_bytes
+from dice_semimetric_study.files.nifti import read_at_once
 from dice_semimetric_study.files.volumes import read_geometry, read_volume
 from dice_semimetric_study.files.writing import write_volume
 from study_files import AFFINE, load, save
@@ -24,6 +25,17 @@ def test_reads_what_nibabel_reads(tmp_path: Path, rng: np.random.Generator, end,
     assert volume.data.dtype == np.dtype(dtype).newbyteorder("=")  # not float64, as get_fdata
     np.testing.assert_allclose(volume.geometry.affine, AFFINE, atol=1e-6)
     assert read_geometry(path).shape == (5, 6, 4)
+
+
+def test_wider_floats_become_float64(tmp_path: Path) -> None:
+    """As nibabel makes them of integers with a large slope."""
+    wide = np.array([[0, 1 << 62]])
+    content = bytearray(nib.Nifti2Image(wide, AFFINE, dtype=np.int64).to_bytes())
+    content[176:192] = np.array([1e300, 0]).tobytes()  # scl_slope, scl_inter
+    (tmp_path / "a.nii").write_bytes(content)
+    volume = read_volume(tmp_path / "a.nii")
+    assert volume.data.dtype == np.float64
+    assert volume.data.tolist() == [[0, np.inf]]
 
 
 def test_reads_scaled_integers_and_nifti_2(tmp_path: Path) -> None:
@@ -141,7 +153,7 @@ def test_faulty_files_are_named(
     tmp_path: Path, monkeypatch, kind: str, words: str, whole: bool
 ) -> None:
     if not whole:
-        monkeypatch.setattr(files, "_inflate", None)
+        monkeypatch.setattr(files, "_deflate", None)
     broken(kind, tmp_path / "a b.nii.gz")
     with pytest.raises(CaseError, match=f"a b.nii.gz.*({words})"):
         read_volume(tmp_path / "a b.nii.gz")
@@ -153,11 +165,11 @@ def test_compressed_files_read_as_a_whole_or_as_a_stream(tmp_path: Path, monkeyp
     content = nib.Nifti1Image(data, AFFINE).to_bytes()
     for name, parts in (("one", [content]), ("three", [content[:300], content[300:], b""])):
         (tmp_path / f"{name}.nii.gz").write_bytes(b"".join(map(gzip.compress, parts)))
-    if files._inflate is not None:
-        assert files.inflated(tmp_path / "one.nii.gz") == content
-    assert files.inflated(tmp_path / "three.nii.gz") is None
-    for inflate in (files._inflate, None):
-        monkeypatch.setattr(files, "_inflate", inflate)
+    if files._deflate is not None:
+        assert read_at_once(tmp_path / "one.nii.gz")[1] == content
+    assert read_at_once(tmp_path / "three.nii.gz") is None
+    for deflate in (files._deflate, None):
+        monkeypatch.setattr(files, "_deflate", deflate)
         for name in ("one", "three"):
             volume = read_volume(tmp_path / f"{name}.nii.gz")
             np.testing.assert_array_equal(volume.data, data)
@@ -178,6 +190,30 @@ def test_colours_and_complex_numbers_are_refused(tmp_path: Path, dtype) -> None:
     path = save(tmp_path / "a.nii.gz", np.zeros((3, 4), dtype))
     with pytest.raises(CaseError, match="real numbers"):
         read_volume(path)
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({252: [1, 0], 254: [0, 0], 256: np.float32([2, 2, 2])}, "its affine cannot be found: w2"),
+        ({112: np.float32([0.5, np.nan])}, "Valid slope but invalid intercept"),
+        ({42: np.int16([-5])}, r"has no voxels: its header claims shape \(-5, 6, 4\)"),
+        ({70: np.int16([99])}, "data code 99 not recognized"),
+        ({108: np.float32([384]), 348: [1], 352: np.int32([7])}, "has a broken header"),
+    ],
+    ids=["quaternion", "slope", "shape", "dtype", "extension"],
+)
+def test_a_broken_header_is_named_with_its_file(tmp_path: Path, changes, words: str) -> None:
+    content = bytearray(nib.Nifti1Image(np.ones((5, 6, 4), np.uint8), AFFINE).to_bytes())
+    content[352:352] = bytes(32 if 348 in changes else 0)
+    for place, values in changes.items():
+        new = np.asarray(values, np.uint8 if isinstance(values, list) else None).tobytes()
+        content[place : place + len(new)] = new
+    for end in (".nii", ".nii.gz"):
+        path = tmp_path / f"a b{end}"
+        path.write_bytes(gzip.compress(content) if end == ".nii.gz" else content)
+        with pytest.raises(CaseError, match=f"^a b{end} .*{words}"):
+            read_volume(path)
 
 
 @pytest.mark.parametrize("end", [".nii", ".nii.gz"])

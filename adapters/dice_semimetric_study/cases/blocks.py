@@ -3,22 +3,24 @@
 import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from numpy.typing import NDArray
 
 from ..faults import CaseError
-from ..files.orientation import reoriented
-from ..files.slabs import read_slabs
-from ..files.volumes import (
+from ..files.geometry import (
+    REORIENT,
     Geometry,
-    read_geometry,
-    read_volume,
     require_same_affine,
     require_same_geometry,
+    towards,
     without_ones,
 )
+from ..files.orientation import reoriented
+from ..files.slabs import read_slabs
+from ..files.volumes import read_geometry, read_volume
 from .layout import CaseFiles
 from .pairing import Pair, Rated
 from .regions import Class, Regions
@@ -167,27 +169,37 @@ def _whole(sources: Sequence[_Source], like: Geometry, reading: Reading) -> list
     path: Path | None = None
     for source in sources:
         if source.path != path:
-            volume = read_volume(source.path)
-            data, geometry, path = volume.data, volume.geometry, source.path
+            accept = partial(_require_fit, source, like, reading)
+            volume, path = read_volume(source.path, accept=accept), source.path
+            data = volume.data
             if reading.reorient:
-                data, geometry = reoriented(data, geometry, like)
-            geometry = _spatial(source, geometry)
-            require_same_geometry(like, geometry, source.names, reading.tolerance)
+                data, _ = reoriented(data, volume.geometry, like)
             volumes = data.reshape((math.prod(like.shape), -1), order="F")
         found.append(volumes[:, source.channel])
     return found
+
+
+def _require_fit(source: _Source, like: Geometry, reading: Reading, geometry: Geometry) -> None:
+    """Raise CaseError unless a source lies as the first, where need be once it is reoriented."""
+    if reading.reorient:
+        _, geometry = towards(geometry, like)
+    require_same_geometry(like, _spatial(source, geometry), source.names, reading.tolerance)
 
 
 def _slabs(
     sources: Sequence[_Source], like: Geometry, reading: Reading
 ) -> Iterator[tuple[tuple[int, ...], list[Vector]]]:
     """Yield the shape and the voxels of some planes of each source, all read in one pass."""
+    voxels = math.prod(like.shape)
+    remedy = f"give --slab {voxels}, since what is read in slabs is not reoriented"
     for source in sources:
-        geometry = _spatial(source, read_geometry(source.path))
-        try:
-            require_same_geometry(like, geometry, source.names, reading.tolerance)
-        except CaseError as error:
-            raise CaseError(f"{error}; a case that is read in slabs is not reoriented") from None
+        require_same_geometry(
+            like,
+            _spatial(source, read_geometry(source.path)),
+            source.names,
+            reading.tolerance,
+            remedy=remedy if reading.reorient else f"{REORIENT} with --slab {voxels}",
+        )
     axes = len(like.shape)
     plane = math.prod(like.shape[:-1])
     planes = max(1, reading.slab // plane)
@@ -214,5 +226,5 @@ def require_fits_image(files: CaseFiles, geometry: Geometry, tolerance: float) -
     shape, names = geometry.shape, f"{files.image.name} and the masks"
     without_one = [image.shape[:a] + image.shape[a + 1 :] for a in range(len(image.shape))]
     if shape not in without_one:
-        require_same_geometry(image, geometry, names, tolerance)
+        require_same_geometry(image, geometry, names, tolerance, remedy="")
     require_same_affine(image, geometry, names, tolerance)

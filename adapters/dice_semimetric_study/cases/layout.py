@@ -1,38 +1,35 @@
-"""Which files belong to which case: QUBIQ's folders, flat folders, or a pattern of the user's.
+"""Which files belong to which case.
 
 A path relative to the folder that was given is matched with patterns such as
 ``{case}/{task}_seg{rater}.nii.gz``. A case may lie under further folders, such as a split; they
 are part of its name.
 """
 
+import logging
 import os
-import re
 from collections import defaultdict
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Literal
 
-from ..faults import UsageError
+from ..faults import CaseError, UsageError
+from ..files.names import READ, is_nifti
+from ..files.opening import require_regular
+from .listing import (
+    File,
+    Listing,
+    as_nifti,
+    both_names,
+    count_formats,
+    is_volume,
+    list_folder,
+    not_read,
+)
+from .patterns import BARE, EXAMPLES, IMAGE, MAP, Patterns, compile_pattern, match
+from .sorting import Key, Maps, Sorted, maps_not_read, sort_files
 
-#: The task of a file without one in its name.
-TASK = "task01"
-
-_END = r"\.nii(?:\.gz)?"
-_TASK = r"(?P<task>task[^/_]*)"
-
-
-def _patterns(name: str, *cases: str) -> tuple[re.Pattern[str], ...]:
-    return tuple(re.compile(case + name + _END, re.DOTALL) for case in cases)
-
-
-_CASE = (r"(?:(?P<case>.+)/)?", r"(?P<case>.+)_")  # a folder, or in front of a flat name
-_RATER = _patterns(rf"{_TASK}_seg(?P<rater>[^/_]+)", *_CASE)
-_LABEL = _patterns(_TASK, *_CASE)
-_IMAGE = _patterns("image", *_CASE)
-_BARE = _patterns("", r"(?P<case>.+)")
-
-_EXAMPLES = "CASE/task01_seg01.nii.gz, CASE/task01.nii.gz or the flat CASE_task01_seg01.nii.gz"
+log = logging.getLogger("dice_semimetric_study")
 
 Raters = Literal["all", "any"]
 
@@ -91,6 +88,10 @@ def find_cases(
 ) -> list[CaseFiles]:
     """Return the cases below a folder, sorted by name.
 
+    Endings are matched in capital letters too, and names in Unicode's composed form (NFC), which
+    those of the cases have. A case is faulty where a path is no regular file, where two files
+    stand for one, or where a map is there in a format that is not read.
+
     Parameters
     ----------
     root : Path
@@ -116,121 +117,96 @@ def find_cases(
     UsageError
         If the folder cannot be read, the pattern is wrong, or no file fits.
     """
-    if not root.is_dir():
+    if not os.path.isdir(root):  # whatever keeps it from being read
         raise UsageError(f"{root} is not a folder")
-    unreadable: list[OSError] = []
-    names = sorted(_nifti_files(root, unreadable, follow_links))
-    if pattern is not None:
-        cases = _group(root, names, (compile_pattern(pattern),))
-    else:
-        cases = _group(root, names, _RATER + _LABEL, _IMAGE)
-        if not any(c.masks or c.label for c in cases):
-            cases = _group(root, names, _BARE, _IMAGE)
+    listing = list_folder(root, follow_links)
+    cases = _find(root, listing, pattern)
     if raters == "all":
         cases = _require_raters(cases)
-    if not follow_links:
-        cases = [_require_inside(root, c) for c in cases]
+    cases = [_require_files(root, c, follow_links) for c in cases]
     cases += [
-        CaseFiles(str(e.filename), "", fault=f"cannot be read: {e.strerror}") for e in unreadable
+        CaseFiles(str(e.filename), "", fault=f"cannot be read: {e.strerror}")
+        for e in listing.unreadable
     ]
     if not cases:
-        expected = pattern or f"{_EXAMPLES} (see --pattern)"
-        raise UsageError(f"no case in {root}: expected files such as {expected}")
+        expected = pattern or f"{EXAMPLES} (see --pattern)"
+        raise UsageError(f"no case in {root}: {listing.text()}expected files such as {expected}")
     return sorted(cases, key=lambda c: (c.case, c.task))
 
 
-def compile_pattern(pattern: str) -> re.Pattern[str]:
-    """Return the regular expression of a pattern with named fields, {case} among them."""
-    inside = {"case": ".+", "task": "[^/]+?", "rater": "[^/]+?"}
-    pattern = pattern.replace("{class}", "{rater}")
-    seen: set[str] = set()
-    parts = []
-    for token in re.split(r"(\{[^{}]*\}|\*\*|\*)", pattern):
-        name = token[1:-1]
-        if token in ("*", "**"):
-            parts.append("[^/]*" if token == "*" else ".*")
-        elif not token.startswith("{"):
-            parts.append(re.escape(token))
-        elif name not in inside:
-            raise UsageError(f"--pattern knows {{case}}, {{task}} and {{rater}}, got {token}")
-        else:
-            parts.append(f"(?P={name})" if name in seen else f"(?P<{name}>{inside[name]})")
-            seen.add(name)
-    if "case" not in seen:
-        raise UsageError(f"--pattern must hold {{case}}, got {pattern!r}")
-    end = "" if pattern.endswith((".nii", ".nii.gz")) else _END
-    return re.compile("".join(parts) + end)
+def _find(root: Path, listing: Listing, pattern: str | None) -> list[CaseFiles]:
+    """Sort files into cases by a pattern, or by the first of the known layouts that fits."""
+    some = listing.nifti + listing.hollow_folders()
+    if pattern is not None:
+        patterns: Patterns = (compile_pattern(pattern),)
+        found = sort_files(root, some, patterns)
+        if is_nifti(pattern):
+            return _cases(root, listing, patterns, found, lambda file: False)
+        hint = " (end --pattern in .nii.gz to leave other files out)"
+        return _cases(root, listing, patterns, found, is_volume, hint)
+    found = sort_files(root, listing.nifti + listing.folders, MAP, IMAGE)
+    if found.maps:
+        return _cases(root, listing, MAP, found, lambda file: True)
+    others = [m for f in listing.others for name in as_nifti(f) if (m := match(MAP, name))]
+    if any(m.get("rater") for m in others) or (others and all(match(IMAGE, f.name) for f in some)):
+        return []  # what is NIfTI are the images
+    found = sort_files(root, some, BARE, IMAGE)
+    return _cases(root, listing, BARE, found, lambda file: False)
 
 
-def _nifti_files(root: Path, errors: list[OSError], follow: bool) -> Iterator[str]:
-    seen = {os.path.realpath(root)}
-    for folder, folders, files in os.walk(root, onerror=errors.append, followlinks=follow):
-        folders[:] = sorted(f for f in folders if not f.startswith("."))
-        links = [f for f in folders if os.path.islink(os.path.join(folder, f))]
-        for link in links:
-            path = Path(folder) / link
-            if not follow:
-                name = path.relative_to(root).as_posix()
-                errors.append(OSError(0, "a link to a folder (see --follow-links)", name))
-            elif os.path.realpath(path) in seen:  # a link in a circle
-                folders.remove(link)
-            seen.add(os.path.realpath(path))
-        for name in files:
-            if name.endswith((".nii", ".nii.gz")) and not name.startswith("."):
-                yield (Path(folder) / name).relative_to(root).as_posix()
+def _cases(
+    root: Path,
+    listing: Listing,
+    patterns: Patterns,
+    found: Sorted,
+    is_map: Callable[[File], bool],
+    hint: str = "",
+) -> list[CaseFiles]:
+    """Return the cases of sorted files.
+
+    A case is faulty of which a map is there in a format that is not read. Of files that may be
+    anything by their names, only their number is reported.
+    """
+    cases = [_case_files(*key, maps, found.image(key[0])) for key, maps in found.maps.items()]
+    fault = "there is an image but no mask"
+    cases += [CaseFiles(c, "", image=found.images[c], fault=fault) for c in found.lonely()]
+    left: list[File] = []
+    faults: dict[Key, str] = {}
+    for key, file in maps_not_read(root, listing, patterns, found.maps) if cases else ():
+        if is_map(file):
+            faults.setdefault(key, not_read(file) + hint)
+        elif file not in listing.series:
+            left.append(file)
+    if left:
+        log.warning("not read in %s: %s; only %s is read", root, count_formats(left), READ)
+    cases = [replace(c, fault=c.fault or faults.pop((c.case, c.task), "")) for c in cases]
+    return cases + [CaseFiles(*key, fault=reason) for key, reason in faults.items()]
 
 
-def _require_inside(root: Path, files: CaseFiles) -> CaseFiles:
-    """Mark a case of which a file is a link that leads out of the folder."""
-    for path in files.paths:
-        if path.is_symlink() and not path.resolve().is_relative_to(root.resolve()):
+def _require_files(root: Path, files: CaseFiles, follow: bool) -> CaseFiles:
+    """Mark a case of which a file is none, or a link that leads out of the folder."""
+    for path in files.paths if not files.fault else ():
+        if not follow and _leads_out(root, path):
             fault = f"{path.name} is a link that leads out of the folder (see --follow-links)"
-            return replace(files, fault=files.fault or fault)
+            return replace(files, fault=fault)
+        try:
+            require_regular(path)
+        except CaseError as error:
+            return replace(files, fault=str(error))
     return files
 
 
-def _match(patterns: Iterable[re.Pattern[str]], name: str) -> dict[str, str | None] | None:
-    return next((m.groupdict() for p in patterns if (m := p.fullmatch(name))), None)
+def _leads_out(root: Path, path: Path) -> bool:
+    real = os.path.realpath
+    return path.is_symlink() and not Path(real(path)).is_relative_to(real(root))
 
 
-def _group(
-    root: Path,
-    names: list[str],
-    map_patterns: Iterable[re.Pattern[str]],
-    image_patterns: Iterable[re.Pattern[str]] = (),
-) -> list[CaseFiles]:
-    """Sort files into cases; the first pattern that fits decides."""
-    files: dict[tuple[str, str], dict[str, list[str]]] = defaultdict(lambda: defaultdict(list))
-    images: dict[str, Path] = {}
-    bare: dict[str, Path] = {}
-    for name in names:
-        found = _match(map_patterns, name)
-        image = None if found else _match(image_patterns, name)
-        if found is not None:
-            case = found["case"] or root.resolve().name
-            files[case, found.get("task") or TASK][found.get("rater") or ""].append(name)
-        elif image is not None:
-            images[image["case"] or root.resolve().name] = root / name
-        else:
-            bare[name.removesuffix(".gz").removesuffix(".nii")] = root / name
-    cases = [
-        _case_files(root, case, task, found, images.get(case, bare.get(case)))
-        for (case, task), found in files.items()
-    ]
-    known = {case for case, _ in files}
-    lonely = [c for c in images if c not in known] if files else []
-    fault = "there is an image but no mask"
-    return cases + [CaseFiles(c, "", image=images[c], fault=fault) for c in lonely]
-
-
-def _case_files(
-    root: Path, case: str, task: str, found: dict[str, list[str]], image: Path | None
-) -> CaseFiles:
-    twice = [names for names in found.values() if len(names) > 1]
-    fault = f"two files stand for one: {' and '.join(twice[0])}" if twice else ""
-    masks = {rater: root / found[rater][0] for rater in sorted(found) if rater}
-    label = None if masks else root / found[""][0]
-    some = next(iter(found.values()))[0]
+def _case_files(case: str, task: str, found: Maps, image: Path | None) -> CaseFiles:
+    twice = [files for files in found.values() if len(files) > 1]
+    fault = f"two files stand for one: {both_names(twice[0])}" if twice else ""
+    masks = {rater: found[rater][0].path for rater in sorted(found) if rater}
+    label = None if masks else found[""][0].path
+    some = next(iter(found.values()))[0].name
     flat = Path(some).name.startswith(Path(case).name + "_")
     return CaseFiles(case, task, masks, label, image, flat, fault)
 

@@ -7,7 +7,8 @@ from pathlib import Path
 from typing import TypeVar
 
 from ..faults import Fault
-from .layout import TASK, CaseFiles
+from .layout import CaseFiles
+from .patterns import TASK
 
 Key = tuple[str, str]
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from ..faults import UsageError, printable
+from ..files.names import one_spelling
 
 _COLUMNS = ("case", "patient")
 
@@ -29,6 +30,7 @@ class Patients:
 
     def of(self, case: str) -> str:
         """Return the patient of a case, or raise UsageError if none is known."""
+        case = one_spelling(case)
         if self.pattern is not None:
             found = re.search(self.pattern, case)
             if found is None:
@@ -62,7 +64,7 @@ def read_patients(path: Path) -> Patients:
                     f"{path} must have the columns case, patient; {missing[0]} is not there"
                 )
             for row in reader:
-                case, patient = (row[c] or "" for c in _COLUMNS)
+                case, patient = (one_spelling(row[c] or "") for c in _COLUMNS)
                 if not case or not patient:
                     raise UsageError(f"line {reader.line_num} of {path} lacks a case or a patient")
                 if found.setdefault(case, patient) != patient:
@@ -83,7 +85,7 @@ def match_patients(pattern: str) -> Patients:
         If the pattern is no regular expression.
     """
     try:
-        re.compile(pattern)
+        re.compile(one_spelling(pattern))
     except re.error as error:
         raise UsageError(f"--patient-pattern is no regular expression: {error}") from error
-    return Patients(pattern=pattern)
+    return Patients(pattern=one_spelling(pattern))

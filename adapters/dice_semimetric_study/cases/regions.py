@@ -20,7 +20,8 @@ from numpy.typing import NDArray
 
 from ..faults import CaseError, UsageError
 from ..files.atomic import names_a_file
-from .layout import TASK
+from ..files.names import one_spelling
+from .patterns import TASK
 
 #: What a channel or a file of a class stands for: a label's number or a region's name.
 Class = int | str
@@ -86,7 +87,7 @@ def read_regions(path: Path) -> Regions:
         If it cannot be read or holds something else.
     """
     try:
-        found = tomllib.loads(path.read_text(encoding="utf-8"))
+        found = tomllib.loads(one_spelling(path.read_text(encoding="utf-8")))
     except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
         raise UsageError(f"cannot read the regions in {path}: {error}") from error
     unknown = set(found) - {"regions", "ignore", "channels"}

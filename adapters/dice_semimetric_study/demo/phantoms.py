@@ -31,8 +31,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..files.atomic import prepare_folder
+from ..files.geometry import Geometry
 from ..files.nifti import nib
-from ..files.volumes import Geometry, Volume
+from ..files.volumes import Volume
 from ..files.writing import write_volume
 
 Field = NDArray[np.float64]

@@ -2,13 +2,9 @@
 
 from typing import Any
 
-import numpy as np
-from nibabel import orientations
 from numpy.typing import NDArray
 
-from .volumes import Geometry, without_ones
-
-nibabel_orientations: Any = orientations  # only partly typed
+from .geometry import Geometry, nibabel_orientations, towards
 
 
 def reoriented(
@@ -19,17 +15,9 @@ def reoriented(
     No voxel changes its value or its place in space. Whether the two then agree, in shape and
     within the tolerance, is for the caller to check.
     """
-    to = nibabel_orientations
-    try:
-        transform = to.ornt_transform(
-            to.io_orientation(geometry.affine), to.io_orientation(like.affine)
-        )
-    except (ValueError, np.linalg.LinAlgError):  # an axis without a direction
-        return data, geometry
-    if np.isnan(transform).any() or np.array_equal(transform, [[0, 1], [1, 1], [2, 1]]):
+    transform, moved = towards(geometry, like)
+    if transform is None:
         return data, geometry
     shape = geometry.shape + (1,) * (3 - len(geometry.shape))
-    moved = to.apply_orientation(data.reshape(shape, order="F"), transform)
-    affine = geometry.affine @ to.inv_ornt_aff(transform, shape[:3])
-    new_shape = without_ones(moved.shape, max(1, len(like.shape)))
-    return moved.reshape(new_shape, order="F"), Geometry(new_shape, affine)
+    turned = nibabel_orientations.apply_orientation(data.reshape(shape, order="F"), transform)
+    return turned.reshape(moved.shape, order="F"), moved

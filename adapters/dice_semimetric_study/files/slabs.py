@@ -9,7 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..faults import CaseError
-from .nifti import check_size, claimed_bytes, open_file, read_header, scaled
+from .nifti import check_size, claimed_bytes, read_header, scaled
+from .opening import open_file, require_end
 
 _CHUNK = 1 << 20
 
@@ -20,7 +21,7 @@ def read_slabs(
     """Yield the voxels of one file as vectors of a few planes of its last axis, in order.
 
     ``channel`` counts the volumes that follow one another in the file. ``last`` reads on to the
-    end, where gzip has its checksum.
+    end, where gzip has its checksum, and where nothing more may follow.
     """
     with open_file(path) as file:
         header, head = read_header(path, file)
@@ -30,20 +31,21 @@ def read_slabs(
         shape += [1] * (axes - len(shape))
         dtype = header.get_data_dtype()
         plane = math.prod(shape[: axes - 1])
-        volume = plane * shape[axes - 1]
-        offset = int(header.get_data_offset()) + channel * volume * dtype.itemsize
-        _skip(file, path, offset - len(head))
+        volume = plane * shape[axes - 1] * dtype.itemsize
+        offset = int(header.get_data_offset()) + channel * volume
+        _skip(file, path, offset - len(head), claimed)
         for start in range(0, shape[axes - 1], planes):
             count = plane * min(planes, shape[axes - 1] - start)
             raw = _read(file, path, count * dtype.itemsize, claimed)
             yield scaled(path, np.frombuffer(raw, dtype), header)
-        while last and file.read(_CHUNK):
-            pass
+        if last:
+            _skip(file, path, claimed - offset - volume, claimed)
+            require_end(path, file, claimed)
 
 
-def _skip(file: IO[bytes], path: Path, count: int) -> None:
+def _skip(file: IO[bytes], path: Path, count: int, claimed: int) -> None:
     while count > 0:
-        count -= len(_read(file, path, min(count, _CHUNK), count))
+        count -= len(_read(file, path, min(count, _CHUNK), claimed))
 
 
 def _read(file: IO[bytes], path: Path, count: int, claimed: int) -> bytes:

@@ -4,9 +4,8 @@ Every file is read by nibabel in the order that the file has, so that the two si
 never rotated or flipped against each other unless the user asks for it.
 """
 
-import math
+from collections.abc import Callable
 from dataclasses import dataclass
-from io import BytesIO
 from pathlib import Path
 from typing import Any, cast
 
@@ -14,32 +13,17 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..faults import CaseError
+from .geometry import Geometry, without_ones
 from .nifti import (
-    MOST_HEADER,
+    affine_of,
     check_size,
     claimed_bytes,
-    inflated,
-    open_file,
+    read_at_once,
     read_header,
     scaled,
     with_extensions,
 )
-
-
-@dataclass(frozen=True)
-class Geometry:
-    """Where the voxels of an image lie.
-
-    Attributes
-    ----------
-    shape : tuple of int
-        Without trailing axes of length 1.
-    affine : NDArray
-        (4, 4), from voxel indices to millimetres.
-    """
-
-    shape: tuple[int, ...]
-    affine: NDArray[Any]
+from .opening import open_file, require_end
 
 
 @dataclass(frozen=True)
@@ -61,13 +45,17 @@ class Volume:
     header: Any
 
 
-def read_volume(path: Path) -> Volume:
+def read_volume(
+    path: Path, *, accept: Callable[[Geometry], None] = lambda geometry: None
+) -> Volume:
     """Read one .nii or .nii.gz file.
 
     Parameters
     ----------
     path : Path
         The file.
+    accept : callable, optional
+        Gets the geometry before the voxels are read, and raises CaseError to have them unread.
 
     Returns
     -------
@@ -77,11 +65,17 @@ def read_volume(path: Path) -> Volume:
     Raises
     ------
     CaseError
-        If the file is absent, empty, truncated, corrupt or no NIfTI file, or does not hold
-        real numbers.
+        If the file is absent, no regular file, empty, truncated, corrupt, longer than its header
+        claims or no NIfTI file, or does not hold real numbers.
     """
-    header, content, voxels = _from_memory(path) or _from_stream(path)
-    geometry = _geometry(path, header)
+    found: list[Geometry] = []
+
+    def look(header: Any) -> None:
+        found.append(_geometry(path, header))
+        accept(found[-1])
+
+    header, content, voxels = _from_memory(path, look) or _from_stream(path, look)
+    geometry = found[-1]
     data = scaled(path, voxels.view(header.get_data_dtype()), header)
     return Volume(
         data.reshape(geometry.shape, order="F"), geometry, with_extensions(path, header, content)
@@ -89,29 +83,32 @@ def read_volume(path: Path) -> Volume:
 
 
 _Parts = tuple[Any, bytes, NDArray[np.uint8]]
+_Look = Callable[[Any], None]
 
 
-def _from_memory(path: Path) -> _Parts | None:
+def _from_memory(path: Path, look: _Look) -> _Parts | None:
     """Return header, all before the voxels, and the voxels; None where they must be streamed."""
-    whole = inflated(path)
-    if whole is None:
+    found = read_at_once(path, look)
+    if found is None:
         return None
-    header, _ = read_header(path, BytesIO(whole[:MOST_HEADER]))
-    claimed = claimed_bytes(path, header)
-    if len(whole) < claimed:
-        return None
+    header, whole = found
     offset = int(header.get_data_offset())
-    return header, bytes(whole[:offset]), np.frombuffer(whole, np.uint8)[offset:claimed]
+    return header, bytes(whole[:offset]), np.frombuffer(whole, np.uint8)[offset:]
 
 
-def _from_stream(path: Path) -> _Parts:
+def _from_stream(path: Path, look: _Look) -> _Parts:
     """Return header, all before the voxels, and the voxels, or raise CaseError."""
     with open_file(path) as file:
         header, content = read_header(path, file)
         claimed = claimed_bytes(path, header)
         check_size(path, claimed)
+        look(header)
         content += file.read(int(header.get_data_offset()) - len(content))
-        voxels = np.empty(claimed - len(content), np.uint8)
+        try:
+            voxels = np.empty(claimed - len(content), np.uint8)
+        except MemoryError as error:
+            reason = f"{path.name} does not fit into memory: it claims {claimed} bytes (see --slab)"
+            raise CaseError(reason) from error
         there = 0
         while there < voxels.size:  # into the array, without another copy
             count = cast(Any, file).readinto(cast(Any, voxels)[there:])
@@ -119,8 +116,7 @@ def _from_stream(path: Path) -> _Parts:
                 there += len(content)
                 raise CaseError(f"{path.name} is truncated: {there} of {claimed} bytes are there")
             there += count
-        while file.read(1 << 20):  # gzip compares its checksum at the end only
-            pass
+        require_end(path, file, claimed)
     return header, content, voxels
 
 
@@ -128,7 +124,7 @@ def read_header_of(path: Path) -> Any:
     """Return a copy of the header of a file, with its extensions; the voxels are not read."""
     with open_file(path) as file:
         header, content = read_header(path, file)
-        claimed_bytes(path, header)
+        check_size(path, claimed_bytes(path, header))
         content += file.read(int(header.get_data_offset()) - len(content))
     return with_extensions(path, header, content)
 
@@ -140,35 +136,6 @@ def read_geometry(path: Path) -> Geometry:
     return _geometry(path, header)
 
 
-def require_same_geometry(one: Geometry, other: Geometry, names: str, tolerance: float) -> None:
-    """Raise CaseError unless two images have one shape and, within millimetres, one affine."""
-    if one.shape != other.shape:
-        raise CaseError(f"{names} have different shapes: {one.shape} and {other.shape}")
-    require_same_affine(one, other, names, tolerance)
-
-
-def require_same_affine(one: Geometry, other: Geometry, names: str, tolerance: float) -> None:
-    """Raise CaseError unless two affines agree within millimetres; inf accepts any."""
-    if math.isinf(tolerance):
-        return
-    difference = float(np.max(np.abs(one.affine - other.affine)))
-    if not difference <= tolerance:
-        raise CaseError(
-            f"{names} have different affines: they differ by {difference:.3g}, "
-            f"more than the tolerance of {tolerance:g}"
-        )
-
-
 def _geometry(path: Path, header: Any) -> Geometry:
     shape = tuple(int(n) for n in header.get_data_shape())
-    affine = np.asarray(header.get_best_affine())
-    if not np.all(np.isfinite(affine)):
-        raise CaseError(f"{path.name} has a broken header: its affine is not finite")
-    return Geometry(without_ones(shape), affine)
-
-
-def without_ones(shape: tuple[int, ...], least: int = 1) -> tuple[int, ...]:
-    """Return a shape without trailing axes of length 1, as far as it keeps some axes."""
-    while len(shape) > least and shape[-1] == 1:
-        shape = shape[:-1]
-    return shape
+    return Geometry(without_ones(shape), affine_of(path, header))

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
 from .atomic import appearing, require_within, write_bytes
+from .names import is_compressed
 from .nifti import nib
 from .volumes import Volume, read_header_of
 
@@ -45,7 +46,7 @@ def _write(path: Path, data: NDArray[Any], header: Any, affine: NDArray[Any]) ->
     kind = nib.Nifti2Image if isinstance(header, nib.Nifti2Header) else nib.Nifti1Image
     _describe(header, dtype, data.dtype.kind)
     content = kind(voxels, affine, header).to_bytes()
-    if path.suffix == ".gz":
+    if is_compressed(path):
         content = gzip.compress(content, compresslevel=1, mtime=0)
     write_bytes(path, content)
 

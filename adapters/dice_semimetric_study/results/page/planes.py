@@ -14,9 +14,10 @@ from ...cases.blocks import Reading
 from ...cases.foreground import voxels_of
 from ...cases.pairing import Pair
 from ...faults import CaseError
+from ...files.geometry import Geometry
 from ...files.nifti import nib
 from ...files.slabs import read_slabs
-from ...files.volumes import Geometry, read_geometry
+from ...files.volumes import read_geometry
 
 #: From left to right and from top to bottom of the screen: the view that radiologists know.
 _RIGHT, _DOWN = {"R": "L", "L": "L", "A": "P", "P": "P"}, {"A": "P", "P": "P", "S": "I", "I": "I"}
