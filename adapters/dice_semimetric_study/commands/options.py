@@ -229,7 +229,9 @@ def add_running(parser: argparse.ArgumentParser) -> None:
     who.add_argument(
         "--scheduler",
         metavar="ADDRESS",
-        help="a Dask cluster whose workers see the same files, such as tcp://node1:8786",
+        help="a Dask cluster whose workers see the same files, such as tls://node1:8786, with the "
+        "certificates of Dask's configuration (distributed.comm.tls); whoever reaches a tcp:// "
+        "address can run programs as you",
     )
     kept = "keep what an earlier run finished, where files and options are the same"
     add_flag(parser, "--resume", kept)
