@@ -6,7 +6,8 @@ import secrets
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import IO
+from typing import IO, ClassVar
+from weakref import WeakSet
 
 from ..faults import CaseError, UsageError
 
@@ -20,6 +21,26 @@ _SUFFIX = ".part"
 _open: set[Path] = set()
 
 
+class Written:
+    """The files that were written since this object was made."""
+
+    _all: ClassVar[WeakSet["Written"]] = WeakSet()
+
+    def __init__(self) -> None:
+        self._paths: set[Path] = set()
+        Written._all.add(self)
+
+    def below(self, folder: Path) -> set[Path]:
+        """Return those in a folder."""
+        return {path for path in self._paths if path.is_relative_to(folder)}
+
+    @classmethod
+    def note(cls, path: Path) -> None:
+        """Count a file as written, such as one that another process wrote."""
+        for one in cls._all:
+            one._paths.add(path.absolute())
+
+
 @contextmanager
 def appearing(path: Path, *, durable: bool = True) -> Iterator[IO[bytes]]:
     """Open a file to be written, so that its name never stands for half of it.
@@ -27,8 +48,13 @@ def appearing(path: Path, *, durable: bool = True) -> Iterator[IO[bytes]]:
     The bytes go to a hidden file in the same folder, reach the disk, and then take the name in one
     step. Of several that write the same file at a time the last one wins. What one that was killed
     left of the same file is removed. A file that is not ``durable`` is spared both: it is for many
-    small ones that can be made again, and a power cut may leave it empty.
+    small ones that can be made again, and a power cut may leave it empty. A device or a pipe is
+    written as it is.
     """
+    if is_stream(path):
+        with path.open("wb") as stream:
+            yield stream
+        return
     path.parent.mkdir(parents=True, exist_ok=True)
     if durable:
         remove_parts(path.parent, path.name)
@@ -43,11 +69,19 @@ def appearing(path: Path, *, durable: bool = True) -> Iterator[IO[bytes]]:
                 part.replace(path)
         if not fcntl:
             part.replace(path)
+        Written.note(path)
     except BaseException:
         part.unlink(missing_ok=True)
         raise
     finally:
         _open.discard(part)
+
+
+def is_stream(path: Path) -> bool:
+    """Return whether a name must not be given to another file: that of a device or a pipe."""
+    return path.absolute().parts[1:2] in (("dev",), ("proc",)) or (
+        path.exists() and not path.is_file()
+    )
 
 
 def _new_part(path: Path) -> tuple[Path, IO[bytes]]:
@@ -120,9 +154,12 @@ def names_a_file(name: str) -> bool:
 
 
 def require_apart(out: Path, source: Path) -> None:
-    """Raise UsageError if results would appear among what is read."""
-    if out.resolve().is_relative_to(source.resolve()):
+    """Raise UsageError if results would appear among what is read, or around it."""
+    inner, outer = out.resolve(), source.resolve()
+    if inner.is_relative_to(outer):
         raise UsageError(f"the output {out} must not lie in the folder that is read, {source}")
+    if outer.is_relative_to(inner):
+        raise UsageError(f"the folder that is read, {source}, must not lie in the output {out}")
 
 
 def require_within(folder: Path, out: Path) -> None:
