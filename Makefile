@@ -22,7 +22,7 @@ help:            ## Show the targets.
 	@touch $@ .venv/.demo
 
 demo: .venv/.demo  ## The main job on generated data, or on DATA=folder PRED=folder.
-	$(BIN)/python -m dice_semimetric_study demo --out $(OUT) $(if $(DATA),--data $(DATA)) $(if $(PRED),--pred $(PRED))
+	$(BIN)/python -m dice_semimetric_study demo --out $(OUT) --overwrite $(if $(DATA),--data $(DATA)) $(if $(PRED),--pred $(PRED))
 
 test: .venv/.dev   ## The test suite.
 	@# Those that start processes, kill them and limit their memory run apart from the rest.
@@ -53,11 +53,11 @@ docs: .venv/.dev   ## The documentation as pages, in docs/_build/html.
 	$(BIN)/sphinx-build -W --keep-going -q -b html docs docs/_build/html
 
 picture: .venv/.demo  ## The picture of the README: two of the demonstration's cases.
-	rm -rf $(OUT)/picture && mkdir -p $(OUT)/picture/two docs/images
-	$(BIN)/dice-semimetric phantoms --out $(OUT)/picture/study
-	cp -r $(OUT)/picture/study/raters/case05 $(OUT)/picture/study/raters/case08 $(OUT)/picture/two
-	$(BIN)/dice-semimetric demo --data $(OUT)/picture/two --out $(OUT)/picture/demo
-	cp $(OUT)/picture/demo/cases.png docs/images/cases.png
+	rm -rf $(OUT)-picture && mkdir -p $(OUT)-picture/two docs/images
+	$(BIN)/dice-semimetric phantoms --out $(OUT)-picture/study
+	cp -r $(OUT)-picture/study/raters/case05 $(OUT)-picture/study/raters/case08 $(OUT)-picture/two
+	$(BIN)/dice-semimetric demo --data $(OUT)-picture/two --out $(OUT)-picture/demo
+	cp $(OUT)-picture/demo/cases.png docs/images/cases.png
 
 support: .venv/.dev  ## Call every function on every array library; write docs/support.md from it.
 	$(BIN)/python -m pytest -q tests/core/test_every_library.py \
@@ -65,7 +65,7 @@ support: .venv/.dev  ## Call every function on every array library; write docs/s
 	$(BIN)/python tests/common/support.py
 
 clean:           ## Remove the environment and what the demo wrote.
-	rm -rf .venv demo-out
+	rm -rf .venv demo-out demo-out-picture
 
 # Its environment may be one that is there already: make gpu GPU_PYTHON=python3
 GPU_PYTHON ?= $(BIN)/python

@@ -205,7 +205,7 @@ def test_two_processes_make_the_same(tmp_path: Path) -> None:
         assert calibrate(tmp_path, tmp_path / name, "kernel", "--jobs", jobs) == 1
     files = [p for p in (tmp_path / "one").rglob("*") if p.is_file()]
     files = [p for p in files if "records" not in p.parts]  # of each map's time
-    assert len(files) == 2 + 4 + 1
+    assert len(files) == 2 + 4 + 1 + 1
     for path in files:
         other = tmp_path / "two" / path.relative_to(tmp_path / "one")
         assert path.read_bytes() == other.read_bytes()

@@ -111,7 +111,7 @@ def test_tables_that_were_scored_otherwise(tmp_path: Path, capsys: Any) -> None:
         argv = ["evaluate", "--pred", str(pred), "--ref", str(ref), "--out", str(tmp_path / name)]
         assert main([*argv, "--bins", bins, "--no-pictures", "--quiet"]) == 0
     a, b, c = (str(tmp_path / name) for name in "abc")
-    out = ["--out", str(tmp_path / "out"), "--quiet", "--no-pictures"]
+    out = ["--out", str(tmp_path / "out"), "--quiet", "--no-pictures", "--overwrite"]
     fails(capsys, ["compare", "--scores", a, b, *out], "n_bins 10, and", "with 5")
     assert main(["compare", "--scores", a, c, *out]) == 0
     for text in ("", "[]", "{}", '{"options": 3}', '{"options": {"empty": 1}}'):

@@ -62,7 +62,7 @@ def test_three_axes_faults_and_empty_labels(tmp_path: Path, capsys) -> None:
     assert "This holds in 1 of 2 cases." in text.out
     assert "case02 task01: task01_seg01.nii.gz is empty" in text.err
     assert (out / "cases.png").is_file()
-    assert main(["demo", "--data", str(ref), "--out", str(out)]) == 1
+    assert main(["demo", "--data", str(ref), "--out", str(out), "--overwrite"]) == 1
     assert "No predictions to score" in capsys.readouterr().out
 
 

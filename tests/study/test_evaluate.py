@@ -20,7 +20,19 @@ NUMBERS = ("bdice", "dice", "jaccard", "ece", "ece_soft")
 
 
 def evaluate(pred: Path, ref: Path, out: Path, *options: str) -> int:
-    return main(["evaluate", "--pred", str(pred), "--ref", str(ref), "--out", str(out), *options])
+    return main(
+        [
+            "evaluate",
+            "--pred",
+            str(pred),
+            "--ref",
+            str(ref),
+            "--out",
+            str(out),
+            "--overwrite",
+            *options,
+        ]
+    )
 
 
 def results(out: Path) -> tuple[list[dict[str, str]], dict[str, Any]]:

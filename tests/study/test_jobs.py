@@ -2,9 +2,11 @@
 
 import os
 import signal
+import socket
 import subprocess
 import sys
 import time
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -15,9 +17,9 @@ from dice_semimetric_study.faults import Fault
 from dice_semimetric_study.runs import cluster
 from dice_semimetric_study.runs.cluster import Workers
 from dice_semimetric_study.runs.each import each_case
+from dice_semimetric_study.runs.processes import Processes
 from study_files import study
 
-distributed = pytest.importorskip("distributed", reason="--jobs needs distributed")
 COMMAND = [sys.executable, "-m", "dice_semimetric_study"]
 
 
@@ -47,41 +49,6 @@ def test_two_processes_give_the_same_results(tmp_path: Path, capsys) -> None:
     assert tree(tmp_path / "1") == tree(tmp_path / "2")
     assert sorted(text["1"].err.splitlines()) == sorted(text["2"].err.splitlines())
     assert "case03 task02: task02.nii.gz is corrupt" in text["2"].err
-
-
-def test_a_cluster_that_runs_elsewhere(tmp_path: Path, monkeypatch) -> None:
-    from distributed import LocalCluster
-
-    monkeypatch.chdir(tmp_path)
-    study(tmp_path, tasks=("task01", "task02"))
-    argv = ["evaluate", "--pred", "pred", "--ref", "ref", "--no-pictures"]
-    assert main([*argv, "--out", "one"]) == 0
-    with LocalCluster(
-        n_workers=1,
-        threads_per_worker=4,
-        processes=False,
-        dashboard_address=None,
-        host="127.0.0.1",
-        protocol="tcp",
-    ) as cluster:
-        assert main([*argv, "--out", "two", "--scheduler", cluster.scheduler_address]) == 0
-    assert tree(tmp_path / "one") == tree(tmp_path / "two")
-
-
-def test_no_scheduler_and_bad_numbers(tmp_path: Path, capsys, monkeypatch) -> None:
-    from dice_semimetric_study.runs import cluster
-
-    monkeypatch.setattr(cluster, "_PATIENCE", "1s")
-    ref, pred = study(tmp_path)
-    argv = ["evaluate", "--pred", str(pred), "--ref", str(ref), "--out", str(tmp_path / "out")]
-    for options, words in (
-        (["--scheduler", "tcp://127.0.0.1:1"], "no scheduler at tcp://127.0.0.1:1"),
-        (["--scheduler", "nonsense://x"], "no scheduler at nonsense://x"),
-        (["--jobs", "-1"], "must be at least 0"),
-        (["--jobs", "2", "--scheduler", "tcp://x:1"], "not allowed with"),
-    ):
-        assert main([*argv, *options]) == 2, options
-        assert words in capsys.readouterr().err
 
 
 def die_or_name(files: CaseFiles) -> str:
@@ -177,46 +144,72 @@ def test_the_whole_group_is_stopped(tmp_path: Path, how: signal.Signals) -> None
     assert not any(psutil.pid_exists(p) for p in others)
 
 
-class Lost:
-    """What Dask's future is when the process that held its result was killed before it was read."""
-
-    def __init__(self, status: str, error: BaseException | None = None) -> None:
-        self.status, self._error = status, error
-
-    def exception(self) -> BaseException | None:
-        return self._error
-
-    def result(self) -> tuple[list[str], float]:
-        if self._error is not None:
-            raise self._error
-        return ["one", "two"], 0.5
-
-
-def test_a_result_that_was_lost_is_made_again() -> None:
-    killed = distributed.KilledWorker("task", None, 1)
-    cancelled = distributed.client.FutureCancelledError("task", "lost")
-    for future in (
-        Lost("pending"),
-        Lost("lost"),
-        Lost("cancelled"),
-        Lost("error", killed),
-        Lost("finished", killed),
-        Lost("finished", cancelled),
-    ):
-        assert cluster._outcome(future, 2) is None
-    assert cluster._outcome(Lost("finished"), 2) == (["one", "two"], 0.5)
-    failures, _ = cluster._outcome(Lost("error", ValueError("no such module")), 2)
-    assert ["no such module" in f.reason for f in failures] == [True, True]
-
-
 def test_short_items_travel_together(monkeypatch) -> None:
     sent = []
-    send = cluster._Tasks.send
+    send = Processes.send
     monkeypatch.setattr(
-        cluster._Tasks, "send", lambda self, places: sent.append(len(places)) or send(self, places)
+        Processes, "send", lambda self, places: sent.append(len(places)) or send(self, places)
     )
     found = dict(cluster.outcomes(abs, range(-299, 1), Workers(jobs=2)))
     assert found == {i: 299 - i for i in range(300)}
     assert sum(sent) == 300
     assert max(sent) > 1
     assert len(sent) < 150
+
+
+def listening(pid: int) -> set[str]:
+    """Return the sockets of a process, by their inodes, that wait for others to connect."""
+    own = {os.readlink(f) for f in Path(f"/proc/{pid}/fd").iterdir() if f.is_symlink()}
+    found = set()
+    for table, states in (("tcp", {"0A"}), ("tcp6", {"0A"}), ("udp", {"07"}), ("udp6", {"07"})):
+        for line in Path(f"/proc/{pid}/net/{table}").read_text().splitlines()[1:]:
+            fields = line.split()
+            if fields[3] in states and f"socket:[{fields[9]}]" in own:
+                found.add(f"{table} {fields[1]}")
+    for line in Path(f"/proc/{pid}/net/unix").read_text().splitlines()[1:]:
+        fields = line.split()
+        if int(fields[3], 16) & 0x10000 and f"socket:[{fields[6]}]" in own:  # it accepts
+            found.add(f"unix {fields[7:]}")
+    return found
+
+
+@pytest.mark.skipif(not Path("/proc/self/net/tcp").exists(), reason="needs Linux's /proc")
+def test_nothing_listens_while_processes_work() -> None:
+    with socket.create_server(("127.0.0.1", 0)):
+        assert len(listening(os.getpid())) == 1
+    before = listening(os.getpid())
+    seen = set()
+    for _, pid in cluster.outcomes(pid_of, range(12), Workers(jobs=2)):
+        seen.add(pid)
+        for one in {os.getpid(), *children(os.getpid())}:
+            with suppress(OSError):  # it has ended
+                assert listening(one) <= before
+    assert len(seen) == 2
+
+
+def pid_of(_: int) -> int:
+    time.sleep(0.1)
+    return os.getpid()
+
+
+def test_processes_that_cannot_start(tmp_path: Path) -> None:
+    """A script without a guard would start itself again and again; it is told so once."""
+    script = tmp_path / "script.py"
+    script.write_text(
+        "from dice_semimetric_study.runs.cluster import Workers, outcomes\n"
+        "print(list(outcomes(abs, [-1, -2], Workers(jobs=2))))\n"
+    )
+    done = subprocess.run(
+        [sys.executable, script], check=False, capture_output=True, text=True, timeout=100
+    )
+    assert done.returncode == 1
+    assert "the processes that it starts die at once" in done.stderr.splitlines()[-1]
+    script.write_text(
+        "from dice_semimetric_study.runs.cluster import Workers, outcomes\n"
+        "if __name__ == '__main__':\n"
+        "    print(sorted(outcomes(abs, [-1, -2], Workers(jobs=2))))\n"
+    )
+    done = subprocess.run(
+        [sys.executable, script], check=False, capture_output=True, text=True, timeout=100
+    )
+    assert done.stdout == "[(0, 1), (1, 2)]\n", done.stderr

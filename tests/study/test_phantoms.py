@@ -78,7 +78,8 @@ def test_the_command_writes_qubiq(tmp_path: Path, capsys: pytest.CaptureFixture[
     files = sorted(p.relative_to(out).as_posix() for p in out.rglob("*") if p.is_file())
     seen = ["image.nii.gz", *(f"task01_seg0{r}.nii.gz" for r in (1, 2, 3))]
     assert files == sorted(
-        [f"raters/case0{c}/{name}" for c in (1, 2) for name in seen]
+        ["files.json"]
+        + [f"raters/case0{c}/{name}" for c in (1, 2) for name in seen]
         + [f"{kind}/case0{c}/task01.nii.gz" for c in (1, 2) for kind in ("truth", "prediction")]
     )
     made = phantom(2, shape=(24, 28, 6), raters=3, seed=4)

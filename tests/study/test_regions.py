@@ -17,7 +17,7 @@ NUMBERS = ("bdice", "dice", "jaccard", "ece", "ece_soft")
 
 def evaluate(root: Path, out: Path, *options: str) -> int:
     files = ["--pred", str(root / "pred"), "--ref", str(root / "ref"), "--no-pictures"]
-    return main(["evaluate", *files, "--out", str(out), *options])
+    return main(["evaluate", *files, "--out", str(out), "--overwrite", *options])
 
 
 def rows(out: Path) -> dict[tuple[str, str], dict[str, str]]:

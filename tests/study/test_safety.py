@@ -19,9 +19,18 @@ COMMAND = [sys.executable, "-m", "dice_semimetric_study"]
 
 def argv(kind: str, root: Path, out: Path, *options: str) -> list[str]:
     if kind == "fuse":
-        return ["fuse", str(root / "ref"), "--method", "uniform", "--out", str(out), *options]
+        return [
+            "fuse",
+            str(root / "ref"),
+            "--method",
+            "uniform",
+            "--out",
+            str(out),
+            "--overwrite",
+            *options,
+        ]
     files = ["--pred", str(root / "pred"), "--ref", str(root / "ref"), "--no-pictures"]
-    return ["evaluate", *files, "--out", str(out), *options]
+    return ["evaluate", *files, "--out", str(out), "--overwrite", *options]
 
 
 def scored(out: Path) -> int:
@@ -62,10 +71,13 @@ def test_links_that_lead_out_of_the_folder(tmp_path: Path, capsys) -> None:
 def test_labels_are_not_written_through_links(tmp_path: Path, capsys) -> None:
     study(tmp_path)
     out, away = tmp_path / "out", tmp_path / "away"
-    for folder in (out / "case01", away):
-        folder.mkdir(parents=True)
+    away.mkdir()
     (away / "precious").write_text("as it was")
+    assert main(argv("fuse", tmp_path, out)) == 0
+    for case in ("case01", "case02"):
+        (out / case / "task01.nii.gz").unlink()
     (out / "case01/task01.nii.gz").symlink_to(away / "precious")
+    (out / "case02").rmdir()
     (out / "case02").symlink_to(away)
     assert main(argv("fuse", tmp_path, out)) == 1
     assert "case02 task01: case02 is a link that leads out of the output" in capsys.readouterr().err

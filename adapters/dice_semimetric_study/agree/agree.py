@@ -9,10 +9,9 @@ from dice_semimetric import Agreement
 from ..cases.blocks import Reading
 from ..cases.regions import require_file_names
 from ..cases.study import Study
-from ..files.atomic import prepare_folder
 from ..files.json import jsonable, write_json
 from ..results.bootstrap import Bootstrap
-from ..results.tables import write_table
+from ..results.tables import files_of, write_table
 from ..runs.each import report
 from ..runs.recorded import Run, each_recorded, write_run
 from ..scores.case_score import Empty
@@ -21,6 +20,7 @@ from .rows import COLUMNS, tables_of
 from .summary import summarize_agreement
 
 MAPS = "maps"
+_OTHERS = ("summary.json", "agreement.png")
 
 
 def agree(
@@ -77,9 +77,16 @@ def agree(
     out = run.out.absolute()  # workers may have another current folder
     cases, faults = study.cases()
     patient = study.patients.of_all(c.case for c in cases)
-    prepare_folder(out)
-    report(faults)
     settings = {"agreement": jsonable(asdict(reading)) | {"maps": maps}}
+    means = {"empty": empty, "patients": asdict(study.patients), "bootstrap": asdict(bootstrap)}
+    options = study.settings() | means | settings["agreement"]
+    names = {
+        f"{MAPS}/{case.reference.map_name(region)}"
+        for case in cases
+        for region in (reading.structures if maps else ())
+    }
+    output = run.claim("agreement", options, names.union(*map(files_of, COLUMNS), _OTHERS))
+    report(faults)
     done = each_recorded(
         partial(agree_files, reading=reading, maps=out / MAPS if maps else None),
         cases,
@@ -95,11 +102,11 @@ def agree(
         write_table(out / stem, columns, rows)
     summary = summarize_agreement(tables, faults, reading=reading, empty=empty, bootstrap=bootstrap)
     write_json(out / "summary.json", summary)
-    means = {"empty": empty, "patients": asdict(study.patients), "bootstrap": asdict(bootstrap)}
-    write_run(out, "agreement", study.settings() | means | settings["agreement"], done)
+    write_run(out, "agreement", options, done)
     if found and pictures:
         from ..results.plots import save  # with it comes matplotlib, slow to import in each worker
         from .plots import plot_agreement
 
         save(plot_agreement(tables[1], summary), out / "agreement.png")
+    output.close(faults, empty=not done)
     return summary

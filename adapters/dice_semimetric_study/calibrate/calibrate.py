@@ -17,7 +17,6 @@ from ..cases.pairing import Pair, pair_up
 from ..cases.regions import require_file_names, task_name
 from ..cases.study import Study
 from ..faults import CaseError, Fault
-from ..files.atomic import prepare_folder
 from ..files.json import jsonable
 from ..files.writing import written_maps
 from ..results.bootstrap import Bootstrap
@@ -30,7 +29,7 @@ from ..scores.scoring import scores_of
 from ..scores.sums import Sums, in_doubt, sums_of
 from .calibrators import FLOOR, Fitting, MapCalibrator
 from .fit import Calibrators, fit_calibrators, sides_of
-from .report import Part, Scored, write_report
+from .report import FILES, Part, Scored, write_report
 
 
 @dataclass(frozen=True)
@@ -109,7 +108,11 @@ def calibrate(
     works, faults = _predictions(study)
     patient = fit.patients.of_all(p.case for p in fit_pairs)
     patient |= study.patients.of_all(w.partner.case for w in works if w.partner)
-    prepare_folder(out)
+    where = {"fit": fit.settings(), "study": study.settings()}
+    means = {"patients": asdict(study.patients), "bootstrap": asdict(bootstrap)}
+    described = where | jsonable(asdict(fitting) | asdict(options)) | means
+    maps = {w.prediction.map_name(region) for w in works for region in options.structures}
+    output = run.claim("calibrate", described, FILES | maps)
     report(fit_faults + faults)
     calibrators, digest, unread = fit_calibrators(fit_pairs, fitting, options, run.workers)
     fit_faults += unread
@@ -136,8 +139,6 @@ def calibrate(
         **shared,
     )
     if done:
-        where = {"fit": fit.settings(), "study": study.settings()}
-        means = {"patients": asdict(study.patients), "bootstrap": asdict(bootstrap)}
         write_run(out, "calibrate", where | settings["calibrate"] | means, [*fitted, *done])
     parts: dict[str, Part] = {"fit": ([s for _, d in fitted for s in d.value.scores], fit_faults)}
     if study.ref is not None:
@@ -148,9 +149,11 @@ def calibrate(
         "written": sum(len(d.value.maps) for _, d in done),
     }
     everything = fit_faults + faults
-    return write_report(
+    written = write_report(
         out, parts, summary, everything, options, patients=patient, bootstrap=bootstrap
     )
+    output.close(everything, empty=not done)
+    return written
 
 
 def known_pairs(study: Study) -> tuple[list[Pair], list[Fault]]:

@@ -23,6 +23,8 @@ _SETS = {
     "fit": "the cases that were fitted to: scored in sample, and so too well",
     "pred": "the cases that were calibrated",
 }
+#: All that `write_report` may write.
+FILES = {"calibration.csv", "calibration.json", *(f"reliability-{name}.png" for name in _SETS)}
 _WHEN = ("before", "after")
 _PIXELS = (
     "both times over the pixels that were in doubt before; of the calibrated maps alone, evaluate "

@@ -15,7 +15,7 @@ from .options import (
     run_of,
     study_of,
 )
-from .printing import add_json, print_files, print_summary
+from .printing import add_json, check_json, print_files, print_summary
 
 _EPILOG = f"""examples:
   dice-semimetric agreement study/Training --out agreement
@@ -47,6 +47,7 @@ def _run(args: argparse.Namespace) -> int:
     study = study_of(args, ref=args.folder)
     if args.dry_run:
         return print_files(study)
+    check_json(args, args.folder, args.mask)
     summary = agree(
         study,
         run_of(args),

@@ -6,13 +6,14 @@ from dataclasses import replace
 
 from ..cases.patients import Patients
 from ..cases.study import Study
-from ..compare import Scores, align, compare, comparison_text, pairs_of, read_scores
+from ..compare import FILES, Scores, align, compare, comparison_text, pairs_of, read_scores
 from ..evaluate.evaluate import Page, evaluate
 from ..faults import Fault, UsageError, printable
 from ..files.atomic import require_apart
 from ..results.registry import PREDICTION_SCORES, glossary
 from ..runs.each import is_stop
 from ..runs.logs import log
+from ..runs.output import Output
 from .command import EXIT, LAYOUT, Command, add_path
 from .models import MODEL, Model, models_of
 from .options import (
@@ -27,7 +28,7 @@ from .options import (
     run_of,
     study_of,
 )
-from .printing import add_json, print_files, print_summary
+from .printing import add_json, check_json, print_files, print_summary
 
 _EPILOG = f"""examples:
   dice-semimetric compare --pred dml=preds/dml sdl=preds/sdl --ref study/Testing --out comparison
@@ -86,6 +87,7 @@ def _add_scoring(parser: argparse.ArgumentParser) -> None:
 def _run(args: argparse.Namespace) -> int:
     models = models_of(args.pred or args.scores)
     pairs_of([m.name for m in models], args.baseline)
+    check_json(args, *(m.folder for m in models), args.ref, args.mask)
     return (_run_predictions if args.pred else _run_scores)(args, models)
 
 
@@ -102,7 +104,8 @@ def _run_scores(args: argparse.Namespace, models: Sequence[Model]) -> int:
             print(f"{printable(one.name)}: {len(one.rows)} scores in {printable(str(one.path))}")
         print(f"{len(common.keys)} of them in all models, of {len(set(common.patients))} patients")
         return 0
-    return _compare(args, scores, patients, [])
+    align(scores, patients)  # before anything is written
+    return _compare(args, scores, patients, [], _claim(args))
 
 
 def _require_no_scoring(args: argparse.Namespace) -> None:
@@ -120,8 +123,7 @@ def _run_predictions(args: argparse.Namespace, models: Sequence[Model]) -> int:
     if args.ref is None:
         raise UsageError("--pred needs --ref, the folder of references")
     for model in models:
-        for other in models:
-            require_apart(args.out / model.name, other.folder)
+        require_apart(args.out, model.folder)
     studies = [study_of(args, ref=args.ref, pred=m.folder) for m in models]
     if args.dry_run:
         status = 0
@@ -133,6 +135,7 @@ def _run_predictions(args: argparse.Namespace, models: Sequence[Model]) -> int:
     _require_common(models, studies)
     faults: list[dict[str, str]] = []
     run = run_of(args)
+    output = _claim(args)
     for model, study in zip(models, studies, strict=True):
         log.info("scoring %s", model.name)
         summary = evaluate(
@@ -147,7 +150,15 @@ def _run_predictions(args: argparse.Namespace, models: Sequence[Model]) -> int:
         if any(is_stop(Fault(**fault)) for fault in summary["faults"]):
             return 1  # what is scored stays, and --resume goes on from there
     scores = [read_scores(m.name, args.out / m.name) for m in models]
-    return _compare(args, scores, None, faults)
+    return _compare(args, scores, None, faults, output)
+
+
+def _claim(args: argparse.Namespace) -> Output:
+    """Take the folder for the results, which depend on all options but those of how it is run."""
+    how = {"parser", "run", "jobs", "scheduler", "resume", "overwrite", "dry_run", "quiet"}
+    how |= {"verbose", "json", "no_pictures", "out"}
+    options = {name: value for name, value in vars(args).items() if name not in how}
+    return run_of(args).claim("compare", options, FILES)
 
 
 def _require_common(models: Sequence[Model], studies: Sequence[Study]) -> None:
@@ -168,6 +179,7 @@ def _compare(
     scores: Sequence[Scores],
     patients: Patients | None,
     faults: Sequence[dict[str, str]],
+    output: Output,
 ) -> int:
     summary = compare(
         scores,
@@ -178,6 +190,7 @@ def _compare(
         bootstrap=bootstrap_of(args),
         pictures=not args.no_pictures,
         faults=faults,
+        output=output,
     )
     print_summary(args, summary, f"{comparison_text(summary)}\nresults in {args.out}")
     return 1 if faults else 0

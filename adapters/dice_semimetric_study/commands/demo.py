@@ -5,6 +5,7 @@ from pathlib import Path
 
 from ..faults import UsageError
 from .command import EXIT, Command, add_path
+from .options import add_overwrite
 
 _EPILOG = f"""examples:
   dice-semimetric demo --out demo
@@ -23,6 +24,7 @@ def _add_options(parser: argparse.ArgumentParser) -> None:
         metavar="OUT",
         help="where to write (default: demo-out)",
     )
+    add_overwrite(parser)
 
 
 def _run(args: argparse.Namespace) -> int:
@@ -30,7 +32,7 @@ def _run(args: argparse.Namespace) -> int:
 
     if args.pred is not None and args.data is None:
         raise UsageError("--pred needs --data")
-    return demo(args.out, data=args.data, pred=args.pred)
+    return demo(args.out, data=args.data, pred=args.pred, overwrite=args.overwrite)
 
 
 COMMAND = Command("demo", "show every step on generated or real cases", _EPILOG, _add_options, _run)

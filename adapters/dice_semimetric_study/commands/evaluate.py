@@ -14,7 +14,7 @@ from .options import (
     run_of,
     study_of,
 )
-from .printing import add_json, print_files, print_summary
+from .printing import add_json, check_json, print_files, print_summary
 
 _EPILOG = f"""examples:
   dice-semimetric evaluate --pred predictions --ref study/Testing --out scores --report report.html
@@ -53,6 +53,7 @@ def _run(args: argparse.Namespace) -> int:
     study = study_of(args, ref=args.ref, pred=args.pred)
     if args.dry_run:
         return print_files(study)
+    check_json(args, args.pred, args.ref, args.mask)
     summary = evaluate(
         study,
         run_of(args),

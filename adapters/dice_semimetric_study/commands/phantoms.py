@@ -5,6 +5,7 @@ import argparse
 from ..demo.phantoms import write_phantoms
 from ..faults import UsageError
 from .command import EXIT, Command, add_count, add_path, at_least
+from .options import add_overwrite
 
 _EPILOG = f"""examples:
   dice-semimetric phantoms --out study
@@ -26,12 +27,18 @@ def _add_options(parser: argparse.ArgumentParser) -> None:
         help="two or three axes (default: 128 128)",
     )
     add_count(parser, "--seed", 0, "default: 0", low=0, metavar=None)
+    add_overwrite(parser)
 
 
 def _run(args: argparse.Namespace) -> int:
     try:
         write_phantoms(
-            args.out, cases=args.cases, shape=args.shape, raters=args.raters, seed=args.seed
+            args.out,
+            cases=args.cases,
+            shape=args.shape,
+            raters=args.raters,
+            seed=args.seed,
+            overwrite=args.overwrite,
         )
     except ValueError as error:
         raise UsageError(str(error)) from error

@@ -10,6 +10,7 @@ from ..faults import Fault, printable
 from ..files.json import json_text, write_json
 from ..results.tables import table
 from ..runs.each import report
+from ..runs.output import is_summary, require_replaceable
 from .command import add_path
 
 
@@ -62,11 +63,18 @@ def add_json(parser: argparse.ArgumentParser) -> None:
     )
 
 
+def check_json(args: argparse.Namespace, *reads: Path | None) -> None:
+    """Raise UsageError, before any work is done, if ``--json`` names a file that must stay."""
+    if args.json not in (None, "-"):
+        require_replaceable(Path(args.json), "--json", reads, is_summary)
+
+
 def print_summary(args: argparse.Namespace, summary: dict[str, Any], text: str) -> None:
     """Write the summary where ``--json`` asks for it, and print the text unless that is stdout."""
     if args.json == "-":
         print(json_text(summary), end="")
     elif args.json is not None:
+        check_json(args)  # it may be the name of a table, which is there now
         write_json(Path(args.json), summary)
     if args.json != "-" and not args.quiet:
         print(text)

@@ -10,12 +10,12 @@ from dice_semimetric import __version__
 
 from ..cases.patients import Patients
 from ..faults import UsageError, printable
-from ..files.atomic import prepare_folder
 from ..files.json import jsonable, write_json
 from ..results.bootstrap import Bootstrap
 from ..results.registry import PREDICTION_SCORES, prediction_score
-from ..results.tables import write_table
+from ..results.tables import files_of, write_table
 from ..runs.logs import log
+from ..runs.output import Output, claim
 from .common import align
 from .rows import PAIR_COLUMNS, Pair, Part, Row, pair_rows, rank_columns, rank_rows
 from .tables import Scores
@@ -23,7 +23,7 @@ from .tables import Scores
 _PAIRS, _RANKS, _SUMMARY, _PICTURE = "comparison", "ranks", "summary.json", "comparison.png"
 #: What is written into the folder of the results.
 FILES = (
-    *(f"{stem}.{end}" for stem in (_PAIRS, _RANKS) for end in ("csv", "json", "parquet")),
+    *sorted(files_of(_PAIRS) | files_of(_RANKS)),
     _SUMMARY,
     _PICTURE,
 )
@@ -53,6 +53,7 @@ def compare(
     bootstrap: Bootstrap | None = None,
     pictures: bool = True,
     faults: Sequence[dict[str, str]] = (),
+    output: Output | None = None,
 ) -> dict[str, Any]:
     """Compare models case by case, rank them at every threshold, and write both.
 
@@ -77,6 +78,8 @@ def compare(
         Whether to draw ``comparison.png``.
     faults : sequence of dict, optional
         What could not be scored, for the summary: model, case, task and reason.
+    output : Output, optional
+        The folder as it was claimed for all that goes into it; by default for this alone.
 
     Returns
     -------
@@ -86,12 +89,14 @@ def compare(
     Raises
     ------
     UsageError
-        If the models cannot be compared, or the folder cannot be written.
+        If the models cannot be compared, or the folder cannot be written or holds another run.
     """
     bootstrap = bootstrap or Bootstrap()
     pairs = pairs_of([m.name for m in models], baseline)
     common = align(models, patients)
-    prepare_folder(out)
+    options = {"models": {m.name: m.path for m in models}, "metrics": metrics, "baseline": baseline}
+    means = {"patients": patients and asdict(patients), "bootstrap": asdict(bootstrap)}
+    output = output or claim(out, "compare", options | means, FILES)
     dropped = {m.name: len(m.rows) - len(common.keys) for m in models}
     if any(dropped.values()):
         listed = ", ".join(f"{k} of {n}" for n, k in dropped.items() if k)
@@ -131,6 +136,7 @@ def compare(
         from .plots import plot_comparison
 
         save(plot_comparison(summary), out / _PICTURE)
+    output.close()
     return summary
 
 

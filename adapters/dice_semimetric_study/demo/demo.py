@@ -23,13 +23,14 @@ from ..cases.pairing import Rated
 from ..cases.study import Study
 from ..evaluate.evaluate import Page, evaluate
 from ..faults import CaseError, Fault
-from ..files.atomic import prepare_folder, require_apart, write_text
+from ..files.atomic import require_apart, write_text
 from ..files.volumes import read_volume
 from ..files.writing import written_maps
 from ..fuse.methods import METHODS, fuse_masks
 from ..results.plots import save
 from ..results.tables import csv_text, table
 from ..runs.each import each_case
+from ..runs.output import claim
 from ..runs.recorded import Run
 from ..scores.summary import score_table
 from .paradox import Paradox, soft_dice_paradox
@@ -37,6 +38,7 @@ from .phantoms import write_phantoms
 from .plots import plot_cases, plot_paradox
 
 _LINES = 12
+_FILES = ("paradox.csv", "paradox.png", "cases.png", "report.html")
 
 
 @dataclass(frozen=True)
@@ -49,17 +51,23 @@ class DemoCase:
     to_truth: dict[str, float]
 
 
-def demo(out: Path, *, data: Path | None = None, pred: Path | None = None) -> int:
+def demo(
+    out: Path, *, data: Path | None = None, pred: Path | None = None, overwrite: bool = False
+) -> int:
     """Run the demonstration, print what it finds, and return the exit status.
 
     Without ``data``, the raters' masks of real cases, eight phantoms are generated.
     """
-    if data is not None:
-        require_apart(out, data)
-    prepare_folder(out)
+    for folder in (data, pred):
+        if folder is not None:
+            require_apart(out, folder)
+    found = [] if data is None else find_cases(data)
+    maps = {f"fused/{m}/{f.label_name}" for f in found for m in METHODS}
+    options = {"data": data and data.absolute(), "pred": pred and pred.absolute()}
+    output = claim(out, "demo", options, {*_FILES, *maps}, overwrite=overwrite)
     truth: Path | None = None
     if data is None:
-        write_phantoms(out / "phantoms")
+        write_phantoms(out / "phantoms", overwrite=overwrite)
         data, truth, pred = (out / "phantoms" / n for n in ("raters", "truth", "prediction"))
         print(f"Eight cases with five raters each and known probabilities, in {out / 'phantoms'}\n")
     cases: list[DemoCase] = []
@@ -70,13 +78,14 @@ def demo(out: Path, *, data: Path | None = None, pred: Path | None = None) -> in
         action="fuse and compare losses",
     )
     if cases:
-        _show_agreement(data, out)
+        _show_agreement(data, out, overwrite)
         _show_paradox(cases, out, pred)
         _show_fusion(cases, out)
     if pred is None:
         print("No predictions to score: give --pred.")
     else:
-        faults = _show_scores(pred, data, out)
+        faults = _show_scores(pred, data, out, overwrite)
+    output.close(faults)
     print(f"\nLabels, tables and pictures are in {out}")
     return 1 if faults else 0
 
@@ -103,10 +112,11 @@ def _fuse_case(files: CaseFiles, out: Path, truth: Path | None) -> DemoCase:
     return DemoCase(files, len(masks), soft_dice_paradox(uniform_average(masks)), to_truth)
 
 
-def _show_agreement(data: Path, out: Path) -> None:
+def _show_agreement(data: Path, out: Path, overwrite: bool) -> None:
     print("How far do the raters agree? Dice of every two, and of each to their majority; maps of")
     print(f"where they do not: {out / 'agreement/maps'}\n")
-    print(agreement_table(agree(Study(data), Run(out / "agreement"))) + "\n")
+    run = Run(out / "agreement", overwrite=overwrite)
+    print(agreement_table(agree(Study(data), run)) + "\n")
 
 
 def _show_paradox(cases: Sequence[DemoCase], out: Path, pred: Path | None) -> None:
@@ -150,11 +160,12 @@ def _show_fusion(cases: Sequence[DemoCase], out: Path) -> None:
     print(table(["method", "DML1 to truth"], rows) + "\n")
 
 
-def _show_scores(pred: Path, data: Path, out: Path) -> list[Fault]:
+def _show_scores(pred: Path, data: Path, out: Path, overwrite: bool) -> list[Fault]:
     print("The prediction against the raters: BDice to their mean, the rest to their majority,")
     print("soft ECE to their mean where there is doubt.\n")
     page = Page(report=out / "report.html")
-    summary: dict[str, Any] = evaluate(Study(data, pred), Run(out / "scores"), page=page)
+    run = Run(out / "scores", overwrite=overwrite)
+    summary: dict[str, Any] = evaluate(Study(data, pred), run, page=page)
     print(score_table(summary))
     print(f"\nThe same to look at, in a browser: {out / 'report.html'}")
     return [Fault(**f) for f in summary["faults"]]

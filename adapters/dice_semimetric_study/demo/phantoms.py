@@ -30,11 +30,11 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from ..files.atomic import prepare_folder
 from ..files.geometry import Geometry
 from ..files.nifti import nib
 from ..files.volumes import Volume
 from ..files.writing import write_volume
+from ..runs.output import claim
 
 Field = NDArray[np.float64]
 
@@ -122,6 +122,7 @@ def write_phantoms(
     raters: int = 5,
     seed: int = 0,
     spacing: Sequence[float] | None = None,
+    overwrite: bool = False,
 ) -> None:
     """Write a study in QUBIQ's layout, with truth and prediction beside it.
 
@@ -136,13 +137,15 @@ def write_phantoms(
         See `phantom`.
     spacing : sequence of float, optional
         Millimetres a pixel; by default 1, and 3 along the third axis.
+    overwrite : bool, optional
+        Whether the files of another run in that folder may be replaced; others never are.
 
     Raises
     ------
     ValueError
         If an argument is out of range.
     UsageError
-        If the folder cannot be written.
+        If the folder cannot be written, or holds other files.
     """
     shape = tuple(shape)
     spacing = tuple(spacing or (1.0, 1.0, 3.0)[: len(shape)])
@@ -151,11 +154,13 @@ def write_phantoms(
             f"cases must be at least 1 and spacing one positive length for each of the "
             f"{len(shape)} axes, got {cases} and {spacing}"
         )
-    prepare_folder(folder)
     like = _like(shape, spacing)
     digits = max(2, len(str(cases)))
-    for number in range(1, cases + 1):
-        case = f"case{number:0{digits}d}"
+    names = [f"case{number:0{digits}d}" for number in range(1, cases + 1)]
+    options = {"cases": cases, "shape": shape, "raters": raters, "seed": seed, "spacing": spacing}
+    files = {name for case in names for name in _files(case, raters)}
+    output = claim(folder, "phantoms", options, files, overwrite=overwrite)
+    for number, case in enumerate(names, start=1):
         made = phantom(number, shape=shape, raters=raters, seed=seed)
         home = folder / "raters" / case
         write_volume(home / "image.nii.gz", made.image, like)
@@ -163,6 +168,13 @@ def write_phantoms(
             write_volume(home / f"task01_seg{r:02d}.nii.gz", mask, like)
         write_volume(folder / "truth" / case / "task01.nii.gz", made.truth, like)
         write_volume(folder / "prediction" / case / "task01.nii.gz", made.prediction, like)
+    output.close()
+
+
+def _files(case: str, raters: int) -> set[str]:
+    masks = {f"raters/{case}/task01_seg{r:02d}.nii.gz" for r in range(1, raters + 1)}
+    maps = {f"{part}/{case}/task01.nii.gz" for part in ("truth", "prediction")}
+    return {f"raters/{case}/image.nii.gz", *masks, *maps}
 
 
 def _depth(shape: tuple[int, ...], rng: np.random.Generator) -> Field:

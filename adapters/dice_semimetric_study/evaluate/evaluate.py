@@ -7,18 +7,21 @@ from typing import Any
 from dice_semimetric import CalibrationBins, Overlap, ThresholdCounts
 
 from ..cases.study import Study
-from ..files.atomic import prepare_folder
+from ..faults import UsageError
 from ..files.json import jsonable, write_json
 from ..results.bootstrap import Bootstrap
-from ..results.page.page import check_page
+from ..results.page.page import check_page, is_page
+from ..results.tables import files_of
 from ..runs.each import report
+from ..runs.output import require_replaceable
 from ..runs.recorded import Run, each_recorded, write_run
 from ..scores.case_score import CaseScore, Options, RaterScore
 from ..scores.devices import scorer
-from ..scores.summary import summarize, write_score_tables
+from ..scores.summary import CASES, RATERS, summarize, write_score_tables
 from .chosen import Scored
 from .report import write_report
 
+_FILES = {*files_of(CASES), *files_of(RATERS), "summary.json", "bdice.png", "reliability.png"}
 _KINDS = (CaseScore, RaterScore, CalibrationBins, Overlap, ThresholdCounts)
 
 
@@ -85,11 +88,17 @@ def evaluate(
     pairs, faults = study.pairs()
     patient = study.patients.of_all(p.case for p in pairs)
     out = run.out
-    prepare_folder(out)
     if page.report is not None:
-        check_page(page.report, "--report")
-    report(faults)
+        check_page("--report")
+        reads = (study.ref, study.pred, study.mask)
+        require_replaceable(page.report, "--report", reads, is_page)
+        if page.report.absolute() in {out.absolute() / name for name in (*_FILES, "run.json")}:
+            raise UsageError(f"--report {page.report} is the name of a table: choose another")
     settings = {"evaluate": jsonable(asdict(options))}
+    means = {"patients": asdict(study.patients), "bootstrap": asdict(bootstrap)}
+    described = study.settings() | settings["evaluate"] | means
+    output = run.claim("evaluate", described, _FILES)
+    report(faults)
     with scorer(pairs, options, device=device, workers=run.workers) as work:
         done = each_recorded(
             work,
@@ -110,10 +119,10 @@ def evaluate(
 
         save(plot_thresholds(scores, options), out / "bdice.png")
         save(plot_reliability(scores), out / "reliability.png")
-    means = {"patients": asdict(study.patients), "bootstrap": asdict(bootstrap)}
-    record = write_run(out, "evaluate", study.settings() | settings["evaluate"] | means, done)
+    record = write_run(out, "evaluate", described, done)
     if page.report is not None:
         names = options.structures
         scored = [Scored(p, n, s) for p, d in done for n, s in zip(names, d.value, strict=True)]
         write_report(page.report, scored, summary, options, record)
+    output.close(faults, empty=not done)
     return summary

@@ -4,13 +4,41 @@ import glob
 import os
 import secrets
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import IO
+from typing import IO, ClassVar
+from weakref import WeakSet
 
 from ..faults import CaseError, UsageError
 
+try:
+    import fcntl
+except ImportError:  # Windows, where a file that is open cannot be removed anyway
+    fcntl = None  # type: ignore[assignment]
+
 _SUFFIX = ".part"
+#: What this process is writing.
+_open: set[Path] = set()
+
+
+class Written:
+    """The files that were written since this object was made."""
+
+    _all: ClassVar[WeakSet["Written"]] = WeakSet()
+
+    def __init__(self) -> None:
+        self._paths: set[Path] = set()
+        Written._all.add(self)
+
+    def below(self, folder: Path) -> set[Path]:
+        """Return those in a folder."""
+        return {path for path in self._paths if path.is_relative_to(folder)}
+
+    @classmethod
+    def note(cls, path: Path) -> None:
+        """Count a file as written, such as one that another process wrote."""
+        for one in cls._all:
+            one._paths.add(path.absolute())
 
 
 @contextmanager
@@ -18,24 +46,57 @@ def appearing(path: Path, *, durable: bool = True) -> Iterator[IO[bytes]]:
     """Open a file to be written, so that its name never stands for half of it.
 
     The bytes go to a hidden file in the same folder, reach the disk, and then take the name in one
-    step. What an earlier run that was killed left of the same file is removed. A file that is not
-    ``durable`` is spared both: it is for many small ones that can be made again, and a power cut
-    may leave it empty.
+    step. Of several that write the same file at a time the last one wins. What one that was killed
+    left of the same file is removed. A file that is not ``durable`` is spared both: it is for many
+    small ones that can be made again, and a power cut may leave it empty. A device or a pipe is
+    written as it is.
     """
+    if is_stream(path):
+        with path.open("wb") as stream:
+            yield stream
+        return
     path.parent.mkdir(parents=True, exist_ok=True)
-    for stale in path.parent.glob(f".{glob.escape(path.name)}.*{_SUFFIX}") if durable else ():
-        stale.unlink(missing_ok=True)
-    part = path.with_name(f".{path.name}.{secrets.token_hex(4)}{_SUFFIX}")
+    if durable:
+        remove_parts(path.parent, path.name)
+    part, file = _new_part(path)
     try:
-        with part.open("xb") as file:
+        with file:
             yield file
             file.flush()
             if durable:
                 os.fsync(file.fileno())
-        part.replace(path)
+            if fcntl:  # as long as it is open, it is locked
+                part.replace(path)
+        if not fcntl:
+            part.replace(path)
+        Written.note(path)
     except BaseException:
         part.unlink(missing_ok=True)
         raise
+    finally:
+        _open.discard(part)
+
+
+def is_stream(path: Path) -> bool:
+    """Return whether a name must not be given to another file: that of a device or a pipe."""
+    return path.absolute().parts[1:2] in (("dev",), ("proc",)) or (
+        path.exists() and not path.is_file()
+    )
+
+
+def _new_part(path: Path) -> tuple[Path, IO[bytes]]:
+    """Return a new hidden file beside another one, locked so that everyone sees that it is used."""
+    while True:
+        part = path.with_name(f".{path.name}.{secrets.token_hex(4)}{_SUFFIX}")
+        _open.add(part)
+        file = part.open("xb")
+        with suppress(OSError):  # a file system without locks: nobody removes it there
+            if fcntl:
+                fcntl.flock(file, fcntl.LOCK_EX)
+        if os.fstat(file.fileno()).st_nlink or not fcntl:
+            return part, file
+        file.close()  # it was removed before it was locked
+        _open.discard(part)
 
 
 def write_bytes(path: Path, content: bytes, *, durable: bool = True) -> None:
@@ -44,10 +105,26 @@ def write_bytes(path: Path, content: bytes, *, durable: bool = True) -> None:
         file.write(content)
 
 
-def remove_parts(folder: Path) -> None:
-    """Remove what killed runs left in a folder, if it is there."""
-    for stale in folder.glob(f".*.????????{_SUFFIX}"):
-        stale.unlink(missing_ok=True)
+def remove_parts(folder: Path, name: str | None = None) -> None:
+    """Remove what was left of a file, or of all, in a folder by those who were killed."""
+    for part in folder.glob(f".{'*' if name is None else glob.escape(name)}.????????{_SUFFIX}"):
+        with suppress(OSError):  # it is gone, or somebody writes it
+            if not fcntl:
+                part.unlink()
+                continue
+            file = os.open(part, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
+            try:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                part.unlink()
+            finally:
+                os.close(file)
+
+
+def abandon_parts() -> None:
+    """Remove what this process is writing, which is about to end."""
+    for part in list(_open):
+        with suppress(OSError):
+            part.unlink()
 
 
 def write_text(path: Path, text: str) -> None:
@@ -77,9 +154,12 @@ def names_a_file(name: str) -> bool:
 
 
 def require_apart(out: Path, source: Path) -> None:
-    """Raise UsageError if results would appear among what is read."""
-    if out.resolve().is_relative_to(source.resolve()):
+    """Raise UsageError if results would appear among what is read, or around it."""
+    inner, outer = out.resolve(), source.resolve()
+    if inner.is_relative_to(outer):
         raise UsageError(f"the output {out} must not lie in the folder that is read, {source}")
+    if outer.is_relative_to(inner):
+        raise UsageError(f"the folder that is read, {source}, must not lie in the output {out}")
 
 
 def require_within(folder: Path, out: Path) -> None:

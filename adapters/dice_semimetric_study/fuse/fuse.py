@@ -16,7 +16,7 @@ from ..cases.pairing import Rated
 from ..cases.regions import require_file_names, task_name
 from ..cases.study import Study
 from ..faults import CaseError, Fault
-from ..files.atomic import prepare_folder, write_text
+from ..files.atomic import write_text
 from ..files.json import jsonable
 from ..files.volumes import read_geometry
 from ..files.writing import Write, written_maps
@@ -78,9 +78,10 @@ def fuse(
     require_file_names(reading.regions)
     out = run.out.absolute()  # workers may have another current folder
     cases, faults = study.cases()
-    prepare_folder(out)
-    report(faults)
     settings = {"fuse": {"method": method, "seed": seed} | jsonable(asdict(reading))}
+    maps = {name for case in cases for name in _names(case, method, reading)}
+    output = run.claim("fuse", study.settings() | settings["fuse"], {"raters.csv", *maps})
+    report(faults)
     done = each_recorded(
         partial(_fuse_case, out=out, method=method, seed=seed, reading=reading),
         cases,
@@ -94,7 +95,15 @@ def fuse(
     if rows:
         write_text(out / "raters.csv", csv_text(list(rows[0]), rows))
     write_run(out, "fuse", study.settings() | settings["fuse"], done)
+    output.close(faults, empty=not done)
     return sum(len(d.value.maps) for _, d in done), faults
+
+
+def _names(case: Rated, method: Method, reading: Reading) -> set[str]:
+    """Return the names of the maps that a case may get."""
+    files = case.reference
+    names = {files.map_name(region) for region in reading.structures}
+    return names | {files.label_name} if method in HARD and reading.label is None else names
 
 
 def _fuse_case(case: Rated, *, out: Path, method: Method, seed: int, reading: Reading) -> Written:

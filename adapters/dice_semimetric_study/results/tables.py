@@ -30,6 +30,11 @@ def write_table(stem: Path, names: Sequence[str], rows: Sequence[dict[str, Any]]
         parquet.unlink(missing_ok=True)  # an old one would contradict the others
 
 
+def files_of(stem: str) -> set[str]:
+    """Return the names of the files that `write_table` may write."""
+    return {f"{stem}.{end}" for end in ("csv", "json", "parquet")}
+
+
 def _parquet(names: Sequence[str], rows: Sequence[dict[str, Any]]) -> bytes:
     """Return a table as Parquet, None where a value is missing."""
     arrow = import_module("pyarrow")

@@ -1,7 +1,7 @@
 """A whole study: what earlier runs left is taken over, the rest is done, and all of it is kept."""
 
 import platform
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import asdict, dataclass
 from functools import partial
 from importlib.metadata import PackageNotFoundError, version
@@ -11,11 +11,13 @@ from typing import Any
 from dice_semimetric import __version__
 
 from ..faults import Fault
+from ..files.atomic import Written
 from ..files.json import write_json
 from .cluster import Workers
 from .each import HERE, Item, Named, Result, each_case, report, stopped
 from .encoding import from_json, to_json
 from .logs import log
+from .output import Output, claim
 from .records import Done, Records, require_unchanged, traced
 
 _PACKAGES = ("numpy", "scipy", "nibabel", "array-api-compat", "isal", "deflate", "distributed")
@@ -33,11 +35,19 @@ class Run:
         Who does the work; the results are the same.
     resume : bool
         Whether what an earlier run made of the same files with the same options stays.
+    overwrite : bool
+        Whether the files of another run in that folder may be replaced; others never are.
     """
 
     out: Path
     workers: Workers = HERE
     resume: bool = False
+    overwrite: bool = False
+
+    def claim(self, command: str, options: Any, files: Iterable[str]) -> Output:
+        """Take the folder for the results of a run; see `claim`."""
+        how = {"resume": self.resume, "overwrite": self.overwrite}
+        return claim(self.out, command, options, {"run.json", *files}, **how)
 
 
 def each_recorded(
@@ -64,6 +74,12 @@ def each_recorded(
         require_unchanged(getattr(found, "maps", ()), run.out)
         return found
 
+    def note(item: Item, done: Done[Result]) -> None:
+        """Count the maps of a case, and its record, as files of this run."""
+        for name, *_ in getattr(done.value, "maps", ()):
+            Written.note(run.out / name)
+        Written.note(kept.path(item))
+
     kept = Records(run.out, settings, part)
     finished: dict[int, Done[Result]] = {}
     if run.resume:
@@ -71,6 +87,7 @@ def each_recorded(
             known = kept.load(item, decode)
             if known is not None:
                 finished[i] = known
+                note(item, known)
         log.info("%d of %d cases are done already", len(finished), len(items))
     todo = [item for i, item in enumerate(items) if i not in finished]
     places = {id(item): i for i, item in enumerate(items)}  # two may have the same names
@@ -78,6 +95,7 @@ def each_recorded(
 
     def keep(item: Item, done: Done[Result]) -> None:
         finished[places[id(item)]] = done
+        note(item, done)
         try:
             kept.save(item, done.inputs, to_json(done.value))
         except OSError as error:

@@ -106,12 +106,12 @@ class Records:
         }
         text = json.dumps(record, allow_nan=False, separators=(",", ":"))
         # Thousands of small files: a power cut may lose the last ones, which are then done again.
-        write_bytes(self._path(item), text.encode(), durable=False)
+        write_bytes(self.path(item), text.encode(), durable=False)
 
     def load(self, item: Named, decode: Callable[[Any], Result]) -> Done[Result] | None:
         """Return the result of an item and its inputs, or None unless nothing has changed."""
         try:
-            record = json.loads(self._path(item).read_bytes())
+            record = json.loads(self.path(item).read_bytes())
             inputs = tuple(Input(**i) for i in record["inputs"])
             same = (
                 (record["format"], record["case"], record["task"], record["settings"])
@@ -121,8 +121,8 @@ class Records:
         except (OSError, ValueError, TypeError, KeyError):
             return None  # none, or damaged: the case is done again
 
-    def _path(self, item: Named) -> Path:
-        """Return a file name that is legal and unlike others, whatever the case is called."""
+    def path(self, item: Named) -> Path:
+        """Return the file of a record, legal and unlike others whatever the case is called."""
         name = f"{item.case}\0{item.task}"
         digest = hashlib.sha256(name.encode("utf-8", errors="surrogateescape")).hexdigest()
         readable = re.sub(r"[^A-Za-z0-9.-]+", "_", f"{item.case} {item.task}").strip("._")[-60:]

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from ...faults import UsageError, printable
-from ...files.atomic import prepare_folder, write_text
+from ...files.atomic import write_text
 from ..registry import Score
 from ..text import confidence, interval, number
 
@@ -50,14 +50,16 @@ def ends_of(part: Mapping[str, Any], name: str) -> str:
     return interval(part.get("intervals", {}).get(name), joint=" to ", none="")
 
 
-def check_page(path: Path, flag: str) -> None:
-    """Raise UsageError, before any work is done, if a page cannot be made or written."""
+def check_page(flag: str) -> None:
+    """Raise UsageError, before any work is done, if a page cannot be made."""
     missing = [name for module, name in _NEEDS.items() if find_spec(module) is None]
     if missing:
         raise UsageError(f"{flag} needs {', '.join(missing)}: pip install 'dice-semimetric[study]'")
-    if path.is_dir():
-        raise UsageError(f"{flag} must be the name of a file, got the folder {path}")
-    prepare_folder(path.parent)
+
+
+def is_page(content: bytes) -> bool:
+    """Return whether it is a page by this package."""
+    return b'<meta name="generator" content="dice-semimetric ' in content[: 1 << 12]
 
 
 def write_page(path: Path, templates: Path, name: str, **values: Any) -> None:
