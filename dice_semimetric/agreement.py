@@ -14,6 +14,7 @@ from ._lib.namespace import (
     default_float,
     default_index,
     namespace,
+    require_dtype,
     require_mask,
     size,
 )
@@ -180,7 +181,7 @@ class Agreement(Additive):
            Bulletin 76, 1971.
         """
         xp = namespace(agreement=self.votes)
-        dtype = default_float(xp, self.votes) if dtype is None else dtype
+        dtype = default_float(xp, self.votes) if dtype is None else require_dtype(xp, dtype)
         raters = self.majority.shape[0]
         votes = xp.astype(self.votes, dtype)
         share = votes / xp.maximum(xp.sum(votes), xp.ones_like(votes[0]))
@@ -194,7 +195,7 @@ class Agreement(Additive):
     def _floating(self, dtype: DType) -> tuple[Namespace, Array, Array, Array]:
         """Return what both mark, what the one marks (R, 1) and what the other marks (1, R)."""
         xp = namespace(agreement=self.both)
-        dtype = default_float(xp, self.both) if dtype is None else dtype
+        dtype = default_float(xp, self.both) if dtype is None else require_dtype(xp, dtype)
         both = xp.astype(self.both, dtype)
         marked = xp.linalg.diagonal(both)
         return xp, both, marked[:, None], marked[None, :]

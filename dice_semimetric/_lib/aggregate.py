@@ -1,9 +1,12 @@
 """From a table of images and classes to one number."""
 
+import math
 from collections.abc import Sequence
 from typing import Literal
 
-from .namespace import constant, namespace, require_choice
+from .checks import checks_apply, value_range
+from .namespace import constant, namespace
+from .options import require_choice, require_integer, require_numbers, shown
 from .special import divide
 from .typing import Array, Namespace
 
@@ -17,16 +20,20 @@ def class_indices(classes: Classes, num_classes: int) -> tuple[int, ...] | None:
     if isinstance(classes, str):
         require_choice("classes", classes, ("all", "present"))
         return None
-    chosen = tuple(classes)
-    for index in chosen:
-        if not isinstance(index, int) or not -num_classes <= index < num_classes:
-            raise ValueError(
-                f"classes must be 'all', 'present' or numbers from 0 to {num_classes - 1}, "
-                f"got {classes!r}"
-            )
-    if not chosen:
+    try:
+        chosen = tuple(classes)
+    except TypeError:
+        raise TypeError(
+            "classes must be 'all', 'present' or a sequence of integers, "
+            f"got {shown(classes)}; write classes=({shown(classes)},) for one class"
+        ) from None
+    most = num_classes - 1
+    indices = tuple(require_integer("classes", c, least=0, most=most) for c in chosen)
+    if not indices:
         raise ValueError("classes must name at least one class, got none")
-    return tuple(index % num_classes for index in chosen)
+    if len(set(indices)) != len(indices):
+        raise ValueError(f"classes must not name a class twice, got {indices}")
+    return indices
 
 
 def class_weights(
@@ -34,15 +41,22 @@ def class_weights(
 ) -> Array:
     """Return one weight a class beside ``values``, or raise ValueError for another number."""
     given: Array = weight
-    if isinstance(weight, list | tuple):
-        given = constant(xp, weight, values.dtype, values)
+    if isinstance(weight, list | tuple | float | int):
+        given = constant(xp, require_numbers("weight", weight, least=0.0), values.dtype, values)
     namespace(weight=given, pred=values)
     if tuple(given.shape) != (num_classes,):
         raise ValueError(
             f"weight must hold one value for each of the {num_classes} classes, "
             f"got shape {tuple(given.shape)}"
         )
-    return xp.astype(given, values.dtype, copy=False)
+    factor = xp.astype(given, values.dtype, copy=False)
+    if given is weight and checks_apply(factor):
+        low, high = (float(end) for end in value_range(factor))
+        if not 0 <= low <= high < math.inf:
+            raise ValueError(
+                f"weight must hold finite numbers of at least 0, got {low:g} to {high:g}"
+            )
+    return factor
 
 
 def aggregate(
