@@ -4,7 +4,8 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any, ClassVar, Self
 
-from .namespace import constant, default_index, namespace
+from .namespace import constant, default_index, namespace, position
+from .options import require_indices
 from .typing import Array
 
 
@@ -60,5 +61,7 @@ class Regional(Additive):
         """
         first = getattr(self, self._sums[0])
         xp = namespace(self=first)
+        axis = position(axis, first.ndim)
+        indices = require_indices("indices", indices, first.shape[axis])
         index = constant(xp, indices, default_index(xp, first), first)
         return self._map(lambda a: xp.take(a, index, axis=axis))

@@ -6,7 +6,7 @@ from typing import Literal
 
 from .checks import checks_apply, value_range
 from .namespace import constant, namespace
-from .options import require_choice, require_integer, require_numbers, shown
+from .options import require_choice, require_indices, require_numbers
 from .special import divide
 from .typing import Array, Namespace
 
@@ -20,20 +20,7 @@ def class_indices(classes: Classes, num_classes: int) -> tuple[int, ...] | None:
     if isinstance(classes, str):
         require_choice("classes", classes, ("all", "present"))
         return None
-    try:
-        chosen = tuple(classes)
-    except TypeError:
-        raise TypeError(
-            "classes must be 'all', 'present' or a sequence of integers, "
-            f"got {shown(classes)}; write classes=({shown(classes)},) for one class"
-        ) from None
-    most = num_classes - 1
-    indices = tuple(require_integer("classes", c, least=0, most=most) for c in chosen)
-    if not indices:
-        raise ValueError("classes must name at least one class, got none")
-    if len(set(indices)) != len(indices):
-        raise ValueError(f"classes must not name a class twice, got {indices}")
-    return indices
+    return require_indices("classes", classes, num_classes)
 
 
 def class_weights(

@@ -10,7 +10,7 @@ from typing import Any
 import array_api_compat as compat
 import numpy as np
 
-from .options import require_integer, type_name
+from .options import require_integer, shown, type_name
 from .typing import Array, Axis, DType, Namespace
 
 
@@ -241,7 +241,8 @@ def require_dtype(
     library = xp.__name__.removeprefix("array_api_compat.")
     expected = "a floating dtype" if len(kinds) == 1 else "a dtype"
     raise TypeError(
-        f"dtype must be {expected} of {library}, got {dtype_name(dtype)}; write dtype={library}.float32"
+        f"dtype must be {expected} of {library}, got {dtype_name(dtype)}; "
+        f"write dtype={library}.float32"
     )
 
 
@@ -268,6 +269,8 @@ def normalize_axis(axis: Axis, ndim: int) -> tuple[int, ...]:
 
 def position(axis: int, ndim: int) -> int:
     """Return the number of one axis, not negative."""
+    if ndim == 0:
+        raise ValueError(f"axis must be None for an array without axes, got {shown(axis)}")
     return require_integer("axis", axis, least=-ndim, most=ndim - 1) % ndim
 
 
