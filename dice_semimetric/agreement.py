@@ -246,6 +246,7 @@ def rater_agreement(raters: Array, *, mask: Array | None = None) -> Agreement:
     array([0.8 , 1.  , 0.67])
     """
     xp = require_raters(raters, None)
+    namespace(raters=raters, mask=mask)
     shape = raters.shape[1:]
     require_mask(xp, mask, shape)
     pixels = size(raters) // raters.shape[0]

@@ -1,6 +1,7 @@
 """Many raters to one soft label: their average, uniform or weighted by Dice to the majority."""
 
 from ._lib.namespace import constant
+from ._lib.options import require_switch
 from ._lib.raters import (
     Per,
     case_axes,
@@ -138,6 +139,7 @@ def dice_weighted_average(
     (array([1., 1., 0., 0.]), array([0.5, 0.5, 0. ]))
     """
     xp = require_raters(raters, num_classes)
+    return_weights = require_switch("return_weights", return_weights)
     out, wide = float_dtypes(xp, raters, dtype)
     dice = _dice_to_majority(xp, raters, num_classes, per, wide)
     largest = xp.max(dice, axis=0)

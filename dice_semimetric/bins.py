@@ -12,10 +12,10 @@ from ._lib.checks import checks_apply, require_labels
 from ._lib.namespace import (
     is_boolean,
     namespace,
-    require_choice,
     require_floating,
     sum_dtype,
 )
+from ._lib.options import require_choice, require_integer, require_label
 from ._lib.quantiles import uniform_edges
 from ._lib.seam import Pixels
 from ._lib.special import divide, widen
@@ -207,8 +207,8 @@ def calibration_bins(
     """
     require_choice("kind", kind, ("top_label", "classwise", "binary"))
     require_choice("strategy", strategy, ("uniform", "quantile"))
-    if not isinstance(n_bins, int) or n_bins < 1:
-        raise ValueError(f"n_bins must be an integer of at least 1, got {n_bins!r}")
+    n_bins = require_integer("n_bins", n_bins, least=1)
+    ignore_index = require_label("ignore_index", ignore_index)
     xp = namespace(prob=prob, label=label, mask=mask)
     require_floating(xp, prob=prob)
     hard = is_hard(xp, prob, label, kind, ignore_index)

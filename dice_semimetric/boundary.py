@@ -2,7 +2,8 @@
 
 from collections.abc import Callable
 
-from ._lib.namespace import is_integer, namespace, normalize_axis
+from ._lib.namespace import default_float, is_integer, namespace, position, require_dtype
+from ._lib.options import require_integer, require_label
 from ._lib.seam import accelerated
 from ._lib.special import widen
 from ._lib.typing import Array, DType, Namespace
@@ -48,10 +49,9 @@ def label_boundary(
     xp = namespace(label=label)
     if not is_integer(xp, label):
         raise TypeError(f"label must be of an integer dtype, got {label.dtype}")
-    if width < 1 or width % 2 == 0:
-        raise ValueError(f"width must be odd and at least 1, got {width}")
-    if not 0 <= batch_axes <= label.ndim:
-        raise ValueError(f"batch_axes must be from 0 to {label.ndim}, got {batch_axes}")
+    width = require_width(width)
+    batch_axes = require_integer("batch_axes", batch_axes, least=0, most=label.ndim)
+    ignore_index = require_label("ignore_index", ignore_index)
     label = widen(xp, label, ignore_index)
     return window_differs(label, reach=width // 2, ignore_index=ignore_index, batch_axes=batch_axes)
 
@@ -132,12 +132,21 @@ def smooth_boundary(
     array([0.  , 0.25, 0.75, 1.  ])
     """
     xp = namespace(label=label)
-    require_fraction("epsilon", epsilon)
-    hard = one_hot(label, num_classes, axis=axis, dtype=dtype, ignore_index=ignore_index)
-    (axis,) = normalize_axis(axis, hard.ndim)
+    epsilon = require_fraction("epsilon", epsilon)
+    out = default_float(xp, label) if dtype is None else require_dtype(xp, dtype)
+    hard = one_hot(label, num_classes, axis=axis, dtype=out, ignore_index=ignore_index)
+    axis = position(axis, hard.ndim)
     edge = label_boundary(label, width=width, ignore_index=ignore_index, batch_axes=axis)
-    soft = mix_uniform(xp, hard, epsilon, num_classes)
+    soft = mix_uniform(hard, epsilon, hard.shape[axis])
     return xp.where(xp.expand_dims(edge, axis=axis), soft, hard)
+
+
+def require_width(width: int) -> int:
+    """Return the side of a window, or raise unless it is odd and at least 1."""
+    number = require_integer("width", width, least=1)
+    if number % 2 == 0:
+        raise ValueError(f"width must be odd and at least 1, got {number}")
+    return number
 
 
 def _window(

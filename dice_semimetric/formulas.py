@@ -19,7 +19,8 @@ from collections.abc import Callable
 from typing import Any, NamedTuple
 
 from ._lib.additive import exact
-from ._lib.namespace import finfo, namespace, require_choice, require_number, sum_dtype
+from ._lib.namespace import finfo, namespace, sum_dtype
+from ._lib.options import require_choice, require_number, require_switch, shown
 from ._lib.special import divide, positive_part, power
 from ._lib.typing import Array, Axis, DType, Namespace, Smooth
 from .overlap import Overlap, overlap
@@ -149,7 +150,10 @@ def overlap_loss(
     >>> round(float(overlap_loss(sum(cases), form="dml1")), 3)
     0.091
     """
-    smooth_nr, smooth_dr = check_options(form, alpha, beta, gamma, focal_exponent, smooth)
+    alpha, beta, gamma, smooth_nr, smooth_dr = check_options(
+        form, alpha, beta, gamma, focal_exponent, smooth
+    )
+    log = require_switch("log", log)
     xp = namespace(overlap=o.pred)
     measure, weight, scale = FORMS[form]
     a, b = (alpha, beta) if weight is None else (weight, weight)
@@ -178,22 +182,33 @@ def pair_loss(
     return overlap_loss(o, dtype=dtype, **formula)
 
 
+class _Options(NamedTuple):
+    """The options of a formula as Python floats, each in its range."""
+
+    alpha: float
+    beta: float
+    gamma: float
+    smooth_nr: float
+    smooth_dr: float
+
+
 def check_options(
     form: str, alpha: float, beta: float, gamma: float, focal_exponent: str, smooth: Smooth
-) -> tuple[float, float]:
-    """Return the two smoothing terms, or raise ValueError for an option out of its range."""
+) -> _Options:
+    """Return the numbers among the options, or raise for an option out of its range."""
     require_choice("form", form, FORMS)
     require_choice("focal_exponent", focal_exponent, ("paper", "code"))
-    pair = smooth if isinstance(smooth, tuple) else (smooth, smooth)
-    given = {"alpha": alpha, "beta": beta, "gamma": gamma}
-    for name, value in (*given.items(), *(("smooth", term) for term in pair)):
-        require_number(name, value)
-    named = {"alpha": alpha, "beta": beta, "smooth": min(pair)}
-    for name, value in named.items():
-        if not value >= 0:
-            raise ValueError(f"{name} must be at least 0, got {value}")
-    if not gamma > 0:
-        raise ValueError(f"gamma must be above 0, got {gamma}")
-    if FORMS[form].weight is not None and (alpha, beta) != (0.5, 0.5):
+    pair = tuple(smooth) if isinstance(smooth, tuple | list) else (smooth, smooth)
+    if len(pair) != 2:
+        raise ValueError(
+            f"smooth must be one number, or two for numerator and denominator, got {shown(smooth)}"
+        )
+    found = _Options(
+        require_number("alpha", alpha, least=0.0),
+        require_number("beta", beta, least=0.0),
+        require_number("gamma", gamma, above=0.0),
+        *(require_number("smooth", term, least=0.0) for term in pair),
+    )
+    if FORMS[form].weight is not None and (found.alpha, found.beta) != (0.5, 0.5):
         raise ValueError(f"alpha and beta are for 'ctl', 'stl' and 'cftl', got form={form!r}")
-    return pair
+    return found

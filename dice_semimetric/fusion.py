@@ -3,6 +3,7 @@
 import numpy as np
 
 from ._lib.namespace import constant, namespace
+from ._lib.options import Rng, generator
 from ._lib.raters import Per, case_axes, rater_counts, require_hard, require_raters
 from ._lib.seam import accelerated
 from ._lib.typing import Array
@@ -64,16 +65,17 @@ def most_frequent(raters: Array, num_classes: int) -> Array:
     return xp.astype(label, raters.dtype)
 
 
-def random_rater(raters: Array, *, rng: np.random.Generator, per: Per = "batch") -> Array:
+def random_rater(raters: Array, *, rng: Rng = None, per: Per = "batch") -> Array:
     """Return the mask of one rater, drawn with equal chances.
 
     Parameters
     ----------
     raters : Array
         (R, ...), raters along axis 0: masks or label maps of a boolean or integer dtype.
-    rng : numpy.random.Generator
-        Draws the rater on the host, so that a seed gives the same rater in every library. A jitted
-        function draws once, when it is traced.
+    rng : None, int or numpy.random.Generator, optional
+        What `numpy.random.default_rng` takes; None draws anew at each call. It draws the rater on
+        the host, so that a seed gives the same rater in every library. A jitted function draws
+        once, when it is traced.
     per : {"batch", "image"}, optional
         "batch" draws one rater for all; "image" draws anew for each entry of axis 1.
 
@@ -85,7 +87,7 @@ def random_rater(raters: Array, *, rng: np.random.Generator, per: Per = "batch")
     Raises
     ------
     TypeError
-        If ``raters`` is no array or not of a boolean or integer dtype, or ``rng`` no Generator.
+        If ``raters`` is no array or not of a boolean or integer dtype, or ``rng`` of a wrong type.
     ValueError
         If there is no rater, or no axis 1 to draw along.
 
@@ -101,8 +103,7 @@ def random_rater(raters: Array, *, rng: np.random.Generator, per: Per = "batch")
     array([1, 1])
     """
     xp = require_hard(raters)
-    if not isinstance(rng, np.random.Generator):
-        raise TypeError(f"rng must be a numpy.random.Generator, got {type(rng).__name__}")
+    rng = generator(rng)
     case_axes(per, raters)
     number = raters.shape[0]
     if per == "batch":

@@ -2,14 +2,16 @@
 
 from ._lib.checks import checks_apply, require_label_map, require_unit_interval
 from ._lib.namespace import (
+    REAL,
     constant,
     default_float,
     is_floating,
     is_integer,
     namespace,
-    normalize_axis,
-    require_number,
+    position,
+    require_dtype,
 )
+from ._lib.options import require_label, require_number
 from ._lib.special import widen
 from ._lib.typing import Array, DType, Namespace
 
@@ -60,9 +62,11 @@ def one_hot(
             [0, 1, 0]]], dtype=uint8)
     """
     xp = namespace(label=label)
-    require_label_map(xp, label, num_classes, ignore_index)
+    ignore_index = require_label("ignore_index", ignore_index)
+    num_classes = require_label_map(xp, label, num_classes, ignore_index)
     hot, _ = _expand(xp, label, num_classes, axis, ignore_index)
-    return xp.astype(hot, default_float(xp, label) if dtype is None else dtype, copy=False)
+    out = default_float(xp, label) if dtype is None else require_dtype(xp, dtype, REAL)
+    return xp.astype(hot, out, copy=False)
 
 
 def smooth_labels(
@@ -119,48 +123,48 @@ def smooth_labels(
             [0.75, 0.25]]])
     """
     xp = namespace(label=label)
-    require_fraction("epsilon", epsilon)
+    epsilon = require_fraction("epsilon", epsilon)
+    ignore_index = require_label("ignore_index", ignore_index)
+    out = None if dtype is None else require_dtype(xp, dtype)
     if is_integer(xp, label):
         if num_classes is None:
             raise TypeError("num_classes must be given with integer labels, got None")
-        require_label_map(xp, label, num_classes, ignore_index)
+        num_classes = require_label_map(xp, label, num_classes, ignore_index)
         hard, kept = _expand(xp, label, num_classes, axis, ignore_index)
-        soft = xp.astype(hard, default_float(xp, label) if dtype is None else dtype)
+        soft = xp.astype(hard, default_float(xp, label) if out is None else out)
     else:
-        _require_soft(xp, label, num_classes, ignore_index)
-        (axis,) = normalize_axis(axis, label.ndim)
+        label = _soft(xp, label, num_classes, ignore_index)
+        axis = position(axis, label.ndim)
         num_classes = label.shape[axis]
         kept = None if num_classes == 1 else xp.any(label != 0, axis=axis, keepdims=True)
-        soft = xp.astype(label, label.dtype if dtype is None else dtype, copy=False)
-    smooth = mix_uniform(xp, soft, epsilon, num_classes)
+        soft = xp.astype(label, label.dtype if out is None else out, copy=False)
+    smooth = mix_uniform(soft, epsilon, num_classes)
     return smooth if kept is None else xp.where(kept, smooth, xp.zeros_like(smooth))
 
 
-def _require_soft(
-    xp: Namespace, label: Array, num_classes: int | None, ignore_index: int | None
-) -> None:
-    """Raise unless ``label`` holds soft labels, and no option is for integer ones."""
+def _soft(xp: Namespace, label: Array, num_classes: int | None, ignore_index: int | None) -> Array:
+    """Return soft labels, or raise unless they are, and no option is for integer ones."""
     if not is_floating(xp, label):
         raise TypeError(f"label must be of an integer or floating dtype, got {label.dtype}")
     if num_classes is not None or ignore_index is not None:
         raise ValueError(
             f"num_classes and ignore_index are for integer labels, got label of dtype {label.dtype}"
         )
-    if checks_apply(label):
-        require_unit_interval(xp, label, "label")
+    return require_unit_interval(xp, label, "label") if checks_apply(label) else label
 
 
-def require_fraction(name: str, value: float) -> None:
-    require_number(name, value)
-    if not 0 <= value <= 1:
-        raise ValueError(f"{name} must lie in [0, 1], got {value}")
+def require_fraction(name: str, value: float) -> float:
+    number = require_number(name, value)
+    if not 0 <= number <= 1:
+        raise ValueError(f"{name} must lie in [0, 1], got {number}")
+    return number
 
 
 def _expand(
     xp: Namespace, label: Array, num_classes: int, axis: int, ignore_index: int | None
 ) -> tuple[Array, Array | None]:
     """Return boolean one-hot labels and which pixels are not ignored, or None."""
-    (axis,) = normalize_axis(axis, label.ndim + 1)
+    axis = position(axis, label.ndim + 1)
     label = xp.expand_dims(widen(xp, label, num_classes - 1, ignore_index), axis=axis)
     numbers = (1,) if num_classes == 1 else range(num_classes)
     shape = tuple(-1 if a == axis else 1 for a in range(label.ndim))
@@ -171,8 +175,6 @@ def _expand(
     return hot & kept, kept
 
 
-def mix_uniform(xp: Namespace, soft: Array, epsilon: float, num_classes: int) -> Array:
+def mix_uniform(soft: Array, epsilon: float, num_classes: int) -> Array:
     """Return (1 - epsilon) y + epsilon / C, where one class alone means two."""
-    if not is_floating(xp, soft):
-        raise TypeError(f"dtype must be a floating one, got {soft.dtype}")
     return (1 - epsilon) * soft + epsilon / max(num_classes, 2)

@@ -4,7 +4,8 @@ from collections.abc import Sequence
 from typing import Any
 
 from ._lib.aggregate import Classes, Per, Reduction, aggregate, class_indices, class_weights
-from ._lib.namespace import namespace, require_choice, sum_dtype
+from ._lib.namespace import namespace, sum_dtype
+from ._lib.options import require_choice
 from ._lib.typing import Activation, Array, Smooth
 from .formulas import overlap_loss
 from .overlap import Overlap, region_overlap

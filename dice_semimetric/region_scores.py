@@ -5,7 +5,8 @@ from collections.abc import Sequence
 from typing import Any, Literal
 
 from ._lib.aggregate import Classes, Per, Reduction, aggregate, class_indices
-from ._lib.namespace import namespace, require_choice, sum_dtype
+from ._lib.namespace import namespace, sum_dtype
+from ._lib.options import require_choice
 from ._lib.typing import Activation, Array, Namespace
 from .overlap import region_overlap
 from .scores import overlap_score
@@ -25,7 +26,7 @@ def region_score(
     ignore_index: int | None = None,
     mask: Array | None = None,
     empty: Empty = 1.0,
-    thresholds: Sequence[float] | None = None,
+    thresholds: Sequence[float] | float | None = None,
     reduction: Reduction = "mean",
 ) -> Array:
     """Return a score of a batch of predictions, against hard or soft labels.
@@ -54,7 +55,7 @@ def region_score(
         Boolean, (B, *spatial) or broadcast to the shape of ``pred``: the pixels that count.
     empty : {1.0, 0.0, nan, "skip"}, optional
         The score where prediction and target are both empty; "skip" leaves it out of all means.
-    thresholds : sequence of float, optional
+    thresholds : float or sequence of float, optional
         For "bdice" only, as in `binarized_dice`.
     reduction : {"mean", "sum", "none"}, optional
         "none" returns (C,) for ``per="batch"`` and (B, C) otherwise, where what does not count is

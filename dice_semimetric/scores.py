@@ -136,7 +136,7 @@ def binarized_dice(
     pred: Array,
     target: Array,
     *,
-    thresholds: Sequence[float] | None = None,
+    thresholds: Sequence[float] | float | None = None,
     axis: Axis = None,
     mask: Array | None = None,
     empty: Empty = 1.0,
@@ -150,7 +150,7 @@ def binarized_dice(
     target : Array
         Labels y in [0, 1] of the same shape: soft labels in a floating dtype, hard masks in a
         boolean or integer one.
-    thresholds : sequence of float, optional
+    thresholds : float or sequence of float, optional
         The thresholds, above 0 and at most 1; None means 0.1, 0.2, ..., 0.9. For the comparison
         with an array, by >=, they are cast to its dtype.
     axis : int or tuple of int, optional

@@ -3,6 +3,7 @@
 import math
 
 from ._lib.namespace import constant, device, namespace, size
+from ._lib.options import require_integer, require_number, require_switch
 from ._lib.raters import float_dtypes, fold, look_up, marks_of, require_raters
 from ._lib.special import as_one_task, bincount, divide, iterate, sigmoid
 from ._lib.typing import Array, DType, Namespace
@@ -88,12 +89,12 @@ def staple(
     """
     xp = require_raters(raters, None)
     out, _ = float_dtypes(xp, raters, dtype)
-    if max_iter < 1:
-        raise ValueError(f"max_iter must be at least 1, got {max_iter}")
-    if not tol >= 0:
-        raise ValueError(f"tol must be at least 0, got {tol}")
+    max_iter = require_integer("max_iter", max_iter, least=1)
+    tol = require_number("tol", tol, least=0.0)
+    prior = None if prior is None else require_number("prior", prior)
     if prior is not None and not 0 < prior < 1:
         raise ValueError(f"prior must lie between 0 and 1, got {prior}")
+    return_performance = require_switch("return_performance", return_performance)
     number, shape = raters.shape[0], tuple(raters.shape[1:])
     if size(raters) == 0:
         soft, perfect = xp.astype(raters[0, ...], out), constant(xp, [1.0] * number, out, raters)

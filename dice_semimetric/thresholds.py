@@ -3,12 +3,14 @@
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from numbers import Real
 from typing import ClassVar, Literal, Self
 
 from ._lib.additive import Regional, exact
 from ._lib.levels import threshold_sums
-from ._lib.namespace import default_float, namespace, normalize_axis, require_number
+from ._lib.namespace import default_float, namespace, normalize_axis, require_dtype
 from ._lib.native import widest_float
+from ._lib.options import require_numbers, shown
 from ._lib.pairs import pixels_of, pixels_of_batch
 from ._lib.special import divide
 from ._lib.typing import Activation, Array, Axis, DType, Namespace
@@ -158,25 +160,33 @@ class ThresholdCounts(Regional):
         return xp, xp.astype(self.both, wide), xp.astype(self.pred + self.target, wide)
 
 
-def in_dtype(xp: Namespace, score: Array, dtype: DType) -> Array:
+def in_dtype(xp: Namespace, score: Array, dtype: DType | None) -> Array:
     """Return a score in a dtype, None for the library's default."""
-    dtype = default_float(xp, score) if dtype is None else dtype
+    dtype = default_float(xp, score) if dtype is None else require_dtype(xp, dtype)
     return xp.astype(score, dtype, copy=False)
 
 
 def fill_empty(xp: Namespace, score: Array, some: Array, empty: Empty) -> Array:
     """Return the score where there is something, else ``empty``."""
-    value = math.nan if empty == "skip" else empty
-    if isinstance(value, str) or not (value in (0, 1) or math.isnan(value)):
-        raise ValueError(f"empty must be one of 1.0, 0.0, nan, 'skip', got {empty!r}")
-    return xp.where(some, score, xp.full_like(score, value))
+    return xp.where(some, score, xp.full_like(score, require_empty(empty)))
+
+
+def require_empty(empty: Empty) -> float:
+    """Return the score of empty against empty, NaN for "skip", or raise ValueError."""
+    if isinstance(empty, str) and empty == "skip":
+        return math.nan
+    if isinstance(empty, Real) and not isinstance(empty, bool):
+        value = float(empty)
+        if value in (0.0, 1.0) or math.isnan(value):
+            return value
+    raise ValueError(f"empty must be one of 1.0, 0.0, nan, 'skip', got {shown(empty)}")
 
 
 def threshold_counts(
     pred: Array,
     target: Array,
     *,
-    thresholds: Sequence[float] | None = None,
+    thresholds: Sequence[float] | float | None = None,
     axis: Axis = None,
     mask: Array | None = None,
 ) -> ThresholdCounts:
@@ -189,7 +199,7 @@ def threshold_counts(
     target : Array
         Labels y in [0, 1] of the same shape: soft labels in a floating dtype, hard masks in a
         boolean or integer one.
-    thresholds : sequence of float, optional
+    thresholds : float or sequence of float, optional
         The thresholds, above 0 and at most 1; None means 0.1, 0.2, ..., 0.9. For the comparison
         with an array, by >=, they are cast to its dtype.
     axis : int or tuple of int, optional
@@ -236,7 +246,7 @@ def region_threshold_counts(
     pred: Array,
     target: Array,
     *,
-    thresholds: Sequence[float] | None = None,
+    thresholds: Sequence[float] | float | None = None,
     activation: Activation = None,
     ignore_index: int | None = None,
     mask: Array | None = None,
@@ -252,12 +262,9 @@ def region_threshold_counts(
     return ThresholdCounts(levels, *threshold_sums(pixels, levels))
 
 
-def require_thresholds(thresholds: Sequence[float] | None) -> tuple[float, ...]:
+def require_thresholds(thresholds: Sequence[float] | float | None) -> tuple[float, ...]:
     """Return the thresholds as a tuple, or raise ValueError for one outside (0, 1]."""
-    levels = THRESHOLDS if thresholds is None else tuple(thresholds)
-    for t in levels:
-        require_number("thresholds", t)
-    levels = tuple(float(t) for t in levels)
+    levels = THRESHOLDS if thresholds is None else require_numbers("thresholds", thresholds)
     if not levels or not all(0 < t <= 1 for t in levels):
         raise ValueError(f"thresholds must be numbers above 0 and at most 1, got {thresholds}")
     return levels

@@ -13,9 +13,9 @@ from dice_semimetric._lib.namespace import (
     is_integer,
     namespace,
     normalize_axis,
-    require_choice,
     sum_dtype,
 )
+from dice_semimetric._lib.options import require_choice
 from dice_semimetric._lib.pairs import pixels_of_batch
 from dice_semimetric._lib.typing import Activation, Axis, Smooth
 from dice_semimetric.overlap import overlap_sums

@@ -8,7 +8,8 @@ from jax import Array, lax
 
 from dice_semimetric import Overlap, region_overlap
 from dice_semimetric._lib.aggregate import Classes, Per, Reduction
-from dice_semimetric._lib.namespace import require_choice, sum_dtype
+from dice_semimetric._lib.namespace import sum_dtype
+from dice_semimetric._lib.options import require_choice
 from dice_semimetric._lib.typing import Activation
 from dice_semimetric.region import table_loss
 

@@ -9,7 +9,8 @@ from torch import Tensor, nn
 
 from dice_semimetric import Overlap, region_overlap
 from dice_semimetric._lib.aggregate import Classes, Per
-from dice_semimetric._lib.namespace import namespace, require_choice, sum_dtype
+from dice_semimetric._lib.namespace import namespace, sum_dtype
+from dice_semimetric._lib.options import require_choice
 from dice_semimetric._lib.typing import Activation
 from dice_semimetric.formulas import check_options
 from dice_semimetric.region import table_loss

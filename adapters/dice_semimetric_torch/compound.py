@@ -6,7 +6,7 @@ import array_api_compat.torch as xp
 import torch
 from torch import Tensor, nn
 
-from dice_semimetric._lib.namespace import require_choice
+from dice_semimetric._lib.options import require_choice
 from dice_semimetric._lib.special import widen
 
 from ._region import RegionOptions, Weight

@@ -7,8 +7,9 @@ from typing import Any, ClassVar, Concatenate, ParamSpec, Self, TypeVar, cast
 
 import array_api_compat as compat
 
-from .namespace import constant, default_index, is_eager, is_floating, namespace
+from .namespace import constant, default_index, is_eager, is_floating, namespace, position
 from .native import double_precision, widest_float
+from .options import require_indices
 from .typing import Array, Namespace
 
 P = ParamSpec("P")
@@ -115,5 +116,7 @@ class Regional(Additive):
         """
         first = getattr(self, self._sums[0])
         xp = namespace(self=first)
+        axis = position(axis, first.ndim)
+        indices = require_indices("indices", indices, first.shape[axis])
         index = constant(xp, indices, default_index(xp, first), first)
         return self._map(lambda a: xp.take(a, index, axis=axis))

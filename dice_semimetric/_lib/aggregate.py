@@ -1,9 +1,12 @@
 """From a table of images and classes to one number."""
 
+import math
 from collections.abc import Sequence
 from typing import Literal
 
-from .namespace import constant, namespace, require_choice
+from .checks import checks_apply, value_range
+from .namespace import constant, namespace
+from .options import require_choice, require_indices, require_numbers
 from .special import divide
 from .typing import Array, Namespace
 
@@ -17,16 +20,7 @@ def class_indices(classes: Classes, num_classes: int) -> tuple[int, ...] | None:
     if isinstance(classes, str):
         require_choice("classes", classes, ("all", "present"))
         return None
-    chosen = tuple(classes)
-    for index in chosen:
-        if not isinstance(index, int) or not -num_classes <= index < num_classes:
-            raise ValueError(
-                f"classes must be 'all', 'present' or numbers from 0 to {num_classes - 1}, "
-                f"got {classes!r}"
-            )
-    if not chosen:
-        raise ValueError("classes must name at least one class, got none")
-    return tuple(index % num_classes for index in chosen)
+    return require_indices("classes", classes, num_classes)
 
 
 def class_weights(
@@ -34,15 +28,22 @@ def class_weights(
 ) -> Array:
     """Return one weight a class beside ``values``, or raise ValueError for another number."""
     given: Array = weight
-    if isinstance(weight, list | tuple):
-        given = constant(xp, weight, values.dtype, values)
+    if isinstance(weight, list | tuple | float | int):
+        given = constant(xp, require_numbers("weight", weight, least=0.0), values.dtype, values)
     namespace(weight=given, pred=values)
     if tuple(given.shape) != (num_classes,):
         raise ValueError(
             f"weight must hold one value for each of the {num_classes} classes, "
             f"got shape {tuple(given.shape)}"
         )
-    return xp.astype(given, values.dtype, copy=False)
+    factor = xp.astype(given, values.dtype, copy=False)
+    if given is weight and checks_apply(factor):
+        low, high = (float(end) for end in value_range(factor))
+        if not 0 <= low <= high < math.inf:
+            raise ValueError(
+                f"weight must hold finite numbers of at least 0, got {low:g} to {high:g}"
+            )
+    return factor
 
 
 def aggregate(

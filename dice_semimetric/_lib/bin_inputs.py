@@ -14,6 +14,7 @@ from .namespace import (
     namespace,
     require_mask,
 )
+from .options import require_numbers
 from .pairs import both, is_label_map
 from .quantiles import quantiles
 from .typing import Array, DType, Namespace
@@ -61,7 +62,7 @@ def pixel_mask(xp: Namespace, prob: Array, mask: Array | None, kind: str) -> Arr
 def given_edges(xp: Namespace, edges: Any, prob: Array, kind: str, dtype: DType) -> Array:
     """Return edges as an array, or raise ValueError for a wrong shape or order."""
     if isinstance(edges, list | tuple):
-        edges = constant(xp, edges, dtype, prob)
+        edges = constant(xp, _numbers(edges), dtype, prob)
     namespace(prob=prob, edges=edges)
     shape = tuple(edges.shape)
     num_classes = 1 if kind == "binary" else max(prob.shape[1], 2)
@@ -72,6 +73,13 @@ def given_edges(xp: Namespace, edges: Any, prob: Array, kind: str, dtype: DType)
     if checks_apply(edges) and not bool(xp.all(edges[..., 1:] >= edges[..., :-1])):
         raise ValueError("edges must be in ascending order")
     return xp.astype(edges, dtype, copy=False)
+
+
+def _numbers(edges: Any) -> list[Any]:
+    """Return edges as numbers, or as one list of them for each class."""
+    if edges and all(isinstance(row, list | tuple) for row in edges):
+        return [list(require_numbers("edges", row, finite=False)) for row in edges]
+    return list(require_numbers("edges", edges, finite=False))
 
 
 def quantile_edges(

@@ -29,9 +29,9 @@ def bin_sums(pixels: Pixels, edges: Array, kind: str) -> tuple[Array, Array, Arr
         prob = xp.where(every, prob, xp.zeros_like(prob))
         label = xp.where(every, label, xp.zeros_like(label)) if soft else label
     if pixels.checked:
-        require_unit_interval(xp, prob, "prob")
+        prob = require_unit_interval(xp, prob, "prob", dtype=pixels.pred.dtype)
         if soft:
-            require_unit_interval(xp, label, "label")
+            label = require_unit_interval(xp, label, "label", dtype=pixels.target.dtype)
     found = [
         _sums_between(xp, confidence, xp.astype(correct, dtype, copy=False), kept, edges, row)
         for row, (confidence, correct) in enumerate(confidences(xp, prob, label, kind))

@@ -4,7 +4,6 @@ import math
 from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
-from numbers import Integral
 from typing import Literal
 
 from .namespace import (
@@ -15,15 +14,15 @@ from .namespace import (
     is_integer,
     namespace,
     on_host,
-    require_choice,
     require_floating,
     size,
     sum_dtype,
 )
 from .native import without_gradient
+from .options import require_choice, require_integer
 from .seam import accelerated
 from .special import widen
-from .typing import Array, Namespace
+from .typing import Activation, Array, DType, Namespace
 
 Mode = Literal["host", "always", "never"]
 _mode: ContextVar[Mode] = ContextVar("value_checks", default="host")
@@ -85,14 +84,36 @@ def value_range(array: Array) -> tuple[Array, Array]:
     return xp.min(array), xp.max(array)
 
 
-def require_unit_interval(xp: Namespace, array: Array, name: str) -> None:
-    """Raise ValueError if a value is NaN or outside [0, 1] by more than rounding."""
+def rounding(xp: Namespace, dtype: DType) -> float:
+    """Return how far outside [0, 1] a floating value may lie by rounding."""
+    return max(1e-6, 4 * float(finfo(xp, dtype).eps))
+
+
+def require_unit_interval(
+    xp: Namespace,
+    array: Array,
+    name: str,
+    *,
+    dtype: DType = None,
+    activation: Activation = None,
+) -> Array:
+    """Return the values, those outside [0, 1] by rounding as 0 and 1 with the same derivative.
+
+    ``dtype`` is the one that they were given in, and ``activation`` what made them of logits.
+    Raises ValueError if a value is NaN or farther outside.
+    """
     if size(array) == 0 or is_boolean(xp, array):
-        return
+        return array
     low, high = (float(end) for end in value_range(array))
-    slack = 4 * float(finfo(xp, array.dtype).eps) if is_floating(xp, array) else 0.0
-    if not (low >= -slack and high <= 1 + slack):
-        raise ValueError(f"{name} must lie in [0, 1], got {_range_text(low, high)}")
+    if low >= 0 and high <= 1:
+        return array
+    given = array.dtype if dtype is None else dtype
+    slack = rounding(xp, given) if is_floating(xp, array) else 0.0
+    if low >= -slack and high <= 1 + slack:
+        return array + without_gradient(xp, xp.clip(array, 0.0, 1.0) - array)
+    if activation is not None and (math.isnan(low) or math.isnan(high)):
+        raise ValueError(f"{name} must hold finite logits, got some whose {activation} is NaN")
+    raise ValueError(f"{name} must lie in [0, 1], got {_range_text(low, high)}")
 
 
 def require_labels(
@@ -122,29 +143,27 @@ def require_label_map(
     num_classes: int,
     ignore_index: int | None = None,
     name: str = "label",
-) -> None:
-    """Raise unless ``label`` holds integer labels of that many classes."""
+) -> int:
+    """Return the number of classes, or raise unless ``label`` holds integer labels of so many."""
     if not is_integer(xp, label):
         raise TypeError(f"{name} must be of an integer dtype, got {label.dtype}")
-    if not isinstance(num_classes, Integral):
-        raise TypeError(f"num_classes must be an integer, got {num_classes!r}")
-    if num_classes < 1:
-        raise ValueError(f"num_classes must be at least 1, got {num_classes}")
+    num_classes = require_integer("num_classes", num_classes, least=1)
     if checks_apply(label):
         label = widen(xp, label, ignore_index)
         require_labels(xp, label, max(num_classes, 2), ignore_index, name)
+    return num_classes
 
 
-def require_probabilities(xp: Namespace, prob: Array, name: str) -> None:
-    """Raise for a wrong dtype or shape, and for values that are no probabilities along axis 1."""
+def require_probabilities(xp: Namespace, prob: Array, name: str) -> Array:
+    """Return probabilities along axis 1, rounding beyond 0 and 1 taken off, or raise."""
     require_floating(xp, **{name: prob})
     if prob.ndim < 2:
         raise ValueError(f"{name} must have shape (B, C, *spatial), got {tuple(prob.shape)}")
     if size(prob) == 0 or not checks_apply(prob):
-        return
-    require_unit_interval(xp, prob, name)
+        return prob
+    prob = require_unit_interval(xp, prob, name)
     if prob.shape[1] == 1:
-        return
+        return prob
     sums = xp.sum(xp.astype(prob, sum_dtype(xp, prob), copy=False), axis=1)
     slack = max(1e-6, 8 * prob.shape[1] * float(finfo(xp, prob.dtype).eps))
     worst = float(xp.max(xp.abs(without_gradient(xp, sums) - 1.0)))
@@ -153,7 +172,18 @@ def require_probabilities(xp: Namespace, prob: Array, name: str) -> None:
             f"{name} must sum to 1 over its {prob.shape[1]} classes within {slack:.1g}, "
             f"got sums off by up to {worst:.3g}"
         )
+    return prob
 
 
 def _range_text(low: float, high: float) -> str:
-    return "NaN" if math.isnan(low) or math.isnan(high) else f"values from {low:g} to {high:g}"
+    """Return what came, to so many digits that what is not rounding is seen, and what to do."""
+    if math.isnan(low) or math.isnan(high):
+        return "NaN"
+    remedy = ""
+    if low < -0.01:
+        remedy = "; of logits take the softmax or sigmoid, or give activation= where there is one"
+    elif high == 255:
+        remedy = "; divide by 255"
+    elif high >= 2 and high.is_integer():
+        remedy = "; of labels take one_hot"
+    return f"values from {low:.8g} to {high:.8g}{remedy}"

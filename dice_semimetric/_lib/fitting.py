@@ -3,6 +3,7 @@
 from .checks import checks_apply, require_labels, require_probabilities
 from .namespace import require_floating, sum_dtype
 from .pairs import expand_labels, is_label_map
+from .special import widen
 from .typing import Array, Namespace
 
 
@@ -22,23 +23,27 @@ def label_pair(
     xp: Namespace, prob: Array, label: Array, ignore_index: int | None
 ) -> tuple[Array, Array]:
     """Return integer labels (B, *spatial) and soft ones (B, C, *spatial)."""
-    hard = hard_labels(xp, prob, label, ignore_index)
+    hard, label = checked_labels(xp, prob, label, ignore_index)
     if hard is not label:
         return hard, label
     one_hot, _ = expand_labels(xp, label, prob.shape[1], None)
     return label, xp.astype(one_hot, sum_dtype(xp, prob))
 
 
-def hard_labels(xp: Namespace, prob: Array, label: Array, ignore_index: int | None) -> Array:
-    """Return integer labels (B, *spatial), of soft ones the most probable class."""
+def checked_labels(
+    xp: Namespace, prob: Array, label: Array, ignore_index: int | None
+) -> tuple[Array, Array]:
+    """Return integer labels (B, *spatial), of soft ones the most probable class, and the labels."""
     if not is_label_map(xp, prob, label, None, ("prob", "label")):
         if ignore_index is not None:
             raise ValueError("ignore_index is for integer labels, got soft ones; leave it out")
-        require_probabilities(xp, label, "label")
-        return predicted_class(xp, label)
+        label = require_probabilities(xp, label, "label")
+        return predicted_class(xp, label), label
+    num_classes = max(prob.shape[1], 2)
+    label = widen(xp, label, num_classes - 1, ignore_index)
     if checks_apply(label):
-        require_labels(xp, label, max(prob.shape[1], 2), ignore_index, "label")
-    return label
+        require_labels(xp, label, num_classes, ignore_index, "label")
+    return label, label
 
 
 def predicted_class(xp: Namespace, prob: Array) -> Array:

@@ -5,35 +5,36 @@ import math
 import sys
 from collections.abc import Iterable
 from importlib import import_module
-from numbers import Real
 from typing import Any
 
 import array_api_compat as compat
 import numpy as np
 
+from .options import require_integer, shown, type_name
 from .typing import Array, Axis, DType, Namespace
 
 
 def namespace(**arrays: Array | None) -> Namespace:
-    """Return the one array API namespace of the named arrays; None is left out.
+    """Return the one array API namespace of the named arrays; a ``mask`` of None is left out.
 
-    Raises TypeError if one of them is no array or if they come from two libraries, ValueError if
-    they lie on two devices.
+    Raises TypeError if one of them is no array of real numbers or if they come from two libraries,
+    ValueError if they lie on two devices.
     """
-    given = {name: array for name, array in arrays.items() if array is not None}
-    if given and all(_is_plain(array) for array in given.values()):
+    given = {n: array for n, array in arrays.items() if array is not None or n != "mask"}
+    for array in given.values():
+        if type(array) is not np.ndarray or array.dtype.num not in _PLAIN:
+            break
+    else:
         return _NUMPY
     for name, array in given.items():
-        if not compat.is_array_api_obj(array):
-            raise TypeError(
-                f"{name} must be an array of a library that follows the Python array API standard "
-                f"(NumPy, CuPy, PyTorch, JAX, Dask, ...), got {_type_name(array)}"
-            )
+        _require_array(name, array)
     try:
         xp: Namespace = compat.array_namespace(*given.values())
     except TypeError:
-        got = ", ".join(f"{name}: {_type_name(array)}" for name, array in given.items())
+        got = ", ".join(f"{name}: {type_name(array)}" for name, array in given.items())
         raise TypeError(f"arrays must come from one array library, got {got}") from None
+    for name, array in given.items():
+        _require_real(xp, name, array)
     devices = {name: device(array) for name, array in given.items()}
     known = [d for d in devices.values() if d is not None]
     if any(d != known[0] for d in known[1:]):
@@ -43,16 +44,65 @@ def namespace(**arrays: Array | None) -> Namespace:
 
 
 _NUMPY: Namespace = compat.array_namespace(np.empty(0))
+#: NumPy's numbers of the dtypes that the standard has: no longdouble, object, text or date.
+_PLAIN = frozenset(np.dtype(c).num for c in "?bhilqBHILQefd")
 
 
-def _is_plain(array: object) -> bool:
-    """Return whether this is an array of NumPy, and not the zero that JAX has for a derivative."""
-    return type(array) is np.ndarray and array.dtype.kind != "V"
+def _require_array(name: str, array: object) -> None:
+    """Raise TypeError for what is no array, or one that would lose its meaning in a sum."""
+    if not compat.is_array_api_obj(array):
+        got = "None" if array is None else type_name(array)
+        remedy = f"; write numpy.asarray({name})" if _is_array_like(array) else ""
+        raise TypeError(
+            f"{name} must be an array of a library that follows the Python array API standard "
+            f"(NumPy, CuPy, PyTorch, JAX, Dask, ...), got {got}{remedy}"
+        )
+    blocks = array._meta if compat.is_dask_array(array) else array
+    if isinstance(blocks, np.ma.MaskedArray):
+        at = "dask.array" if blocks is not array else "numpy"
+        kept = {
+            "numpy": f"{name}.data and mask=~numpy.ma.getmaskarray({name})",
+            "dask.array": f"dask.array.ma.getdata({name}) "
+            f"and mask=~dask.array.ma.getmaskarray({name})",
+        }
+        raise TypeError(
+            f"{name} must be an array without a mask of its own, got a masked array; "
+            f"give {kept[at]}, or fill it"
+        )
+    if isinstance(blocks, np.matrix):
+        raise TypeError(
+            f"{name} must be an array, got numpy.matrix, whose * is another; "
+            f"write numpy.asarray({name})"
+        )
 
 
-def _type_name(array: object) -> str:
-    cls = type(array)
-    return cls.__name__ if cls.__module__ == "builtins" else f"{cls.__module__}.{cls.__name__}"
+def _is_array_like(value: object) -> bool:
+    """Return whether NumPy would make an array of it."""
+    likes = "__array__", "__array_interface__", "__dlpack__"
+    return isinstance(value, list | tuple) or any(hasattr(value, like) for like in likes)
+
+
+def _require_real(xp: Namespace, name: str, array: Array) -> None:
+    """Raise TypeError for a dtype without booleans, integers or real numbers of up to 64 bits."""
+    dtype = array.dtype
+    if isinstance(dtype, np.dtype) and dtype.isbuiltin != _REGISTERED:
+        real = dtype.num in _PLAIN
+    else:
+        real = any(_is_of(xp, array, kind) for kind in REAL)
+    if not real:
+        raise TypeError(
+            f"{name} must be of a boolean, integer or floating dtype of at most 64 bits, "
+            f"got {dtype}{_dtype_remedy(name, dtype)}"
+        )
+
+
+def _dtype_remedy(name: str, dtype: DType) -> str:
+    kind = getattr(dtype, "kind", "")
+    if "complex" in str(dtype):
+        return f"; write abs({name}), or take the real part"
+    if kind in ("f", "O"):
+        return f"; write {name}.astype('float64')"
+    return f"; write {name}.astype('float32')" if "bfloat16" in str(dtype) else ""
 
 
 def device(array: Array) -> Any:
@@ -102,6 +152,10 @@ def on_host(array: Array) -> bool:
 
 #: NumPy's kind of a dtype that another package has registered.
 _REGISTERED = 2
+
+
+#: The kinds of dtype that are computed with.
+REAL = ("bool", "integral", "real floating")
 
 
 def _is_of(xp: Namespace, array: Array, kind: str) -> bool:
@@ -173,6 +227,29 @@ def default_index(xp: Namespace, like: Array) -> DType:
     return info.default_dtypes(device=device(like))["indexing"]
 
 
+def dtype_name(dtype: DType) -> str:
+    """Return what was given as a dtype, as it is written."""
+    return f"{dtype.__module__}.{dtype.__name__}" if isinstance(dtype, type) else repr(dtype)
+
+
+def require_dtype(
+    xp: Namespace, dtype: DType, kinds: tuple[str, ...] = ("real floating",)
+) -> DType:
+    """Return the dtype, or raise TypeError unless it is one of the library, of these kinds."""
+    try:
+        known = not isinstance(dtype, str) and any(xp.isdtype(dtype, kind) for kind in kinds)
+    except (AttributeError, TypeError):  # of another library, or no dtype at all
+        known = False
+    if known and not (compat.is_numpy_namespace(xp) and np.dtype(dtype).num not in _PLAIN):
+        return dtype
+    library = xp.__name__.removeprefix("array_api_compat.")
+    expected = "a floating dtype" if len(kinds) == 1 else "a dtype"
+    raise TypeError(
+        f"dtype must be {expected} of {library}, got {dtype_name(dtype)}; "
+        f"write dtype={library}.float32"
+    )
+
+
 def constant(xp: Namespace, values: Iterable[float], dtype: DType, like: Array) -> Array:
     """Return a 1-D array of Python numbers beside ``like``."""
     return xp.asarray(list(values), dtype=dtype, device=device(like))
@@ -188,20 +265,17 @@ def normalize_axis(axis: Axis, ndim: int) -> tuple[int, ...]:
     if axis is None:
         return tuple(range(ndim))
     axes = tuple(axis) if isinstance(axis, tuple | list) else (axis,)
-    for a in axes:
-        if not isinstance(a, int) or not -ndim <= a < ndim:
-            raise ValueError(f"axis must be integers from {-ndim} to {ndim - 1}, got {axis}")
-    result = tuple(sorted(a % ndim for a in axes))
+    result = tuple(sorted(position(a, ndim) for a in axes))
     if len(set(result)) != len(result):
         raise ValueError(f"axis must not name an axis twice, got {axis}")
     return result
 
 
-def require_given(**arrays: Array | None) -> None:
-    """Raise TypeError for an array that is None."""
-    for name, array in arrays.items():
-        if array is None:
-            raise TypeError(f"{name} must be an array, got None")
+def position(axis: int, ndim: int) -> int:
+    """Return the number of one axis, not negative."""
+    if ndim == 0:
+        raise ValueError(f"axis must be None for an array without axes, got {shown(axis)}")
+    return require_integer("axis", axis, least=-ndim, most=ndim - 1) % ndim
 
 
 def require_floating(xp: Namespace, **arrays: Array) -> None:
@@ -222,19 +296,3 @@ def require_mask(xp: Namespace, mask: Array | None, shape: tuple[int, ...]) -> N
     )
     if not fits:
         raise ValueError(f"mask must broadcast to shape {tuple(shape)}, got {tuple(mask.shape)}")
-
-
-def require_number(name: str, value: object) -> None:
-    """Raise TypeError unless the value is a number now: one that is traced or lazy is not."""
-    if not isinstance(value, Real):
-        raise TypeError(
-            f"{name} must be a Python number that is known while tracing, got {_type_name(value)}"
-        )
-
-
-def require_choice(name: str, value: object, choices: Iterable[object]) -> None:
-    """Raise ValueError unless the value is one of the choices."""
-    choices = tuple(choices)
-    if value not in choices:
-        expected = ", ".join(repr(choice) for choice in choices)
-        raise ValueError(f"{name} must be one of {expected}, got {value!r}")

@@ -3,34 +3,28 @@
 from .checks import checks_apply, require_labels, require_unit_interval
 from .namespace import (
     constant,
-    is_boolean,
     is_floating,
     is_integer,
     namespace,
     normalize_axis,
-    require_choice,
     require_floating,
-    require_given,
     require_mask,
     sum_dtype,
 )
+from .options import require_choice, require_label
 from .seam import Pixels
 from .special import activate, widen
-from .typing import Activation, Array, Axis, Namespace
+from .typing import Activation, Array, Axis, DType, Namespace
 
 
 def pixels_of(pred: Array, target: Array, *, axis: Axis, mask: Array | None) -> Pixels:
     """Return two arrays of one shape as pixels, or raise TypeError or ValueError."""
-    require_given(pred=pred, target=target)
     xp = namespace(pred=pred, target=target, mask=mask)
     if tuple(pred.shape) != tuple(target.shape):
         raise ValueError(
             "pred and target must have one shape, "
             f"got {tuple(pred.shape)} and {tuple(target.shape)}"
         )
-    for name, array in (("pred", pred), ("target", target)):
-        if not (is_floating(xp, array) or is_integer(xp, array) or is_boolean(xp, array)):
-            raise TypeError(f"{name} must be of a real dtype, got {array.dtype}")
     require_mask(xp, mask, pred.shape)
     return Pixels(
         pred,
@@ -56,9 +50,9 @@ def pixels_of_batch(
 
     Raises TypeError or ValueError for what `dice_semimetric.region_overlap` does not take.
     """
-    require_given(pred=pred, target=target)
     xp = namespace(pred=pred, target=target, mask=mask)
     require_choice("activation", activation, (None, "softmax", "sigmoid"))
+    ignore_index = require_label("ignore_index", ignore_index)
     require_floating(xp, pred=pred)
     hard = is_label_map(xp, pred, target, ignore_index)
     if mask is not None and tuple(mask.shape) == (pred.shape[0], *pred.shape[2:]):
@@ -118,9 +112,15 @@ def probabilities(pixels: Pixels) -> tuple[Array, Array]:
         zero = xp.zeros_like(pred)
         pred, target = xp.where(mask, pred, zero), xp.where(mask, target, zero)
     if pixels.checked:
-        require_unit_interval(xp, pred, "pred")
-        require_unit_interval(xp, target, "target")
+        given = None if pixels.activation else _floating(xp, pixels.pred)
+        pred = require_unit_interval(xp, pred, "pred", dtype=given, activation=pixels.activation)
+        target = require_unit_interval(xp, target, "target", dtype=_floating(xp, pixels.target))
     return pred, target
+
+
+def _floating(xp: Namespace, array: Array) -> DType | None:
+    """Return the dtype of floating values, whose rounding counts; else None."""
+    return array.dtype if is_floating(xp, array) else None
 
 
 def both(one: Array | None, other: Array | None) -> Array | None:

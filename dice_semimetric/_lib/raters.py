@@ -14,10 +14,11 @@ from .namespace import (
     is_boolean,
     is_integer,
     namespace,
-    normalize_axis,
-    require_choice,
+    position,
+    require_dtype,
     size,
 )
+from .options import require_choice
 from .seam import accelerated
 from .special import widen
 from .typing import Array, DType, Namespace
@@ -56,9 +57,7 @@ def require_hard(raters: Array) -> Namespace:
 
 def float_dtypes(xp: Namespace, raters: Array, dtype: DType | None) -> tuple[DType, DType]:
     """Return the floating dtype of a result, and that of the sums: at least float32."""
-    out = default_float(xp, raters) if dtype is None else dtype
-    if not xp.isdtype(out, "real floating"):
-        raise TypeError(f"dtype must be a floating one, got {out}")
+    out = default_float(xp, raters) if dtype is None else require_dtype(xp, dtype)
     return out, xp.float32 if xp.finfo(out).bits < 32 else out
 
 
@@ -91,8 +90,7 @@ def class_numbers(num_classes: int | None) -> tuple[int | None, ...]:
 def join_classes(xp: Namespace, parts: list[Array], num_classes: int | None, axis: int) -> Array:
     if num_classes is None:
         return parts[0]
-    (axis,) = normalize_axis(axis, parts[0].ndim + 1)
-    return xp.stack(parts, axis=axis)
+    return xp.stack(parts, axis=position(axis, parts[0].ndim + 1))
 
 
 @accelerated

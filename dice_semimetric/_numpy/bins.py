@@ -23,10 +23,6 @@ def bin_sums(pixels: Pixels, edges: Array, kind: str) -> tuple[Array, Array, Arr
     inner = np.broadcast_to(edges[..., 1:-1], (num_rows, n_bins - 1))
     total = np.zeros((3, num_rows, n_bins))
     for x, y in _pixel_blocks(pixels, kind):
-        if pixels.checked:
-            require_probabilities(x, "prob")
-            if y.dtype.kind == "f":
-                require_probabilities(y, "label")
         for row, (confidence, correct) in enumerate(_pairs(x, y, kind)):
             total[:, row] += _sums(confidence, correct, inner[row])
     count, confidence, correct = total if kind == "classwise" else total[:, 0]
@@ -55,6 +51,9 @@ def _pixel_blocks(pixels: Pixels, kind: str) -> Iterator[tuple[Array, Array]]:
             y = y.astype(dtype, copy=False) if soft else y
             if kind != "binary" and len(x) == 1:  # the implied background
                 x, y = np.concatenate([1 - x, x]), np.concatenate([1 - y, y]) if soft else y
+            if pixels.checked:
+                x = require_probabilities(x, "prob", pixels.pred)
+                y = require_probabilities(y, "label", pixels.target) if soft else y
             yield x, y
 
 

@@ -4,7 +4,7 @@ import array_api_compat.numpy as xp
 import numpy as np
 
 from .._lib.checks import require_unit_interval
-from .._lib.typing import Array
+from .._lib.typing import Activation, Array
 
 #: The bits of 1.0 as an unsigned integer.
 ONE = {np.dtype(f"f{n}"): np.ones((), f"f{n}").view(f"u{n}")[()] for n in (2, 4, 8)}
@@ -20,7 +20,14 @@ def are_probabilities(array: Array) -> bool:
     return one is not None and array.size > 0 and bool(array.view(one.dtype).max() <= one)
 
 
-def require_probabilities(array: Array, name: str) -> None:
-    """Raise ValueError if a value is NaN or outside [0, 1] by more than rounding."""
-    if not are_probabilities(array):
-        require_unit_interval(xp, array, name)
+def require_probabilities(
+    array: Array, name: str, given: Array, activation: Activation = None
+) -> Array:
+    """Return the values, rounding beyond 0 and 1 taken off; raise for NaN and what lies farther.
+
+    ``given`` is the array that they come from, whose dtype sets what rounding is.
+    """
+    if are_probabilities(array):
+        return array
+    dtype = given.dtype if given.dtype.kind == "f" and activation is None else None
+    return require_unit_interval(xp, array, name, dtype=dtype, activation=activation)

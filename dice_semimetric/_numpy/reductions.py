@@ -126,9 +126,9 @@ def _pair_blocks(
             if m is not None:
                 x, y = np.where(m, x, 0), np.where(m, y, y.dtype.type(0))
             if pixels.checked:
-                require_probabilities(x, "pred")
+                x = require_probabilities(x, "pred", pred, activation)
                 if y.dtype != bool:
-                    require_probabilities(y, "target")
+                    y = require_probabilities(y, "target", target)
             yield (*image, *place[len(image) :]), x, y
 
 

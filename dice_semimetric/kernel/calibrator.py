@@ -2,11 +2,10 @@
 
 from typing import Self
 
-import numpy as np
-
 from .._lib.checks import require_probabilities
 from .._lib.fitting import class_rows, from_class_rows, label_pair, require_fitted
 from .._lib.namespace import namespace, sum_dtype
+from .._lib.options import Rng, require_choice, require_label
 from .._lib.typing import Array
 from .density import regress
 from .error import select_bandwidth
@@ -26,8 +25,9 @@ class KernelCalibrator:
     sampling : {"proportional", "balanced"}, optional
         How to draw them. "balanced" has every class equally often among the keys, which raises
         the rare classes' probabilities, so it is no calibration of the given distribution.
-    rng : numpy.random.Generator, optional
-        Draws the keys; the default is seeded with 0.
+    rng : int, None or numpy.random.Generator, optional
+        What `numpy.random.default_rng` takes, to draw the keys. An integer draws the same keys at
+        every fit, None others.
 
     Attributes
     ----------
@@ -49,15 +49,14 @@ class KernelCalibrator:
         bandwidth: float | None = 1e-3,
         n_keys: int = 500,
         sampling: Sampling = "proportional",
-        rng: np.random.Generator | None = None,
+        rng: Rng = 0,
     ) -> None:
-        if bandwidth is not None:
-            require_bandwidth(bandwidth)
-        self.bandwidth = bandwidth
+        require_choice("sampling", sampling, ("balanced", "proportional"))
+        require_draw(n_keys, rng)
+        self.bandwidth = None if bandwidth is None else require_bandwidth(bandwidth)
         self.n_keys = n_keys
         self.sampling = sampling
-        self.rng = np.random.default_rng(0) if rng is None else rng
-        require_draw(n_keys, self.rng)
+        self.rng = rng
 
     def fit(self, prob: Array, label: Array, *, ignore_index: int | None = None) -> Self:
         """Draw the keys.
@@ -77,7 +76,8 @@ class KernelCalibrator:
             Itself.
         """
         xp = namespace(prob=prob, label=label)
-        require_probabilities(xp, prob, "prob")
+        prob = require_probabilities(xp, prob, "prob")
+        ignore_index = require_label("ignore_index", ignore_index)
         hard, value = label_pair(xp, prob, label, ignore_index)
         drawn = sample_keys(
             hard, self.n_keys, rng=self.rng, sampling=self.sampling, ignore_index=ignore_index
@@ -115,7 +115,7 @@ class KernelCalibrator:
         require_fitted(self, "_keys")
         key_prob, key_value = self._keys
         xp = namespace(prob=prob, key_prob=key_prob)
-        require_probabilities(xp, prob, "prob")
+        prob = require_probabilities(xp, prob, "prob")
         if prob.shape[1] != key_prob.shape[0]:
             raise ValueError(
                 f"prob must have {key_prob.shape[0]} classes along axis 1 as in fit, "

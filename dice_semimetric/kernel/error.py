@@ -4,7 +4,8 @@ import math
 from collections.abc import Sequence
 from typing import Literal
 
-from .._lib.namespace import device, is_eager, namespace, require_choice, sum_dtype
+from .._lib.namespace import device, is_eager, namespace, sum_dtype
+from .._lib.options import require_choice, require_integer, require_numbers
 from .._lib.special import absolute
 from .._lib.typing import Array
 from .density import regress
@@ -77,10 +78,10 @@ def kernel_calibration_error(
     0.25
     """
     xp = namespace(prob=prob, label=label)
-    require_bandwidth(bandwidth)
-    require_choice("p", p, (1, 2))
+    bandwidth = require_bandwidth(bandwidth)
+    p = require_integer("p", p, least=1, most=2)
     require_choice("kind", kind, ("canonical", "classwise", "top_label"))
-    require_rows(xp, prob, "prob")
+    prob = require_rows(xp, prob, "prob")
     _require_two(prob)
     dtype = sum_dtype(xp, prob)
     value = label_columns(xp, label, prob, dtype, "label")
@@ -143,15 +144,14 @@ def select_bandwidth(
     >>> select_bandwidth(prob, bandwidths=(1e-5, 1e-2, 10.0))
     0.01
     """
-    xp = namespace(prob=prob, label=label)
-    require_rows(xp, prob, "prob")
+    xp = namespace(prob=prob, **({} if label is None else {"label": label}))
+    prob = require_rows(xp, prob, "prob")
     _require_two(prob)
     if not is_eager(prob, label):
         raise TypeError("prob must be an eager array, since the choice depends on its values")
-    if len(bandwidths) == 0:
+    bandwidths = require_numbers("bandwidths", bandwidths, above=0.0)
+    if not bandwidths:
         raise ValueError("bandwidths must hold at least one candidate, got none")
-    for h in bandwidths:
-        require_bandwidth(h)
     dtype = sum_dtype(xp, prob)
     columns = xp.permute_dims(prob, (1, 0))
     if label is None:
@@ -174,7 +174,7 @@ def select_bandwidth(
         value_h = likelihood(h)
         if value_h > most:
             best, most = h, value_h
-    return float(best)
+    return best
 
 
 def _require_two(prob: Array) -> None:

@@ -4,8 +4,9 @@ from typing import Literal
 
 import numpy as np
 
-from .._lib.namespace import device, is_boolean, is_integer, namespace, require_choice
+from .._lib.namespace import device, is_boolean, is_integer, namespace
 from .._lib.native import to_host
+from .._lib.options import Rng, generator, require_choice, require_integer, require_label
 from .._lib.typing import Array
 
 Sampling = Literal["balanced", "proportional"]
@@ -15,7 +16,7 @@ def sample_keys(
     label: Array,
     n_keys: int,
     *,
-    rng: np.random.Generator,
+    rng: Rng = None,
     sampling: Sampling = "balanced",
     ignore_index: int | None = None,
 ) -> Array:
@@ -28,8 +29,9 @@ def sample_keys(
         one pool of pixels; for keys of each image, draw image by image.
     n_keys : int
         How many keys to draw, at least 1.
-    rng : numpy.random.Generator
-        Draws on the host, so that a seed gives the same keys in every library.
+    rng : None, int or numpy.random.Generator, optional
+        What `numpy.random.default_rng` takes; None draws anew at each call. It draws on the host,
+        so that a seed gives the same keys in every library.
     sampling : {"balanced", "proportional"}, optional
         "balanced" draws ceil(n_keys / number of classes present) from each class that is present,
         or all of its pixels where it has fewer; "proportional" draws from all pixels alike.
@@ -46,7 +48,7 @@ def sample_keys(
     Raises
     ------
     TypeError
-        If ``label`` is no eager array of integers, or ``rng`` no generator.
+        If ``label`` is no eager array of integers, or ``rng`` of a wrong type.
     ValueError
         If ``n_keys`` is not a whole number above 0, or ``sampling`` is unknown.
 
@@ -67,7 +69,8 @@ def sample_keys(
     require_choice("sampling", sampling, ("balanced", "proportional"))
     if not (is_integer(xp, label) or is_boolean(xp, label)):
         raise TypeError(f"label must be of an integer dtype, got {label.dtype}")
-    require_draw(n_keys, rng)
+    n_keys, rng = require_draw(n_keys, rng)
+    ignore_index = require_label("ignore_index", ignore_index)
     flat = to_host(xp, label, "label").reshape(-1)
     groups = _groups(flat, sampling, ignore_index)
     quota = -(-n_keys // max(1, len(groups)))
@@ -79,13 +82,9 @@ def sample_keys(
     return xp.asarray(indices.astype(np.int64), device=device(label))
 
 
-def require_draw(n_keys: int, rng: np.random.Generator | None) -> np.random.Generator:
-    """Return the generator, or raise unless there is one and a number of keys to draw."""
-    if not isinstance(n_keys, int) or n_keys < 1:
-        raise ValueError(f"n_keys must be a whole number above 0, got {n_keys!r}")
-    if not isinstance(rng, np.random.Generator):
-        raise TypeError(f"rng must be a numpy.random.Generator, got {type(rng).__name__}")
-    return rng
+def require_draw(n_keys: int, rng: Rng) -> tuple[int, np.random.Generator]:
+    """Return how many keys to draw and the generator that draws, or raise."""
+    return require_integer("n_keys", n_keys, least=1), generator(rng)
 
 
 def _groups(flat: np.ndarray, sampling: Sampling, ignore_index: int | None) -> list[np.ndarray]:

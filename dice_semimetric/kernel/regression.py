@@ -1,11 +1,10 @@
 """Kernel regression on the probability simplex: what the labels are, given the prediction."""
 
-import math
-from numbers import Real
-
 from .._lib.checks import checks_apply, require_labels, require_probabilities
 from .._lib.namespace import constant, is_boolean, namespace, sum_dtype
+from .._lib.options import require_number
 from .._lib.pairs import is_label_map
+from .._lib.special import widen
 from .._lib.typing import Array, DType, Namespace
 from .density import regress
 
@@ -71,9 +70,8 @@ def kernel_regression(prob: Array, key_prob: Array, key_label: Array, *, bandwid
     array([[0.5, 0.5]])
     """
     xp = namespace(prob=prob, key_prob=key_prob, key_label=key_label)
-    require_bandwidth(bandwidth)
-    require_rows(xp, prob, "prob")
-    require_rows(xp, key_prob, "key_prob")
+    bandwidth = require_bandwidth(bandwidth)
+    prob, key_prob = require_rows(xp, prob, "prob"), require_rows(xp, key_prob, "key_prob")
     if key_prob.shape[1] != prob.shape[1]:
         raise ValueError(
             "key_prob must have as many columns as prob, "
@@ -93,19 +91,17 @@ def kernel_regression(prob: Array, key_prob: Array, key_label: Array, *, bandwid
     return xp.permute_dims(mean, (1, 0))
 
 
-def require_bandwidth(bandwidth: float) -> None:
-    """Raise unless the bandwidth is a finite number above 0."""
-    if not isinstance(bandwidth, Real):
-        raise TypeError(f"bandwidth must be a number, got {type(bandwidth).__name__}")
-    if not (bandwidth > 0 and math.isfinite(bandwidth)):
-        raise ValueError(f"bandwidth must be finite and above 0, got {bandwidth}")
+def require_bandwidth(bandwidth: float) -> float:
+    """Return the bandwidth, or raise unless it is a finite number above 0."""
+    return require_number("bandwidth", bandwidth, above=0.0)
 
 
-def require_rows(xp: Namespace, prob: Array, name: str) -> None:
-    """Raise unless the array is (n, K) of probabilities whose rows sum to 1, or (n, 1)."""
+def require_rows(xp: Namespace, prob: Array, name: str) -> Array:
+    """Return (n, K) of probabilities whose rows sum to 1, or (n, 1), or raise."""
     if prob.ndim != 2 or prob.shape[1] == 0:
-        raise ValueError(f"{name} must have shape (n, K), got {tuple(prob.shape)}")
-    require_probabilities(xp, prob, name)
+        remedy = f"; write {name}[:, None]" if prob.ndim == 1 else ""
+        raise ValueError(f"{name} must have shape (n, K), got {tuple(prob.shape)}{remedy}")
+    return require_probabilities(xp, prob, name)
 
 
 def label_columns(xp: Namespace, label: Array, prob: Array, dtype: DType, name: str) -> Array:
@@ -114,8 +110,9 @@ def label_columns(xp: Namespace, label: Array, prob: Array, dtype: DType, name: 
     if is_boolean(xp, label) and label.ndim == 1:
         label = xp.astype(label, xp.uint8)
     if not is_label_map(xp, prob, label, None, ("prob", name)):
-        require_probabilities(xp, label, name)
+        label = require_probabilities(xp, label, name)
         return xp.astype(xp.permute_dims(label, (1, 0)), dtype, copy=False)
+    label = widen(xp, label, max(num_classes, 2) - 1)
     if checks_apply(label):
         require_labels(xp, label, max(num_classes, 2), None, name)
     numbers = constant(xp, (1,) if num_classes == 1 else range(num_classes), label.dtype, label)

@@ -1,23 +1,25 @@
 """A teacher's probabilities, calibrated image by image on keys of the image itself."""
 
+import math
 from collections.abc import Sequence
 from typing import Any, Literal
 
 import numpy as np
 
-from .._lib.checks import require_probabilities
-from .._lib.fitting import hard_labels, predicted_class
+from .._lib.checks import checks_apply, require_labels, require_probabilities
+from .._lib.fitting import checked_labels, predicted_class
 from .._lib.namespace import (
     device,
     is_eager,
+    is_integer,
     namespace,
-    require_choice,
     sum_dtype,
 )
 from .._lib.native import to_host
+from .._lib.options import Rng, require_choice, require_label, shown
 from .._lib.special import widen
 from .._lib.typing import Array, Namespace
-from ..boundary import label_boundary
+from ..boundary import label_boundary, require_width
 from .density import regress
 from .keys import Sampling, require_draw, sample_keys
 from .regression import label_columns, require_bandwidth
@@ -31,7 +33,7 @@ def calibrate_teacher(
     *,
     n_keys: int = 500,
     bandwidth: float = 1e-3,
-    rng: np.random.Generator | None = None,
+    rng: Rng = None,
     where: Where = "uncertain",
     width: int = 3,
     sampling: Sampling = "balanced",
@@ -54,8 +56,8 @@ def calibrate_teacher(
         How many keys an image has; see `sample_keys`.
     bandwidth : float, optional
         The smoothing h of `kernel_regression`.
-    rng : numpy.random.Generator, optional
-        Draws the keys; required unless ``keys`` are given.
+    rng : None, int or numpy.random.Generator, optional
+        What `numpy.random.default_rng` takes, to draw the keys; None draws anew at each call.
     where : {"uncertain", "all"}, optional
         Which pixels are replaced: those misclassified or on a boundary of the labels, or all.
     width : int, optional
@@ -98,15 +100,14 @@ def calibrate_teacher(
     """
     xp = namespace(prob=prob, label=label)
     require_choice("where", where, ("uncertain", "all"))
-    require_bandwidth(bandwidth)
-    require_probabilities(xp, prob, "prob")
-    hard = hard_labels(xp, prob, label, ignore_index)
-    if keys is None:
-        generator = require_draw(n_keys, rng)
-    elif len(keys) != prob.shape[0]:
-        raise ValueError(
-            f"keys must hold indices for each of the {prob.shape[0]} images, got {len(keys)}"
-        )
+    require_choice("sampling", sampling, ("balanced", "proportional"))
+    bandwidth = require_bandwidth(bandwidth)
+    width, ignore_index = require_width(width), require_label("ignore_index", ignore_index)
+    n_keys, generator = require_draw(n_keys, rng)
+    prob = require_probabilities(xp, prob, "prob")
+    hard, label = checked_labels(xp, prob, label, ignore_index)
+    if keys is not None:
+        keys = _given_keys(keys, prob)
     replaced = _replaced(xp, prob, hard, where, width, ignore_index)
     dtype = sum_dtype(xp, prob)
     images = []
@@ -125,6 +126,25 @@ def calibrate_teacher(
         image = _calibrate(xp, rows, target, mask, chosen, bandwidth, dtype)
         images.append(xp.reshape(image, prob.shape[1:]))
     return xp.stack(images) if images else xp.astype(prob, dtype)
+
+
+def _given_keys(keys: Sequence[Array], prob: Array) -> tuple[Array, ...]:
+    """Return flat indices for each image, or raise for what is none of its pixels."""
+    images, pixels = prob.shape[0], math.prod(prob.shape[2:])
+    if isinstance(keys, str) or not hasattr(keys, "__len__"):
+        raise TypeError(f"keys must be a sequence of index arrays, got {shown(keys)}")
+    if len(keys) != images:
+        raise ValueError(f"keys must hold indices for each of the {images} images, got {len(keys)}")
+    given = tuple(keys[b] for b in range(images))
+    for index in given:
+        xp = namespace(keys=index, prob=prob)
+        if not is_integer(xp, index):
+            raise TypeError(f"keys must be of an integer dtype, got {index.dtype}")
+        if index.ndim != 1:
+            raise ValueError(f"keys must be 1-D for each image, got shape {tuple(index.shape)}")
+        if checks_apply(index):
+            require_labels(xp, widen(xp, index), pixels, None, "keys")
+    return given
 
 
 def _calibrate(

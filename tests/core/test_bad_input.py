@@ -97,7 +97,7 @@ def test_nan_logits(value: float, activation) -> None:
     logits[0, 0, 0] = value
     with (
         np.errstate(invalid="ignore"),
-        pytest.raises(ValueError, match=r"pred must lie in \[0, 1\], got NaN"),
+        pytest.raises(ValueError, match=f"finite logits, got some whose {activation} is NaN"),
     ):
         region_loss(logits, LABEL, activation=activation)
 
@@ -144,8 +144,8 @@ def test_neither_labels_nor_soft(every_backend: Backend, target, message: str) -
         ({"reduction": "avg"}, ValueError, "reduction must be one of"),
         ({"activation": "tanh"}, ValueError, "activation must be one of"),
         ({"classes": "some"}, ValueError, "classes must be one of 'all', 'present'"),
-        ({"classes": [3]}, ValueError, r"numbers from 0 to 2, got \[3\]"),
-        ({"classes": []}, ValueError, "at least one class"),
+        ({"classes": [3]}, ValueError, "classes must be from 0 to 2, got 3"),
+        ({"classes": []}, ValueError, "at least one number"),
         ({"weight": [1.0]}, ValueError, "each of the 3 classes, got shape"),
         ({"alpha": 0.3}, ValueError, "alpha and beta are for"),
         ({"form": "ctl", "alpha": -1.0}, ValueError, "alpha must be at least 0, got -1"),
@@ -188,7 +188,7 @@ def test_checks_never_break_a_jitted_function() -> None:
 def test_a_dtype_that_numpy_only_carries_is_named() -> None:
     bfloat16 = pytest.importorskip("ml_dtypes").bfloat16
     x = np.array([0.5, 0.25], bfloat16)
-    with pytest.raises(TypeError, match="pred must be of a real dtype, got bfloat16"):
+    with pytest.raises(TypeError, match=r"got bfloat16; write pred\.astype"):
         dml1(x, x)
-    with pytest.raises(TypeError, match="prob must be of a floating dtype, got bfloat16"):
+    with pytest.raises(TypeError, match=r"got bfloat16; write prob\.astype"):
         calibration_bins(x, x, kind="binary")

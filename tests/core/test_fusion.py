@@ -309,7 +309,7 @@ def test_bad_raters_are_named(function, raters, error: type[Exception], words: s
             "raters must hold labels from 0 to 2, got values from 5 to 5",
         ),
         (lambda m: majority_vote(m * 1, num_classes=0), ValueError, "num_classes must be at least"),
-        (lambda m: random_rater(m, rng=0), TypeError, "rng must be a numpy.random.Generator.*int"),
+        (lambda m: random_rater(m, rng=0.5), TypeError, "rng must be None, an int.*0.5"),
         (
             lambda m: random_rater(m, rng=np.random.default_rng(0), per="case"),
             ValueError,
@@ -321,7 +321,7 @@ def test_bad_raters_are_named(function, raters, error: type[Exception], words: s
             r"raters must have images along axis 1.*\(2,\)",
         ),
         (lambda m: random_rater(m * 1.0, rng=np.random.default_rng(0)), TypeError, "raters must"),
-        (lambda m: uniform_average(m, dtype=np.int64), TypeError, "dtype must be a floating one"),
+        (lambda m: uniform_average(m, dtype=np.int64), TypeError, "dtype must be a floating dtype"),
         (
             lambda m: uniform_average(m * 1, num_classes=2, axis=4),
             ValueError,

@@ -168,7 +168,7 @@ def test_a_view_gives_what_its_copy_gives(rng: np.random.Generator) -> None:
         (
             lambda: smooth_labels(np.array([0]), 2, epsilon=0.1, dtype=np.int64),
             TypeError,
-            "dtype must be a floating one, got int64",
+            "dtype must be a floating dtype of numpy, got numpy.int64",
         ),
         (lambda: label_boundary(np.array([[0]]), width=2), ValueError, "width must be odd.*got 2"),
         (lambda: label_boundary(np.array([[0]]), width=-1), ValueError, "width must be.*got -1"),

@@ -75,7 +75,7 @@ def test_mean_over_images_is_the_mean_of_the_papers_formula(metrics, rng, name: 
 
 @pytest.mark.parametrize("name", SCORES)
 @pytest.mark.parametrize("per", ["image", "class", "dataset"])
-@pytest.mark.parametrize("classes", ["all", "present", (0, 2), (-1,)])
+@pytest.mark.parametrize("classes", ["all", "present", (0, 2), (2,)])
 @pytest.mark.parametrize("empty", [1.0, 0.0, math.nan, "skip"])
 def test_batches_equal_the_core_on_the_whole(rng, name, per, classes, empty) -> None:
     metrics = importlib.import_module(METRICS)

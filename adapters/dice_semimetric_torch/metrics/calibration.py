@@ -9,10 +9,10 @@ from torchmetrics import Metric
 from dice_semimetric import CalibrationBins, calibration_bins
 from dice_semimetric._lib.namespace import (
     namespace,
-    require_choice,
     require_floating,
     sum_dtype,
 )
+from dice_semimetric._lib.options import require_choice
 from dice_semimetric._lib.special import activate
 from dice_semimetric._lib.typing import Activation
 from dice_semimetric.bins import Kind, Norm

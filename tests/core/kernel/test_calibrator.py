@@ -57,7 +57,7 @@ def test_bad_input(rng: np.random.Generator) -> None:
     prob, label = np.full((4, 2), 0.5), np.array([0, 1, 0, 1])
     with pytest.raises(ValueError, match="at least two rows"):
         kernel_calibration_error(prob[:1], label[:1], bandwidth=0.1)
-    with pytest.raises(ValueError, match="p must be one of 1, 2"):
+    with pytest.raises(ValueError, match="p must be from 1 to 2, got 3"):
         kernel_calibration_error(prob, label, bandwidth=0.1, p=3)
     with pytest.raises(ValueError, match="label must hold labels from 0 to 1"):
         kernel_calibration_error(prob, label + 1, bandwidth=0.1)

@@ -53,9 +53,9 @@ def test_proportional_keys_follow_the_classes(rng: np.random.Generator) -> None:
 @pytest.mark.parametrize(
     ("change", "error", "words"),
     [
-        ({"n_keys": 0}, ValueError, "n_keys must be a whole number above 0, got 0"),
-        ({"n_keys": 1.5}, ValueError, "n_keys"),
-        ({"rng": 0}, TypeError, "rng must be a numpy.random.Generator, got int"),
+        ({"n_keys": 0}, ValueError, "n_keys must be at least 1, got 0"),
+        ({"n_keys": 1.5}, TypeError, "n_keys must be an integer, got 1.5"),
+        ({"rng": "0"}, TypeError, "rng must be None, an integer.*write rng=0"),
         ({"sampling": "all"}, ValueError, "sampling must be one of"),
         ({"label": np.zeros(3)}, TypeError, "label must be of an integer dtype"),
     ],

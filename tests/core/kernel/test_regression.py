@@ -211,7 +211,7 @@ def _without_x64() -> dict[str, str]:
 @pytest.mark.parametrize(
     ("change", "error", "words"),
     [
-        ({"bandwidth": 0.0}, ValueError, "bandwidth must be finite and above 0, got 0"),
+        ({"bandwidth": 0.0}, ValueError, "bandwidth must be above 0, got 0"),
         ({"bandwidth": -1.0}, ValueError, "bandwidth"),
         ({"bandwidth": float("nan")}, ValueError, "bandwidth"),
         ({"bandwidth": "1"}, TypeError, "bandwidth must be a number"),

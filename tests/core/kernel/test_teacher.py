@@ -97,7 +97,7 @@ def test_soft_labels_are_the_keys_values(rng: np.random.Generator) -> None:
     [
         ({"where": "some"}, ValueError, "where must be one of"),
         ({"bandwidth": 0}, ValueError, "bandwidth"),
-        ({"rng": None}, TypeError, "rng must be a numpy.random.Generator"),
+        ({"rng": 0.5}, TypeError, "rng must be None, an integer.*write rng=0"),
         ({"label": np.full((2, 4), 3)}, ValueError, "label must hold labels from 0 to 2"),
         ({"label": np.zeros((2, 5), int)}, ValueError, "label must be integer labels of shape"),
         ({"prob": np.full((2, 3, 4), np.nan)}, ValueError, "prob must lie in"),
