@@ -175,12 +175,23 @@ def test_masks_and_ignored_labels(tmp_path: Path, capsys) -> None:
     assert "the reference and the mask case01.nii.gz" in capsys.readouterr().err
 
 
-def test_nothing_that_counts(tmp_path: Path) -> None:
-    study(tmp_path, cases=("x",))
-    save(tmp_path / "inside/x.nii.gz", np.zeros((20, 24), np.uint8))
-    assert evaluate(tmp_path, tmp_path / "out", "--mask", str(tmp_path / "inside")) == 0
-    row = rows(tmp_path / "out")["x", "task01"]
-    assert (row["voxels"], row["bdice"], row["ece"]) == ("0", "1.000000", "")
+@pytest.mark.parametrize("slab", [[], ["--slab", "100"]])
+@pytest.mark.parametrize("command", ["fuse", "agreement", "evaluate", "calibrate"])
+def test_a_case_of_which_nothing_counts_is_faulty(
+    tmp_path: Path, capsys, command: str, slab: list[str]
+) -> None:
+    ref, pred = study(tmp_path, cases=("x", "y"))
+    save(tmp_path / "inside/x.nii.gz", np.full((20, 24), 1e-9))  # a hair is rounding
+    save(tmp_path / "inside/y.nii.gz", np.ones((20, 24), np.uint8))
+    argv = [*argv_of(command, ref, pred), "--out", str(tmp_path / "out"), *slab]
+    assert main([*argv, "--mask", str(tmp_path / "inside")]) == 1
+    faults = [t for t in capsys.readouterr().err.splitlines() if t.startswith("faulty: ")]
+    assert set(faults) == {
+        "faulty: x task01: no voxel counts: the mask x.nii.gz is 0 everywhere",
+    }
+    assert "x" not in {p.parent.name for p in (tmp_path / "out").rglob("*.nii.gz")}
+    assert main([*argv_of(command, ref, pred), "--out", str(tmp_path / "2"), "--ignore", "0", "1"])
+    assert "no voxel counts: all labels are ignored" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("to", ["LPS", "SAR", "PIL", "RAS"])
@@ -305,6 +316,10 @@ def test_maps_are_not_named_after_what_no_file_can_be_named(
         ('channels = ["b"]\n[regions]\na = [1]', "must be labels or names of regions"),
         ("channels = [1, 1]\n[regions]\na = [1]", "must differ"),
         ('[regions]\n"" = [1]', "must have a name, got ''"),
+        ("[regions]\nall = [1]", "cannot have the name all, which the row over all structures has"),
+        ("[regions]\noverall = [1]", "cannot have the name overall"),
+        ('[regions]\n"all tasks" = [1]', "cannot have the name all tasks"),
+        ('[regions]\n"task02/liver" = [1]', "cannot have the name task02/liver"),
     ],
 )
 def test_files_of_regions_that_say_something_else(tmp_path: Path, text: str, words: str) -> None:
