@@ -1,0 +1,81 @@
+"""What a fused map keeps of the raters' marks."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from dice_semimetric import majority_vote
+
+from ..cases.blocks import Reading
+from ..cases.pairing import Rated
+from ..cases.regions import task_name
+from ..faults import Fault
+from ..results.text import counted
+from ..results.totals import AddedByField
+from ..runs.logs import log
+from ..scores.occurrence import Occurrence, report_absent
+from ..scores.sums import CERTAIN, HALF
+
+
+@dataclass(frozen=True)
+class Kept(AddedByField):
+    """Numbers of voxels: what each rater marked, most raters marked, and the fused map has.
+
+    Attributes
+    ----------
+    marked : NDArray
+        Of each of R raters.
+    majority : int
+        What more than half of them marked.
+    possible, likely : int
+        Where the fused map is above 0.01, and above 0.5.
+    """
+
+    marked: NDArray[np.int64]
+    majority: int
+    possible: int
+    likely: int
+
+    @classmethod
+    def nothing(cls, raters: int) -> "Kept":
+        """Return the counts of no voxels."""
+        return cls(np.zeros(raters, np.int64), 0, 0, 0)
+
+    @classmethod
+    def of(cls, masks: NDArray[np.bool_], label: NDArray[Any]) -> "Kept":
+        """Count in masks with raters on axis 0, and in the map that was made of them."""
+        majority = label if label.dtype == bool else majority_vote(masks)
+        most, possible, likely = (
+            int(np.count_nonzero(m)) for m in (majority, label > CERTAIN, label > HALF)
+        )
+        return cls(np.count_nonzero(masks, axis=1), most, possible, likely)
+
+    @property
+    def lost(self) -> bool:
+        """Whether most raters marked something, and the map has none of it, or no majority."""
+        most = 2 * np.count_nonzero(self.marked) > self.marked.size
+        return bool(most and not self.likely and (self.majority or not self.possible))
+
+
+def report_kept(
+    found: Sequence[tuple[Rated, str, Kept]], reading: Reading, *, chosen: bool
+) -> list[Fault]:
+    """Return a fault for each structure that no rater marked, and warn of maps that lost theirs.
+
+    ``chosen`` maps are those of single raters, and may well be empty.
+    """
+    names = [(case.case, task_name(case.task, region)) for case, region, _ in found]
+    lost = [n for n, (*_, kept) in zip(names, found, strict=True) if kept.lost and not chosen]
+    if lost:
+        maps = counted(len(found), "fused map")
+        log.warning("%d of %s lost what most raters marked; -v names them", len(lost), maps)
+    for name in lost:
+        log.debug("lost what most raters marked: %s %s", *name)
+    occur = (
+        Occurrence(*name, region, in_reference=bool(kept.marked.any()))
+        for name, (_, region, kept) in zip(names, found, strict=True)
+    )
+    return report_absent(occur, reading, "rater's map", then="its maps are empty")
