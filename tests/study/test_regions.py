@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from dice_semimetric_study.cases.regions import Regions, read_regions
 from dice_semimetric_study.cli import main
-from dice_semimetric_study.faults import UsageError
+from dice_semimetric_study.faults import CaseError, UsageError
 from study_files import AFFINE, TOML, data_folder, load, masks, organs, save, study
 
 NUMBERS = ("bdice", "dice", "jaccard", "ece", "ece_soft")
@@ -328,6 +328,28 @@ def test_files_of_regions_that_say_something_else(tmp_path: Path, text: str, wor
         read_regions(tmp_path / "r.toml")
     with pytest.raises(UsageError, match="cannot read the regions"):
         read_regions(tmp_path / "absent.toml")
+
+
+def test_no_task_has_the_name_of_the_row_over_all_tasks(tmp_path: Path, capsys) -> None:
+    for name in ("all", "liver"):
+        save(tmp_path / f"ref/x/{name}.nii.gz", np.ones((3, 4), np.uint8))
+    files = ["--pred", str(tmp_path / "ref"), "--ref", str(tmp_path / "ref")]
+    patterns = [f"--{which}=" + "{case}/{task}.nii.gz" for which in ("pattern", "pred-pattern")]
+    argv = ["evaluate", *files, *patterns, "--out", str(tmp_path / "out"), "--no-pictures"]
+    assert main(argv) == 2
+    assert "cannot have the name all, which the row over all tasks has" in capsys.readouterr().err
+    (tmp_path / "ref/x/all.nii.gz").unlink()
+    assert main(argv) == 0
+
+
+def test_probabilities_of_8_bits_may_add_up_to_a_little_more() -> None:
+    """Each is stored to half a step; what overlaps adds up to far more."""
+    regions = Regions({"kidneys": (2, 3)})
+    half = np.rint(np.array([127.5, 10]) + 0.01).astype(np.float32) / np.float32(255)
+    found = regions.probability("kidneys", {2: half, 3: half}, "p")
+    np.testing.assert_allclose(found, [1, 2 * half[1]])
+    with pytest.raises(CaseError, match=r"kidneys in p add up to 1\.01"):
+        regions.probability("kidneys", {2: half, 3: half + np.float32(0.006)}, "p")
 
 
 def test_overlapping_regions_by_name() -> None:
