@@ -76,7 +76,7 @@ class Regions:
         total = np.asarray(np.sum(parts, axis=0, dtype=np.float32))
         if total.size and total.max() > 1 + len(parts) * _ROUNDING + NEAR_PROBABILITY:
             raise CaseError(
-                f"the probabilities of {region} in {name} add up to {total.max()}: "
+                f"the probabilities of {region} in {name} add up to {total.max()!s}: "
                 "give the channels of regions the regions' names if they overlap"
             )
         return np.asarray(np.minimum(total, 1, out=total))
