@@ -125,7 +125,7 @@ def _fuse_case(case: Rated, *, out: Path, method: Method, seed: int, reading: Re
     if labels is not None:
         maps[files.label_name] = labels
     with written_maps(out, maps, blocks.like, at_once=blocks.at_once) as writers:
-        kept = {region: Kept.nothing(len(files.masks)) for region in regions}
+        kept = {region: Kept(np.zeros(len(files.masks), int)) for region in regions}
         for voxels in blocks:
             _fuse_voxels(voxels, rules, writers, kept)
             if labels is not None:

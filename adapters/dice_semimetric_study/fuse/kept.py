@@ -22,36 +22,32 @@ from ..scores.sums import CERTAIN, HALF
 
 @dataclass(frozen=True)
 class Kept(AddedByField):
-    """Numbers of voxels: what each rater marked, most raters marked, and the fused map has.
+    """Numbers of voxels: what each rater marked, and what the fused map has of it.
 
     Attributes
     ----------
     marked : NDArray
         Of each of R raters.
-    majority : int
-        What more than half of them marked.
-    possible, likely : int
-        Where the fused map is above 0.01, and above 0.5.
+    likely : int
+        Where the fused map is above 0.5.
+    possible, majority : int
+        Where it is above 0.01, and where most raters marked; counted while nothing is likely.
     """
 
     marked: NDArray[np.int64]
-    majority: int
-    possible: int
-    likely: int
-
-    @classmethod
-    def nothing(cls, raters: int) -> "Kept":
-        """Return the counts of no voxels."""
-        return cls(np.zeros(raters, np.int64), 0, 0, 0)
+    likely: int = 0
+    possible: int = 0
+    majority: int = 0
 
     @classmethod
     def of(cls, masks: NDArray[np.bool_], label: NDArray[Any]) -> "Kept":
         """Count in masks with raters on axis 0, and in the map that was made of them."""
-        majority = label if label.dtype == bool else majority_vote(masks)
-        most, possible, likely = (
-            int(np.count_nonzero(m)) for m in (majority, label > CERTAIN, label > HALF)
-        )
-        return cls(np.count_nonzero(masks, axis=1), most, possible, likely)
+        marked = np.array([np.count_nonzero(mask) for mask in masks])
+        likely = int(np.count_nonzero(label > HALF))
+        if likely or not marked.any():
+            return cls(marked, likely)
+        rest = (int(np.count_nonzero(m)) for m in (label > CERTAIN, majority_vote(masks)))
+        return cls(marked, likely, *rest)
 
     @property
     def lost(self) -> bool:
