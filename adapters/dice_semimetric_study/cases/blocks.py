@@ -36,7 +36,7 @@ class Reading:
     Attributes
     ----------
     label : int, optional
-        The value that is the foreground in label maps; None for masks of 0 and 1.
+        The value that is the foreground in label maps; None where maps are masks or probabilities.
     tolerance : float
         The largest difference of two affines, in millimetres.
     regions : Regions, optional
