@@ -157,11 +157,16 @@ def test_empty_masks_without_a_label_are_no_fault(tmp_path: Path, capsys) -> Non
 
 @pytest.mark.parametrize("more", [[], ["--slab", "50"]])
 @pytest.mark.parametrize("method", ["weighted", "majority", "uniform", "random"])
-def test_maps_that_lose_what_most_raters_marked(
+def test_maps_that_lose_what_raters_marked(
     tmp_path: Path, capsys, method: str, more: list[str]
 ) -> None:
-    """Two raters mark other voxels, and one none: against an empty majority the last is perfect."""
-    marks = {"lost": (0, 1, None), "kept": (0, 0, None), "few": (0, None, None)}
+    """Against an empty majority an empty mask is perfect, and weighs all."""
+    marks = {
+        "disjoint": (0, 1, None),
+        "halves": (0, 0, None, None),
+        "kept": (0, 0, None),
+        "few": (0, None, None),
+    }
     for case, places in marks.items():
         for r, place in enumerate(places):
             mask = np.zeros(SHAPE, np.uint8)
@@ -169,10 +174,14 @@ def test_maps_that_lose_what_most_raters_marked(
                 mask[..., place] = 1
             save(tmp_path / f"in/{case}/task01_seg0{r}.nii.gz", mask)
     argv = ["fuse", str(tmp_path / "in"), "--method", method, "--out", str(tmp_path / "out"), *more]
+    argv += ["--raters", "any"]
     lost = method in ("weighted", "majority")
     for verbose in ([], ["-v", "--resume"]):
         assert main([*argv, *verbose]) == 0
         text = capsys.readouterr().err
-        assert ("1 of 3 fused maps lost what most raters marked; -v names them" in text) == lost
-        assert ("marked: lost task01" in text) == (lost and bool(verbose))
-    assert load(tmp_path / "out/lost/task01.nii.gz")[0].any() == (method in ("uniform", "random"))
+        assert ("2 of 4 fused maps lost what half of the raters or more marked; -v" in text) == lost
+        named = [f"marked: {case} task01" in text for case in marks]
+        assert named == [lost and bool(verbose)] * 2 + [False] * 2
+    found = {case: load(tmp_path / f"out/{case}/task01.nii.gz")[0].any() for case in marks}
+    if method != "random":
+        assert list(found.values()) == [not lost, not lost, True, method == "uniform"]

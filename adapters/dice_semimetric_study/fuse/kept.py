@@ -19,6 +19,8 @@ from ..runs.logs import log
 from ..scores.occurrence import Occurrence, report_absent
 from ..scores.sums import CERTAIN, HALF
 
+_MARKED = "half of the raters or more marked"
+
 
 @dataclass(frozen=True)
 class Kept(AddedByField):
@@ -51,9 +53,9 @@ class Kept(AddedByField):
 
     @property
     def lost(self) -> bool:
-        """Whether most raters marked something, and the map has none of it, or no majority."""
-        most = 2 * np.count_nonzero(self.marked) > self.marked.size
-        return bool(most and not self.likely and (self.majority or not self.possible))
+        """Whether half of the raters marked something and the map has none of it, nor a majority."""
+        half = 2 * np.count_nonzero(self.marked) >= self.marked.size
+        return bool(half and not self.likely and (self.majority or not self.possible))
 
 
 def report_kept(
@@ -67,9 +69,9 @@ def report_kept(
     lost = [n for n, (*_, kept) in zip(names, found, strict=True) if kept.lost and not chosen]
     if lost:
         maps = counted(len(found), "fused map")
-        log.warning("%d of %s lost what most raters marked; -v names them", len(lost), maps)
+        log.warning("%d of %s lost what %s; -v names them", len(lost), maps, _MARKED)
     for name in lost:
-        log.debug("lost what most raters marked: %s %s", *name)
+        log.debug("lost what %s: %s %s", _MARKED, *name)
     occur = (
         Occurrence(*name, region, in_reference=bool(kept.marked.any()))
         for name, (_, region, kept) in zip(names, found, strict=True)
