@@ -152,6 +152,10 @@ def test_empty_masks_without_a_label_are_no_fault(tmp_path: Path, capsys) -> Non
         save(tmp_path / f"ref/x/task01_seg0{r}.nii.gz", np.zeros(SHAPE, np.uint8))
     argv = ["agreement", str(tmp_path / "ref"), "--out", str(tmp_path / "out"), "--no-pictures"]
     assert main(argv) == 0
+    assert capsys.readouterr().err == "task01: no rater's map of 1 case marks anything\n"
+    save(tmp_path / "ref/y/task01_seg01.nii.gz", np.ones(SHAPE, np.uint8))
+    save(tmp_path / "ref/y/task01_seg02.nii.gz", np.zeros(SHAPE, np.uint8))
+    assert main(argv) == 0
     assert capsys.readouterr().err == ""
 
 

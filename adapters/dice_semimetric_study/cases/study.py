@@ -91,10 +91,16 @@ class Study:
         found = find_cases(
             folder.absolute(), pattern=pattern, raters=raters, follow_links=self.follow_links
         )
-        for name in RESERVED:
-            if any(files.task == name for files in found):
-                raise UsageError(
-                    f"a task in {folder} cannot have the name {name}, which the row over all tasks "
-                    "has: name the files otherwise, or give another pattern"
-                )
+        if what != "masks":
+            _require_own_names(found, folder)
         return found
+
+
+def _require_own_names(found: Sequence[CaseFiles], folder: Path) -> None:
+    """Raise UsageError unless each task can be told from all of them in the tables."""
+    for name in RESERVED:
+        if any(files.task == name for files in found):
+            raise UsageError(
+                f"a task in {folder} cannot have the name {name}, which the row over all tasks "
+                "has: name the files otherwise, or give another pattern"
+            )

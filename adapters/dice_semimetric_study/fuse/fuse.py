@@ -161,12 +161,14 @@ class _Blocks:
         dtype: np.dtype[Any] = np.dtype(bool)
         for voxels in self:
             labels = labels or not voxels.are_masks
-            dtype = np.result_type(dtype, *(r.dtype for r in voxels.block.reference))
+            dtypes = [r.dtype for r in voxels.block.reference]
+            whole = [np.dtype(np.int32) if d.kind == "f" else d for d in dtypes]
+            dtype = np.result_type(dtype, *whole)
             if self.reading.regions is not None:
                 break
         if not labels:
             return None
-        return np.dtype(np.uint8 if dtype.kind == "b" else np.int32 if dtype.kind == "f" else dtype)
+        return np.dtype(np.uint8 if dtype.kind == "b" else np.int64 if dtype.kind == "f" else dtype)
 
 
 def _cuts(size: int) -> Iterator[slice]:

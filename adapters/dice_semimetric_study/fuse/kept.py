@@ -53,7 +53,7 @@ class Kept(AddedByField):
 
     @property
     def lost(self) -> bool:
-        """Whether half of the raters marked something and the map has none of it, nor a majority."""
+        """Whether half of the raters marked something, and the map lacks it, or a majority."""
         half = 2 * np.count_nonzero(self.marked) >= self.marked.size
         return bool(half and not self.likely and (self.majority or not self.possible))
 

@@ -48,18 +48,22 @@ def report_absent(
 ) -> list[Fault]:
     """Return a fault for each structure that occurs in no case, and warn of those that some lack.
 
-    Masks and probabilities may be empty; what has a label is expected somewhere. ``where`` names
-    what was looked through, and ``then`` what comes of it where there was nothing.
+    Masks and probabilities may be empty, though hardly in all cases, which is a warning; what has
+    a label is expected somewhere. ``where`` names what was looked through, and ``then`` what comes
+    of it where there was nothing.
     """
-    if not reading.has_labels:
-        return []
     groups: dict[tuple[str, str], list[Occurrence]] = {}
     for one in found:
         groups.setdefault((one.task, one.region), []).append(one)
     faults = []
     for (task, region), each in groups.items():
-        has, cases = _has(reading, region), counted(len(each), "case")
+        cases = counted(len(each), "case")
         without = [one.case for one in each if not one.anywhere]
+        if not reading.has_labels:
+            if len(without) == len(each):
+                log.warning("%s: no %s of %s marks anything", task, where, cases)
+            continue
+        has = _has(reading, region)
         if len(without) == len(each):
             option = "--regions" if reading.regions else "--label"
             reason = f"no {where} of {cases} {has}: {then}; check {option}"
