@@ -97,7 +97,7 @@ def _got(data: NDArray[Any], part: bool) -> str:
     if np.isnan(low):
         return "got NaN"
     labels = whole(data)
-    remedy = _scale(data, float(low), float(high), labels)
+    remedy = _ignored(data, labels) or _scale(data, float(low), float(high), labels)
     if not remedy and labels is not None and labels.max() > 1 and not part:
         remedy = _label(np.unique(labels))
     if not remedy and low >= 0 and high <= 1:
@@ -105,6 +105,16 @@ def _got(data: NDArray[Any], part: bool) -> str:
     if not remedy and low < -0.01:
         remedy = ": scores such as logits need a softmax or a sigmoid first"
     return f"got values from {low!s} to {high!s}{remedy}"
+
+
+def _ignored(data: NDArray[Any], labels: NDArray[Any] | None) -> str:
+    """Return what to do if one value of a map seems to mean that voxels do not count."""
+    above = np.unique(data[data > 1 + NEAR_LABEL])
+    usual = labels is None or np.array_equal(np.unique(labels), [0, 1, 255])
+    if above.size != 1 or not usual or whole(above) is None:
+        return ""
+    value = f"{above[0]:.0f}"
+    return f": if {value} marks voxels of the reference not to count, give --ignore {value}"
 
 
 def _scale(data: NDArray[Any], low: float, high: float, labels: NDArray[Any] | None) -> str:
