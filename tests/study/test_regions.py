@@ -352,6 +352,23 @@ def test_probabilities_of_8_bits_may_add_up_to_a_little_more() -> None:
         regions.probability("kidneys", {2: half, 3: half + np.float32(0.008)}, "p")
 
 
+def test_the_file_or_channel_of_a_class_is_named(tmp_path: Path, capsys) -> None:
+    kept = organs(tmp_path)
+    options = ["--regions", str(tmp_path / "channels.toml")]
+    wrong = kept["a"][1].copy()
+    wrong[..., 2] += 1
+    save(tmp_path / "soft/a/task01.nii.gz", wrong)
+    (tmp_path / "soft").rename(tmp_path / "pred")
+    assert evaluate(tmp_path, tmp_path / "out", *options) == 1
+    assert "a task01: channel 3 of task01.nii.gz must hold prob" in capsys.readouterr().err
+    (tmp_path / "pred").rename(tmp_path / "soft")
+    save(tmp_path / "files/b/3.nii.gz", wrong[..., 2])
+    (tmp_path / "files").rename(tmp_path / "pred")
+    options += ["--pred-pattern", "{case}/{class}.nii.gz"]
+    assert evaluate(tmp_path, tmp_path / "out", *options) == 1
+    assert "b task01: 3.nii.gz must hold probabilities" in capsys.readouterr().err
+
+
 def test_overlapping_regions_by_name() -> None:
     regions = Regions({"whole": (1, 2), "core": (2,)}, channels=("whole", "core"))
     one = np.full(3, 0.9, np.float32)

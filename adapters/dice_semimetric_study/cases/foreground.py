@@ -89,17 +89,22 @@ class Voxels:
         """The prediction, or that of each class, as `_maps` has the references."""
         predicted, name = self.block.prediction, self._prediction_name
         if isinstance(predicted, dict):
-            maps = {c: self._counted(p) for c, p in predicted.items()}
-            return {c: probability(m, name, part=True) for c, m in maps.items()}
+            return self._classes(predicted)
         found = self._counted(predicted)
         if not self.reading.has_labels:
             return found
-        expected = (
-            "a map of labels or have an axis of channels"
-            if self.reading.regions
-            else (f"a map of labels {self.reading.why_labels}")
-        )
-        return require_labels(found, name, expected, _ONE_CHANNEL)
+        channels = " or have an axis of channels"
+        expected = channels if self.reading.regions else f" {self.reading.why_labels}"
+        return require_labels(found, name, f"a map of labels{expected}", _ONE_CHANNEL)
+
+    def _classes(self, predicted: dict[Class, NDArray[Any]]) -> dict[Class, NDArray[np.float32]]:
+        assert isinstance(self.case, Pair)
+        files = [path.name for path in self.case.prediction.masks.values()]
+        names = files or [f"channel {c} of {self._prediction_name}" for c in predicted]
+        return {
+            c: probability(self._counted(p), name, part=True)
+            for (c, p), name in zip(predicted.items(), names, strict=True)
+        }
 
     def _counted(self, data: NDArray[Any]) -> NDArray[Any]:
         """Return data with 0 where voxels do not count, so that what they hold does not matter."""

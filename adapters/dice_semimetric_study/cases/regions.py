@@ -115,7 +115,7 @@ def _require_own_name(name: str, path: Path) -> None:
     """Raise UsageError unless a region can be told from all else in the tables."""
     if not name:
         raise UsageError(f"a region in {path} must have a name, got ''")
-    if name in RESERVED:
+    if name.strip() in RESERVED:
         raise UsageError(
             f"a region in {path} cannot have the name {name}, which the row over all structures "
             "has: give it another one, such as whole"
