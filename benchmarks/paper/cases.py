@@ -6,6 +6,7 @@ from typing import Literal
 
 import numpy as np
 from dice_semimetric_study import CaseError, CaseFiles, UsageError, find_cases, read_volume
+from dice_semimetric_study.cases.values import to_mask
 from dice_semimetric_study.files.geometry import require_same_affine
 
 Incomplete = Literal["raise", "skip", "keep"]
@@ -98,11 +99,7 @@ def _mask(data: np.ndarray, name: str) -> np.ndarray:
         data = data.squeeze(data.shape.index(1))
     if data.ndim != 2:
         raise CaseError(f"{name} must hold one 2-D mask, got shape {data.shape}")
-    if not np.all((data == 0) | (data == 1)):
-        raise CaseError(
-            f"{name} must hold 0 and 1 only, got values from {np.min(data)} to {np.max(data)}"
-        )
-    return data.astype(bool)
+    return to_mask(data, name, part=True)
 
 
 def _channels_first(image: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:

@@ -30,7 +30,7 @@ def score_samples(
 ) -> tuple[list[dict[str, Any]], dict[str, float]]:
     """Return a row of scores for each case, in the order of their first samples, and for all.
 
-    Dice is that of prob >= 0.5 against the strict majority, BDice that over the thresholds 0.1 to
+    Dice is that of prob > 0.5 against the strict majority, BDice that over the thresholds 0.1 to
     0.9 against the raters' mean. All ECE have ten bins of the foreground probability: ``ece`` is
     over all pixels against the majority; ``ece_near`` over the pixels within 5 of a mark, and
     ``ece_seen`` over those with a probability above 0.01 or a mark, both against the mean. A
@@ -56,7 +56,7 @@ def _statistics(prob: np.ndarray, case: Case) -> dict[str, Any]:
     near = binary_dilation(case.raters.any(axis=0), iterations=REACH)
     seen = (prob > CERTAIN) | (mean > 0)
     return {
-        "dice": threshold_counts(prob, majority, thresholds=[0.5]),
+        "dice": threshold_counts((prob > 0.5).astype(np.float32), majority, thresholds=[0.5]),
         "bdice": threshold_counts(prob, mean),
         "ece": calibration_bins(prob, majority, kind="binary"),
         "ece_near": calibration_bins(prob, mean, kind="binary", mask=near),

@@ -79,6 +79,19 @@ def test_scores_are_those_of_the_processor(
     assert len(found.splitlines()) == len(table.splitlines())
 
 
+def test_one_half_is_background_on_both_sides(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The mean of raters who tie, against them and against itself."""
+    monkeypatch.setattr(devices, "upload_to", lambda device: Moved())
+    ref, _ = small_study(tmp_path, raters=4)
+    fused = tmp_path / "fused"
+    assert cli.main(["fuse", str(ref), "--method", "uniform", "--out", str(fused)]) == 0
+    for folder in (ref, fused):
+        found, _ = summary((folder, fused), tmp_path / f"of-{folder.name}", "--device", "cuda")
+        assert [found["overall"][name] for name in ("bdice", "dice", "jaccard")] == [1, 1, 1]
+
+
 @pytest.fixture
 def volumes(tmp_path: Path) -> tuple[Path, Path]:
     """Three cases of three axes."""

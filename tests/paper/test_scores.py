@@ -22,7 +22,7 @@ def test_scores_of_a_case_pool_its_slices(rng: np.random.Generator) -> None:
     for row, part in zip(rows, (slice(0, 2), slice(2, 3)), strict=True):
         prob, mean = probs[part], raters[part].mean(axis=1)
         majority = raters[part].sum(axis=1) > 2
-        assert row["dice"] == pytest.approx(1 - reference.loss("sdl", prob >= 0.5, majority))
+        assert row["dice"] == pytest.approx(1 - reference.loss("sdl", prob > 0.5, majority))
         levels = [k / 10 for k in range(1, 10)]
         bdice = [1 - reference.loss("sdl", prob >= np.float32(t), mean >= t) for t in levels]
         assert row["bdice"] == pytest.approx(np.mean(bdice))

@@ -49,7 +49,7 @@ def by_hand(p: np.ndarray, soft: np.ndarray, hard: np.ndarray) -> dict[str, floa
     """Score one case pixel by pixel."""
     levels = [k / 10 for k in range(1, 10)]
     p32, soft32 = p.astype(np.float32), soft.astype(np.float32)
-    seen = p >= 0.5
+    seen = p > 0.5
     bins = [[0.0] * 3 for _ in range(10)]
     soft_bins = [[0.0] * 3 for _ in range(10)]
     for q, y, h in zip(p.ravel().astype(float), soft.ravel(), hard.ravel(), strict=True):
@@ -57,7 +57,7 @@ def by_hand(p: np.ndarray, soft: np.ndarray, hard: np.ndarray) -> dict[str, floa
         cell = bins[min(int(confidence * 10), 9)]
         cell[0] += 1
         cell[1] += confidence
-        cell[2] += (q >= 0.5) == h
+        cell[2] += (q > 0.5) == h
         if q > 0.01 or y > 0:
             cell = soft_bins[min(int(q * 10), 9)]
             cell[0] += 1
@@ -203,6 +203,7 @@ def test_nothing_found_where_nothing_is(tmp_path: Path, empty: str, score: float
     for name in ("bdice", "dice", "jaccard"):
         assert summary["overall"][name] == score
         assert rows[0][name] == ("" if score is None else f"{score:.6f}")
+        assert summary["overall"]["pooled"][name] == score
     assert summary["overall"]["ece"] == 0
     assert summary["overall"]["ece_soft"] is None  # no pixel is in doubt
 

@@ -95,6 +95,16 @@ def test_label_maps_give_a_label_map(tmp_path: Path, method: str, dtype: type) -
     assert not list((tmp_path / "halves").rglob("*.nii.gz"))
 
 
+def test_large_labels_beside_floating_ones(tmp_path: Path) -> None:
+    large = np.array([[0, 3_000_000_000]], np.uint32)
+    for r in (1, 2):
+        save(tmp_path / f"in/x/task01_seg0{r}.nii.gz", large)
+    save(tmp_path / "in/x/task01_seg03.nii.gz", np.array([[0, 2]], np.float32))
+    assert fuse(tmp_path, "out", "majority") == 0
+    found, _ = load(tmp_path / "out/x/task01.nii.gz")
+    np.testing.assert_array_equal(found, large)
+
+
 @pytest.mark.parametrize("method", METHODS)
 @pytest.mark.parametrize("what", ["masks", "regions", "label", "labels"])
 def test_slabs_change_nothing(tmp_path: Path, method: str, what: str) -> None:

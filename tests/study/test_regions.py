@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from dice_semimetric_study.cases.regions import Regions, read_regions
 from dice_semimetric_study.cli import main
-from dice_semimetric_study.faults import UsageError
+from dice_semimetric_study.faults import CaseError, UsageError
 from study_files import AFFINE, TOML, data_folder, load, masks, organs, save, study
 
 NUMBERS = ("bdice", "dice", "jaccard", "ece", "ece_soft")
@@ -175,12 +175,23 @@ def test_masks_and_ignored_labels(tmp_path: Path, capsys) -> None:
     assert "the reference and the mask case01.nii.gz" in capsys.readouterr().err
 
 
-def test_nothing_that_counts(tmp_path: Path) -> None:
-    study(tmp_path, cases=("x",))
-    save(tmp_path / "inside/x.nii.gz", np.zeros((20, 24), np.uint8))
-    assert evaluate(tmp_path, tmp_path / "out", "--mask", str(tmp_path / "inside")) == 0
-    row = rows(tmp_path / "out")["x", "task01"]
-    assert (row["voxels"], row["bdice"], row["ece"]) == ("0", "1.000000", "")
+@pytest.mark.parametrize("slab", [[], ["--slab", "100"]])
+@pytest.mark.parametrize("command", ["fuse", "agreement", "evaluate", "calibrate"])
+def test_a_case_of_which_nothing_counts_is_faulty(
+    tmp_path: Path, capsys, command: str, slab: list[str]
+) -> None:
+    ref, pred = study(tmp_path, cases=("x", "y"))
+    save(tmp_path / "inside/x.nii.gz", np.full((20, 24), 1e-9))  # a hair is rounding
+    save(tmp_path / "inside/y.nii.gz", np.ones((20, 24), np.uint8))
+    argv = [*argv_of(command, ref, pred), "--out", str(tmp_path / "out"), *slab]
+    assert main([*argv, "--mask", str(tmp_path / "inside")]) == 1
+    faults = [t for t in capsys.readouterr().err.splitlines() if t.startswith("faulty: ")]
+    assert set(faults) == {
+        "faulty: x task01: no voxel counts: the mask x.nii.gz is 0 everywhere",
+    }
+    assert "x" not in {p.parent.name for p in (tmp_path / "out").rglob("*.nii.gz")}
+    assert main([*argv_of(command, ref, pred), "--out", str(tmp_path / "2"), "--ignore", "0", "1"])
+    assert "no voxel counts: all labels are ignored" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("to", ["LPS", "SAR", "PIL", "RAS"])
@@ -305,6 +316,10 @@ def test_maps_are_not_named_after_what_no_file_can_be_named(
         ('channels = ["b"]\n[regions]\na = [1]', "must be labels or names of regions"),
         ("channels = [1, 1]\n[regions]\na = [1]", "must differ"),
         ('[regions]\n"" = [1]', "must have a name, got ''"),
+        ("[regions]\nall = [1]", "cannot have the name all, which the row over all structures has"),
+        ("[regions]\noverall = [1]", "cannot have the name overall"),
+        ('[regions]\n"all tasks" = [1]', "cannot have the name all tasks"),
+        ('[regions]\n"task02/liver" = [1]', "cannot have the name task02/liver"),
     ],
 )
 def test_files_of_regions_that_say_something_else(tmp_path: Path, text: str, words: str) -> None:
@@ -313,6 +328,45 @@ def test_files_of_regions_that_say_something_else(tmp_path: Path, text: str, wor
         read_regions(tmp_path / "r.toml")
     with pytest.raises(UsageError, match="cannot read the regions"):
         read_regions(tmp_path / "absent.toml")
+
+
+def test_no_task_has_the_name_of_the_row_over_all_tasks(tmp_path: Path, capsys) -> None:
+    for name in ("all", "liver"):
+        save(tmp_path / f"ref/x/{name}.nii.gz", np.ones((3, 4), np.uint8))
+    files = ["--pred", str(tmp_path / "ref"), "--ref", str(tmp_path / "ref")]
+    patterns = [f"--{which}=" + "{case}/{task}.nii.gz" for which in ("pattern", "pred-pattern")]
+    argv = ["evaluate", *files, *patterns, "--out", str(tmp_path / "out"), "--no-pictures"]
+    assert main(argv) == 2
+    assert "cannot have the name all, which the row over all tasks has" in capsys.readouterr().err
+    (tmp_path / "ref/x/all.nii.gz").unlink()
+    assert main(argv) == 0
+
+
+def test_probabilities_of_8_bits_may_add_up_to_a_little_more() -> None:
+    """Each is stored to half a step; what overlaps adds up to far more."""
+    regions = Regions({"kidneys": (2, 3)})
+    half = np.rint(np.array([127.5, 10]) + 0.01).astype(np.float32) / np.float32(255)
+    found = regions.probability("kidneys", {2: half, 3: half}, "p")
+    np.testing.assert_allclose(found, [1, 2 * half[1]])
+    with pytest.raises(CaseError, match=r"kidneys in p add up to 1\.01"):
+        regions.probability("kidneys", {2: half, 3: half + np.float32(0.008)}, "p")
+
+
+def test_the_file_or_channel_of_a_class_is_named(tmp_path: Path, capsys) -> None:
+    kept = organs(tmp_path)
+    options = ["--regions", str(tmp_path / "channels.toml")]
+    wrong = kept["a"][1].copy()
+    wrong[..., 2] += 1
+    save(tmp_path / "soft/a/task01.nii.gz", wrong)
+    (tmp_path / "soft").rename(tmp_path / "pred")
+    assert evaluate(tmp_path, tmp_path / "out", *options) == 1
+    assert "a task01: channel 3 of task01.nii.gz must hold prob" in capsys.readouterr().err
+    (tmp_path / "pred").rename(tmp_path / "soft")
+    save(tmp_path / "files/b/3.nii.gz", wrong[..., 2])
+    (tmp_path / "files").rename(tmp_path / "pred")
+    options += ["--pred-pattern", "{case}/{class}.nii.gz"]
+    assert evaluate(tmp_path, tmp_path / "out", *options) == 1
+    assert "b task01: 3.nii.gz must hold probabilities" in capsys.readouterr().err
 
 
 def test_overlapping_regions_by_name() -> None:

@@ -37,7 +37,7 @@ def test_each_rater_against_the_slow_way(tmp_path: Path, options: tuple[str, ...
         mask = masks(10 * case, 4)[rater]
         levels = [np.float32(k / 10) for k in range(1, 10)]
         assert row["bdice"] == pytest.approx(np.mean([dice(p >= t, mask) for t in levels]))
-        assert row["dice"] == pytest.approx(dice(p >= 0.5, mask))
+        assert row["dice"] == pytest.approx(dice(p > 0.5, mask))
         assert row["jaccard"] == pytest.approx(row["dice"] / (2 - row["dice"]))
         assert row["marked"] == mask.sum()
     before = (out / "raters.json").read_bytes()

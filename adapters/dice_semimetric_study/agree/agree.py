@@ -4,6 +4,8 @@ from dataclasses import asdict
 from functools import partial
 from typing import Any
 
+import numpy as np
+
 from dice_semimetric import Agreement
 
 from ..cases.blocks import Reading
@@ -15,6 +17,7 @@ from ..results.tables import files_of, write_table
 from ..runs.each import report
 from ..runs.recorded import Run, each_recorded, write_run
 from ..scores.case_score import Empty
+from ..scores.occurrence import Occurrence, report_absent
 from .case import Agreed, CaseAgreement, agree_files
 from .rows import COLUMNS, tables_of
 from .summary import summarize_agreement
@@ -96,17 +99,26 @@ def agree(
         faults=faults,
         action="compare raters",
     )
-    found = [one for _, d in done for one in d.value.found]
-    tables = tables_of(found, patient, empty)
+    regions = reading.structures
+    found = [pair for _, d in done for pair in zip(regions, d.value.found, strict=True)]
+    absent = report_absent((_occurrence(*pair) for pair in found), reading, "rater's map")
+    kept = [one for _, one in found if one.task not in {f.task for f in absent}]
+    faults += absent
+    tables = tables_of(kept, patient, empty)
     for (stem, columns), rows in zip(COLUMNS.items(), tables, strict=True):
         write_table(out / stem, columns, rows)
     summary = summarize_agreement(tables, faults, reading=reading, empty=empty, bootstrap=bootstrap)
     write_json(out / "summary.json", summary)
     write_run(out, "agreement", options, done)
-    if found and pictures:
+    if kept and pictures:
         from ..results.plots import save  # with it comes matplotlib, slow to import in each worker
         from .plots import plot_agreement
 
         save(plot_agreement(tables[1], summary), out / "agreement.png")
     output.close(faults, empty=not done)
     return summary
+
+
+def _occurrence(region: str, one: CaseAgreement) -> Occurrence:
+    marked = bool(np.any(np.asarray(one.counts.votes)[1:]))
+    return Occurrence(one.case, one.task, region, in_reference=marked)

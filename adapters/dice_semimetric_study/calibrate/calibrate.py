@@ -1,6 +1,6 @@
 """Calibrate a folder of probability maps by what is known of other cases."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from functools import partial
 from pathlib import Path
@@ -23,8 +23,9 @@ from ..results.bootstrap import Bootstrap
 from ..results.totals import AddedByField, total_by_name
 from ..runs.each import is_stop, report
 from ..runs.recorded import Run, each_recorded, write_run
-from ..runs.records import Stamp, stamp
+from ..runs.records import Done, Stamp, stamp
 from ..scores.case_score import CaseScore, Options, RaterScore
+from ..scores.occurrence import of_score, report_absent
 from ..scores.scoring import scores_of
 from ..scores.sums import Sums, in_doubt, sums_of
 from .calibrators import FLOOR, Fitting, MapCalibrator
@@ -140,9 +141,9 @@ def calibrate(
     )
     if done:
         write_run(out, "calibrate", where | settings["calibrate"] | means, [*fitted, *done])
-    parts: dict[str, Part] = {"fit": ([s for _, d in fitted for s in d.value.scores], fit_faults)}
+    parts: dict[str, Part] = {"fit": (_occurring(fitted, options, fit_faults), fit_faults)}
     if study.ref is not None:
-        parts["pred"] = ([s for _, d in done for s in d.value.scores], faults)
+        parts["pred"] = (_occurring(done, options, faults), faults)
     summary = {
         "fitting": asdict(fitting) | {"floor": FLOOR[fitting.method]},
         "tasks": {task: c.parameters for task, c in calibrators.items()},
@@ -154,6 +155,19 @@ def calibrate(
     )
     output.close(everything, empty=not done)
     return written
+
+
+def _occurring(
+    done: Sequence[tuple[Any, Done[Calibrated]]], options: Options, faults: list[Fault]
+) -> list[Scored]:
+    """Return the scores of structures that occur; the faults get the others."""
+    names = options.structures
+    # A case without a reference has no scores.
+    scores = [each for _, d in done for each in zip(names, d.value.scores, strict=False)]
+    occur = (of_score(s.before, region) for region, s in scores)
+    absent = report_absent(occur, options, "reference or prediction")
+    faults += absent
+    return [s for _, s in scores if s.before.task not in {f.task for f in absent}]
 
 
 def known_pairs(study: Study) -> tuple[list[Pair], list[Fault]]:

@@ -1,6 +1,7 @@
 """Fit a calibrator for each task or region to the pixels of held-out cases."""
 
 import hashlib
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
 
@@ -14,20 +15,29 @@ from ..cases.generator import case_generator
 from ..cases.pairing import Pair
 from ..cases.regions import task_name
 from ..faults import Fault, UsageError
-from ..results.totals import total_by_name
+from ..results.totals import AddedByField, total_by_name
 from ..runs.cluster import Workers
 from ..runs.each import each_case
 from ..scores.case_score import Options
+from ..scores.sums import HALF
 from .calibrators import FLOOR, MOST_PIXELS, Fitting, MapCalibrator, Sample, draw
 
 Calibrators = dict[str, MapCalibrator]
+
+
+@dataclass(frozen=True)
+class Drawn(AddedByField):
+    """Pixels of some cases, and the number of all their pixels that the references mark."""
+
+    sample: Sample
+    marked: int
 
 
 def fit_calibrators(
     pairs: list[Pair], fitting: Fitting, options: Options, workers: Workers
 ) -> tuple[Calibrators, str, list[Fault]]:
     """Return a calibrator for each task or region, and a digest of what they were fitted to."""
-    drawn: list[dict[str, Sample]] = []
+    drawn: list[dict[str, Drawn]] = []
     faults = each_case(
         partial(_draw, fitting=fitting, options=options, count=len(pairs)),
         pairs,
@@ -37,9 +47,13 @@ def fit_calibrators(
     )
     if not drawn:
         raise UsageError("there is no case to fit to")
-    samples = total_by_name(each for found in drawn for each in found.items())
+    everything = total_by_name(each for found in drawn for each in found.items())
     calibrators, digest = {}, hashlib.sha256()
-    for task, sample in sorted(samples.items()):
+    for task, total in sorted(everything.items()):
+        sample = total.sample
+        if not total.marked:
+            hint = "; check its labels" if options.has_labels else ""
+            raise UsageError(f"{task} cannot be fitted: no reference of its fit cases has it{hint}")
         few = 2 if fitting.method == "kernel" and fitting.bandwidth is None else 1
         if sample.prob.size < few:
             raise UsageError(
@@ -52,19 +66,21 @@ def fit_calibrators(
     return calibrators, digest.hexdigest(), faults
 
 
-def _draw(pair: Pair, *, fitting: Fitting, options: Options, count: int) -> dict[str, Sample]:
+def _draw(pair: Pair, *, fitting: Fitting, options: Options, count: int) -> dict[str, Drawn]:
     """Return a sample of the pixels of each structure of a case."""
     size = fitting.keys if fitting.method == "kernel" else MOST_PIXELS
     of_one = max(fitting.keys, 4 * size // count)  # bounds the memory that all samples take
     tasks = {region: task_name(pair.task, region) for region in options.structures}
     rng = {r: case_generator(fitting.seed, pair.case, task) for r, task in tasks.items()}
-    found: dict[str, Sample] = {}
+    found: dict[str, Drawn] = {}
     for voxels in voxels_of(pair, options):
         for region, task in tasks.items():
             prob, soft, hard = sides_of(voxels, region)
             target = soft if fitting.target == "mean" else hard
             sample = draw(prob, target, above=FLOOR[fitting.method], size=size, rng=rng[region])
-            found[task] = (found[task] + sample if task in found else sample).first(of_one)
+            new = Drawn(sample, int(np.count_nonzero(soft)))
+            both = found[task] + new if task in found else new
+            found[task] = replace(both, sample=both.sample.first(of_one))
     return found
 
 
@@ -84,4 +100,4 @@ def sides_of(
         marks = np.stack([shaped(m) for m in reference])
         return prob, uniform_average(marks), majority_vote(marks)
     soft = shaped(reference)
-    return prob, soft, soft > 0.5  # strict, as the majority is
+    return prob, soft, soft > HALF

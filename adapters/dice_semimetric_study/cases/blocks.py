@@ -38,7 +38,7 @@ class Reading:
     Attributes
     ----------
     label : int, optional
-        The value that is the foreground in label maps; None for masks of 0 and 1.
+        The value that is the foreground in label maps; None where maps are masks or probabilities.
     tolerance : float
         The largest difference of two affines, in millimetres.
     regions : Regions, optional
@@ -61,6 +61,22 @@ class Reading:
     def takes_whole(self, geometry: Geometry) -> bool:
         """Return whether a volume is read at once, and not slab by slab."""
         return math.prod(geometry.shape) <= self.slab
+
+    def labels_of(self, structure: str) -> tuple[int, ...]:
+        """Return the labels of a structure; none where maps hold no labels."""
+        if self.regions is not None:
+            return self.regions.labels[structure]
+        return () if self.label is None else (self.label,)
+
+    @property
+    def has_labels(self) -> bool:
+        """Whether maps are label maps."""
+        return self.regions is not None or self.label is not None
+
+    @property
+    def why_labels(self) -> str:
+        """The option that makes maps label maps, for a sentence about one that is none."""
+        return "for --regions" if self.regions else f"for --label {self.label}"
 
     @property
     def structures(self) -> list[str]:
@@ -147,6 +163,8 @@ def _classes(pair: Pair, reading: Reading, like: Geometry) -> dict[Class, _Sourc
     shape = read_geometry(files.label).shape
     spatial, rest = shape[: len(like.shape)], shape[len(like.shape) :]
     fits = sorted(spatial) == sorted(like.shape) if reading.reorient else spatial == like.shape
+    if not rest and len(regions.channels) == 1:  # one channel needs no axis
+        return {regions.channels[0]: single[""]}
     if not fits or not rest or math.prod(rest) != rest[-1]:
         return single
     count = rest[-1]

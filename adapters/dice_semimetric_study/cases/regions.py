@@ -10,6 +10,7 @@
     kidneys = [2, 3]
 """
 
+import re
 import tomllib
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,10 +23,14 @@ from ..faults import CaseError, UsageError
 from ..files.atomic import names_a_file
 from ..files.names import one_spelling
 from .patterns import TASK
+from .values import NEAR_PROBABILITY
 
 #: What a channel or a file of a class stands for: a label's number or a region's name.
 Class = int | str
-_ROUNDING = 1e-3  # by which the probabilities of several labels may add up to more than 1
+#: By how much each of several probabilities may add to more than 1 in all: half a step of 8 bits.
+_ROUNDING = 0.5 / 255
+#: What the row over all structures is called, in one table or another.
+RESERVED = ("all", "all tasks", "overall")
 
 
 @dataclass(frozen=True)
@@ -70,9 +75,9 @@ class Regions:
         if len(parts) == 1:
             return parts[0]
         total = np.asarray(np.sum(parts, axis=0, dtype=np.float32))
-        if total.size and total.max() > 1 + _ROUNDING:
+        if total.size and total.max() > 1 + len(parts) * _ROUNDING + NEAR_PROBABILITY:
             raise CaseError(
-                f"the probabilities of {region} in {name} add up to {total.max():g}: "
+                f"the probabilities of {region} in {name} add up to {total.max()!s}: "
                 "give the channels of regions the regions' names if they overlap"
             )
         return np.asarray(np.minimum(total, 1, out=total))
@@ -95,8 +100,8 @@ def read_regions(path: Path) -> Regions:
     if unknown or not isinstance(regions, dict) or not regions:
         wrong = f"unknown: {', '.join(sorted(unknown))}" if unknown else "there are no regions"
         raise UsageError(f"{path} must hold [regions], and may hold ignore and channels; {wrong}")
-    if "" in regions:
-        raise UsageError(f"a region in {path} must have a name, got ''")
+    for name in regions:
+        _require_own_name(name, path)
     labels = {name: _labels(value, f"region {name}", path) for name, value in regions.items()}
     channels = found.get("channels", [])
     if not isinstance(channels, list) or not all(_is_label(c) or c in labels for c in channels):
@@ -105,6 +110,22 @@ def read_regions(path: Path) -> Regions:
         raise UsageError(f"channels in {path} must differ, got {channels}")
     ignore = _labels(found.get("ignore", []), "ignore", path, empty=True)
     return Regions(labels, ignore, tuple(channels))
+
+
+def _require_own_name(name: str, path: Path) -> None:
+    """Raise UsageError unless a region can be told from all else in the tables."""
+    if not name:
+        raise UsageError(f"a region in {path} must have a name, got ''")
+    if name.strip() in RESERVED:
+        raise UsageError(
+            f"a region in {path} cannot have the name {name}, which the row over all structures "
+            "has: give it another one, such as whole"
+        )
+    if re.match(r"task[^/]*/", name):
+        raise UsageError(
+            f"a region in {path} cannot have the name {name}, which that of another task could "
+            "have: give it one without task and / in front"
+        )
 
 
 def _labels(value: Any, name: str, path: Path, *, empty: bool = False) -> tuple[int, ...]:
@@ -133,27 +154,3 @@ def require_file_names(regions: Regions | None) -> None:
                 "no separator, = or control character, no dot or dash in front; and a name "
                 "that starts with seg would be a rater's"
             )
-
-
-def is_any_of(data: NDArray[Any], labels: tuple[int, ...]) -> NDArray[np.bool_]:
-    """Return where a label map, of whatever dtype, holds one of a few labels."""
-    found = np.zeros(data.shape, bool)
-    for label in labels:
-        found |= data == label
-    return found
-
-
-def is_whole(data: NDArray[Any]) -> bool:
-    """Return whether a map holds whole numbers only."""
-    return data.dtype.kind != "f" or bool(
-        np.all(data == np.rint(data)) and np.all(np.isfinite(data))
-    )
-
-
-def require_labels(data: NDArray[Any], name: str) -> NDArray[Any]:
-    """Return a label map, or raise CaseError if it holds anything but whole numbers."""
-    if not is_whole(data):
-        raise CaseError(
-            f"{name} must be a map of labels or have an axis of channels: it holds fractions or NaN"
-        )
-    return data

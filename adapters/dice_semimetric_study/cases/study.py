@@ -10,6 +10,7 @@ from ..files.atomic import require_apart
 from .layout import CaseFiles, Raters, find_cases
 from .pairing import Pair, Rated, Some, add_masks, pair_up
 from .patients import Patients
+from .regions import RESERVED
 
 
 @dataclass(frozen=True)
@@ -87,6 +88,19 @@ class Study:
         if folder is None:
             raise UsageError(f"the study has no folder of {what}")
         # Absolute, since workers may have another current folder.
-        return find_cases(
+        found = find_cases(
             folder.absolute(), pattern=pattern, raters=raters, follow_links=self.follow_links
         )
+        if what != "masks":
+            _require_own_names(found, folder)
+        return found
+
+
+def _require_own_names(found: Sequence[CaseFiles], folder: Path) -> None:
+    """Raise UsageError unless each task can be told from all of them in the tables."""
+    for name in RESERVED:
+        if any(files.task == name for files in found):
+            raise UsageError(
+                f"a task in {folder} cannot have the name {name}, which the row over all tasks "
+                "has: name the files otherwise, or give another pattern"
+            )

@@ -17,6 +17,7 @@ from ..runs.output import require_replaceable
 from ..runs.recorded import Run, each_recorded, write_run
 from ..scores.case_score import CaseScore, Options, RaterScore
 from ..scores.devices import scorer
+from ..scores.occurrence import of_score, report_absent
 from ..scores.summary import CASES, RATERS, summarize, write_score_tables
 from .chosen import Scored
 from .report import write_report
@@ -109,7 +110,13 @@ def evaluate(
             faults=faults,
             action="evaluate",
         )
-    scores = [score for _, d in done for score in d.value]
+    names = options.structures
+    scored = [Scored(p, n, s) for p, d in done for n, s in zip(names, d.value, strict=True)]
+    occur = (of_score(s.score, s.region) for s in scored)
+    absent = report_absent(occur, options, "reference or prediction")
+    scored = [s for s in scored if s.score.task not in {f.task for f in absent}]
+    faults += absent
+    scores = [s.score for s in scored]
     write_score_tables(out, scores, options, patient)
     summary = summarize(scores, faults, options, patients=patient, bootstrap=bootstrap)
     write_json(out / "summary.json", summary)
@@ -121,8 +128,6 @@ def evaluate(
         save(plot_reliability(scores), out / "reliability.png")
     record = write_run(out, "evaluate", described, done)
     if page.report is not None:
-        names = options.structures
-        scored = [Scored(p, n, s) for p, d in done for n, s in zip(names, d.value, strict=True)]
         write_report(page.report, scored, summary, options, record)
     output.close(faults, empty=not done)
     return summary

@@ -25,6 +25,7 @@ from ..results.totals import total_by_name
 from ..runs.each import report
 from ..runs.recorded import Run, each_recorded, write_run
 from ..runs.records import Stamp, stamp
+from .kept import Kept, report_kept
 from .methods import HARD, LEARNING, Masks, Method, Rule, gather, most_frequent, rule_of
 
 #: Voxels that are fused at a time: what is computed of them is wider than the masks.
@@ -37,6 +38,7 @@ class Written:
 
     rows: Sequence[dict[str, Any]]
     maps: tuple[Stamp, ...]
+    kept: tuple[Kept, ...]  # of each structure, unless there is a label map alone
 
 
 def fuse(
@@ -85,12 +87,18 @@ def fuse(
     done = each_recorded(
         partial(_fuse_case, out=out, method=method, seed=seed, reading=reading),
         cases,
-        kinds=(Written,),
+        kinds=(Written, Kept),
         run=run,
         settings=settings,
         faults=faults,
         action=f"fuse ({method})",
     )
+    kept = [
+        (case, region, one)
+        for case, d in done
+        for region, one in zip(reading.structures, d.value.kept, strict=False)
+    ]
+    faults += report_kept(kept, reading, chosen=method == "random")
     rows = [row for _, d in done for row in d.value.rows]
     if rows:
         write_text(out / "raters.csv", csv_text(list(rows[0]), rows))
@@ -126,12 +134,14 @@ def _fuse_case(case: Rated, *, out: Path, method: Method, seed: int, reading: Re
     if labels is not None:
         maps[files.label_name] = labels
     with written_maps(out, maps, blocks.like, at_once=blocks.at_once) as writers:
+        kept = {region: Kept(np.zeros(len(files.masks), int)) for region in regions}
         for voxels in blocks:
-            _fuse_voxels(voxels, rules, writers)
+            _fuse_voxels(voxels, rules, writers, kept)
             if labels is not None:
                 _fuse_labels(voxels, None if method == "majority" else chosen, writers[-1])
     rows = [row for region, rule in rules.items() for row in _rater_rows(case, region, rule)]
-    return Written(rows, tuple(stamp(out / name, out) for name in maps))
+    stamps = tuple(stamp(out / name, out) for name in maps)
+    return Written(rows, stamps, tuple(kept.values()))
 
 
 class _Blocks:
@@ -160,12 +170,14 @@ class _Blocks:
         dtype: np.dtype[Any] = np.dtype(bool)
         for voxels in self:
             labels = labels or not voxels.are_masks
-            dtype = np.result_type(dtype, *(r.dtype for r in voxels.block.reference))
+            dtypes = [r.dtype for r in voxels.block.reference]
+            whole = [np.dtype(np.int32) if d.kind == "f" else d for d in dtypes]
+            dtype = np.result_type(dtype, *whole)
             if self.reading.regions is not None:
                 break
         if not labels:
             return None
-        return np.dtype(np.uint8 if dtype.kind == "b" else np.int32 if dtype.kind == "f" else dtype)
+        return np.dtype(np.uint8 if dtype.kind == "b" else np.int64 if dtype.kind == "f" else dtype)
 
 
 def _cuts(size: int) -> Iterator[slice]:
@@ -179,11 +191,16 @@ def _parts(voxels: Voxels, region: str) -> Iterator[tuple[Masks, NDArray[np.bool
         yield np.stack([m[cut] for m in marks]), None if kept is None else kept[cut]
 
 
-def _fuse_voxels(voxels: Voxels, rules: dict[str, Rule], writers: list[Write]) -> None:
+def _fuse_voxels(
+    voxels: Voxels, rules: dict[str, Rule], writers: list[Write], found: dict[str, Kept]
+) -> None:
+    """Write the labels of some voxels, and add what they keep of the marks."""
     for (region, rule), write in zip(rules.items(), writers, strict=False):
         for masks, kept in _parts(voxels, region):
             label = rule.label(masks)
-            write(label if kept is None else label * kept)
+            label = label if kept is None else label * kept
+            write(label)
+            found[region] += Kept.of(masks if kept is None else masks & kept, label)
 
 
 def _fuse_labels(voxels: Voxels, chosen: int | None, write: Write) -> None:

@@ -53,8 +53,8 @@ PREDICTION_SCORES = _by_name(
         "Binarized Dice: prediction and {soft} are cut at the same thresholds, and the Dice scores "
         "are averaged",
     ),
-    Score("dice", "Dice", "Overlap of the prediction at 0.5 with {hard}"),
-    Score("jaccard", "Jaccard", "Intersection over union of the prediction at 0.5 and {hard}"),
+    Score("dice", "Dice", "Overlap of the prediction above 0.5 with {hard}"),
+    Score("jaccard", "Jaccard", "Intersection over union of the prediction above 0.5 and {hard}"),
     Score(
         "ece",
         "ECE",

@@ -52,7 +52,7 @@ class RaterScore:
     bdice : float
         The mean over the thresholds of the Dice score of the prediction at that threshold.
     dice, jaccard : float
-        Of the prediction at 0.5.
+        Of the prediction above 0.5.
     """
 
     rater: str
@@ -79,7 +79,7 @@ class CaseScore:
     counts : ThresholdCounts
         Behind ``curve`` and ``bdice``.
     hard : Overlap
-        Behind ``dice`` and ``jaccard``: the prediction at 0.5 and the hard reference.
+        Behind ``dice`` and ``jaccard``: the prediction above 0.5 and the hard reference.
     bins, soft_bins : CalibrationBins
         Behind ``ece`` and ``ece_soft``.
     by_rater : tuple of RaterScore
@@ -110,12 +110,12 @@ class CaseScore:
 
     @cached_property
     def dice(self) -> float:
-        """Of the prediction at 0.5 against the hard reference."""
+        """Of the prediction above 0.5 against the hard reference."""
         return float(overlap_score(self.hard, "dice", self.empty)[0])
 
     @cached_property
     def jaccard(self) -> float:
-        """Of the prediction at 0.5 against the hard reference."""
+        """Of the prediction above 0.5 against the hard reference."""
         return float(overlap_score(self.hard, "jaccard", self.empty)[0])
 
     @cached_property

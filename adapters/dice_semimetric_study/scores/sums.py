@@ -23,6 +23,8 @@ from .case_score import Options
 
 #: Soft calibration leaves out pixels that are background to the prediction and to all raters.
 CERTAIN = 0.01
+#: Foreground is what is more likely than not, on both sides and strictly, as the majority is.
+HALF = 0.5
 _SHORT = 1024
 
 
@@ -70,7 +72,7 @@ def sums_of(
     return Sums(
         pred.size,
         threshold_counts(pred, soft, thresholds=options.thresholds),
-        overlap(pred >= 0.5, hard),
+        overlap(pred > HALF, hard),
         _widened(bins),
         _widened(soft_bins),
     )
@@ -81,7 +83,7 @@ def rater_sums(pred: NDArray[Any], marks: NDArray[np.bool_], options: Options) -
     wide = np.broadcast_to(pred.astype(np.float32, copy=False), marks.shape)
     return RaterSums(
         threshold_counts(wide, marks, thresholds=options.thresholds, axis=1),
-        overlap(wide >= 0.5, marks, axis=1),
+        overlap(wide > HALF, marks, axis=1),
     )
 
 
@@ -114,7 +116,7 @@ def sums_of_marks(
         found = replace(found, raters=rater_sums(inside, marks, options))
     else:
         soft = reference[near]
-        found = sums_of(inside, soft, soft > 0.5, options)  # strict, as the majority is
+        found = sums_of(inside, soft, soft > HALF, options)
     counted = pred if kept is None else pred[kept]
     number = counted.size - near.size
     if number == 0:

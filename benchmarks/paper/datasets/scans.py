@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 from dice_semimetric_study import CaseError, Fault, UsageError, read_volume
+from dice_semimetric_study.cases.values import whole
 
 from .augment import resize
 from .preparing import Plan, RawCase, Slices
@@ -131,8 +132,8 @@ def _class_numbers(data: np.ndarray, name: str) -> np.ndarray:
     """Return the labels as uint8, or raise CaseError if they are not 0, 1 and 2."""
     if data.ndim != 3:
         raise CaseError(f"{name} must hold a scan of three axes, got shape {data.shape}")
-    low, high = data.min(), data.max()
-    whole = data.dtype.kind in "iub" or bool(np.all(data == np.round(data)))
-    if not (whole and low >= 0 and high <= TUMOUR):
-        raise CaseError(f"{name} must hold 0, 1 and 2 only, got values from {low} to {high}")
-    return data.astype(np.uint8, copy=False)
+    numbers = whole(data)
+    if numbers is None or numbers.min() < 0 or numbers.max() > TUMOUR:
+        got = f"got values from {data.min()} to {data.max()}"
+        raise CaseError(f"{name} must hold 0, 1 and 2 only, {got}")
+    return numbers.astype(np.uint8, copy=False)

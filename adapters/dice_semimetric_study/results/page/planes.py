@@ -73,7 +73,7 @@ def read_plane(pair: Pair, region: str, reading: Reading) -> Plane:
     best, most = None, (-1.0, -1)
     for index, found in enumerate(_each_plane(pair, region, reading, size)):
         error = float(np.abs(found.prediction - found.soft).sum(dtype=np.float64))
-        union = int(np.count_nonzero((found.soft > 0) | (found.prediction >= 0.5)))
+        union = int(np.count_nonzero((found.soft > 0) | (found.prediction > 0.5)))
         if (error, union) > most:
             most, best = (error, union), replace(found, number=index + 1)
     assert best is not None  # a volume has at least one voxel
