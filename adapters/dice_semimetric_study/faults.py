@@ -1,5 +1,6 @@
 """What can go wrong, in two kinds: one case is faulty, or the whole run cannot start."""
 
+import os
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TypeVar
@@ -52,10 +53,18 @@ class Failure:
     reason: str
 
 
+def reason_of(error: Exception) -> str:
+    """Return what went wrong, without the folders of the file that it is about."""
+    if isinstance(error, OSError) and error.filename is not None:
+        name = os.path.basename(os.fsdecode(error.filename))
+        return f"{name}: {error.strerror or type(error).__name__}"
+    ours = isinstance(error, CaseError | OSError | ValueError | TypeError)
+    return str(error) if ours else f"{type(error).__name__}: {error}"
+
+
 def attempt(work: Callable[[Item], Result], item: Item) -> Result | Failure:
     """Return the result, or what went wrong: whatever it is, it is about this case only."""
     try:
         return work(item)
     except Exception as error:
-        ours = isinstance(error, CaseError | OSError | ValueError | TypeError)
-        return Failure(str(error) if ours else f"{type(error).__name__}: {error}")
+        return Failure(reason_of(error))

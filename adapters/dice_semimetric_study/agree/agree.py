@@ -8,7 +8,7 @@ from dice_semimetric import Agreement
 
 from ..cases.blocks import Reading
 from ..cases.regions import require_file_names
-from ..cases.study import Study
+from ..cases.study import Names, Study
 from ..files.atomic import prepare_folder
 from ..files.json import jsonable, write_json
 from ..results.bootstrap import Bootstrap
@@ -95,8 +95,10 @@ def agree(
         write_table(out / stem, columns, rows)
     summary = summarize_agreement(tables, faults, reading=reading, empty=empty, bootstrap=bootstrap)
     write_json(out / "summary.json", summary)
-    means = {"empty": empty, "patients": asdict(study.patients), "bootstrap": asdict(bootstrap)}
-    write_run(out, "agreement", study.settings() | means | settings["agreement"], done)
+    names, patients = Names(study), study.patients.described(patient)
+    means = {"empty": empty, "patients": patients, "bootstrap": asdict(bootstrap)}
+    used = study.settings(names) | means | settings["agreement"]
+    write_run(out, "agreement", used, done, name_of=names.of)
     if found and pictures:
         from ..results.plots import save  # with it comes matplotlib, slow to import in each worker
         from .plots import plot_agreement

@@ -15,7 +15,7 @@ from ..cases.foreground import voxels_of
 from ..cases.layout import CaseFiles
 from ..cases.pairing import Pair, pair_up
 from ..cases.regions import require_file_names, task_name
-from ..cases.study import Study
+from ..cases.study import Names, Study
 from ..faults import CaseError, Fault
 from ..files.atomic import prepare_folder
 from ..files.json import jsonable
@@ -114,7 +114,7 @@ def calibrate(
     calibrators, digest, unread = fit_calibrators(fit_pairs, fitting, options, run.workers)
     fit_faults += unread
     # What is recorded of a case is of use for the same calibrators only.
-    settings = {"calibrate": jsonable(asdict(fitting) | asdict(options)) | {"fit": digest}}
+    settings = {"calibrate": jsonable(asdict(fitting) | asdict(options)) | {"fit_sha256": digest}}
     shared: dict[str, Any] = {"kinds": _KINDS, "run": run, "settings": settings}
     wrong = {(f.case, f.task) for f in unread}
     again = [p for p in fit_pairs if (p.case, p.task) not in wrong]
@@ -136,9 +136,12 @@ def calibrate(
         **shared,
     )
     if done:
-        where = {"fit": fit.settings(), "study": study.settings()}
-        means = {"patients": asdict(study.patients), "bootstrap": asdict(bootstrap)}
-        write_run(out, "calibrate", where | settings["calibrate"] | means, [*fitted, *done])
+        names = Names(fit, study)
+        where = {"fit": fit.settings(names), "study": study.settings(names)}
+        patients = study.patients.described(patient)
+        used = where | settings["calibrate"]
+        used |= {"patients": patients, "bootstrap": asdict(bootstrap)}
+        write_run(out, "calibrate", used, [*fitted, *done], name_of=names.of)
     parts: dict[str, Part] = {"fit": ([s for _, d in fitted for s in d.value.scores], fit_faults)}
     if study.ref is not None:
         parts["pred"] = ([s for _, d in done for s in d.value.scores], faults)

@@ -109,7 +109,7 @@ def compare(
             "tasks": dict(zip(common.tasks, each, strict=True)),
             "models": {
                 m.name: {
-                    "scores": str(m.path.absolute()),
+                    "scores": f"{m.path.absolute().parent.name}/{m.path.name}",
                     "sha256": m.digest,
                     "cases": len(m.rows),
                     "dropped": dropped[m.name],
@@ -121,6 +121,7 @@ def compare(
             "thresholds": list(common.thresholds),
             "method": _METHOD,
             "bootstrap": asdict(bootstrap),
+            "patients": patients and patients.described(case for case, _ in common.keys),
             "faults": list(faults),
             "version": __version__,
         }

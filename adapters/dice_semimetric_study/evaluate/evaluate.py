@@ -6,7 +6,7 @@ from typing import Any
 
 from dice_semimetric import CalibrationBins, Overlap, ThresholdCounts
 
-from ..cases.study import Study
+from ..cases.study import Names, Study
 from ..files.atomic import prepare_folder
 from ..files.json import jsonable, write_json
 from ..results.bootstrap import Bootstrap
@@ -110,10 +110,12 @@ def evaluate(
 
         save(plot_thresholds(scores, options), out / "bdice.png")
         save(plot_reliability(scores), out / "reliability.png")
-    means = {"patients": asdict(study.patients), "bootstrap": asdict(bootstrap)}
-    record = write_run(out, "evaluate", study.settings() | settings["evaluate"] | means, done)
+    names = Names(study)
+    means = {"patients": study.patients.described(patient), "bootstrap": asdict(bootstrap)}
+    used = study.settings(names) | settings["evaluate"] | means
+    record = write_run(out, "evaluate", used, done, name_of=names.of)
     if page.report is not None:
-        names = options.structures
-        scored = [Scored(p, n, s) for p, d in done for n, s in zip(names, d.value, strict=True)]
+        regions = options.structures
+        scored = [Scored(p, n, s) for p, d in done for n, s in zip(regions, d.value, strict=True)]
         write_report(page.report, scored, summary, options, record)
     return summary

@@ -14,7 +14,7 @@ from ..cases.foreground import Voxels, voxels_of
 from ..cases.generator import case_generator
 from ..cases.pairing import Rated
 from ..cases.regions import require_file_names, task_name
-from ..cases.study import Study
+from ..cases.study import Names, Study
 from ..faults import CaseError, Fault
 from ..files.atomic import prepare_folder, write_text
 from ..files.json import jsonable
@@ -93,7 +93,8 @@ def fuse(
     rows = [row for _, d in done for row in d.value.rows]
     if rows:
         write_text(out / "raters.csv", csv_text(list(rows[0]), rows))
-    write_run(out, "fuse", study.settings() | settings["fuse"], done)
+    names = Names(study)
+    write_run(out, "fuse", study.settings(names) | settings["fuse"], done, name_of=names.of)
     return sum(len(d.value.maps) for _, d in done), faults
 
 

@@ -50,6 +50,18 @@ def counted(count: int, noun: str) -> str:
     return f"{count} {noun}{'' if count == 1 else 's'}"
 
 
+def setting(value: Any) -> str:
+    """Return the value of an option as words, a dash where there is none."""
+    if isinstance(value, Mapping):
+        shown = (f"{key}: {setting(v)}" for key, v in value.items())
+        return "; ".join(shown) or "–"
+    if isinstance(value, list | tuple):
+        return ", ".join(map(setting, value)) or "–"
+    if value is None or value == "":
+        return "–"
+    return printable(("no", "yes")[value] if isinstance(value, bool) else str(value))
+
+
 def known(value: float | None) -> float:
     """Return a number of a summary, NaN where there is none."""
     return math.nan if value is None else value

@@ -102,16 +102,26 @@ def each_recorded(
 
 
 def write_run(
-    out: Path, command: str, settings: dict[str, Any], done: Sequence[tuple[Named, Done[Any]]]
+    out: Path,
+    command: str,
+    settings: dict[str, Any],
+    done: Sequence[tuple[Named, Done[Any]]],
+    *,
+    name_of: Callable[[str], str],
 ) -> dict[str, Any]:
     """Return all that is needed to get the same results again, and to check that.
 
-    It is written to ``run.json`` if anything is done.
+    It is written to ``run.json`` if anything is done, with the names that ``name_of`` gives files.
     """
     versions = {"python": platform.python_version(), "dice-semimetric": __version__}
     versions |= {name: found for name in _PACKAGES if (found := _version(name))}
     inputs = [
-        {"case": i.case, "task": i.task, "files": [asdict(f) for f in d.inputs]} for i, d in done
+        {
+            "case": i.case,
+            "task": i.task,
+            "files": [asdict(f) | {"path": name_of(f.path)} for f in d.inputs],
+        }
+        for i, d in done
     ]
     record = {
         "command": command,
