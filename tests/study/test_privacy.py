@@ -45,8 +45,10 @@ def test_no_name_and_no_path_is_passed_on(folder: Path, command: str, by: str) -
         "evaluate": ["--pred", pred, "--ref", ref, "--report", out / "page.html"],
         "agreement": [ref],
         "compare": ["--pred", f"a={pred}", f"b={pred}", "--ref", ref],
-        "calibrate": ["--fit-pred", pred, "--fit-ref", ref, "--pred", pred, "--ref", ref]
-        + ["--method", "temperature"],
+        "calibrate": [
+            *("--fit-pred", pred, "--fit-ref", ref, "--pred", pred, "--ref", ref),
+            *("--method", "temperature"),
+        ],
     }[command]
     status = main([command, *map(str, argv), "--out", str(out), "--quiet", *whose])
     assert status == (command != "agreement")
