@@ -100,7 +100,7 @@ def plot_change(scored: Sequence[Scored]) -> "Figure":
             panels[:, column], [getattr(s, when) for s in scored], "ece_soft", when=when
         )
         most = max(most, panels[1, column].get_ylim()[1])
-    panels[1, 0].set_ylim(top=most)  # both columns share their axes
+    panels[1, 0].set_ylim(top=max(most, 1))  # both columns share their axes
     for axes in panels[:, 1]:
         axes.set_ylabel("")
     return figure

@@ -40,7 +40,7 @@ def _models(summary: dict[str, Any]) -> str:
 def _pairs(summary: dict[str, Any]) -> str:
     rows = []
     for pair in summary["overall"]["pairs"]:
-        ends = interval([pair["low"], pair["high"]], "+.4f", joint=", ")
+        ends = interval([pair["low"], pair["high"]], "+.4f")
         rows.append(
             [
                 printable(f"{pair['a']} - {pair['b']}"),

@@ -4,6 +4,7 @@ Without arguments it runs on generated cases, whose true probabilities are known
 and ``--pred`` on a real folder.
 """
 
+import math
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -131,7 +132,11 @@ def _show_paradox(cases: Sequence[DemoCase], out: Path, pred: Path | None) -> No
 
 
 def _digits(p: Paradox) -> list[str]:
-    losses = [f"{p.sdl_self:.4f}", f"{p.sdl_hard:.4f}", f"y >= {p.threshold:.2f}"]
+    losses = [
+        f"{p.sdl_self:.4f}",
+        f"{p.sdl_hard:.4f}",
+        f"y >= {p.threshold:.2f}" if math.isfinite(p.threshold) else "empty",
+    ]
     return [*losses, f"{p.dml1_self:g}", f"{p.dml2_self:g}"]
 
 
