@@ -22,6 +22,11 @@ def printable(text: str) -> str:
     return "".join(c if c.isprintable() else repr(c)[1:-1] for c in text)
 
 
+def show(text: str) -> None:
+    """Print lines, each as any terminal takes it."""
+    print("\n".join(map(printable, text.split("\n"))))
+
+
 @dataclass(frozen=True)
 class Fault:
     """A case that could not be done, and why.

@@ -34,7 +34,8 @@ def plot_agreement(raters: Sequence[Row], summary: Mapping[str, Any]) -> Figure:
         _to_majority(right, tasks[task], [row for row in raters if row["task"] == task])
     left_out = len(order) - len(shown)
     if left_out:
-        figure.supxlabel(f"{left_out} tasks on which raters agree more are not shown", fontsize=9)
+        more = counted(left_out, "task")
+        figure.supxlabel(f"not shown: {more} on which raters agree more", fontsize=9)
     return figure
 
 

@@ -11,7 +11,7 @@ from ..faults import Fault
 from ..files.atomic import write_text
 from ..files.json import write_json
 from ..results.registry import PREDICTION_SCORES
-from ..results.tables import csv_text, digits, table
+from ..results.tables import csv_text, table
 from ..results.text import number
 from ..scores.case_score import CaseScore, Options
 from ..scores.summary import summarize
@@ -80,7 +80,7 @@ def _case_table(parts: dict[str, Part]) -> str:
     columns = {f"{name}_{when}": (name, when) for name in PREDICTION_SCORES for when in _WHEN}
     rows = [
         {"set": part, "case": s.before.case, "task": s.before.task}
-        | {c: digits(getattr(getattr(s, when), name)) for c, (name, when) in columns.items()}
+        | {c: float(getattr(getattr(s, when), name)) for c, (name, when) in columns.items()}
         for part, (scored, _) in parts.items()
         for s in scored
     ]

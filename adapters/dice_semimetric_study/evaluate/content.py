@@ -52,7 +52,7 @@ def _cases(summary: Mapping[str, Any], scored: Sequence[Scored]) -> Card:
     patients = summary["overall"].get("patients", len(names))
     details = [f"of {counted(patients, 'patient')}"] if patients != len(names) else []
     if len(tasks) > 1:
-        details.append(f"{counted(len(tasks), 'structure')}, {len(scored)} scores")
+        details.append(f"{counted(len(tasks), 'structure')}, {counted(len(scored), 'score')}")
     faults = len(summary["faults"])
     details.append(counted(faults, "fault") if faults else "no faults")
     meaning = (

@@ -20,7 +20,7 @@ from ..files.atomic import prepare_folder, write_text
 from ..files.json import jsonable
 from ..files.volumes import read_geometry
 from ..files.writing import Write, written_maps
-from ..results.tables import csv_text, digits
+from ..results.tables import csv_text
 from ..results.totals import total_by_name
 from ..runs.each import report
 from ..runs.recorded import Run, each_recorded, write_run
@@ -190,6 +190,6 @@ def _rater_rows(case: Rated, region: str, rule: Rule) -> list[dict[str, Any]]:
         return []
     return [
         {"case": case.case, "task": task_name(case.task, region), "rater": rater}
-        | {name: digits(float(values[i])) for name, values in rule.raters.items()}
+        | {name: float(values[i]) for name, values in rule.raters.items()}
         for i, rater in enumerate(case.reference.masks)
     ]
