@@ -1,7 +1,8 @@
 """What can go wrong, in two kinds: one case is faulty, or the whole run cannot start."""
 
 import os
-from collections.abc import Callable
+import re
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import TypeVar
 
@@ -49,6 +50,38 @@ class Fault:
         """Return one line, whatever characters the file names hold."""
         name = f"{self.case} {self.task}".strip()
         return printable(f"{name}: {self.reason}")
+
+
+#: Faults of one kind that have a line each.
+FEW = 3
+
+
+def kind_of(fault: Fault) -> str:
+    """Return what faults that repeat have in common: the reason but for values and the case."""
+    reason = fault.reason.replace(fault.case, "") if fault.case else fault.reason
+    return re.sub(r"\d+\.\d+|\d{3,}", "0", reason)
+
+
+def grouped(faults: Iterable[Fault]) -> list[list[Fault]]:
+    """Return faults of one kind together where there are many, and each other one by itself."""
+    kinds: dict[str, list[Fault]] = {}
+    for fault in faults:
+        kinds.setdefault(kind_of(fault), []).append(fault)
+    few = ([[one] for one in group] if len(group) <= FEW else [group] for group in kinds.values())
+    return [group for groups in few for group in groups]
+
+
+def line_of(faults: Sequence[Fault]) -> str:
+    """Return one line about one fault, or about many of one kind."""
+    first = faults[0]
+    if len(faults) == 1:
+        return str(first)
+    names = list(dict.fromkeys(fault.case for fault in faults))
+    more = f" and {len(names) - FEW} more" if len(names) > FEW else ""
+    same = all(fault.reason == first.reason for fault in faults)
+    reason = first.reason if same else f"such as {first.reason}"
+    count = f"{len(names)} case{'s' * (len(names) != 1)}"
+    return printable(f"{count}: {reason}; {', '.join(names[:FEW])}{more}")
 
 
 @dataclass(frozen=True)

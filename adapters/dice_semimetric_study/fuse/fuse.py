@@ -94,7 +94,8 @@ def fuse(
     if rows:
         write_text(out / "raters.csv", csv_text(list(rows[0]), rows))
     names = Names(study)
-    write_run(out, "fuse", study.settings(names) | settings["fuse"], done, name_of=names.of)
+    used = study.settings(names) | settings["fuse"]
+    write_run(out, "fuse", used, done, name_of=names.of, faults=faults)
     return sum(len(d.value.maps) for _, d in done), faults
 
 

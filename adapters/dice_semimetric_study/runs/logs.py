@@ -41,3 +41,8 @@ def set_verbosity(*, quiet: bool = False, verbose: bool = False) -> None:
 def is_quiet() -> bool:
     """Return whether nothing but faults is to be reported."""
     return log.level > logging.WARNING
+
+
+def is_verbose() -> bool:
+    """Return whether each case is to be reported."""
+    return log.isEnabledFor(logging.DEBUG)

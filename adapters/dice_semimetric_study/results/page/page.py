@@ -9,7 +9,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
-from ...faults import UsageError, printable
+from ...faults import Fault, UsageError, grouped, printable
 from ...files.atomic import prepare_folder, write_text
 from ..registry import Score
 from ..text import confidence, interval, number, setting
@@ -95,6 +95,7 @@ def _environment(templates: Path) -> Any:
     found.filters |= {"printable": printable, "setting": setting}
     found.filters["number"] = lambda value, places=4: shown(value, f".{places}f")
     found.globals["interval"] = ends_of
+    found.globals["fault_groups"] = lambda faults: grouped(Fault(**f) for f in faults)
     found.policies["json.dumps_kwargs"] = {"separators": (",", ":"), "allow_nan": False}
     return found
 
