@@ -96,7 +96,8 @@ def test_numbers_and_names_as_text() -> None:
         "100%",
     ]
     assert np.isnan(known(None))
-    assert short_name("$x$\n" + "y" * 40) == r"\$x\$\n" + "y" * 18 + "…"
+    assert short_name("$x$\n" + "y" * 40 + "z") == r"\$x\$\n" + "yyyy…yyyyyyyyz"
+    assert interval([-0.076, -0.038], ".3f") == "-0.076, -0.038"  # no dash between signs
 
 
 def test_a_unit_stands_behind_the_title_and_limits_give_the_best() -> None:

@@ -189,16 +189,16 @@ def test_the_run_can_be_checked(tmp_path: Path) -> None:
     told = json.loads((tmp_path / "out/run.json").read_text())
     assert told["command"] == "evaluate"
     assert told["settings"]["label"] == 1
-    assert told["settings"]["pred"] == str(pred)
+    assert (told["settings"]["pred"], told["settings"]["ref"]) == (pred.name, ref.name)
     assert {"python", "numpy", "nibabel", "dice-semimetric"} <= set(told["versions"])
     assert [i["case"] for i in told["inputs"]] == ["case01", "case02", "case03"]
     for case in told["inputs"]:
         for file in case["files"]:
-            content = Path(file["path"]).read_bytes()
+            content = (tmp_path / file["path"]).read_bytes()
             assert file["sha256"] == hashlib.sha256(content).hexdigest()
             assert file["size"] == len(content)
     assert len(told["inputs"][0]["files"]) == 5
-    assert Input(**told["inputs"][0]["files"][0]).path.startswith(str(ref))
+    assert Input(**told["inputs"][0]["files"][0]).path.startswith("ref/")
 
 
 def test_records_that_cannot_be_written(tmp_path: Path, monkeypatch, capsys) -> None:

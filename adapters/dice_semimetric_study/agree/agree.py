@@ -10,7 +10,7 @@ from dice_semimetric import Agreement
 
 from ..cases.blocks import Reading
 from ..cases.regions import require_file_names
-from ..cases.study import Study
+from ..cases.study import Names, Study, full_name
 from ..files.json import jsonable, write_json
 from ..results.bootstrap import Bootstrap
 from ..results.tables import files_of, write_table
@@ -82,13 +82,13 @@ def agree(
     patient = study.patients.of_all(c.case for c in cases)
     settings = {"agreement": jsonable(asdict(reading)) | {"maps": maps}}
     means = {"empty": empty, "patients": asdict(study.patients), "bootstrap": asdict(bootstrap)}
-    options = study.settings() | means | settings["agreement"]
-    names = {
+    options = study.settings(full_name) | means | settings["agreement"]
+    written = {
         f"{MAPS}/{case.reference.map_name(region)}"
         for case in cases
         for region in (reading.structures if maps else ())
     }
-    output = run.claim("agreement", options, names.union(*map(files_of, COLUMNS), _OTHERS))
+    output = run.claim("agreement", options, written.union(*map(files_of, COLUMNS), _OTHERS))
     report(faults)
     done = each_recorded(
         partial(agree_files, reading=reading, maps=out / MAPS if maps else None),
@@ -109,7 +109,10 @@ def agree(
         write_table(out / stem, columns, rows)
     summary = summarize_agreement(tables, faults, reading=reading, empty=empty, bootstrap=bootstrap)
     write_json(out / "summary.json", summary)
-    write_run(out, "agreement", options, done)
+    names = Names(study)
+    means |= {"patients": study.patients.described(patient)}
+    used = study.settings(names.of) | means | settings["agreement"]
+    write_run(out, "agreement", used, done, name_of=names.of)
     if kept and pictures:
         from ..results.plots import save  # with it comes matplotlib, slow to import in each worker
         from .plots import plot_agreement

@@ -7,13 +7,14 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from ..faults import printable
-from ..results.plots import BLUE, DARK, GREY, ORANGE, new_figure, style
-from ..results.text import number
+from ..results.plots import BLUE, DARK, GREY, ORANGE, new_figure, note, style
+from ..results.text import counted, number, short_name
 from .rows import Row
 
 MOST_TASKS = 6
 _NUMBERED = 12  # raters of a matrix with its numbers written in
+_LARGE = 7  # raters of a matrix with numbers in the usual size
+_LETTERS = 36  # all names together that fit below an axis
 _FAINT = 400  # dots of single cases of a rater
 
 
@@ -33,12 +34,22 @@ def plot_agreement(raters: Sequence[Row], summary: Mapping[str, Any]) -> Figure:
         _to_majority(right, tasks[task], [row for row in raters if row["task"] == task])
     left_out = len(order) - len(shown)
     if left_out:
-        figure.supxlabel(f"{left_out} tasks on which raters agree more are not shown", fontsize=9)
+        more = counted(left_out, "task")
+        figure.supxlabel(f"not shown: {more} on which raters agree more", fontsize=9)
     return figure
 
 
+def _labels(names: Sequence[str]) -> tuple[list[str], list[str]]:
+    """Return the raters' names below an axis and beside one: numbers where names are long."""
+    beside = [short_name(name) for name in names]
+    if sum(map(len, beside)) <= _LETTERS:
+        return beside, beside
+    numbers = [str(i) for i in range(1, len(names) + 1)]
+    return numbers, [f"{name}  {i}" for name, i in zip(beside, numbers, strict=True)]
+
+
 def _matrix(axes: Axes, task: str, part: Mapping[str, Any]) -> None:
-    names = [printable(n) for n in part["raters"]]
+    numbers, names = _labels(part["raters"])
     values = np.array(part["matrices"]["dice"], float)  # None becomes NaN
     off = ~np.eye(len(names), dtype=bool)
     known = values[off & ~np.isnan(values)]
@@ -47,23 +58,26 @@ def _matrix(axes: Axes, task: str, part: Mapping[str, Any]) -> None:
     shown = np.ma.masked_where(~off | np.isnan(values), values)
     image = axes.imshow(shown, cmap="Blues", vmin=low - 0.3 * (high - low), vmax=high)
     mean = number(part["dice"])
-    title = f"{printable(task)}: Dice {mean} between raters, {part['cases']['compared']} cases"
+    cases = counted(part["cases"]["compared"], "case")
+    title = f"{short_name(task)}: Dice {mean} between raters, {cases}"
     style(axes, title, "", "")
     axes.grid(visible=False)
-    axes.set_xticks(range(len(names)), names)
+    axes.set_xticks(range(len(names)), numbers)
     axes.set_yticks(range(len(names)), names)
     axes.set_ylabel("rater", color=DARK)
     axes.spines[["left", "bottom"]].set_visible(False)
     axes.tick_params(length=0)
     if len(names) > _NUMBERED:
-        axes.tick_params(axis="x", rotation=90)
         bar = axes.figure.colorbar(image, ax=axes, shrink=0.8)
         bar.set_label("mean Dice", color=DARK, fontsize=9)
         return
+    if not known.size:
+        note(axes, "no two raters have a score")
+    size = 9 if len(names) <= _LARGE else 6.5
     for (i, j), value in np.ndenumerate(values):
         if i != j and not np.isnan(value):
             dark = value > (low + high) / 2
-            axes.text(j, i, f"{value:.3f}", ha="center", va="center", fontsize=9,
+            axes.text(j, i, f"{value:.3f}", ha="center", va="center", fontsize=size,
                       color="white" if dark else DARK)  # fmt: skip
 
 
@@ -89,9 +103,11 @@ def _to_majority(axes: Axes, part: Mapping[str, Any], rows: Sequence[Row]) -> No
             axes.annotate(f"{mean:.3f}", (place, mean), (9, -3), textcoords="offset points",
                           fontsize=8, color=DARK, zorder=4)  # fmt: skip
     style(axes, f"Dice to the majority: {number(part['dice_to_majority'])}", "rater", "Dice score")
-    axes.set_xticks(range(len(names)), [printable(n) for n in names])
+    axes.set_xticks(range(len(names)), _labels(names)[0])
     axes.set_xlim(-0.6, len(names) - 0.4)
     axes.set_ylim(top=1.005)
-    if len(names) > _NUMBERED:
-        axes.tick_params(axis="x", rotation=90)
-    axes.legend(loc="lower left", fontsize=8, facecolor="white", edgecolor="none", framealpha=0.8)
+    if part["dice_to_majority"] is None:
+        axes.set_ylim(0, 1.005)
+        note(axes, "no rater has a score")
+        return
+    axes.legend(loc="best", fontsize=8, facecolor="white", edgecolor="none", framealpha=0.8)

@@ -10,15 +10,17 @@ from numpy.typing import NDArray
 from dice_semimetric import __version__
 
 from ..cases.blocks import Reading
-from ..faults import Fault, printable
+from ..faults import Fault
 from ..files.json import jsonable
 from ..results.bootstrap import Bootstrap, means_with_intervals
 from ..results.registry import RATER_SCORES
 from ..results.tables import table
-from ..results.text import interval, number
+from ..results.text import confidence, interval, known, number, shortened
 from ..scores.case_score import Empty
 from .rows import Row, Tables
 
+#: A terminal shows the matrices of so many tasks, with so many raters.
+_DRAWN, _COLUMNS = 3, 10
 _OF_RATER = ("dice_to_majority", "dice", "jaccard", "cohen_kappa")
 _AGGREGATION = (
     "mean over cases; in a case dice, jaccard and cohen_kappa are means over all pairs of raters, "
@@ -102,21 +104,34 @@ def _matrix(names: Sequence[str], pairs: Sequence[Row], score: str) -> NDArray[n
 
 
 def agreement_table(summary: Mapping[str, Any]) -> str:
-    """Return a summary as text: one row per task, and one for each of its raters."""
+    """Return a summary as text: a row per task and per rater, and matrices of few raters."""
     shown = ("dice", "cohen_kappa", "dice_to_majority", "disagreement")
-    rows = []
-    for task, part in {**summary["tasks"], "all": summary["overall"]}.items():
-        if task == "all" and len(summary["tasks"]) == 1:
+    rows, tasks = [], summary["tasks"]
+    for task, part in {**tasks, "all": summary["overall"]}.items():
+        if part is summary["overall"] and len(tasks) == 1:
             continue
         counts = [str(count) for count in part["cases"].values()]
-        rows.append([printable(task), *counts, *(_cell(part, name) for name in shown)])
-        for rater, found in part.get("raters", {}).items():
-            means = [_cell(found, name) for name in shown[:-1]]
-            rows.append([f"  rater {printable(rater)}", str(found["cases"]), "", *means, ""])
-    return table(["task", "cases", "faulty", *(RATER_SCORES[name].heading for name in shown)], rows)
+        rows.append([shortened(task), *counts, *(number(part[name]) for name in shown)])
+        ends = [interval(part["intervals"][name], ".3f") for name in shown]
+        if any(part["intervals"][name] for name in shown):
+            rows.append([f"  {confidence(summary)} of draws", "", "", *ends])
+        for i, (rater, found) in enumerate(part.get("raters", {}).items(), start=1):
+            means = [number(found[name]) for name in shown[:-1]]
+            rows.append([f"  {i:2d} {shortened(rater)}", str(found["cases"]), "", *means, ""])
+    heads = ["task", "cases", "faulty", *(RATER_SCORES[name].heading for name in shown)]
+    drawn = list(tasks.items()) if len(tasks) <= _DRAWN else []
+    matrices = [_matrix_text(*one) for one in drawn if 2 < len(one[1]["raters"]) <= _COLUMNS]
+    return "\n\n".join([table(heads, rows), *matrices])
 
 
-def _cell(part: Mapping[str, Any], name: str) -> str:
-    """Return a mean with its interval in brackets."""
-    ends = part["intervals"][name]
-    return number(part[name]) + (f" ({interval(ends, '.3f')})" if ends else "")
+def _matrix_text(task: str, part: Mapping[str, Any]) -> str:
+    """Return the mean Dice of every two raters as text; the columns have the raters' numbers."""
+    rows = [
+        [f"{i:2d} {shortened(name)}"]
+        + ["" if i == j else number(known(value), ".3f") for j, value in enumerate(line, start=1)]
+        for i, (name, line) in enumerate(
+            zip(part["raters"], part["matrices"]["dice"], strict=True), 1
+        )
+    ]
+    heads = [f"Dice of {shortened(task)}", *(str(i) for i in range(1, len(rows) + 1))]
+    return table(heads, rows)

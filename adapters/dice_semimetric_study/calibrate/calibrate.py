@@ -15,7 +15,7 @@ from ..cases.foreground import voxels_of
 from ..cases.layout import CaseFiles
 from ..cases.pairing import Pair, pair_up
 from ..cases.regions import require_file_names, task_name
-from ..cases.study import Study
+from ..cases.study import Names, Study, full_name
 from ..faults import CaseError, Fault
 from ..files.json import jsonable
 from ..files.writing import written_maps
@@ -109,7 +109,7 @@ def calibrate(
     works, faults = _predictions(study)
     patient = fit.patients.of_all(p.case for p in fit_pairs)
     patient |= study.patients.of_all(w.partner.case for w in works if w.partner)
-    where = {"fit": fit.settings(), "study": study.settings()}
+    where = {"fit": fit.settings(full_name), "study": study.settings(full_name)}
     means = {"patients": asdict(study.patients), "bootstrap": asdict(bootstrap)}
     described = where | jsonable(asdict(fitting) | asdict(options)) | means
     maps = {w.prediction.map_name(region) for w in works for region in options.structures}
@@ -118,7 +118,7 @@ def calibrate(
     calibrators, digest, unread = fit_calibrators(fit_pairs, fitting, options, run.workers)
     fit_faults += unread
     # What is recorded of a case is of use for the same calibrators only.
-    settings = {"calibrate": jsonable(asdict(fitting) | asdict(options)) | {"fit": digest}}
+    settings = {"calibrate": jsonable(asdict(fitting) | asdict(options)) | {"fit_sha256": digest}}
     shared: dict[str, Any] = {"kinds": _KINDS, "run": run, "settings": settings}
     wrong = {(f.case, f.task) for f in unread}
     again = [p for p in fit_pairs if (p.case, p.task) not in wrong]
@@ -140,7 +140,11 @@ def calibrate(
         **shared,
     )
     if done:
-        write_run(out, "calibrate", where | settings["calibrate"] | means, [*fitted, *done])
+        names = Names(fit, study)
+        where = {"fit": fit.settings(names.of), "study": study.settings(names.of)}
+        means |= {"patients": study.patients.described(patient)}
+        used = where | settings["calibrate"] | means
+        write_run(out, "calibrate", used, [*fitted, *done], name_of=names.of)
     parts: dict[str, Part] = {"fit": (_occurring(fitted, options, fit_faults), fit_faults)}
     if study.ref is not None:
         parts["pred"] = (_occurring(done, options, faults), faults)

@@ -57,8 +57,8 @@ def fit_calibrators(
         few = 2 if fitting.method == "kernel" and fitting.bandwidth is None else 1
         if sample.prob.size < few:
             raise UsageError(
-                f"{task} cannot be fitted: {sample.prob.size} pixels of its fit cases have a "
-                f"probability above the floor, at least {few} are needed"
+                f"{task} cannot be fitted: of its fit cases, pixels with a probability above "
+                f"{FLOOR[fitting.method]:g}: {sample.prob.size}, needed: {few} or more"
             )
         calibrators[task] = MapCalibrator(fitting.method, bandwidth=fitting.bandwidth).fit(sample)
         digest.update(repr((task, sample.seen)).encode())

@@ -11,7 +11,7 @@ from ..faults import Fault
 from ..files.atomic import write_text
 from ..files.json import write_json
 from ..results.registry import PREDICTION_SCORES
-from ..results.tables import csv_text, digits, table
+from ..results.tables import csv_text, table
 from ..results.text import number
 from ..scores.case_score import CaseScore, Options
 from ..scores.summary import summarize
@@ -82,7 +82,7 @@ def _case_table(parts: dict[str, Part]) -> str:
     columns = {f"{name}_{when}": (name, when) for name in PREDICTION_SCORES for when in _WHEN}
     rows = [
         {"set": part, "case": s.before.case, "task": s.before.task}
-        | {c: digits(getattr(getattr(s, when), name)) for c, (name, when) in columns.items()}
+        | {c: float(getattr(getattr(s, when), name)) for c, (name, when) in columns.items()}
         for part, (scored, _) in parts.items()
         for s in scored
     ]
@@ -102,7 +102,7 @@ def plot_change(scored: Sequence[Scored]) -> "Figure":
             panels[:, column], [getattr(s, when) for s in scored], "ece_soft", when=when
         )
         most = max(most, panels[1, column].get_ylim()[1])
-    panels[1, 0].set_ylim(top=most)  # both columns share their axes
+    panels[1, 0].set_ylim(top=max(most, 1))  # both columns share their axes
     for axes in panels[:, 1]:
         axes.set_ylabel("")
     return figure

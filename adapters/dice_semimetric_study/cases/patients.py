@@ -1,10 +1,14 @@
 """Which patient a case is of: cases of one patient are alike, and are drawn together."""
 
 import csv
+import hashlib
+import io
+import json
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from ..faults import UsageError, printable
 from ..files.names import one_spelling
@@ -23,10 +27,13 @@ class Patients:
     pattern : str, optional
         A regular expression that is searched in the name of the case. The patient is its first
         group, or all that it matches.
+    sha256 : str, optional
+        The digest of the file that the table is from.
     """
 
     of_case: dict[str, str] = field(default_factory=dict)
     pattern: str | None = None
+    sha256: str = ""
 
     def of(self, case: str) -> str:
         """Return the patient of a case, or raise UsageError if none is known."""
@@ -45,9 +52,23 @@ class Patients:
         """Return the patients of cases, or raise UsageError before any work is done."""
         return {case: self.of(case) for case in cases}
 
+    def described(self, cases: Iterable[str]) -> dict[str, Any]:
+        """Return how patients were told apart, and how many: a digest, no name and no pattern."""
+        count = len(set(self.of_all(cases).values()))
+        if self.pattern is not None:
+            digest = hashlib.sha256(self.pattern.encode(errors="surrogateescape")).hexdigest()
+            return {"from": "a pattern", "count": count, "sha256": digest}
+        if not self.of_case:
+            return {"from": "each case", "count": count}
+        table = json.dumps(sorted(self.of_case.items())).encode()
+        digest = self.sha256 or hashlib.sha256(table).hexdigest()
+        return {"from": "a table", "count": count, "sha256": digest}
+
 
 def read_patients(path: Path) -> Patients:
     """Read a CSV table with the columns case and patient.
+
+    The patients' names go no further: numbers, in the order of the sorted names, stand for them.
 
     Raises
     ------
@@ -56,7 +77,8 @@ def read_patients(path: Path) -> Patients:
     """
     found: dict[str, str] = {}
     try:
-        with path.open(encoding="utf-8-sig", newline="") as file:
+        content = path.read_bytes()
+        with io.StringIO(content.decode("utf-8-sig"), newline="") as file:
             reader = csv.DictReader(file)
             missing = [c for c in _COLUMNS if c not in (reader.fieldnames or ())]
             if missing:
@@ -73,7 +95,10 @@ def read_patients(path: Path) -> Patients:
         raise UsageError(f"cannot read the patients in {path}: {error}") from error
     if not found:
         raise UsageError(f"{path} names no case")
-    return Patients(found)
+    names = sorted(set(found.values()))
+    number = {name: f"{i:0{len(str(len(names)))}d}" for i, name in enumerate(names, start=1)}
+    of_case = {case: number[name] for case, name in found.items()}
+    return Patients(of_case, sha256=hashlib.sha256(content).hexdigest())
 
 
 def match_patients(pattern: str) -> Patients:

@@ -1,6 +1,7 @@
 """Where a study lies: its folders, how their files are named, and who the patients are."""
 
-from collections.abc import Sequence
+import os
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -11,6 +12,37 @@ from .layout import CaseFiles, Raters, find_cases
 from .pairing import Pair, Rated, Some, add_masks, pair_up
 from .patients import Patients
 from .regions import RESERVED
+
+
+class Names:
+    """Short names of files for what may be passed on: below their folder, by the folder's name.
+
+    Who ran it, and where, stays unknown. Of several folders of one name the later are numbered.
+    """
+
+    def __init__(self, *studies: "Study") -> None:
+        self._folders: dict[Path, str] = {}
+        for folder in (f for s in studies for f in (s.ref, s.pred, s.mask) if f is not None):
+            path = folder.absolute()
+            name = "home" if path == Path.home() else Path(os.path.abspath(path)).name or "root"
+            taken, number = set(self._folders.values()), 2
+            unlike = name
+            while unlike in taken:
+                unlike, number = f"{name} ({number})", number + 1
+            self._folders.setdefault(path, unlike)
+
+    def of(self, path: str | Path) -> str:
+        """Return the name of a folder or file."""
+        path = Path(path).absolute()
+        for folder in (path, *path.parents):  # the deepest, where one lies in the other
+            if folder in self._folders:
+                return Path(self._folders[folder], path.relative_to(folder)).as_posix()
+        return path.name
+
+
+def full_name(path: Path) -> str:
+    """Return the absolute path, for what only a digest is kept of."""
+    return str(path.absolute())
 
 
 @dataclass(frozen=True)
@@ -76,11 +108,11 @@ class Study:
             if folder is not None:
                 require_apart(out, folder)
 
-    def settings(self) -> dict[str, Any]:
+    def settings(self, name_of: Callable[[Path], str]) -> dict[str, Any]:
         """Return what JSON can hold of the folders and the names of files."""
         found = {"pred": None} | asdict(replace(self, patients=Patients()))
         del found["patients"]
-        return {k: str(v.absolute()) if isinstance(v, Path) else v for k, v in found.items()}
+        return {k: name_of(v) if isinstance(v, Path) else v for k, v in found.items()}
 
     def _find(
         self, folder: Path | None, pattern: str | None, raters: Raters, what: str

@@ -7,6 +7,8 @@ from dataclasses import replace
 from ..calibrate.calibrate import calibrate
 from ..calibrate.calibrators import FLOOR, METHODS, Fitting
 from ..calibrate.report import change_table
+from ..faults import show
+from ..results.text import counted
 from ..scores.case_score import Options
 from .command import EXIT, LAYOUT, Command, add_count, add_path, number
 from .options import add_bins, add_study, bootstrap_of, reading_of, run_of, study_of
@@ -74,8 +76,8 @@ def _run(args: argparse.Namespace) -> int:
         bootstrap=bootstrap_of(args),
     )
     if not args.quiet:
-        print(change_table(summary))
-        print(f"{summary['written']} maps and the report written to {args.out}")
+        maps = counted(summary["written"], "map")
+        show(f"{change_table(summary)}\n{maps} and the report written to {args.out}")
     return 1 if summary["faults"] else 0
 
 

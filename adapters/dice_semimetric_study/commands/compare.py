@@ -8,9 +8,10 @@ from ..cases.patients import Patients
 from ..cases.study import Study
 from ..compare import FILES, Scores, align, compare, comparison_text, pairs_of, read_scores
 from ..evaluate.evaluate import Page, evaluate
-from ..faults import Fault, UsageError, printable
+from ..faults import Fault, UsageError, printable, show
 from ..files.atomic import require_apart
 from ..results.registry import PREDICTION_SCORES, glossary
+from ..results.text import counted
 from ..runs.each import is_stop
 from ..runs.logs import log
 from ..runs.output import Output
@@ -101,8 +102,9 @@ def _run_scores(args: argparse.Namespace, models: Sequence[Model]) -> int:
     if args.dry_run:
         common = align(scores, patients)
         for one in scores:
-            print(f"{printable(one.name)}: {len(one.rows)} scores in {printable(str(one.path))}")
-        print(f"{len(common.keys)} of them in all models, of {len(set(common.patients))} patients")
+            show(f"{one.name}: {counted(len(one.rows), 'score')} in {one.path}")
+        patients_of_all = counted(len(set(common.patients)), "patient")
+        show(f"{len(common.keys)} of them in all models, of {patients_of_all}")
         return 0
     align(scores, patients)  # before anything is written
     return _compare(args, scores, patients, [], _claim(args))
@@ -128,7 +130,7 @@ def _run_predictions(args: argparse.Namespace, models: Sequence[Model]) -> int:
     if args.dry_run:
         status = 0
         for model, study in zip(models, studies, strict=True):
-            print(f"{printable(model.name)}:")
+            show(f"{model.name}:")
             status |= print_files(study)
             print()
         return status

@@ -2,8 +2,10 @@
 
 import argparse
 
+from ..faults import show
 from ..fuse.fuse import fuse
 from ..fuse.methods import METHODS
+from ..results.text import counted
 from .command import EXIT, LAYOUT, Command, add_count, add_path
 from .options import add_files, add_reading, add_running, reading_of, run_of, study_of
 from .printing import print_files
@@ -44,7 +46,8 @@ def _run(args: argparse.Namespace) -> int:
         return print_files(study)
     count, faults = fuse(study, run_of(args), args.method, reading_of(args), seed=args.seed)
     if not args.quiet:
-        print(f"{count} labels written to {args.out}, {len(faults)} cases faulty")
+        wrong = counted(len(faults), "case")
+        show(f"{counted(count, 'label')} written to {args.out}, {wrong} faulty")
     return 1 if faults else 0
 
 

@@ -3,7 +3,8 @@
 import argparse
 
 from ..demo.phantoms import write_phantoms
-from ..faults import UsageError
+from ..faults import UsageError, show
+from ..results.text import counted
 from .command import EXIT, Command, add_count, add_path, at_least
 from .options import add_overwrite
 
@@ -42,7 +43,7 @@ def _run(args: argparse.Namespace) -> int:
         )
     except ValueError as error:
         raise UsageError(str(error)) from error
-    print(f"{args.cases} cases written to {args.out}")
+    show(f"{counted(args.cases, 'case')} written to {args.out}")
     return 0
 
 

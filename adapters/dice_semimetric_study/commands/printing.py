@@ -6,7 +6,7 @@ from typing import Any
 
 from ..cases.layout import CaseFiles
 from ..cases.study import Study
-from ..faults import Fault, printable
+from ..faults import Fault, printable, show
 from ..files.json import json_text, write_json
 from ..results.tables import table
 from ..runs.each import report
@@ -77,4 +77,4 @@ def print_summary(args: argparse.Namespace, summary: dict[str, Any], text: str) 
         check_json(args)  # it may be the name of a table, which is there now
         write_json(Path(args.json), summary)
     if args.json != "-" and not args.quiet:
-        print(text)
+        show(text)

@@ -9,6 +9,7 @@ from ..cases.patients import Patients
 from ..faults import UsageError, printable
 from ..results.bootstrap import Numbers
 from ..results.registry import PREDICTION_SCORES, curve_names
+from ..results.text import counted
 from .tables import Key, Scores
 
 
@@ -109,4 +110,4 @@ def _require_alike(first: Scores, other: Scores, keys: Sequence[Key], patients: 
 
 def _size(size: tuple[int, ...]) -> str:
     raters, voxels = size
-    return f"{raters} raters and {voxels} voxels"
+    return f"{counted(raters, 'rater')} and {counted(voxels, 'voxel')}"

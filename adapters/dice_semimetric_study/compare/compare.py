@@ -114,7 +114,7 @@ def compare(
             "tasks": dict(zip(common.tasks, each, strict=True)),
             "models": {
                 m.name: {
-                    "scores": str(m.path.absolute()),
+                    "scores": f"{m.path.absolute().parent.name}/{m.path.name}",
                     "sha256": m.digest,
                     "cases": len(m.rows),
                     "dropped": dropped[m.name],
@@ -126,6 +126,7 @@ def compare(
             "thresholds": list(common.thresholds),
             "method": _METHOD,
             "bootstrap": asdict(bootstrap),
+            "patients": patients and patients.described(case for case, _ in common.keys),
             "faults": list(faults),
             "version": __version__,
         }

@@ -9,7 +9,7 @@ from matplotlib.colors import to_rgb
 from matplotlib.figure import Figure, SubFigure
 
 from ..results.bootstrap import Numbers
-from ..results.plots import DARK, GREY, new_figure, style
+from ..results.plots import DARK, GREY, new_figure, note, style
 from ..results.registry import PREDICTION_SCORES, curve_names, threshold_text
 from ..results.text import confidence, known, number, p_value, short_name
 from .rows import Row
@@ -27,14 +27,14 @@ _MODELS = 10  # more have no numbers in the marks of their ranks
 
 def plot_comparison(summary: dict[str, Any]) -> Figure:
     """Return Dice against threshold, ranks, and differences: of all tasks, and of each of a few."""
-    tasks = {short_name(task): part for task, part in summary["tasks"].items()}
-    together = {"all tasks": summary["overall"]} if len(tasks) != 1 else {}
-    parts = together | (tasks if len(tasks) <= _TASKS else {})
+    tasks = [(short_name(task), part) for task, part in summary["tasks"].items()]
+    together = [("all tasks", summary["overall"])] if len(tasks) != 1 else []
+    parts = together + (tasks if len(tasks) <= _TASKS else [])
     pairs = len(_shown_pairs(summary["overall"], next(iter(summary["metrics"]))))
     heights = (max(4.6, 1.9 + 0.36 * len(summary["models"])), 1.6 + 0.24 * pairs)
     figure = new_figure(_WIDTH, len(parts) * sum(heights))
     rows = figure.subfigures(2 * len(parts), 1, height_ratios=heights * len(parts), squeeze=False)
-    for i, (title, part) in enumerate(parts.items()):
+    for i, (title, part) in enumerate(parts):
         _draw_models(rows[2 * i, 0], title, part, summary)
         _draw_pairs(rows[2 * i + 1, 0], part, summary)
     return figure
@@ -53,6 +53,10 @@ def _draw_models(figure: SubFigure, title: str, part: Row, summary: Row) -> None
     means, x = _by_score(part, "mean"), summary["thresholds"]
     for i, curve in enumerate(np.transpose([means[name] for name in curve_names(x)])):
         left.plot(x, curve, **_look(i), linewidth=1.8, markersize=5)
+    left.set_xlim(min(x[0], 0.1) - 0.04, max(x[-1], 0.9) + 0.04)
+    if all(np.isnan(means[name]).all() for name in curve_names(x)):
+        left.set_ylim(0, 1)
+        note(left, "no case has a score by every model")
     style(left, "Mean Dice", "threshold of prediction and soft label", "Dice score")
     _draw_ranks(right, part, summary)
     models = zip(means["bdice"], summary["models"], strict=True)

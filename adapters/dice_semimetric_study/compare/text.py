@@ -29,8 +29,9 @@ def _models(summary: dict[str, Any]) -> str:
     for name in summary["models"]:
         own = {row["score"]: row for row in ranks if row["model"] == name}
         curve = [row["rank"] for score, row in own.items() if threshold_text(score) is not None]
+        curve = [found for found in curve if found is not None]
         means = [f"{number(own[m]['mean'])} ({rank(own[m]['rank'])})" for m in metrics]
-        over = f"{rank(min(curve))} to {rank(max(curve))}"
+        over = f"{rank(min(curve))} to {rank(max(curve))}" if curve else rank(None)
         rows.append([printable(name), *means, over, percent(own["bdice"]["best"])])
     heads = [f"{PREDICTION_SCORES[m].heading} (rank)" for m in metrics]
     return table(["model", *heads, "rank over thresholds", "best by BDice"], rows)
@@ -39,7 +40,7 @@ def _models(summary: dict[str, Any]) -> str:
 def _pairs(summary: dict[str, Any]) -> str:
     rows = []
     for pair in summary["overall"]["pairs"]:
-        ends = interval([pair["low"], pair["high"]], "+.4f", joint=", ")
+        ends = interval([pair["low"], pair["high"]], "+.4f")
         rows.append(
             [
                 printable(f"{pair['a']} - {pair['b']}"),

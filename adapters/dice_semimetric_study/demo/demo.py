@@ -4,6 +4,7 @@ Without arguments it runs on generated cases, whose true probabilities are known
 and ``--pred`` on a real folder.
 """
 
+import math
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -22,7 +23,7 @@ from ..cases.layout import CaseFiles, find_cases
 from ..cases.pairing import Rated
 from ..cases.study import Study
 from ..evaluate.evaluate import Page, evaluate
-from ..faults import CaseError, Fault
+from ..faults import CaseError, Fault, printable, show
 from ..files.atomic import require_apart, write_text
 from ..files.volumes import read_volume
 from ..files.writing import written_maps
@@ -69,7 +70,7 @@ def demo(
     if data is None:
         write_phantoms(out / "phantoms", overwrite=overwrite)
         data, truth, pred = (out / "phantoms" / n for n in ("raters", "truth", "prediction"))
-        print(f"Eight cases with five raters each and known probabilities, in {out / 'phantoms'}\n")
+        show(f"Eight cases with five raters each and known probabilities, in {out / 'phantoms'}\n")
     cases: list[DemoCase] = []
     faults = each_case(
         lambda files: _fuse_case(files, out, truth),
@@ -82,11 +83,11 @@ def demo(
         _show_paradox(cases, out, pred)
         _show_fusion(cases, out)
     if pred is None:
-        print("No predictions to score: give --pred.")
+        show("No predictions to score: give --pred.")
     else:
         faults = _show_scores(pred, data, out, overwrite)
     output.close(faults)
-    print(f"\nLabels, tables and pictures are in {out}")
+    show(f"\nLabels, tables and pictures are in {out}")
     return 1 if faults else 0
 
 
@@ -113,25 +114,28 @@ def _fuse_case(files: CaseFiles, out: Path, truth: Path | None) -> DemoCase:
 
 
 def _show_agreement(data: Path, out: Path, overwrite: bool) -> None:
-    print("How far do the raters agree? Dice of every two, and of each to their majority; maps of")
-    print(f"where they do not: {out / 'agreement/maps'}\n")
+    show("How far do the raters agree? Dice of every two, and of each to their majority; maps of")
+    show(f"where they do not: {out / 'agreement/maps'}\n")
     run = Run(out / "agreement", overwrite=overwrite)
-    print(agreement_table(agree(Study(data), run)) + "\n")
+    show(agreement_table(agree(Study(data), run)) + "\n")
 
 
 def _show_paradox(cases: Sequence[DemoCase], out: Path, pred: Path | None) -> None:
-    print("Which prediction of the raters' mean y does a loss like best? SDL, the soft Dice loss,")
-    print("prefers a hard mask to y itself. DML, the Dice semimetric loss, is 0 at y.\n")
+    show("Which prediction of the raters' mean y does a loss like best? SDL, the soft Dice loss,")
+    show("prefers a hard mask to y itself. DML, the Dice semimetric loss, is 0 at y.\n")
     names = ["case", "raters", "SDL(y, y)", "SDL(best mask, y)", "mask", "DML1(y, y)", "DML2(y, y)"]
-    rows = [[f"{c.files.case} {c.files.task}", str(c.raters), *_digits(c.paradox)] for c in cases]
+    rows = [
+        [printable(f"{c.files.case} {c.files.task}"), str(c.raters), *_digits(c.paradox)]
+        for c in cases
+    ]
     more = len(rows) - _LINES
     p = [c.paradox for c in cases]
     mean = ["mean", "", f"{np.mean([q.sdl_self for q in p]):.4f}"]
     mean += [f"{np.mean([q.sdl_hard for q in p]):.4f}", ""]
     mean += [f"{max(q.dml1_self for q in p):g}", f"{max(q.dml2_self for q in p):g}"]
     dots = [] if more <= 0 else [[f"... {more} more", *[""] * (len(names) - 1)]]
-    print(table(names, [*rows[:_LINES], *dots, mean]))
-    print(f"\nThis holds in {sum(q.holds for q in p)} of {len(cases)} cases.\n")
+    show(table(names, [*rows[:_LINES], *dots, mean]))
+    show(f"\nThis holds in {sum(q.holds for q in p)} of {len(cases)} cases.\n")
     keys = [n.replace(" ", "") for n in names]
     lines = [dict(zip(keys, row, strict=True)) for row in rows]
     write_text(out / "paradox.csv", csv_text(keys, lines))
@@ -141,7 +145,11 @@ def _show_paradox(cases: Sequence[DemoCase], out: Path, pred: Path | None) -> No
 
 
 def _digits(p: Paradox) -> list[str]:
-    losses = [f"{p.sdl_self:.4f}", f"{p.sdl_hard:.4f}", f"y >= {p.threshold:.2f}"]
+    losses = [
+        f"{p.sdl_self:.4f}",
+        f"{p.sdl_hard:.4f}",
+        f"y >= {p.threshold:.2f}" if math.isfinite(p.threshold) else "empty",
+    ]
     return [*losses, f"{p.dml1_self:g}", f"{p.dml2_self:g}"]
 
 
@@ -153,19 +161,19 @@ def _examples(cases: Sequence[DemoCase]) -> list[DemoCase]:
 
 def _show_fusion(cases: Sequence[DemoCase], out: Path) -> None:
     if not all(c.to_truth for c in cases):
-        print(f"Fused by {', '.join(METHODS)}: {out / 'fused'}\n")
+        show(f"Fused by {', '.join(METHODS)}: {out / 'fused'}\n")
         return
-    print("How far is the fused label from the true probabilities? (DML1, mean over cases)\n")
+    show("How far is the fused label from the true probabilities? (DML1, mean over cases)\n")
     rows = [[m, f"{np.mean([c.to_truth[m] for c in cases]):.4f}"] for m in METHODS]
-    print(table(["method", "DML1 to truth"], rows) + "\n")
+    show(table(["method", "DML1 to truth"], rows) + "\n")
 
 
 def _show_scores(pred: Path, data: Path, out: Path, overwrite: bool) -> list[Fault]:
-    print("The prediction against the raters: BDice to their mean, the rest to their majority,")
-    print("soft ECE to their mean where there is doubt.\n")
+    show("The prediction against the raters: BDice to their mean, the rest to their majority,")
+    show("soft ECE to their mean where there is doubt.\n")
     page = Page(report=out / "report.html")
     run = Run(out / "scores", overwrite=overwrite)
     summary: dict[str, Any] = evaluate(Study(data, pred), run, page=page)
-    print(score_table(summary))
-    print(f"\nThe same to look at, in a browser: {out / 'report.html'}")
+    show(score_table(summary))
+    show(f"\nThe same to look at, in a browser: {out / 'report.html'}")
     return [Fault(**f) for f in summary["faults"]]

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from ..cases.layout import CaseFiles
 from ..files.volumes import read_volume
 from ..results.plots import BLUE, DARK, GREY, ORANGE, contrast, new_figure, style
+from ..results.text import short_name
 from .paradox import Paradox, best_threshold
 
 
@@ -38,7 +39,8 @@ def plot_paradox(found: Sequence[Paradox]) -> Figure:
     )
     axes.set_xlim(0, len(order) + 1)
     axes.xaxis.set_major_locator(MaxNLocator(integer=True))
-    axes.set_ylim(-0.02 * own.max(), 1.3 * own.max())
+    top = own.max(initial=0) or 1.0
+    axes.set_ylim(-0.02 * top, 1.3 * top)
     axes.legend(loc="upper left", fontsize=8, frameon=False)
     return figure
 
@@ -52,7 +54,7 @@ def plot_cases(cases: Sequence[CaseFiles], mean: Path, pred: Path | None) -> Fig
         soft = read_volume(mean / files.label_name).data
         masks = [read_volume(path).data for path in files.masks.values()]
         window = _window(soft)
-        line[0].set_ylabel(files.case.split("/")[-1], color=DARK)
+        line[0].set_ylabel(short_name(files.case.split("/")[-1]), color=DARK)
         _show(line[0], contrast(_image(files, soft)[window]), "gray", None)
         colours = [f"C{i}" for i in range(len(masks))]
         for mask, colour in zip(masks, colours, strict=True):

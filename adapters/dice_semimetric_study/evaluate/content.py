@@ -3,7 +3,6 @@
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -53,7 +52,7 @@ def _cases(summary: Mapping[str, Any], scored: Sequence[Scored]) -> Card:
     patients = summary["overall"].get("patients", len(names))
     details = [f"of {counted(patients, 'patient')}"] if patients != len(names) else []
     if len(tasks) > 1:
-        details.append(f"{counted(len(tasks), 'structure')}, {len(scored)} scores")
+        details.append(f"{counted(len(tasks), 'structure')}, {counted(len(scored), 'score')}")
     faults = len(summary["faults"])
     details.append(counted(faults, "fault") if faults else "no faults")
     meaning = (
@@ -99,14 +98,7 @@ def structures(scored: Sequence[Scored], options: Options) -> list[Structure]:
 
 def title(record: Mapping[str, Any]) -> str:
     """Return the title of the page, made of the names of the two folders."""
-    pred, ref = (_last(record["settings"][side]) for side in ("pred", "ref"))
-    return f"Scores of {pred} against {ref}"
-
-
-def _last(folder: str) -> str:
-    """Return the end of a path, with the folder above where the name alone is too little."""
-    parts = Path(folder).parts
-    return "/".join(parts[-2:]) if len(parts) > 2 else folder
+    return "Scores of {pred} against {ref}".format(**record["settings"])
 
 
 def sections(summary: Mapping[str, Any], scored: Sequence[Scored]) -> list[tuple[str, str]]:

@@ -6,7 +6,7 @@ from typing import Any
 
 from dice_semimetric import CalibrationBins, Overlap, ThresholdCounts
 
-from ..cases.study import Study
+from ..cases.study import Names, Study, full_name
 from ..faults import UsageError
 from ..files.json import jsonable, write_json
 from ..results.bootstrap import Bootstrap
@@ -97,7 +97,7 @@ def evaluate(
             raise UsageError(f"--report {page.report} is the name of a table: choose another")
     settings = {"evaluate": jsonable(asdict(options))}
     means = {"patients": asdict(study.patients), "bootstrap": asdict(bootstrap)}
-    described = study.settings() | settings["evaluate"] | means
+    described = study.settings(full_name) | settings["evaluate"] | means
     output = run.claim("evaluate", described, _FILES)
     report(faults)
     with scorer(pairs, options, device=device, workers=run.workers) as work:
@@ -110,8 +110,8 @@ def evaluate(
             faults=faults,
             action="evaluate",
         )
-    names = options.structures
-    scored = [Scored(p, n, s) for p, d in done for n, s in zip(names, d.value, strict=True)]
+    regions = options.structures
+    scored = [Scored(p, n, s) for p, d in done for n, s in zip(regions, d.value, strict=True)]
     occur = (of_score(s.score, s.region) for s in scored)
     absent = report_absent(occur, options, "reference or prediction")
     scored = [s for s in scored if s.score.task not in {f.task for f in absent}]
@@ -126,7 +126,10 @@ def evaluate(
 
         save(plot_thresholds(scores, options), out / "bdice.png")
         save(plot_reliability(scores), out / "reliability.png")
-    record = write_run(out, "evaluate", described, done)
+    names = Names(study)
+    means |= {"patients": study.patients.described(patient)}
+    used = study.settings(names.of) | settings["evaluate"] | means
+    record = write_run(out, "evaluate", used, done, name_of=names.of)
     if page.report is not None:
         write_report(page.report, scored, summary, options, record)
     output.close(faults, empty=not done)

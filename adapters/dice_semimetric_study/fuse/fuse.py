@@ -14,13 +14,13 @@ from ..cases.foreground import Voxels, voxels_of
 from ..cases.generator import case_generator
 from ..cases.pairing import Rated
 from ..cases.regions import require_file_names, task_name
-from ..cases.study import Study
+from ..cases.study import Names, Study, full_name
 from ..faults import CaseError, Fault
 from ..files.atomic import write_text
 from ..files.json import jsonable
 from ..files.volumes import read_geometry
 from ..files.writing import Write, written_maps
-from ..results.tables import csv_text, digits
+from ..results.tables import csv_text
 from ..results.totals import total_by_name
 from ..runs.each import report
 from ..runs.recorded import Run, each_recorded, write_run
@@ -82,7 +82,7 @@ def fuse(
     cases, faults = study.cases()
     settings = {"fuse": {"method": method, "seed": seed} | jsonable(asdict(reading))}
     maps = {name for case in cases for name in _names(case, method, reading)}
-    output = run.claim("fuse", study.settings() | settings["fuse"], {"raters.csv", *maps})
+    output = run.claim("fuse", study.settings(full_name) | settings["fuse"], {"raters.csv", *maps})
     report(faults)
     done = each_recorded(
         partial(_fuse_case, out=out, method=method, seed=seed, reading=reading),
@@ -102,7 +102,9 @@ def fuse(
     rows = [row for _, d in done for row in d.value.rows]
     if rows:
         write_text(out / "raters.csv", csv_text(list(rows[0]), rows))
-    write_run(out, "fuse", study.settings() | settings["fuse"], done)
+    names = Names(study)
+    used = study.settings(names.of) | settings["fuse"]
+    write_run(out, "fuse", used, done, name_of=names.of, faults=faults)
     output.close(faults, empty=not done)
     return sum(len(d.value.maps) for _, d in done), faults
 
@@ -215,6 +217,6 @@ def _rater_rows(case: Rated, region: str, rule: Rule) -> list[dict[str, Any]]:
         return []
     return [
         {"case": case.case, "task": task_name(case.task, region), "rater": rater}
-        | {name: digits(float(values[i])) for name, values in rule.raters.items()}
+        | {name: float(values[i]) for name, values in rule.raters.items()}
         for i, rater in enumerate(case.reference.masks)
     ]

@@ -1,6 +1,7 @@
 """What all pictures share: figures, their style, and the reliability diagram."""
 
 import io
+import warnings
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ from numpy.typing import NDArray
 from dice_semimetric import CalibrationBins
 
 from ..files.atomic import write_bytes
+from ..runs.logs import log
 from .curves import reliability_of
 
 BLUE, ORANGE, GREY, DARK = "#2563a8", "#d9731a", "#9aa3ad", "#2b3138"
@@ -28,8 +30,12 @@ def new_figure(width: float, height: float) -> Figure:
 def save(figure: Figure, path: Path) -> None:
     """Write a figure as PNG; it appears as a whole or not at all."""
     buffer = io.BytesIO()
-    # Without the software's name and version the same input gives the same bytes.
-    figure.savefig(buffer, format="png", metadata={"Software": None})
+    with warnings.catch_warnings(record=True) as found:  # of letters that its font lacks
+        warnings.simplefilter("always")
+        # Without the software's name and version the same input gives the same bytes.
+        figure.savefig(buffer, format="png", metadata={"Software": None})
+    for warning in found:
+        log.debug("%s: %s", path.name, warning.message)
     write_bytes(path, buffer.getvalue())
 
 
@@ -45,6 +51,11 @@ def style(axes: Axes, title: str, x: str, y: str) -> None:
     axes.tick_params(colors=DARK, labelsize=8)
 
 
+def note(axes: Axes, text: str) -> None:
+    """Write into the middle of axes why there is nothing to see."""
+    axes.text(0.5, 0.5, text, transform=axes.transAxes, ha="center", va="center", color=GREY)
+
+
 def draw_reliability(
     panels: Any, bins: CalibrationBins, title: str, x: str, y: str, *, start: float
 ) -> None:
@@ -53,6 +64,14 @@ def draw_reliability(
     found = reliability_of(bins)
     predicted, observed, left = found.predicted, found.observed, found.left
     width = found.right - left
+    style(top, title, "", y)
+    style(bottom, "", x, "pixels")
+    top.set_xlim(start, 1)
+    top.set_ylim(0, 1.02)
+    if not left.size:
+        note(top, "there is no pixel to show")
+        bottom.set_yticks([])
+        return
     top.plot([start, 1], [start, 1], color=DARK, linewidth=1, linestyle=":", label="calibrated")
     bars = {"align": "edge", "edgecolor": "white"}
     top.bar(left, observed, width, color=BLUE, alpha=0.25, label="observed", **bars)
@@ -60,14 +79,10 @@ def draw_reliability(
     top.vlines(predicted, *ends, color=ORANGE, linewidth=2)
     dots = {"color": ORANGE, "markersize": 5, "clip_on": False}
     top.plot(predicted, observed, "o", label="at the mean confidence, gap in orange", **dots)
-    style(top, title, "", y)
-    top.set_xlim(start, 1)
-    top.set_ylim(0, 1.02)
     top.legend(loc="lower right", fontsize=8, facecolor="white", edgecolor="none", framealpha=0.9)
     bottom.bar(left, found.count, width, color=GREY, **bars)
-    style(bottom, "", x, "pixels")
     bottom.set_yscale("log")
-    bottom.set_ylim(0.5, max(10.0, float(found.count.max(initial=0)) * 3))
+    bottom.set_ylim(0.5, max(10.0, float(found.count.max()) * 3))
 
 
 def contrast(plane: NDArray[Any]) -> NDArray[Any]:

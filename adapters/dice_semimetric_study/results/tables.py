@@ -1,26 +1,29 @@
 """Tables: CSV, JSON and Parquet for machines, aligned columns for people."""
 
-import csv
 import io
 import json
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from importlib import import_module
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
+from ..faults import printable
 from ..files.atomic import write_bytes, write_text
+
+#: A spreadsheet takes a text with one of these in front for a formula, in full width too.
+_FORMULA = ("=", "+", "-", "@", "\uff1d", "\uff0b", "\uff0d", "\uff20")
+_SEPARATORS = frozenset(',;"')
 
 
 def write_table(stem: Path, names: Sequence[str], rows: Sequence[dict[str, Any]]) -> None:
     """Write a table as .csv, .json and, where pyarrow is installed, .parquet.
 
-    CSV has six digits after the point and nothing for NaN. JSON is a list with one object per row,
+    CSV is as `csv_text` has it. JSON is a list with one object per row,
     all digits, and null for NaN; Parquet has both as they are.
     """
-    known = [{n: digits(v) if isinstance(v, float) else v for n, v in r.items()} for r in rows]
-    write_text(stem.with_suffix(".csv"), csv_text(names, known))
+    write_text(stem.with_suffix(".csv"), csv_text(names, rows))
     whole = [{n: None if _is_nan(r[n]) else r[n] for n in names} for r in rows]
     write_text(stem.with_suffix(".json"), json.dumps(whole, indent=1, allow_nan=False) + "\n")
     parquet = stem.with_suffix(".parquet")
@@ -64,13 +67,33 @@ def _encodable(value: Any) -> Any:
     return value.encode("utf-8", errors="backslashreplace").decode()
 
 
-def csv_text(names: Sequence[str], rows: Iterable[dict[str, Any]]) -> str:
-    """Return a table as CSV, the names of the columns first."""
-    text = io.StringIO()
-    writer = csv.DictWriter(text, names, lineterminator="\n")
-    writer.writeheader()
-    writer.writerows(rows)
-    return text.getvalue()
+def csv_text(names: Sequence[str], rows: Iterable[Mapping[str, Any]]) -> str:
+    r"""Return a table as CSV, the names of the columns first, with one line per row.
+
+    Numbers have six digits after the point, and NaN is nothing. In a text, characters that no
+    terminal takes are escaped, a line break among them. A text that a spreadsheet would take for a
+    formula has an apostrophe in front, as OWASP recommends; numbers below 0 have none.
+
+    Examples
+    --------
+    >>> from dice_semimetric_study.results.tables import csv_text
+    >>> print(csv_text(["case", "kappa"], [{"case": "=1+1\r", "kappa": -0.5}]), end="")
+    case,kappa
+    '=1+1\r,-0.500000
+    """
+    lines = [names, *([row[name] for name in names] for row in rows)]
+    return "".join(",".join(map(_cell, line)) + "\n" for line in lines)
+
+
+def _cell(value: Any) -> str:
+    """Return a value as a cell; quotes keep separators inside, the semicolon of some lands too."""
+    if isinstance(value, str):
+        text = printable(value)
+        text = f"'{text}" if text.startswith(_FORMULA) else text
+        return '"{}"'.format(text.replace('"', '""')) if _SEPARATORS & set(text) else text
+    if isinstance(value, float):
+        return digits(value)
+    return "" if value is None else str(value)
 
 
 def table(names: Sequence[str], rows: Iterable[Sequence[str]]) -> str:

@@ -6,7 +6,7 @@ from typing import Any
 
 from ..faults import printable
 
-_LETTERS = 24
+_LETTERS = 19  # ten raters, their numbers and a matrix fit into 100 columns
 
 
 def number(value: float | None, form: str = ".4f", none: str = "-") -> str:
@@ -15,7 +15,7 @@ def number(value: float | None, form: str = ".4f", none: str = "-") -> str:
 
 
 def interval(
-    ends: Sequence[float | None] | None, form: str = ".4f", *, joint: str = "-", none: str = "-"
+    ends: Sequence[float | None] | None, form: str = ".4f", *, joint: str = ", ", none: str = "-"
 ) -> str:
     """Return the two ends of an interval, or a dash where there is none."""
     if ends is None or None in ends:
@@ -50,6 +50,18 @@ def counted(count: int, noun: str) -> str:
     return f"{count} {noun}{'' if count == 1 else 's'}"
 
 
+def setting(value: Any) -> str:
+    """Return the value of an option as words, a dash where there is none."""
+    if isinstance(value, Mapping):
+        shown = (f"{key}: {setting(v)}" for key, v in value.items())
+        return "; ".join(shown) or "–"
+    if isinstance(value, list | tuple):
+        return ", ".join(map(setting, value)) or "–"
+    if value is None or value == "":
+        return "–"
+    return printable(("no", "yes")[value] if isinstance(value, bool) else str(value))
+
+
 def known(value: float | None) -> float:
     """Return a number of a summary, NaN where there is none."""
     return math.nan if value is None else value
@@ -57,6 +69,10 @@ def known(value: float | None) -> float:
 
 def short_name(name: str) -> str:
     """Return a name that fits beside an axis and holds no formula for matplotlib."""
-    text = printable(name)
-    text = text if len(text) <= _LETTERS else text[: _LETTERS - 1] + "…"
-    return text.replace("$", r"\$")
+    return shortened(name).replace("$", r"\$")
+
+
+def shortened(name: str) -> str:
+    """Return a name that fits beside other columns; of a long one the middle is left out."""
+    text, half = printable(name), _LETTERS // 2
+    return text if len(text) <= _LETTERS else f"{text[:half]}…{text[-half:]}"

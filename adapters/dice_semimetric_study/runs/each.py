@@ -1,15 +1,16 @@
 """Do something with case after case: one in memory at a time, a faulty one stops no other."""
 
 import sys
+from collections import Counter
 from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Protocol, TypeVar
 
 from tqdm import tqdm
 
-from ..faults import Failure, Fault
+from ..faults import FEW, Failure, Fault, grouped, kind_of, line_of
 from .cluster import Workers, outcomes
-from .logs import is_quiet, log
+from .logs import is_quiet, is_verbose, log
 
 HERE = Workers()
 _STOPPED = "stopped by the user"
@@ -47,7 +48,8 @@ def each_case(
 ) -> list[Fault]:
     """Append the results of the good cases to a list and return the faults of the others.
 
-    A progress bar is shown where stderr is a terminal, and each fault as it is met. What is done
+    A progress bar is shown where stderr is a terminal, and a fault as it is met; of many of one
+    kind the first few, and all in one line at the end. What is done
     stays when the user stops the run: the results, and the faults if a list for them is
     given. Both come in the order of the items, whoever did the work. ``keep`` is called in this
     process with each result as soon as it is there.
@@ -55,6 +57,7 @@ def each_case(
     items = list(items)
     done: dict[int, Result] = {}
     failed: dict[int, Fault] = {}
+    kinds: Counter[str] = Counter()
     try:
         # disable=None makes tqdm look for a terminal.
         hidden = True if is_quiet() else None
@@ -62,7 +65,9 @@ def each_case(
             for i, outcome in outcomes(work, items, workers):
                 if isinstance(outcome, Failure):
                     failed[i] = Fault(items[i].case, items[i].task, outcome.reason)
-                    report([failed[i]])
+                    kinds[kind_of(failed[i])] += 1
+                    if kinds[kind_of(failed[i])] <= FEW or is_verbose():
+                        report([failed[i]])
                 else:
                     done[i] = outcome
                     log.debug("done: %s %s", items[i].case, items[i].task)
@@ -72,7 +77,10 @@ def each_case(
     finally:
         results += [done[i] for i in sorted(done)]
         faults = [] if faults is None else faults
-        faults += [failed[i] for i in sorted(failed)]
+        found = [failed[i] for i in sorted(failed)]
+        faults += found
+        if not is_verbose():
+            report(f for f in found if kinds[kind_of(f)] > FEW)
     return faults
 
 
@@ -89,6 +97,7 @@ def is_stop(fault: Fault) -> bool:
 
 
 def report(faults: Iterable[Fault]) -> None:
-    """Name faulty cases on stderr, beside a progress bar if there is one."""
-    for fault in faults:
-        tqdm.write(f"faulty: {fault}", file=sys.stderr)
+    """Name faulty cases on stderr, many of one kind in one line unless each is to be reported."""
+    faults = list(faults)
+    for group in [[fault] for fault in faults] if is_verbose() else grouped(faults):
+        tqdm.write(f"faulty: {line_of(group)}", file=sys.stderr)

@@ -32,6 +32,8 @@ def set_verbosity(*, quiet: bool = False, verbose: bool = False) -> None:
     if not any(isinstance(h, _BesideTheBar) for h in log.handlers):
         log.addHandler(_BesideTheBar())
     log.propagate = False
+    # It writes of its fonts and its folders.
+    logging.getLogger("matplotlib").setLevel(logging.INFO if verbose else logging.ERROR)
     # nibabel repairs some headers, and logs it without the name of the file.
     logging.getLogger("nibabel.global").setLevel(logging.INFO if verbose else logging.CRITICAL)
 
@@ -39,3 +41,8 @@ def set_verbosity(*, quiet: bool = False, verbose: bool = False) -> None:
 def is_quiet() -> bool:
     """Return whether nothing but faults is to be reported."""
     return log.level > logging.WARNING
+
+
+def is_verbose() -> bool:
+    """Return whether each case is to be reported."""
+    return log.isEnabledFor(logging.DEBUG)

@@ -120,16 +120,28 @@ def each_recorded(
 
 
 def write_run(
-    out: Path, command: str, settings: dict[str, Any], done: Sequence[tuple[Named, Done[Any]]]
+    out: Path,
+    command: str,
+    settings: dict[str, Any],
+    done: Sequence[tuple[Named, Done[Any]]],
+    *,
+    name_of: Callable[[str], str],
+    faults: Sequence[Fault] = (),
 ) -> dict[str, Any]:
     """Return all that is needed to get the same results again, and to check that.
 
-    It is written to ``run.json`` if anything is done.
+    It is written to ``run.json`` if anything is done, with the names that ``name_of`` gives files.
+    The faults are for commands that write no summary.
     """
     versions = {"python": platform.python_version(), "dice-semimetric": __version__}
     versions |= {name: found for name in _PACKAGES if (found := _version(name))}
     inputs = [
-        {"case": i.case, "task": i.task, "files": [asdict(f) for f in d.inputs]} for i, d in done
+        {
+            "case": i.case,
+            "task": i.task,
+            "files": [asdict(f) | {"path": name_of(f.path)} for f in d.inputs],
+        }
+        for i, d in done
     ]
     record = {
         "command": command,
@@ -138,6 +150,8 @@ def write_run(
         "settings": settings,
         "inputs": inputs,
     }
+    if faults:
+        record["faults"] = [asdict(fault) for fault in faults]
     if done:
         write_json(out / "run.json", record)
     return record

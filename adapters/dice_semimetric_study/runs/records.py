@@ -1,16 +1,17 @@
 """What is kept of finished cases, so that a stopped run goes on where it was.
 
 Every case has one small JSON file, there as a whole or not at all. It holds the result, the options
-behind it, and for each file that was read its name, size, time of last change and SHA-256. A later
-run believes it as long as names, sizes, times, options and the version are the same. Nothing but
-numbers and text is ever loaded from it.
+behind it, and for each file that was read its size, time of last change and SHA-256, with the
+SHA-256 of its name, which may be that of a person's folder. A later run believes it as long as
+names, sizes, times, options and the version are the same. Nothing but numbers and text is ever
+loaded from it.
 """
 
 import hashlib
 import json
 import re
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Generic
 
@@ -19,7 +20,7 @@ from dice_semimetric import __version__
 from ..files.atomic import remove_parts, write_bytes
 from .each import Item, Named, Result
 
-_FORMAT = 2
+_FORMAT = 3
 FOLDER = "records"
 
 
@@ -101,7 +102,7 @@ class Records:
             "case": item.case,
             "task": item.task,
             "settings": self.settings,
-            "inputs": [vars(i) for i in inputs],
+            "inputs": [vars(i) | {"path": _digest_of(i.path)} for i in inputs],
             "result": value,
         }
         text = json.dumps(record, allow_nan=False, separators=(",", ":"))
@@ -112,11 +113,13 @@ class Records:
         """Return the result of an item and its inputs, or None unless nothing has changed."""
         try:
             record = json.loads(self.path(item).read_bytes())
-            inputs = tuple(Input(**i) for i in record["inputs"])
+            now = stamped(item.paths)
+            kept = [Input(**i) for i in record["inputs"]]
             same = (
                 (record["format"], record["case"], record["task"], record["settings"])
                 == (_FORMAT, item.case, item.task, self.settings)
-            ) and [i.stamp for i in inputs] == [i.stamp for i in stamped(item.paths)]
+            ) and [i.stamp for i in kept] == [(_digest_of(i.path), *i.stamp[1:]) for i in now]
+            inputs = tuple(replace(i, sha256=k.sha256) for i, k in zip(now, kept, strict=False))
             return Done(decode(record["result"]), inputs) if same else None
         except (OSError, ValueError, TypeError, KeyError):
             return None  # none, or damaged: the case is done again
@@ -124,9 +127,13 @@ class Records:
     def path(self, item: Named) -> Path:
         """Return the file of a record, legal and unlike others whatever the case is called."""
         name = f"{item.case}\0{item.task}"
-        digest = hashlib.sha256(name.encode("utf-8", errors="surrogateescape")).hexdigest()
+        digest = _digest_of(name)
         readable = re.sub(r"[^A-Za-z0-9.-]+", "_", f"{item.case} {item.task}").strip("._")[-60:]
         return self.folder / f"{readable}-{digest[:16]}.json"
+
+
+def _digest_of(name: str) -> str:
+    return hashlib.sha256(name.encode("utf-8", errors="surrogateescape")).hexdigest()
 
 
 def _digest(path: str) -> str:

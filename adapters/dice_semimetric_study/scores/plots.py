@@ -11,9 +11,9 @@ from dice_semimetric import CalibrationBins
 
 from ..results.bootstrap import mean_of_known
 from ..results.curves import spread_of
-from ..results.plots import BLUE, GREY, draw_reliability, new_figure, style
+from ..results.plots import BLUE, GREY, draw_reliability, new_figure, note, style
 from ..results.registry import PREDICTION_SCORES
-from ..results.text import counted
+from ..results.text import counted, number, short_name
 from ..results.totals import total
 from .case_score import CaseScore, Options
 
@@ -63,11 +63,15 @@ def _thresholds(axes: Axes, task: str, scores: Sequence[CaseScore], options: Opt
     axes.fill_between(x, found.low, found.high, label="middle half of cases", **band)
     axes.plot(x, found.middle, color=BLUE, linewidth=1.2, linestyle="--", label="median")
     axes.plot(x, found.mean, color=BLUE, linewidth=2.2, marker="o", markersize=4, label="mean")
-    bdice = mean_of_known(s.bdice for s in scores)
-    title = f"{task}: BDice {bdice:.4f}, {counted(len(scores), 'case')}"
+    bdice = number(mean_of_known(s.bdice for s in scores))
+    title = f"{short_name(task)}: BDice {bdice}, {counted(len(scores), 'case')}"
     style(axes, title, "threshold of prediction and soft label", "Dice score")
-    least = 0.0 if np.isnan(curves).all() else np.floor(10 * np.nanmin(curves)) / 10
-    axes.set_ylim(least, 1.01)
+    if np.isnan(curves).all():
+        axes.set_xlim(0, 1)
+        axes.set_ylim(0, 1.01)
+        note(axes, "no case has a score")
+        return
+    axes.set_ylim(min(0.9, np.floor(10 * np.nanmin(curves)) / 10), 1.01)
     axes.legend(loc="lower left", fontsize=8, frameon=False)
 
 
@@ -86,7 +90,8 @@ def draw_calibration(
     """Draw the reliability behind one ECE over the pixels of all cases, in two panels."""
     attribute, pixels, x, y, start = _DIAGRAMS[name]
     bins: CalibrationBins = total(getattr(s, attribute) for s in scores)
-    by_case = mean_of_known(getattr(s, name) for s in scores)
+    by_case = number(mean_of_known(getattr(s, name) for s in scores))
+    together = number(float(bins.error()))
     heading = f"{when}: {pixels}" if when else pixels
-    title = f"{heading[0].upper()}{heading[1:]}\n{PREDICTION_SCORES[name].title} {by_case:.4f}"
-    draw_reliability(panels, bins, f"{title} by case, {bins.error():.4f} pooled", x, y, start=start)
+    title = f"{heading[0].upper()}{heading[1:]}\n{PREDICTION_SCORES[name].title} {by_case}"
+    draw_reliability(panels, bins, f"{title} by case, {together} pooled", x, y, start=start)

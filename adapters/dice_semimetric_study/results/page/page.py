@@ -9,10 +9,10 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
-from ...faults import UsageError, printable
+from ...faults import Fault, UsageError, grouped, printable
 from ...files.atomic import write_text
 from ..registry import Score
-from ..text import confidence, interval, number
+from ..text import confidence, interval, number, setting
 
 _NEEDS = {"jinja2": "Jinja2", "matplotlib": "matplotlib", "PIL": "pillow", "contourpy": "contourpy"}
 _TEMPLATES = Path(__file__).parent / "templates"
@@ -70,13 +70,16 @@ def write_page(path: Path, templates: Path, name: str, **values: Any) -> None:
 
 
 def checksums(record: Mapping[str, Any]) -> str:
-    """Return the digests of all files as lines that ``sha256sum --check`` takes."""
+    """Return the digests of all files as lines that ``sha256sum --check`` takes.
+
+    What no terminal takes is escaped, even where that hides a file from the check.
+    """
     files = {f["path"]: f["sha256"] for i in record["inputs"] for f in i["files"]}
     lines = []
     for path, digest in sorted(files.items()):
         safe = path.replace("\\", "\\\\").replace("\n", "\\n").replace("\r", "\\r")
         mark = "" if safe == path else "\\"  # how sha256sum marks a name with escapes
-        lines.append(f"{mark}{digest}  {safe}")
+        lines.append(printable(f"{mark}{digest}  {safe}"))
     return "\n".join(lines)
 
 
@@ -91,9 +94,10 @@ def _environment(templates: Path) -> Any:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    found.filters["printable"] = printable
+    found.filters |= {"printable": printable, "setting": setting}
     found.filters["number"] = lambda value, places=4: shown(value, f".{places}f")
     found.globals["interval"] = ends_of
+    found.globals["fault_groups"] = lambda faults: grouped(Fault(**f) for f in faults)
     found.policies["json.dumps_kwargs"] = {"separators": (",", ":"), "allow_nan": False}
     return found
 

@@ -1,0 +1,122 @@
+"""What may be passed on names no patient, no user and no folder above those of the study."""
+
+import hashlib
+import json
+import os
+import subprocess
+from pathlib import Path
+
+import pytest
+from dice_semimetric_study.cases.patients import Patients, match_patients, read_patients
+from dice_semimetric_study.cases.study import Names, Study
+from dice_semimetric_study.cli import main
+from dice_semimetric_study.faults import reason_of
+from study_files import study
+
+NAMES = {"c1": "Ann Miller MR-4711", "c2": "Ann Miller MR-4711", "c3": "Bob Jones MR-4712"}
+
+
+def passed_on(out: Path) -> dict[str, str]:
+    """Return the texts of all files, the records of cases among them."""
+    files = [p for p in out.rglob("*") if p.is_file()]
+    return {str(p.relative_to(out)): p.read_bytes().decode("latin1") for p in files}
+
+
+@pytest.fixture
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Return the folder of a study in the home of a user, with a faulty case."""
+    home = tmp_path / "home" / "carol_smith"
+    study(home / "study", cases=tuple(NAMES))
+    monkeypatch.setenv("HOME", str(home))
+    (home / "study/pred/c3/task01.nii.gz").write_bytes(b"none")
+    lines = [f"{case},{name}" for case, name in NAMES.items()]
+    (home / "patients.csv").write_text("\n".join(["case,patient", *lines]))
+    return home
+
+
+@pytest.mark.parametrize("by", ["table", "pattern"])
+@pytest.mark.parametrize("command", ["evaluate", "agreement", "compare", "calibrate"])
+def test_no_name_and_no_path_is_passed_on(folder: Path, command: str, by: str) -> None:
+    ref, pred, out = folder / "study/ref", folder / "study/pred", folder / "out"
+    table = folder / "patients.csv"
+    pattern = "c[12]|c3|Ann Miller MR-4711"
+    whose = ["--patients", str(table)] if by == "table" else ["--patient-pattern", pattern]
+    argv = {
+        "evaluate": ["--pred", pred, "--ref", ref, "--report", out / "page.html"],
+        "agreement": [ref],
+        "compare": ["--pred", f"a={pred}", f"b={pred}", "--ref", ref],
+        "calibrate": [
+            *("--fit-pred", pred, "--fit-ref", ref, "--pred", pred, "--ref", ref),
+            *("--method", "temperature"),
+        ],
+    }[command]
+    status = main([command, *map(str, argv), "--out", str(out), "--quiet", *whose])
+    assert status == (command != "agreement")
+    found = passed_on(out)
+    assert len(found) > 5
+    for name, text in found.items():
+        for word in ("Miller", "MR-4711", "Jones", "MR-4712", "carol", str(folder), "of_case"):
+            assert word not in text, (name, word)
+    run = json.loads(found["a/run.json" if command == "compare" else "run.json"])
+    digest = hashlib.sha256(table.read_bytes() if by == "table" else pattern.encode()).hexdigest()
+    assert run["settings"]["patients"] == {
+        "from": f"a {by}",
+        "count": 2 if by == "table" else 3,
+        "sha256": digest,
+    }
+    if command == "evaluate":
+        assert digest in found["page.html"]
+        assert "count: 2" in found["page.html"] or by == "pattern"
+        assert "Scores of pred against ref" in found["page.html"]
+        assert "resamples: 2000; confidence: 0.95; seed: 0" in found["page.html"]
+
+
+def test_the_listed_digests_can_be_checked(folder: Path) -> None:
+    study_folder, out = folder / "study", folder / "out"
+    argv = ["--pred", str(study_folder / "pred"), "--ref", str(study_folder / "ref")]
+    assert main(["evaluate", *argv, "--out", str(out), "--quiet", "--no-pictures"]) == 1
+    files = json.loads((out / "run.json").read_text())["inputs"]
+    lines = [f"{f['sha256']}  {f['path']}" for i in files for f in i["files"]]
+    assert len(lines) == 10
+    subprocess.run(
+        ["sha256sum", "--check", "--strict"],
+        input="\n".join(lines).encode(),
+        cwd=study_folder,
+        check=True,
+        capture_output=True,
+    )
+
+
+def test_a_table_is_read_without_its_names(folder: Path) -> None:
+    found = read_patients(folder / "patients.csv")
+    assert found.of_case == {"c1": "1", "c2": "1", "c3": "2"}
+    many = folder / "many.csv"
+    many.write_text("case,patient\n" + "\n".join(f"c{i},p{i:02d}" for i in reversed(range(12))))
+    assert read_patients(many).of_case == {f"c{i}": f"{i + 1:02d}" for i in range(12)}
+    assert Patients().described(["a", "b"]) == {"from": "each case", "count": 2}
+    assert match_patients("^.").described(["ab", "ac"])["count"] == 1
+    given = Patients({"a": "Ann", "b": "Ann"}).described(["a", "b"])
+    assert given == {"from": "a table", "count": 1, "sha256": given["sha256"]}
+    assert len(given["sha256"]) == 64
+
+
+def test_names_of_folders(folder: Path) -> None:
+    one, two = folder / "val/pred", folder / "test/pred"
+    names = Names(Study(folder, one), Study(one / "inner", two, mask=one))
+    assert [names.of(p) for p in (folder, one, two, one / "inner")] == [
+        "home",
+        "pred",
+        "pred (2)",
+        "inner",
+    ]
+    assert names.of(two / "c1/task01.nii.gz") == "pred (2)/c1/task01.nii.gz"
+    assert names.of(one / "inner/x.nii") == "inner/x.nii"
+    assert names.of("/elsewhere/x.nii") == "x.nii"
+
+
+def test_a_reason_names_the_file_alone(tmp_path: Path) -> None:
+    with pytest.raises(OSError) as caught:
+        os.stat(tmp_path / "none.nii")
+    assert reason_of(caught.value) == "none.nii: No such file or directory"
+    assert reason_of(OSError("odd")) == "odd"
+    assert reason_of(KeyError("k")) == "KeyError: 'k'"
