@@ -122,8 +122,9 @@ class RegionLoss(nn.Module):
         input : Tensor
             (B, C, *spatial): logits, or probabilities without an activation.
         target : Tensor
-            Integer labels (B, *spatial), or (B, 1, *spatial) with ``to_onehot_y`` or C = 1, or
-            soft labels of the shape of ``input`` in a floating dtype.
+            Integer labels (B, *spatial), or (B, 1, *spatial) with ``to_onehot_y``; or, of the shape
+            of ``input``, soft labels in a floating dtype, or a mask of each class in an integer
+            dtype or bool: 0 and 1, one-hot or overlapping. With C = 1 it may lack the class axis.
         mask : Tensor, optional
             Boolean, (B, *spatial) or broadcast to the shape of ``input``: the pixels that count.
 

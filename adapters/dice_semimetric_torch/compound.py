@@ -18,9 +18,9 @@ from .losses import DiceSemimetricLoss
 class DiceSemimetricCELoss(nn.Module):
     """Cross-entropy plus a Dice semimetric loss: 0.25 CE + 0.75 DML, as the paper trains.
 
-    It is called with logits (B, C, *spatial) and integer labels (B, *spatial) or soft labels of the
-    logits' shape. Softmax makes CE that over the classes, sigmoid that of each class by itself.
-    Half precision is summed in float32.
+    It is called with logits (B, C, *spatial) and integer labels (B, *spatial), or soft labels or
+    masks of each class (integers 0 and 1, or bool) of the logits' shape. Softmax makes CE that over
+    the classes, sigmoid that of each class by itself. Half precision is summed in float32.
 
     Parameters
     ----------
@@ -112,7 +112,7 @@ class DiceSemimetricCELoss(nn.Module):
         input : Tensor
             Logits (B, C, *spatial).
         target : Tensor
-            Integer or soft labels, as for `DiceSemimetricLoss`.
+            Labels or masks of each class, as for `DiceSemimetricLoss`.
         mask : Tensor, optional
             Boolean, (B, *spatial) or broadcast to the shape of ``input``: the pixels that count.
 
@@ -242,7 +242,7 @@ class DistillationLoss(nn.Module):
         input : Tensor
             The student's logits (B, C, *spatial).
         target : Tensor
-            Integer or soft labels, as for `DiceSemimetricLoss`.
+            Labels or masks of each class, as for `DiceSemimetricLoss`.
         teacher : Tensor
             The teacher's probabilities, of the shape of ``input``.
         mask : Tensor, optional

@@ -2,7 +2,7 @@
 
 from .checks import checks_apply, require_labels, require_probabilities
 from .namespace import require_floating, sum_dtype
-from .pairs import expand_labels, is_label_map
+from .pairs import expand_labels, is_label_map, labels_or_soft
 from .typing import Array, Namespace
 
 
@@ -22,6 +22,7 @@ def label_pair(
     xp: Namespace, prob: Array, label: Array, ignore_index: int | None
 ) -> tuple[Array, Array]:
     """Return integer labels (B, *spatial) and soft ones (B, C, *spatial)."""
+    label = labels_or_soft(xp, prob, label)
     hard = hard_labels(xp, prob, label, ignore_index)
     if hard is not label:
         return hard, label

@@ -15,6 +15,7 @@ from .._lib.namespace import (
     sum_dtype,
 )
 from .._lib.native import to_host
+from .._lib.pairs import labels_or_soft
 from .._lib.special import widen
 from .._lib.typing import Array, Namespace
 from ..boundary import label_boundary
@@ -100,6 +101,7 @@ def calibrate_teacher(
     require_choice("where", where, ("uncertain", "all"))
     require_bandwidth(bandwidth)
     require_probabilities(xp, prob, "prob")
+    label = labels_or_soft(xp, prob, label)
     hard = hard_labels(xp, prob, label, ignore_index)
     if keys is None:
         generator = require_draw(n_keys, rng)

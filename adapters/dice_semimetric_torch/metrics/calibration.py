@@ -28,8 +28,8 @@ class ExpectedCalibrationError(Metric):
     and the state holds three numbers for each bin.
 
     ``update(pred, label, mask=None)`` takes probabilities or logits (B, C, *spatial) in a floating
-    dtype, integer labels (B, *spatial) or soft ones of the shape of ``pred``, and a boolean mask
-    (B, *spatial) of the pixels that count.
+    dtype, integer labels (B, *spatial), or soft or one-hot ones of the shape of ``pred``, and a
+    boolean mask (B, *spatial) of the pixels that count.
 
     Parameters
     ----------

@@ -5,7 +5,6 @@ nnU-Net imports this file by itself, outside its package: hence no relative impo
 
 from typing import Any
 
-import torch
 from torch import Tensor, nn
 
 from dice_semimetric_torch.compound import DiceSemimetricCELoss
@@ -94,7 +93,5 @@ class NNUNetLoss(nn.Module):
         mask = None
         if self.masked:
             mask, target = target[:, -1:] == 0, target[:, :-1]
-        if self.regions:
-            target = target.to(torch.promote_types(net_output.dtype, torch.float32))
         value: Tensor = self.loss(net_output, target, mask)
         return value
