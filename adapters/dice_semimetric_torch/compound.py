@@ -121,12 +121,19 @@ class DiceSemimetricCELoss(nn.Module):
         Tensor
             A number.
         """
+        dice, entropy = self.terms(input, target, mask)
+        return self.lambda_dice * dice + self.lambda_ce * entropy
+
+    def terms(
+        self, input: Tensor, target: Tensor, mask: Tensor | None = None
+    ) -> tuple[Tensor, Tensor]:
+        """Return DML and CE without their weights; the CE is 0 where its weight is."""
         if self.dice.softmax and input.shape[1] == 1:
             raise ValueError("softmax over a single channel is 1 everywhere; use sigmoid=True")
         target = resolve_target(input, target, to_onehot_y=self.dice.to_onehot_y)
         dice: Tensor = self.dice(input, target, mask)  # checks the input for both terms
         if self.lambda_ce == 0:
-            return self.lambda_dice * dice
+            return dice, torch.zeros_like(dice)
         entropy = cross_entropy(
             input,
             target,
@@ -137,7 +144,7 @@ class DiceSemimetricCELoss(nn.Module):
             reduction=self.dice.reduction,
             process_group=self.dice.process_group,
         )
-        return self.lambda_dice * dice + self.lambda_ce * entropy
+        return dice, entropy
 
     def _ce_weight(self, num_classes: int) -> Tensor | None:
         weight = self.ce_weight

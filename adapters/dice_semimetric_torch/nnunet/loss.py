@@ -13,8 +13,9 @@ from dice_semimetric_torch.compound import DiceSemimetricCELoss
 class NNUNetLoss(nn.Module):
     """Cross-entropy plus a Dice semimetric loss, for nnU-Net's targets.
 
-    The loss is ``weight_ce CE + weight_dice DML``. As in nnU-Net the background counts in the
-    cross-entropy only, unless the labels are regions.
+    The loss is ``weight_ce CE + weight_dice DML``, the CE as nnU-Net takes it. The background
+    counts in the CE only, unless the labels are regions. The CE of regions is the mean over pixels
+    and regions, but with an ignore label the sum over regions, averaged over the pixels that count.
 
     Parameters
     ----------
@@ -93,5 +94,8 @@ class NNUNetLoss(nn.Module):
         mask = None
         if self.masked:
             mask, target = target[:, -1:] == 0, target[:, :-1]
-        value: Tensor = self.loss(net_output, target, mask)
+        dice, entropy = self.loss.terms(net_output, target, mask)
+        if self.masked:
+            entropy = entropy * target.shape[1]
+        value: Tensor = self.loss.lambda_ce * entropy + self.loss.lambda_dice * dice
         return value
