@@ -83,10 +83,16 @@ def _is_eager(array: Array) -> bool:
         return False
     if compat.is_torch_array(array):
         torch = sys.modules["torch"]
-        if torch.compiler.is_compiling():
+        if torch.compiler.is_compiling() or torch.jit.is_tracing():
             return False
-        return not (torch._C._functorch.is_functorch_wrapped_tensor(array) or array.is_meta)
+        fake = type(array) is not torch.Tensor and is_torch_fake(array)
+        return not (fake or torch._C._functorch.is_functorch_wrapped_tensor(array) or array.is_meta)
     return True
+
+
+def is_torch_fake(array: Array) -> bool:
+    """Return whether it is a PyTorch tensor of a shape and device, without values."""
+    return any(cls.__name__ == "FakeTensor" for cls in type(array).__mro__)
 
 
 def on_host(array: Array) -> bool:
