@@ -7,6 +7,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from dice_semimetric._lib.namespace import is_torch_fake, require_dense
 from dice_semimetric._lib.options import type_name
 
 #: Whose code a warning does not point at.
@@ -26,6 +27,14 @@ def require_tensors(mask: Tensor | None = None, **tensors: Any) -> None:
         raise ValueError(f"{name} must have shape (B, C, *spatial), got {tuple(tensor.shape)}")
 
 
+def plain(tensor: Tensor) -> Tensor:
+    """Return a tensor of PyTorch's own class where it is one of a library, such as MONAI's."""
+    if type(tensor) is Tensor or is_torch_fake(tensor):
+        return tensor
+    same: Tensor = tensor.as_subclass(Tensor)
+    return same
+
+
 def _got(name: str, value: Any) -> str:
     if isinstance(value, list | tuple) and name != "mask":
         return (
@@ -38,22 +47,6 @@ def _got(name: str, value: Any) -> str:
         keys = ", ".join(map(repr, value))
         return f"a dict; give one of its entries: {keys}"
     return "None" if value is None else type_name(value)
-
-
-def require_dense(name: str, tensor: Tensor) -> None:
-    """Raise TypeError for a tensor whose entries do not lie in memory one beside another."""
-    if tensor.is_nested:
-        remedy = f"write torch.nested.to_padded_tensor({name}, 0.0) and give a mask"
-        raise TypeError(f"{name} must be a dense tensor, got a nested one; {remedy}")
-    if tensor.layout != torch.strided:
-        layout = str(tensor.layout).removeprefix("torch.").removeprefix("_")
-        raise TypeError(
-            f"{name} must be a dense tensor, got layout {layout}; write {name}.to_dense()"
-        )
-    if tensor.is_quantized:
-        raise TypeError(
-            f"{name} must be a dense tensor, got a quantized one; write {name}.dequantize()"
-        )
 
 
 def warn_caller(message: str) -> None:

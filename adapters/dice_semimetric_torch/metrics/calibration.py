@@ -4,7 +4,6 @@ from typing import Any
 
 import torch
 from torch import Tensor
-from torchmetrics import Metric
 
 from dice_semimetric import CalibrationBins, calibration_bins
 from dice_semimetric._lib.namespace import (
@@ -17,10 +16,11 @@ from dice_semimetric._lib.special import activate
 from dice_semimetric._lib.typing import Activation
 from dice_semimetric.bins import Kind, Norm
 
-from .region import require_batch, require_state_dtype
+from .._inputs import plain
+from .region import PlottedMetric, require_batch, require_state_dtype
 
 
-class ExpectedCalibrationError(Metric):
+class ExpectedCalibrationError(PlottedMetric):
     """The gap between confidence and frequency over equally wide bins: ECE, classwise ECE, MCE.
 
     The mean over bins of ``|mean confidence - mean label|``, weighted by their pixels, over all
@@ -70,9 +70,7 @@ class ExpectedCalibrationError(Metric):
     0.125
     """
 
-    is_differentiable = False
     higher_is_better = False
-    full_state_update = False
 
     bins: Tensor
 
@@ -108,6 +106,8 @@ class ExpectedCalibrationError(Metric):
     def update(self, pred: Tensor, label: Tensor, mask: Tensor | None = None) -> None:
         """Add a batch: pred (B, C, *spatial), its labels, and the pixels that count."""
         require_batch(pred, self.num_classes, self.bins, label=label, mask=mask)
+        pred, label = plain(pred), plain(label)
+        mask = None if mask is None else plain(mask)
         xp = namespace(pred=pred, label=label, mask=mask)
         require_floating(xp, pred=pred)
         prob = activate(xp, pred.detach().to(sum_dtype(xp, pred)), self.activation)

@@ -14,17 +14,42 @@ from dice_semimetric._lib.options import require_choice, require_integer, requir
 from dice_semimetric._lib.typing import Activation
 from dice_semimetric.thresholds import Empty, fill_empty
 
-from .._inputs import require_tensors
+from .._inputs import plain, require_tensors
 
 Pool = Literal["dataset", "image", "class"]
 
 
-class RegionMetric(Metric):
-    """A score of each image and class, or of the pooled pixels of each class, averaged."""
+class PlottedMetric(Metric):
+    """A metric from 0 to 1 that draws itself."""
 
     is_differentiable = False
-    higher_is_better = True
     full_state_update = False
+    plot_lower_bound = 0.0
+    plot_upper_bound = 1.0
+    plot_legend_name = "Class"
+
+    def plot(self, val: Any = None, ax: Any = None) -> Any:
+        """Draw one or several results of `compute`, by default the current one.
+
+        Parameters
+        ----------
+        val : Tensor or sequence of Tensor, optional
+            What to draw.
+        ax : matplotlib.axes.Axes, optional
+            Where to draw; None makes a new figure.
+
+        Returns
+        -------
+        tuple of matplotlib.figure.Figure and matplotlib.axes.Axes
+            The figure and its axes.
+        """
+        return self._plot(val, ax)
+
+
+class RegionMetric(PlottedMetric):
+    """A score of each image and class, or of the pooled pixels of each class, averaged."""
+
+    higher_is_better = True
 
     sums: Tensor
     present: Tensor
@@ -76,11 +101,11 @@ class RegionMetric(Metric):
         """Add a batch: pred (B, C, *spatial), its labels, and the pixels that count."""
         state = self.sums if self.per == "dataset" else self.total
         require_batch(pred, self.num_classes, state, target=target, mask=mask)
-        given = pred.detach(), target
+        given = plain(pred.detach()), plain(target)
         options: dict[str, Any] = {
             "activation": self.activation,
             "ignore_index": self.ignore_index,
-            "mask": mask,
+            "mask": None if mask is None else plain(mask),
         }
         table = self._chosen(self._statistic(*given, **options))
         present = torch.ones(table.pred.shape[-2:], dtype=state.dtype, device=state.device)
@@ -107,7 +132,7 @@ class RegionMetric(Metric):
             values, kept = self.total / self.count.clamp(min=1), self.count > 0
         if self.reduction == "none" or self.per == "image":
             return torch.where(kept, values, math.nan)
-        return values.sum() / kept.sum() if kept.any() else values.new_tensor(math.nan)
+        return torch.where(kept.any(), values.sum() / kept.sum().clamp(min=1), math.nan)
 
     def _kept_values(self, table: Any, present: Tensor) -> tuple[Tensor, Tensor]:
         """Return the scores, 0 where they do not count, and where they count."""
