@@ -6,7 +6,13 @@ from dataclasses import dataclass
 from typing import ClassVar, Literal, Self
 
 from ._lib.additive import Additive, exact, in_double
-from ._lib.bin_inputs import given_edges, is_hard, pixel_mask, quantile_edges
+from ._lib.bin_inputs import (
+    given_edges,
+    is_hard,
+    pixel_mask,
+    quantile_edges,
+    require_one_hot,
+)
 from ._lib.bin_sums import bin_sums
 from ._lib.checks import checks_apply, require_labels
 from ._lib.namespace import (
@@ -16,6 +22,7 @@ from ._lib.namespace import (
     sum_dtype,
 )
 from ._lib.options import require_choice, require_integer, require_label
+from ._lib.pairs import labels_or_soft
 from ._lib.quantiles import uniform_edges
 from ._lib.seam import Pixels
 from ._lib.special import divide, widen
@@ -154,9 +161,9 @@ def calibration_bins(
         foreground and implies a background of 1 - p; for "binary", of the foreground, in any
         shape.
     label : Array
-        Integer labels (B, *spatial) from 0 to C - 1, or soft labels of the shape of ``prob`` in a
-        floating dtype. For "binary", of the shape of ``prob``: boolean or integer 0 and 1, or
-        soft in a floating dtype.
+        Integer labels (B, *spatial) from 0 to C - 1; or, of the shape of ``prob``, soft labels in a
+        floating dtype or one-hot ones in an integer dtype or bool. For "binary", of the shape of
+        ``prob``: boolean or integer 0 and 1, or soft in a floating dtype.
     n_bins : int, optional
         The number of bins.
     strategy : {"uniform", "quantile"}, optional
@@ -211,8 +218,11 @@ def calibration_bins(
     ignore_index = require_label("ignore_index", ignore_index)
     xp = namespace(prob=prob, label=label, mask=mask)
     require_floating(xp, prob=prob)
-    hard = is_hard(xp, prob, label, kind, ignore_index)
     mask = pixel_mask(xp, prob, mask, kind)
+    if kind != "binary":
+        require_one_hot(xp, prob, label, mask, kind)
+        label = labels_or_soft(xp, prob, label)
+    hard = is_hard(xp, prob, label, kind, ignore_index)
     checked = checks_apply(prob, label, mask)
     if hard and not is_boolean(xp, label):
         num_classes = 2 if kind == "binary" else max(prob.shape[1], 2)

@@ -25,9 +25,9 @@ def expected_calibration_error(
         foreground and implies a background of 1 - p; for "binary", of the foreground, in any
         shape.
     label : Array
-        Integer labels (B, *spatial) from 0 to C - 1, or soft labels of the shape of ``prob`` in a
-        floating dtype. For "binary", of the shape of ``prob``: boolean or integer 0 and 1, or
-        soft in a floating dtype.
+        Integer labels (B, *spatial) from 0 to C - 1; or, of the shape of ``prob``, soft labels in a
+        floating dtype or one-hot ones in an integer dtype or bool. For "binary", of the shape of
+        ``prob``: boolean or integer 0 and 1, or soft in a floating dtype.
     n_bins : int, optional
         The number of bins.
     strategy : {"uniform", "quantile"}, optional

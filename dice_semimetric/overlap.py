@@ -136,12 +136,13 @@ def region_overlap(
     pred : Array
         (B, C, *spatial), floating: probabilities, or logits if ``activation`` is given.
     target : Array
-        Integer labels (B, *spatial) from 0 to C - 1, or soft labels of the shape of ``pred`` in a
-        floating dtype. With C = 1 the integer labels are the foreground mask: 0 or 1.
+        Integer labels (B, *spatial) from 0 to C - 1; or, of the shape of ``pred``, soft labels in a
+        floating dtype, or a mask of each class in an integer dtype or bool: 0 and 1, one-hot or
+        overlapping. With C = 1 the mask of the foreground may lack the class axis.
     activation : {None, "softmax", "sigmoid"}, optional
         What makes probabilities of ``pred``; softmax runs over the class axis.
     ignore_index : int, optional
-        The integer label of pixels that do not count. With soft labels, use ``mask``.
+        The integer label of pixels that do not count; for any other target, use ``mask``.
     mask : Array, optional
         Boolean, (B, *spatial) or broadcast to the shape of ``pred``: the pixels that count.
 

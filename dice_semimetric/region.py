@@ -37,8 +37,9 @@ def region_loss(
     pred : Array
         (B, C, *spatial), floating: probabilities, or logits if ``activation`` is given.
     target : Array
-        Integer labels (B, *spatial) from 0 to C - 1, or soft labels of the shape of ``pred`` in a
-        floating dtype. With C = 1 the integer labels are the foreground mask: 0 or 1.
+        Integer labels (B, *spatial) from 0 to C - 1; or, of the shape of ``pred``, soft labels in a
+        floating dtype, or a mask of each class in an integer dtype or bool: 0 and 1, one-hot or
+        overlapping. With C = 1 the mask of the foreground may lack the class axis.
     form : {"dml1", "dml2", "jml1", "jml2", "sdl", "sjl", "ctl", "stl", "cftl"}, optional
         The loss; see the functions of these names.
     activation : {None, "softmax", "sigmoid"}, optional
@@ -51,7 +52,7 @@ def region_loss(
         The classes that count. "present": those with some target above 0 inside the mask, judged
         over the batch for ``per="batch"`` and image by image otherwise.
     ignore_index : int, optional
-        The integer label of pixels that do not count. With soft labels, use ``mask``.
+        The integer label of pixels that do not count; for any other target, use ``mask``.
     mask : Array, optional
         Boolean, (B, *spatial) or broadcast to the shape of ``pred``: the pixels that count.
     weight : sequence of float or Array, optional

@@ -36,8 +36,9 @@ def region_score(
     pred : Array
         (B, C, *spatial), floating: probabilities, or logits if ``activation`` is given.
     target : Array
-        Integer labels (B, *spatial) from 0 to C - 1, or soft labels of the shape of ``pred`` in a
-        floating dtype. With C = 1 the integer labels are the foreground mask: 0 or 1.
+        Integer labels (B, *spatial) from 0 to C - 1; or, of the shape of ``pred``, soft labels in a
+        floating dtype, or a mask of each class in an integer dtype or bool: 0 and 1, one-hot or
+        overlapping. With C = 1 the mask of the foreground may lack the class axis.
     score : {"dice", "jaccard", "bdice"}, optional
         See `dice_score`, `jaccard_score` and `binarized_dice`.
     activation : {None, "softmax", "sigmoid"}, optional
@@ -50,7 +51,7 @@ def region_score(
         The classes that count. "present": those with some target above 0 inside the mask, judged
         over the batch for ``per="batch"`` and image by image otherwise.
     ignore_index : int, optional
-        The integer label of pixels that do not count. With soft labels, use ``mask``.
+        The integer label of pixels that do not count; for any other target, use ``mask``.
     mask : Array, optional
         Boolean, (B, *spatial) or broadcast to the shape of ``pred``: the pixels that count.
     empty : {1.0, 0.0, nan, "skip"}, optional

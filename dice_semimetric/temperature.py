@@ -7,7 +7,7 @@ import numpy as np
 
 from ._lib.fitting import class_rows, label_pair, require_finite, require_fitted, require_logits
 from ._lib.namespace import is_eager, namespace, sum_dtype
-from ._lib.native import double_precision, widest_float
+from ._lib.native import double_precision, widest_float, without_gradient
 from ._lib.options import require_label
 from ._lib.special import sigmoid, softmax
 from ._lib.typing import Array, Namespace
@@ -55,6 +55,7 @@ class TemperatureScaling:
             Itself.
         """
         xp = namespace(logits=logits, label=label)
+        logits, label = without_gradient(xp, logits), without_gradient(xp, label)
         require_logits(xp, logits)
         ignore_index = require_label("ignore_index", ignore_index)
         hard, value = label_pair(xp, logits, label, ignore_index)

@@ -9,7 +9,6 @@ from dice_semimetric import Overlap, overlap_loss
 from dice_semimetric._lib.aggregate import Reduction
 from dice_semimetric._lib.aggregate import class_weights as class_weights_of
 from dice_semimetric._lib.namespace import (
-    is_floating,
     is_integer,
     namespace,
     normalize_axis,
@@ -199,8 +198,6 @@ def _overlap(
     pred = jnp.moveaxis(predictions, -1, 1)
     if targets.ndim == predictions.ndim:
         targets = jnp.moveaxis(targets, -1, 1)
-        if not is_floating(xp, targets):  # one-hot in integers or bool
-            targets = targets.astype(pred.dtype)
     if where is not None and where.ndim == predictions.ndim:
         where = jnp.moveaxis(where, -1, 1)
     pixels = pixels_of_batch(pred, targets, activation=activation, ignore_index=None, mask=where)

@@ -1,34 +1,38 @@
 """Labels as MONAI passes them, as the core takes them: no class axis, an integer dtype."""
 
+import array_api_compat.torch as xp
 import torch
 from torch import Tensor
 
 from dice_semimetric._lib.checks import checks_apply
+from dice_semimetric._lib.pairs import foreground_labels
 
 
 def resolve_target(pred: Tensor, target: Tensor, *, to_onehot_y: bool) -> Tensor:
     """Return labels (B, 1, *spatial) as (B, *spatial); any other target as it is.
 
     With several channels in ``pred``, a single one in ``target`` is labels only with
-    ``to_onehot_y``; without it the core raises.
+    ``to_onehot_y``.
     """
-    if target.ndim != pred.ndim or target.shape[1] != 1:
+    target = foreground_labels(xp, pred, target)
+    single = target.ndim == pred.ndim and target.shape[1] == 1 < pred.shape[1]
+    if not single or target.shape[0] != pred.shape[0] or target.shape[2:] != pred.shape[2:]:
         return target
-    if pred.shape[1] == 1:
-        if target.is_floating_point():
-            return target
-        return _foreground(target)[:, 0]
     if not to_onehot_y:
-        return target
-    return _whole_numbers(target)[:, 0] if target.is_floating_point() else target[:, 0]
-
-
-def _foreground(target: Tensor) -> Tensor:
-    return target.view(torch.uint8) if target.dtype == torch.bool else target
+        raise ValueError(
+            f"target must be integer labels of shape {(pred.shape[0], *pred.shape[2:])} or have "
+            f"{pred.shape[1]} channels, got shape {tuple(target.shape)}; "
+            "for labels set to_onehot_y=True"
+        )
+    return _whole_numbers(target)[:, 0]
 
 
 def _whole_numbers(target: Tensor) -> Tensor:
     """Return labels that a reader left in a floating dtype, as MONAI's LoadImage does."""
+    if target.dtype == torch.bool:
+        return target.to(torch.uint8)
+    if not target.is_floating_point():
+        return target
     label = target.to(torch.int32)
     if checks_apply(target) and not bool((label == target).all()):
         raise ValueError(

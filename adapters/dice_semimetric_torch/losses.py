@@ -13,7 +13,8 @@ class DiceSemimetricLoss(RegionLoss):
     pixels and <x, y> that of the products. On hard labels both are the soft Dice loss.
 
     The loss is called with the input (B, C, *spatial), in a floating dtype, and integer labels
-    (B, *spatial) or soft labels of the input's shape. Half precision is summed in float32.
+    (B, *spatial), or soft labels or masks of each class (integers 0 and 1, or bool) of the input's
+    shape. Half precision is summed in float32.
 
     Parameters
     ----------
@@ -36,7 +37,7 @@ class DiceSemimetricLoss(RegionLoss):
     variant : {"dml1", "dml2"}, optional
         The formula.
     ignore_index : int, optional
-        The integer label of pixels that do not count. With soft labels, give a mask.
+        The integer label of pixels that do not count; for any other target, give a mask.
     classes : {"all", "present"} or sequence of int, optional
         The classes that count; "present" are those with some target above 0, judged over the batch
         with ``batch=True`` and image by image otherwise.
@@ -84,7 +85,8 @@ class JaccardMetricLoss(RegionLoss):
     pixels and <x, y> that of the products. On hard labels both are the soft Jaccard loss.
 
     The loss is called with the input (B, C, *spatial), in a floating dtype, and integer labels
-    (B, *spatial) or soft labels of the input's shape. Half precision is summed in float32.
+    (B, *spatial), or soft labels or masks of each class (integers 0 and 1, or bool) of the input's
+    shape. Half precision is summed in float32.
 
     Parameters
     ----------
@@ -107,7 +109,7 @@ class JaccardMetricLoss(RegionLoss):
     variant : {"jml1", "jml2"}, optional
         The formula.
     ignore_index : int, optional
-        The integer label of pixels that do not count. With soft labels, give a mask.
+        The integer label of pixels that do not count; for any other target, give a mask.
     classes : {"all", "present"} or sequence of int, optional
         The classes that count; "present" are those with some target above 0.
     per : {"batch", "image", "class"}, optional
@@ -154,7 +156,8 @@ class SoftDiceLoss(RegionLoss):
     on hard labels.
 
     The loss is called with the input (B, C, *spatial), in a floating dtype, and integer labels
-    (B, *spatial) or soft labels of the input's shape. Half precision is summed in float32.
+    (B, *spatial), or soft labels or masks of each class (integers 0 and 1, or bool) of the input's
+    shape. Half precision is summed in float32.
 
     Parameters
     ----------
@@ -177,7 +180,7 @@ class SoftDiceLoss(RegionLoss):
     variant : {"sdl"}, optional
         The formula; there is one.
     ignore_index : int, optional
-        The integer label of pixels that do not count. With soft labels, give a mask.
+        The integer label of pixels that do not count; for any other target, give a mask.
     classes : {"all", "present"} or sequence of int, optional
         The classes that count; "present" are those with some target above 0.
     per : {"batch", "image", "class"}, optional
@@ -223,7 +226,8 @@ class SoftJaccardLoss(RegionLoss):
     neither the loss nor its gradient is 0. Use `JaccardMetricLoss`, equal on hard labels.
 
     The loss is called with the input (B, C, *spatial), in a floating dtype, and integer labels
-    (B, *spatial) or soft labels of the input's shape. Half precision is summed in float32.
+    (B, *spatial), or soft labels or masks of each class (integers 0 and 1, or bool) of the input's
+    shape. Half precision is summed in float32.
 
     Parameters
     ----------
@@ -246,7 +250,7 @@ class SoftJaccardLoss(RegionLoss):
     variant : {"sjl"}, optional
         The formula; there is one.
     ignore_index : int, optional
-        The integer label of pixels that do not count. With soft labels, give a mask.
+        The integer label of pixels that do not count; for any other target, give a mask.
     classes : {"all", "present"} or sequence of int, optional
         The classes that count; "present" are those with some target above 0.
     per : {"batch", "image", "class"}, optional

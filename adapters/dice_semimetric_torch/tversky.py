@@ -15,7 +15,8 @@ class CompatibleTverskyLoss(RegionLoss):
     ``I = (|x| + |y| - |x - y|) / 2``, ``FP = |x| - I`` and ``FN = |y| - I``.
 
     The loss is called with the input (B, C, *spatial), in a floating dtype, and integer labels
-    (B, *spatial) or soft labels of the input's shape. Half precision is summed in float32.
+    (B, *spatial), or soft labels or masks of each class (integers 0 and 1, or bool) of the input's
+    shape. Half precision is summed in float32.
 
     Parameters
     ----------
@@ -94,7 +95,8 @@ class CompatibleFocalTverskyLoss(CompatibleTverskyLoss):
     ``gamma`` instead, which ``focal_exponent="code"`` does.
 
     The loss is called with the input (B, C, *spatial), in a floating dtype, and integer labels
-    (B, *spatial) or soft labels of the input's shape. Half precision is summed in float32.
+    (B, *spatial), or soft labels or masks of each class (integers 0 and 1, or bool) of the input's
+    shape. Half precision is summed in float32.
 
     Parameters
     ----------

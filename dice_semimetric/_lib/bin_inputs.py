@@ -25,10 +25,10 @@ def is_hard(xp: Namespace, prob: Array, label: Array, kind: str, ignore_index: i
     same = tuple(label.shape) == tuple(prob.shape)
     hard = is_integer(xp, label) or is_boolean(xp, label)
     if kind != "binary":
-        if same and hard:
+        if prob.ndim < 2:
             raise ValueError(
-                f"label has the shape {tuple(label.shape)} of prob and dtype {label.dtype}: "
-                f"that is for kind='binary', got kind={kind!r}"
+                f"prob must have shape (B, C, *spatial), got {tuple(prob.shape)}; "
+                "arrays of any shape are for kind='binary'"
             )
         hard = is_label_map(xp, prob, label, ignore_index, ("prob", "label"))
         if prob.shape[1] == 0:
@@ -44,6 +44,22 @@ def is_hard(xp: Namespace, prob: Array, label: Array, kind: str, ignore_index: i
     if ignore_index is not None and not is_integer(xp, label):
         raise ValueError("ignore_index is for integer labels; use mask with soft ones")
     return hard
+
+
+def require_one_hot(
+    xp: Namespace, prob: Array, label: Array, mask: Array | None, kind: str
+) -> None:
+    """Raise ValueError for masks of each class that do not give each pixel one class."""
+    same = tuple(label.shape) == tuple(prob.shape) and prob.ndim > 1
+    if not same or prob.shape[1] < 2 or is_floating(xp, label) or not checks_apply(label, mask):
+        return
+    marked = label if is_boolean(xp, label) else label != 0
+    fits = xp.sum(xp.astype(marked, xp.int32), axis=1) == 1
+    if not bool(xp.all(fits if mask is None else fits | ~mask)):
+        raise ValueError(
+            f"label of the shape {tuple(label.shape)} of prob and dtype {label.dtype} must be "
+            f"one-hot for kind={kind!r}; take masks that overlap one by one, with kind='binary'"
+        )
 
 
 def pixel_mask(xp: Namespace, prob: Array, mask: Array | None, kind: str) -> Array | None:

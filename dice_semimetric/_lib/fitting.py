@@ -2,7 +2,7 @@
 
 from .checks import checks_apply, require_labels, require_probabilities
 from .namespace import require_floating, sum_dtype
-from .pairs import expand_labels, is_label_map
+from .pairs import expand_labels, is_label_map, labels_or_soft
 from .special import widen
 from .typing import Array, Namespace
 
@@ -23,6 +23,7 @@ def label_pair(
     xp: Namespace, prob: Array, label: Array, ignore_index: int | None
 ) -> tuple[Array, Array]:
     """Return integer labels (B, *spatial) and soft ones (B, C, *spatial)."""
+    label = labels_or_soft(xp, prob, label)
     hard, label = checked_labels(xp, prob, label, ignore_index)
     if hard is not label:
         return hard, label

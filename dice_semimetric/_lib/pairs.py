@@ -1,8 +1,11 @@
 """What a prediction and a target may be, and how they become two arrays of probabilities."""
 
+import array_api_compat as compat
+
 from .checks import checks_apply, require_labels, require_unit_interval
 from .namespace import (
     constant,
+    is_boolean,
     is_floating,
     is_integer,
     namespace,
@@ -54,6 +57,7 @@ def pixels_of_batch(
     require_choice("activation", activation, (None, "softmax", "sigmoid"))
     ignore_index = require_label("ignore_index", ignore_index)
     require_floating(xp, pred=pred)
+    target = foreground_labels(xp, pred, target)
     hard = is_label_map(xp, pred, target, ignore_index)
     if mask is not None and tuple(mask.shape) == (pred.shape[0], *pred.shape[2:]):
         mask = xp.expand_dims(mask, axis=1)
@@ -76,6 +80,28 @@ def pixels_of_batch(
     )
 
 
+def foreground_labels(xp: Namespace, pred: Array, target: Array) -> Array:
+    """Return integer or boolean masks of a single channel as integer labels (B, *spatial).
+
+    They may have the class axis or not. Any other target is returned as it is.
+    """
+    if pred.ndim < 2 or pred.shape[1] != 1 or is_floating(xp, target):
+        return target
+    if tuple(target.shape) == tuple(pred.shape):
+        target = target[:, 0, ...]
+    return xp.astype(target, xp.uint8) if is_boolean(xp, target) else target
+
+
+def labels_or_soft(xp: Namespace, pred: Array, target: Array) -> Array:
+    """Return masks of each class as soft labels, and those of a single channel as labels."""
+    target = foreground_labels(xp, pred, target)
+    if is_floating(xp, target) or tuple(target.shape) != tuple(pred.shape):
+        return target
+    if not (is_integer(xp, target) or is_boolean(xp, target)):
+        return target
+    return xp.astype(target, pred.dtype)
+
+
 def is_label_map(
     xp: Namespace,
     pred: Array,
@@ -83,20 +109,53 @@ def is_label_map(
     ignore_index: int | None,
     names: tuple[str, str] = ("pred", "target"),
 ) -> bool:
-    """Return True for integer labels and False for soft ones, by dtype and shape; else raise."""
+    """Return True for integer labels, False for soft ones and masks of each class; else raise.
+
+    Dtype and shape decide: see `dice_semimetric.region_loss`.
+    """
     shape, labels_shape = tuple(pred.shape), (pred.shape[0], *pred.shape[2:])
     if pred.ndim < 2:
         raise ValueError(f"{names[0]} must have shape (B, C, *spatial), got {shape}")
-    if is_floating(xp, target) and tuple(target.shape) == shape:
+    integer = is_integer(xp, target)
+    if tuple(target.shape) == shape and (
+        integer or is_floating(xp, target) or is_boolean(xp, target)
+    ):
         if ignore_index is not None:
-            raise ValueError(f"ignore_index is for integer {names[1]}s; use mask with soft ones")
+            raise ValueError(
+                f"ignore_index is for integer {names[1]}s; use mask with soft ones and with masks "
+                "of each class"
+            )
         return False
-    if is_integer(xp, target) and tuple(target.shape) == labels_shape:
+    if integer and tuple(target.shape) == labels_shape:
         return True
     raise ValueError(
-        f"{names[1]} must be integer labels of shape {labels_shape} or soft labels of shape "
-        f"{shape} in a floating dtype, got shape {tuple(target.shape)} and dtype {target.dtype}"
+        f"{names[1]} must be integer labels of shape {labels_shape} or soft labels of shape {shape}"
+        f", or masks of each class, got shape {tuple(target.shape)} and dtype {target.dtype}"
+        + _remedy(xp, shape, target, names[1])
     )
+
+
+def _remedy(xp: Namespace, shape: tuple[int, ...], target: Array, name: str) -> str:
+    """Return what to write for a target that is nearly right, or nothing."""
+    images, classes, *spatial = shape
+    torch = compat.is_torch_namespace(xp)
+    whole = f"{name}.long()" if torch else f"{name}.astype(int)"
+    moved = f"{name}.movedim(-1, 1)" if torch else f"moveaxis({name}, -1, 1)"
+    forms = [
+        (
+            [images, *spatial],
+            f"for labels write {whole}" if classes > 1 else f"write {name}[:, None]",
+        ),
+        ([images, *spatial, classes], f"its classes are last: write {moved}"),
+        ([images, 1, *spatial], f"for labels write {name}[:, 0]"),
+        ([images, *spatial, 1], f"for labels write {name}[..., 0]"),
+    ]
+    batched = f"the axis of the images is missing: write {name}[None]"
+    if images == 1:
+        forms += [([classes, *spatial], batched), (spatial, batched)]
+    forms += [([classes, *spatial], f"{batched}, and the same of the prediction")]
+    found = list(target.shape)
+    return next((f"; {text}" for form, text in forms if form == found), "")
 
 
 def probabilities(pixels: Pixels) -> tuple[Array, Array]:

@@ -5,6 +5,7 @@ from typing import Self
 from .._lib.checks import require_probabilities
 from .._lib.fitting import class_rows, from_class_rows, label_pair, require_fitted
 from .._lib.namespace import namespace, sum_dtype
+from .._lib.native import without_gradient
 from .._lib.options import Rng, require_choice, require_label
 from .._lib.typing import Array
 from .density import regress
@@ -76,6 +77,7 @@ class KernelCalibrator:
             Itself.
         """
         xp = namespace(prob=prob, label=label)
+        prob, label = without_gradient(xp, prob), without_gradient(xp, label)
         prob = require_probabilities(xp, prob, "prob")
         ignore_index = require_label("ignore_index", ignore_index)
         hard, value = label_pair(xp, prob, label, ignore_index)

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from typing import Literal
 
 from .._lib.namespace import device, is_eager, namespace, sum_dtype
+from .._lib.native import without_gradient
 from .._lib.options import require_choice, require_integer, require_numbers
 from .._lib.special import absolute
 from .._lib.typing import Array
@@ -145,7 +146,8 @@ def select_bandwidth(
     0.01
     """
     xp = namespace(prob=prob, **({} if label is None else {"label": label}))
-    prob = require_rows(xp, prob, "prob")
+    prob = require_rows(xp, without_gradient(xp, prob), "prob")
+    label = None if label is None else without_gradient(xp, label)
     _require_two(prob)
     if not is_eager(prob, label):
         raise TypeError("prob must be an eager array, since the choice depends on its values")

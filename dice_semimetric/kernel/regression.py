@@ -3,7 +3,7 @@
 from .._lib.checks import checks_apply, require_labels, require_probabilities
 from .._lib.namespace import constant, is_boolean, namespace, sum_dtype
 from .._lib.options import require_number
-from .._lib.pairs import is_label_map
+from .._lib.pairs import is_label_map, labels_or_soft
 from .._lib.special import widen
 from .._lib.typing import Array, DType, Namespace
 from .density import regress
@@ -109,6 +109,7 @@ def label_columns(xp: Namespace, label: Array, prob: Array, dtype: DType, name: 
     num_classes = prob.shape[1]
     if is_boolean(xp, label) and label.ndim == 1:
         label = xp.astype(label, xp.uint8)
+    label = labels_or_soft(xp, prob, label)
     if not is_label_map(xp, prob, label, None, ("prob", name)):
         label = require_probabilities(xp, label, name)
         return xp.astype(xp.permute_dims(label, (1, 0)), dtype, copy=False)

@@ -61,6 +61,15 @@ def labels(*shape: int, top: int, dtype: torch.dtype = torch.int64) -> Tensor:
     return torch.randint(0, top, shape, generator=generator).to(DEVICE, dtype)
 
 
+@pytest.mark.parametrize("classes", [1, 3])
+@pytest.mark.parametrize("dtype", [torch.bool, torch.uint8, torch.int16, torch.int64])
+def test_masks_of_each_class(classes: int, dtype: torch.dtype) -> None:
+    pred = logits(2, classes, 9, 37)
+    target = labels(2, classes, 9, 37, top=2, dtype=dtype)
+    check(pred, target, activation="sigmoid")
+    check(pred, target, logits(2, classes, 9, 37) > -1, activation="softmax")
+
+
 @pytest.mark.parametrize("activation", [None, "sigmoid", "softmax"])
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
 @pytest.mark.parametrize("classes", [1, 3, 5])

@@ -125,8 +125,7 @@ def test_label_out_of_range(every_backend: Backend, bad: int) -> None:
     ("target", "message"),
     [
         (X[:, :2], r"got shape \(2, 2, 4\)"),
-        (X.astype(np.int64), r"got shape \(2, 3, 4\) and dtype .*int64"),
-        (X > 0, r"got shape \(2, 3, 4\) and dtype .*bool"),
+        (LABEL > 0, r"got shape \(2, 4\) and dtype .*bool"),
         (LABEL.astype(float), r"got shape \(2, 4\) and dtype .*float64"),
         (LABEL[:1], r"got shape \(1, 4\)"),
     ],

@@ -178,6 +178,24 @@ def test_sums_of_other_edges_do_not_add() -> None:
             ten + ds.calibration_bins(x, y, kind="binary", **options)
 
 
+@in_float32
+@pytest.mark.parametrize("kind", ["top_label", "classwise"])
+@pytest.mark.parametrize("classes", [1, 3])
+@pytest.mark.parametrize("hot", ["bool", "uint8", "int64"])
+def test_one_hot_labels_are_labels(backend: Backend, rng, dtype, kind, classes, hot) -> None:
+    prob = reference.softmax(rng.normal(size=(2, max(classes, 2), 6, 5)))[:, -classes:]
+    label = rng.integers(0, max(classes, 2), (2, 6, 5))
+    counted = rng.random((2, 6, 5)) < 0.7
+    one_hot = reference.one_hot(label, classes) if classes > 1 else label[:, None]
+    one_hot = np.where(counted[:, None], one_hot, 0)
+    ours, plain = (
+        backend.run(ds.calibration_bins, prob.astype(dtype), given, kind=kind, mask=counted)
+        for given in (one_hot.astype(hot), label)
+    )
+    for name in ("count", "confidence", "correct"):
+        np.testing.assert_allclose(getattr(ours, name), getattr(plain, name), rtol=1e-6)
+
+
 P = frozen(np.full((2, 3, 4), 1 / 3))
 L = frozen(np.zeros((2, 4), int))
 

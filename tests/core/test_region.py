@@ -172,6 +172,76 @@ def test_label_dtypes(backend: Backend, rng, kind) -> None:
     np.testing.assert_allclose(a, b, rtol=1e-12)
 
 
+MASKS = ["bool", "uint8", "int8", "uint16", "int32", "int64"]
+
+
+@in_float32
+@pytest.mark.parametrize("kind", MASKS)
+@pytest.mark.parametrize("activation", ["softmax", "sigmoid"])
+def test_masks_of_each_class_may_overlap(backend: Backend, rng, dtype, kind, activation) -> None:
+    logits, _ = batch(rng)
+    masks = rng.random(SHAPE) < 0.4
+    masks[:, 2] = False
+    prob = reference.softmax(logits) if activation == "softmax" else 1 / (1 + np.exp(-logits))
+    expected = mean(table("dml1", prob, masks, False), masks.any((2, 3)), "image")
+    options = {"activation": activation, "per": "image", "classes": "present"}
+    got = backend.run(region_loss, logits.astype(dtype), masks.astype(kind), **options)
+    np.testing.assert_allclose(got, expected, **tolerance(dtype))
+    counted = rng.random((3, 6, 5)) < 0.5
+    some, soft = (
+        backend.run(region_loss, prob.astype(dtype), masks.astype(k), mask=counted)
+        for k in (kind, dtype)
+    )
+    np.testing.assert_allclose(some, soft, **tolerance(dtype))
+
+
+@in_float32
+@pytest.mark.parametrize("kind", MASKS)
+def test_a_single_channel_takes_masks_with_and_without_its_axis(
+    backend: Backend, rng, dtype, kind
+) -> None:
+    prob, masks = rng.random((3, 1, 6, 5)), rng.random((3, 1, 6, 5)) < 0.4
+    expected = reference.loss("dml1", prob, masks)
+    for given in (masks.astype(kind), masks[:, 0].astype(kind)):
+        got = backend.run(region_loss, prob.astype(dtype), given)
+        np.testing.assert_allclose(got, expected, **tolerance(dtype))
+    if kind != "bool":
+        given = masks.astype(kind)
+        given[:, :, 4:] = 9
+        got = backend.run(region_loss, prob.astype(dtype), given, ignore_index=9)
+        part = reference.loss("dml1", prob[:, :, :4], masks[:, :, :4])
+        np.testing.assert_allclose(got, part, **tolerance(dtype))
+
+
+@pytest.mark.parametrize(
+    ("target", "message"),
+    [
+        (np.zeros((1, 3, 4, 5), int) + 2, r"target must lie in \[0, 1\], got values from 2 to 2"),
+        (np.zeros((1, 4, 5)), r"for labels write target.astype\(int\)"),
+        (np.zeros((1, 4, 5), bool), r"for labels write target.astype\(int\)"),
+        (np.zeros((1, 4, 5, 3)), r"classes are last: write moveaxis\(target, -1, 1\)"),
+        (np.zeros((1, 1, 4, 5), int), r"for labels write target\[:, 0\]"),
+        (np.zeros((1, 4, 5, 1), int), r"for labels write target\[..., 0\]"),
+        (np.zeros((3, 4, 5)), r"images is missing: write target\[None\]"),
+        (np.zeros((4, 5), int), r"images is missing: write target\[None\]"),
+        (np.zeros((1, 4, 6), int), r"got shape \(1, 4, 6\) and dtype int64$"),
+    ],
+)
+def test_a_refused_target_ends_with_what_to_write(target, message) -> None:
+    with pytest.raises(ValueError, match=message):
+        region_loss(np.full((1, 3, 4, 5), 0.5), target)
+
+
+def test_masks_of_each_class_and_a_label_to_ignore_exclude_each_other() -> None:
+    with pytest.raises(ValueError, match="use mask with soft ones and with masks of each class"):
+        region_loss(np.full((1, 3, 4), 0.5), np.zeros((1, 3, 4), int), ignore_index=255)
+
+
+def test_soft_labels_of_one_channel_need_its_axis() -> None:
+    with pytest.raises(ValueError, match=r"write target\[:, None\]"):
+        region_loss(np.full((1, 1, 4), 0.5), np.full((1, 4), 0.5))
+
+
 @pytest.mark.parametrize("activation", [None, "softmax", "sigmoid"])
 def test_blocks_do_not_show(rng, activation) -> None:
     """A volume of many blocks gives the sums of the plain expression."""

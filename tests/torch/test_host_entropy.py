@@ -145,3 +145,37 @@ def test_without_numba_the_loss_is_the_same(monkeypatch) -> None:
     with_numba = loss(logits, target)
     monkeypatch.setattr(entropy, "entropy_module", lambda *_: None)
     torch.testing.assert_close(loss(logits, target), with_numba)
+
+
+@pytest.mark.parametrize("sigmoid", [False, True])
+@pytest.mark.parametrize("kind", ["labels", "masks", "soft"])
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+@pytest.mark.parametrize("scale", [1e2, 1e4, 1e6, 1e15, 1e30])
+@pytest.mark.parametrize("strided", [False, True])
+def test_large_logits_lose_no_digit(sigmoid, kind, dtype, scale, strided) -> None:
+    labels = torch.randint(0, 3, (2, 6, 50))
+    hot = F.one_hot(labels, 3).movedim(-1, 1)
+    target = {"labels": labels, "masks": hot, "soft": hot * 0.75 + 0.125}[kind]
+    for logits in (
+        torch.randn(2, 3, 6, 50) + scale,
+        torch.randn(2, 3, 6, 50) - scale,
+        torch.randn(2, 3, 6, 50) * scale,
+    ):
+        z = logits.to(dtype)
+        if strided:
+            z = z.to(memory_format=torch.channels_last)
+        z.requires_grad_()
+        value = cross_entropy(z, target, sigmoid=sigmoid)
+        (slope,) = torch.autograd.grad(value, z)
+        wide = z.detach().double()
+        y = (hot if kind == "labels" else target).double()
+        if sigmoid:
+            terms = y * F.softplus(-wide, threshold=40) + (1 - y) * F.softplus(wide, threshold=40)
+            expected, exact = terms.mean(), (torch.sigmoid(wide) - y) / y.numel()
+        else:
+            log_prob = torch.log_softmax(wide, 1)
+            expected = -(y * log_prob).sum(1).mean()
+            exact = (log_prob.exp() * y.sum(1, keepdim=True) - y) / labels.numel()
+        torch.testing.assert_close(value.detach().double(), expected, rtol=2e-6, atol=1e-7)
+        limit = 2 * torch.finfo(dtype).eps * float(exact.abs().max())
+        torch.testing.assert_close(slope.double(), exact, rtol=1e-5, atol=max(limit, 1e-8))

@@ -50,6 +50,30 @@ def test_ignored_label(rng: np.random.Generator) -> None:
     assert float(got) == pytest.approx(float(cut), rel=1e-9)
 
 
+def nnunets_regions(logits, target: np.ndarray, *, ignore: bool) -> np.ndarray:
+    """Return CE and Dice loss as nnU-Net's DC_and_BCE_loss, one entry after the other."""
+    prob, regions = 1 / (1 + np.exp(-logits)), target[:, :-1] if ignore else target
+    total, pixels = 0.0, 0.0
+    counts = np.zeros(prob.shape, bool)
+    for b, c, i, j in np.ndindex(prob.shape):
+        x, y = prob[b, c, i, j], regions[b, c, i, j]
+        counts[b, c, i, j] = not (ignore and target[b, -1, i, j])
+        if counts[b, c, i, j]:
+            total -= y * np.log(x) + (1 - y) * np.log(1 - x)
+            pixels += 1 / prob.shape[1] if ignore else 1  # its mask has one channel
+    return total / pixels + dml(prob * counts, regions * counts, range(prob.shape[1]))
+
+
+@pytest.mark.parametrize("dtype", [torch.bool, torch.uint8, torch.int16, torch.float32])
+@pytest.mark.parametrize("ignore", [True, False])
+def test_regions_are_weighed_as_nnunet_does(rng: np.random.Generator, dtype, ignore) -> None:
+    logits = rng.normal(size=(2, 3, 4, 5))
+    target = (rng.random((2, 3 + ignore, 4, 5)) < 0.4).astype(float)
+    loss = NNUNetLoss(regions=True, ignore_label=9 if ignore else None)
+    got = loss(torch.tensor(logits), torch.tensor(target).to(dtype))
+    assert float(got) == pytest.approx(nnunets_regions(logits, target, ignore=ignore), rel=1e-6)
+
+
 @pytest.mark.parametrize("dtype", [torch.bool, torch.uint8, torch.float32])
 def test_regions_and_their_ignored_pixels(rng: np.random.Generator, dtype) -> None:
     logits = torch.tensor(rng.normal(size=(2, 2, 4, 5)))
@@ -60,10 +84,10 @@ def test_regions_and_their_ignored_pixels(rng: np.random.Generator, dtype) -> No
         logits, torch.cat([regions, ignored], dim=1).to(dtype)
     )
     cut = NNUNetLoss(regions=True)(logits[..., :3], regions[..., :3].to(dtype))
-    assert float(got) == pytest.approx(float(cut), rel=1e-6)
     prob, hot = torch.sigmoid(logits[..., :3]).numpy(), regions[..., :3].numpy().astype(float)
     entropy = -np.mean(hot * np.log(prob) + (1 - hot) * np.log(1 - prob))
     assert float(cut) == pytest.approx(entropy + dml(prob, hot, range(2)), rel=1e-6)
+    assert float(got - cut) == pytest.approx(entropy, rel=1e-6)  # summed over the two regions
 
 
 @pytest.mark.parametrize("batch", [False, True])

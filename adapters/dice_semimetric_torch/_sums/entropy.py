@@ -35,7 +35,7 @@ def cross_entropy(
     """
     if logits.dtype.itemsize < 4:
         logits = logits.float()
-    if target.is_floating_point():
+    if target.is_floating_point():  # masks of each class are cast where they are read
         target = target.to(logits.dtype)
     if mask is not None and mask.shape == (logits.shape[0], *logits.shape[2:]):
         mask = mask[:, None]
@@ -78,6 +78,7 @@ def _categorical(
         logits = torch.where(mask.any(1, keepdim=True), logits, 0)
     log_prob = F.log_softmax(logits, 1)
     if not labels:
+        target = target.to(logits.dtype)
         if weight is not None:
             target = target * _per_class(weight, logits)
         target = _hide(target, mask)

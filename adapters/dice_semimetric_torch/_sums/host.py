@@ -43,7 +43,7 @@ def eligible(pred: Tensor, target: Tensor, mask: Mask, options: Options) -> bool
     if pred.numel() == 0 or not pred.is_contiguous() or not target.is_contiguous():
         return False
     hard = target.ndim < pred.ndim
-    if target.dtype not in (_INTEGERS if hard else (torch.float32,)):
+    if target.dtype not in _INTEGERS and (hard or target.dtype != torch.float32):
         return False
     if target.shape != ((pred.shape[0], *pred.shape[2:]) if hard else pred.shape):
         return False

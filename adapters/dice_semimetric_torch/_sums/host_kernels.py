@@ -295,16 +295,22 @@ def entropy_forward(logits, target, counts, weight, images, pixels, start, stop,
                 entropy, count = ZERO, ZERO
                 for i in range(n):
                     count += share[i]
-                    term = share[i] * (row[i] - logit[i])
+                    term = share[i] * _entropy(row[i], logit[i], total[i])
                     entropy += term if share[i] != ZERO else ZERO  # also where a logit is -inf
                 sums[0] += weight[c] * entropy
                 if labels:
                     sums[1] += weight[c] * count
 
 
+@_exact
+def _entropy(top, logit, log_total):
+    """Return minus the logarithm of a probability: first the difference of what may be large."""
+    return (top - logit) + log_total
+
+
 @_sums
 def _log_sum(x, row, total, n):
-    """Put the logarithm of the sum of exp(x) over the classes into row."""
+    """Put the largest x of the classes into row, the log of the sum of exp(x - row) into total."""
     for i in range(n):
         row[i] = x[0, i]
         total[i] = ZERO
@@ -317,7 +323,7 @@ def _log_sum(x, row, total, n):
         for i in range(n):
             total[i] += _exp(own[i] - row[i])
     for i in range(n):
-        row[i] += np.float32(math.log(total[i]))
+        total[i] = np.float32(math.log(total[i]))
 
 
 @_sums

@@ -34,8 +34,9 @@ class DiceSemimetricScore(_OverlapMetric):
 
     ``(|x| + |y| - |x - y|) / (|x| + |y|)`` of each class: on hard labels the Dice score.
     ``update(pred, target, mask=None)`` takes probabilities or logits (B, C, *spatial), integer
-    labels (B, *spatial) or soft ones of the shape of ``pred``, and a boolean mask (B, *spatial) of
-    the pixels that count. The sums are taken in ``dtype``, whatever that of a batch.
+    labels (B, *spatial), or soft ones or masks of each class of the shape of ``pred``, and a
+    boolean mask (B, *spatial) of the pixels that count. The sums are taken in ``dtype``, whatever
+    that of a batch.
 
     Parameters
     ----------
@@ -50,7 +51,7 @@ class DiceSemimetricScore(_OverlapMetric):
         The classes that count; "present" are those with some target above 0, judged image by image
         or, for ``per="dataset"``, over all.
     ignore_index : int, optional
-        The integer label of pixels that do not count. With soft labels, use a mask.
+        The integer label of pixels that do not count; for any other target, use a mask.
     empty : {1.0, 0.0, nan, "skip"}, optional
         The score where prediction and target are both empty; "skip" leaves it out of all means.
     reduction : {"mean", "none"}, optional
@@ -88,8 +89,9 @@ class JaccardMetricScore(_OverlapMetric):
     ``(|x| + |y| - |x - y|) / (|x| + |y| + |x - y|)`` of each class: on hard labels the Jaccard
     index.
     ``update(pred, target, mask=None)`` takes probabilities or logits (B, C, *spatial), integer
-    labels (B, *spatial) or soft ones of the shape of ``pred``, and a boolean mask (B, *spatial) of
-    the pixels that count. The sums are taken in ``dtype``, whatever that of a batch.
+    labels (B, *spatial), or soft ones or masks of each class of the shape of ``pred``, and a
+    boolean mask (B, *spatial) of the pixels that count. The sums are taken in ``dtype``, whatever
+    that of a batch.
 
     Parameters
     ----------
@@ -104,7 +106,7 @@ class JaccardMetricScore(_OverlapMetric):
         The classes that count; "present" are those with some target above 0, judged image by image
         or, for ``per="dataset"``, over all.
     ignore_index : int, optional
-        The integer label of pixels that do not count. With soft labels, use a mask.
+        The integer label of pixels that do not count; for any other target, use a mask.
     empty : {1.0, 0.0, nan, "skip"}, optional
         The score where prediction and target are both empty; "skip" leaves it out of all means.
     reduction : {"mean", "none"}, optional
@@ -141,8 +143,9 @@ class BinarizedDice(RegionMetric):
 
     At a threshold t, prediction and target are the masks ``x >= t`` and ``y >= t``.
     ``update(pred, target, mask=None)`` takes probabilities or logits (B, C, *spatial), integer
-    labels (B, *spatial) or soft ones of the shape of ``pred``, and a boolean mask (B, *spatial) of
-    the pixels that count. The sums are taken in ``dtype``, whatever that of a batch.
+    labels (B, *spatial), or soft ones or masks of each class of the shape of ``pred``, and a
+    boolean mask (B, *spatial) of the pixels that count. The sums are taken in ``dtype``, whatever
+    that of a batch.
 
     Parameters
     ----------

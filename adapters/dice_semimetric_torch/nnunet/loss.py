@@ -3,19 +3,35 @@
 nnU-Net imports this file by itself, outside its package: hence no relative imports.
 """
 
-from typing import Any
+from typing import Any, TypedDict, Unpack
 
-import torch
 from torch import Tensor, nn
 
+from dice_semimetric_torch._keywords import KnownKeywords
 from dice_semimetric_torch.compound import DiceSemimetricCELoss
 
 
-class NNUNetLoss(nn.Module):
+class NNUNetOptions(TypedDict, total=False):
+    """The keywords that `NNUNetLoss` hands on to `DiceSemimetricCELoss`."""
+
+    variant: str | None
+    weight: Any
+    smooth_nr: float
+    smooth_dr: float
+    classes: Any
+    per: Any
+    log: bool
+    gamma: float | None
+    focal_exponent: str
+    process_group: Any
+
+
+class NNUNetLoss(KnownKeywords, nn.Module):
     """Cross-entropy plus a Dice semimetric loss, for nnU-Net's targets.
 
-    The loss is ``weight_ce CE + weight_dice DML``. As in nnU-Net the background counts in the
-    cross-entropy only, unless the labels are regions.
+    The loss is ``weight_ce CE + weight_dice DML``, the CE as nnU-Net takes it. The background
+    counts in the CE only, unless the labels are regions. The CE of regions is the mean over pixels
+    and regions, but with an ignore label the sum over regions, averaged over the pixels that count.
 
     Parameters
     ----------
@@ -58,7 +74,7 @@ class NNUNetLoss(nn.Module):
         batch: bool = False,
         weight_ce: float = 1.0,
         weight_dice: float = 1.0,
-        **options: Any,
+        **options: Unpack[NNUNetOptions],
     ) -> None:
         super().__init__()
         self.regions = regions
@@ -94,7 +110,8 @@ class NNUNetLoss(nn.Module):
         mask = None
         if self.masked:
             mask, target = target[:, -1:] == 0, target[:, :-1]
-        if self.regions:
-            target = target.to(torch.promote_types(net_output.dtype, torch.float32))
-        value: Tensor = self.loss(net_output, target, mask)
+        dice, entropy = self.loss.terms(net_output, target, mask)
+        if self.masked:
+            entropy = entropy * target.shape[1]
+        value: Tensor = self.loss.lambda_ce * entropy + self.loss.lambda_dice * dice
         return value

@@ -1,10 +1,13 @@
 """Calibrated teachers: what is replaced, and what is left alone."""
 
+import functools
+
 import numpy as np
 import pytest
 import reference
 from backends import Backend, in_float32
 
+import dice_semimetric as ds
 from dice_semimetric import (
     calibrate_teacher,
     kernel_regression,
@@ -72,6 +75,32 @@ def test_ignored_pixels_and_images_stay(rng: np.random.Generator) -> None:
     np.testing.assert_array_equal(result[0], prob[0])
     np.testing.assert_array_equal(result[1, :, :, 0], prob[1, :, :, 0])
     assert (result[1, :, :, 1:] != prob[1, :, :, 1:]).any()
+
+
+@pytest.mark.parametrize("hot", [bool, np.uint8, np.int64])
+def test_one_hot_labels_are_labels_to_every_calibrator(rng: np.random.Generator, hot) -> None:
+    prob, label = reference.softmax(rng.normal(size=(2, 3, 40))), rng.integers(0, 3, (2, 40))
+    one_hot = reference.one_hot(label, 3).astype(hot)
+    seed = functools.partial(np.random.default_rng, 1)
+    rows, row_label = np.moveaxis(prob, 1, -1).reshape(-1, 3), label.reshape(-1)
+
+    def calibrator(y: np.ndarray) -> ds.KernelCalibrator:
+        return ds.KernelCalibrator(bandwidth=0.01, n_keys=20, rng=seed()).fit(prob, y)
+
+    for function in (
+        lambda y, _: calibrate_teacher(prob, y, n_keys=20, bandwidth=0.01, rng=seed()),
+        lambda y, _: (
+            ds.KernelCalibrator(bandwidth=0.01, n_keys=20, rng=seed())
+            .fit(prob, y)
+            .predict_proba(prob)
+        ),
+        lambda y, _: ds.TemperatureScaling().fit(np.log(prob), y).temperature_,
+        lambda _, y: ds.kernel_regression(rows, rows, y, bandwidth=0.01),
+        lambda _, y: ds.kernel_calibration_error(rows, y, bandwidth=0.01),
+    ):
+        hard = function(label, row_label)
+        soft = function(one_hot, np.moveaxis(one_hot, 1, -1).reshape(-1, 3))
+        np.testing.assert_allclose(soft, hard, rtol=1e-9)
 
 
 def test_one_class_and_fewer_pixels_than_keys(rng: np.random.Generator) -> None:
