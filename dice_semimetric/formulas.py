@@ -20,6 +20,7 @@ from typing import Any, NamedTuple
 
 from ._lib.additive import exact
 from ._lib.namespace import finfo, namespace, sum_dtype
+from ._lib.native import quietly
 from ._lib.options import require_choice, require_number, require_switch, shown
 from ._lib.special import divide, positive_part, power
 from ._lib.typing import Array, Axis, DType, Namespace, Smooth
@@ -85,6 +86,7 @@ FORMS = {
 }
 
 
+@quietly
 @exact
 def overlap_loss(
     o: Overlap,

@@ -7,7 +7,7 @@ import numpy as np
 
 from ._lib.fitting import class_rows, label_pair, require_finite, require_fitted, require_logits
 from ._lib.namespace import is_eager, namespace, sum_dtype
-from ._lib.native import double_precision, widest_float, without_gradient
+from ._lib.native import double_precision, quietly, widest_float, without_gradient
 from ._lib.options import require_label
 from ._lib.special import sigmoid, softmax
 from ._lib.typing import Array, Namespace
@@ -35,6 +35,7 @@ class TemperatureScaling:
     array([[0.75, 0.25]])
     """
 
+    @quietly
     def fit(self, logits: Array, label: Array, *, ignore_index: int | None = None) -> Self:
         """Minimise the negative log-likelihood over the temperature.
 
@@ -74,6 +75,7 @@ class TemperatureScaling:
             self.temperature_ = _best_temperature(xp, z, y, xp.astype(kept, wide))
         return self
 
+    @quietly
     def predict_proba(self, logits: Array) -> Array:
         """Return the probabilities of the scaled logits.
 

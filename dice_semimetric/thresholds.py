@@ -168,7 +168,7 @@ def in_dtype(xp: Namespace, score: Array, dtype: DType | None) -> Array:
 
 def fill_empty(xp: Namespace, score: Array, some: Array, empty: Empty) -> Array:
     """Return the score where there is something, else ``empty``."""
-    return xp.where(some, score, xp.full_like(score, require_empty(empty)))
+    return xp.where(some, score, require_empty(empty))
 
 
 def require_empty(empty: Empty) -> float:

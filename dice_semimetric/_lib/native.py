@@ -8,7 +8,7 @@ import sys
 from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
 from importlib import import_module
-from typing import Any, TypeVar, cast
+from typing import Any, ParamSpec, TypeVar, cast
 
 import array_api_compat as compat
 import numpy as np
@@ -17,10 +17,29 @@ from .namespace import device, is_eager
 from .typing import Array, DType, Namespace
 
 F = TypeVar("F", bound=Callable[..., Any])
+P = ParamSpec("P")
+R = TypeVar("R")
 
 #: Coefficients of 1/z, 1/z^3, ... in Stirling's series of ln Gamma.
 _STIRLING = (1 / 12, -1 / 360, 1 / 1260, -1 / 1680, 1 / 1188, -691 / 360360)
 _SHIFT = 8
+
+
+def quietly(function: Callable[P, R]) -> Callable[P, R]:
+    """Let NumPy round to 0 and to infinity in the function, whatever `numpy.errstate` says.
+
+    Both are meant: the exponential of what is far below the largest logit is 0.
+    """
+
+    @functools.wraps(function)
+    def call(*args: P.args, **kwargs: P.kwargs) -> R:
+        torch = sys.modules.get("torch")
+        if torch is not None and torch.compiler.is_compiling():  # which cannot trace a context
+            return function(*args, **kwargs)
+        with np.errstate(under="ignore", over="ignore"):
+            return function(*args, **kwargs)
+
+    return call
 
 
 def gammaln(xp: Namespace, x: Array) -> Array:

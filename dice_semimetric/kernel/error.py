@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from typing import Literal
 
 from .._lib.namespace import device, is_eager, namespace, sum_dtype
-from .._lib.native import without_gradient
+from .._lib.native import quietly, without_gradient
 from .._lib.options import require_choice, require_integer, require_numbers
 from .._lib.special import absolute
 from .._lib.typing import Array
@@ -18,6 +18,7 @@ Kind = Literal["canonical", "classwise", "top_label"]
 BANDWIDTHS = (5e-5, 1e-4, 5e-4, 1e-3, 5e-3, 1e-2)
 
 
+@quietly
 def kernel_calibration_error(
     prob: Array, label: Array, *, bandwidth: float, p: int = 1, kind: Kind = "canonical"
 ) -> Array:
