@@ -49,7 +49,7 @@ def namespace(**arrays: Array | None) -> Namespace:
 def _require_known_shapes(given: dict[str, Array]) -> None:
     """Raise ValueError for a Dask array whose chunks have sizes that are known once computed."""
     for name, array in given.items():
-        if any(n != n for n in array.shape):  # NaN
+        if any(math.isnan(n) for n in array.shape):
             raise ValueError(
                 f"{name} must have chunks of known sizes, got shape {tuple(array.shape)}; "
                 f"call {name}.compute_chunk_sizes() first"
