@@ -174,14 +174,17 @@ def _is_one_part(content: bytes, found: bytearray) -> bool:
 
 def require_end(path: Path, file: IO[bytes], claimed: int) -> None:
     """Raise CaseError if a file goes on where it should end; gzip has its checksum there."""
-    surplus = 0
-    while surplus <= _MOST_COUNTED and (more := len(file.read(1 << 16))):
-        surplus += more
-    if surplus:
-        count = f"{surplus}" if surplus <= _MOST_COUNTED else f"over {_MOST_COUNTED}"
-        raise CaseError(
-            f"{path.name} holds {count} bytes more than the {claimed} that its header claims"
-        )
+    count = 0
+    while count <= _MOST_COUNTED and (more := len(file.read(1 << 16))):
+        count += more
+    if count:
+        known = str(count) if count <= _MOST_COUNTED else f"over {_MOST_COUNTED}"
+        raise surplus(path, f"{known} bytes more", claimed)
+
+
+def surplus(path: Path, what: str, claimed: int) -> CaseError:
+    """Return what is wrong with a file that holds more bytes than it should."""
+    return CaseError(f"{path.name} holds {what} than the {claimed} that its header claims")
 
 
 def is_dicom(path: Path) -> bool:
