@@ -33,7 +33,7 @@ from .opening import (
 #: Bytes of the longest header, that of NIfTI-2.
 _MOST_HEADER = 540
 #: Bytes that extensions may take between the header and the voxels.
-_MOST_EXTENSIONS = 1 << 28
+_MOST_EXTENSIONS = 1 << 26
 #: nibabel is only partly typed.
 nib: Any = nibabel
 
