@@ -143,6 +143,10 @@ def test_other_formats_are_warned_of_where_they_may_be_something_else(
     touch(root, "a/B.nrrd")
     assert faults(root, pattern="{case}/{rater}.nii.gz") == {"a": ""}
     assert "2 .dcm files, 1 .nrrd file and 1 .png file" in capsys.readouterr().err
+    touch(root, "a/C.nii", "a/A.nii")
+    assert faults(root, pattern="{case}/{rater}.nii.gz") == {"a": ""}
+    assert "by the ending of --pattern: 1 .nii file\n" in capsys.readouterr().err
+    (root / "a/A.nii").unlink()
     reason = faults(root, pattern="{case}/{rater}")["a"]
     assert "B.nrrd is .nrrd, and only NIfTI" in reason
     assert reason.endswith("(end --pattern in .nii.gz to leave other files out)")

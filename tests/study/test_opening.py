@@ -30,12 +30,14 @@ WHOLE: list[Callable[[Path], object]] = [read_volume, slabs]
 READERS = [*WHOLE, read_geometry, read_header_of]
 
 
-@pytest.fixture(params=[True, False], ids=["at once", "stream"])
-def inflation(request, monkeypatch) -> bool:
-    """With libdeflate, where it is there, and without."""
-    if not request.param:
+@pytest.fixture(params=["at once", "stream", "zlib"])
+def inflation(request, monkeypatch) -> str:
+    """With libdeflate and ISA-L, where they are there, and without."""
+    if request.param != "at once":
         monkeypatch.setattr(opening, "_deflate", None)
-    return bool(request.param)
+    if request.param == "zlib":
+        monkeypatch.setattr(opening, "_open_gzip", gzip.open)
+    return str(request.param)
 
 
 @pytest.fixture
@@ -105,11 +107,11 @@ def test_what_the_system_refuses_is_named(tmp_path: Path, monkeypatch, place, in
 
 @pytest.mark.parametrize("end", [".nii", ".nii.gz"])
 @pytest.mark.parametrize("size", [1, 5000, (1 << 24) + 1])
-def test_surplus_data_are_counted(tmp_path: Path, inflation: bool, end: str, size: int) -> None:
+def test_surplus_data_are_counted(tmp_path: Path, inflation, end: str, size: int) -> None:
     path = tmp_path / f"a{end}"
     longer = CONTENT + bytes(size)
     path.write_bytes(gzip.compress(longer, 1) if end == ".nii.gz" else longer)
-    count = str(size) if size <= 1 << 24 else f"over {1 << 24}"
+    count = str(size) if size <= 1 << 24 or end == ".nii" else f"over {1 << 24}"
     for read in WHOLE:
         with pytest.raises(CaseError) as error:
             read(path)
@@ -138,7 +140,18 @@ def test_a_second_part_is_surplus_too(tmp_path: Path, inflation, level: int, zer
     np.testing.assert_array_equal(slabs(path), image.reshape(-1, order="F"))
 
 
-def test_a_bomb_takes_no_memory(tmp_path: Path, inflation: bool) -> None:
+def test_much_padding_is_surplus(tmp_path: Path, inflation) -> None:
+    """Gzip reads zeros behind its data byte by byte."""
+    path = tmp_path / "a.nii.gz"
+    path.write_bytes(gzip.compress(CONTENT))
+    with path.open("r+b") as file:
+        file.truncate(1 << 22)
+    for read in (*WHOLE, read_header_of):
+        with pytest.raises(CaseError, match=r"a.nii.gz holds more, in 4194304 bytes comp"):
+            read(path)
+
+
+def test_a_bomb_takes_no_memory(tmp_path: Path, inflation) -> None:
     path = tmp_path / "a.nii.gz"
     with gzip.open(path, "wb", compresslevel=9) as file:
         file.write(CONTENT)
@@ -170,7 +183,7 @@ def test_a_case_is_held_against_its_headers_before_it_is_inflated(
     assert most < pred.stat().st_size + (4 << 20)
 
 
-def test_extensions_are_bounded(tmp_path: Path, inflation: bool) -> None:
+def test_extensions_are_bounded(tmp_path: Path, inflation) -> None:
     content = bytearray(CONTENT)
     content[108:112] = np.float32(1 << 29).tobytes()  # vox_offset
     (tmp_path / "a.nii.gz").write_bytes(gzip.compress(content + bytes(1 << 20)))
@@ -213,12 +226,12 @@ def test_names_that_promise_another_compression(tmp_path: Path) -> None:
     for read in READERS:
         with pytest.raises(CaseError, match=r"a.nii is compressed: its name must end in .nii.gz"):
             read(tmp_path / "a.nii")
-        with pytest.raises(CaseError, match=r"a.nii.gz is corrupt: it is not compressed"):
+        with pytest.raises(CaseError, match=r"a.nii.gz is corrupt: it is not compressed: re"):
             read(tmp_path / "a.nii.gz")
 
 
 @pytest.mark.parametrize("end", [".NII.GZ", ".Nii.gz", ".nii.GZ", ".NII", ".Nii"])
-def test_endings_have_no_case(tmp_path: Path, inflation: bool, end: str) -> None:
+def test_endings_have_no_case(tmp_path: Path, inflation, end: str) -> None:
     path = tmp_path / f"a{end}"
     path.write_bytes(gzip.compress(CONTENT) if "gz" in end.lower() else CONTENT)
     volume = read_volume(path)

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Literal
 
 from ..faults import CaseError, UsageError
-from ..files.names import READ, is_nifti
+from ..files.names import READ, is_nifti, without_ending
 from ..files.opening import require_regular
 from .listing import (
     File,
@@ -141,6 +141,7 @@ def _find(root: Path, listing: Listing, pattern: str | None) -> list[CaseFiles]:
         patterns: Patterns = (compile_pattern(pattern),)
         found = sort_files(root, some, patterns)
         if is_nifti(pattern):
+            _warn_of_other_endings(root, some, pattern, found)
             return _cases(root, listing, patterns, found, lambda file: False)
         hint = " (end --pattern in .nii.gz to leave other files out)"
         return _cases(root, listing, patterns, found, is_volume, hint)
@@ -181,6 +182,20 @@ def _cases(
         log.warning("not read in %s: %s; only %s is read", root, count_formats(left), READ)
     cases = [replace(c, fault=c.fault or faults.pop((c.case, c.task), "")) for c in cases]
     return cases + [CaseFiles(*key, fault=reason) for key, reason in faults.items()]
+
+
+def _warn_of_other_endings(root: Path, some: list[File], pattern: str, found: Sorted) -> None:
+    """Report how many NIfTI files would fit a pattern if it did not name the other ending."""
+    either = sort_files(root, some, (compile_pattern(without_ending(pattern)),))
+    left = [
+        file
+        for key, maps in either.maps.items()
+        for rater, files in maps.items()
+        for file in files[:1]
+        if rater not in found.maps.get(key, ())
+    ]
+    if left:
+        log.warning("not read in %s, by the ending of --pattern: %s", root, count_formats(left))
 
 
 def _require_files(root: Path, files: CaseFiles, follow: bool) -> CaseFiles:

@@ -52,9 +52,10 @@ class Listing:
 
     def hollow_folders(self) -> list[File]:
         """Return the folders that are named as NIfTI files and hold none."""
-        return [
-            f for f in self.folders if not any(n.name.startswith(f.name + "/") for n in self.nifti)
-        ]
+        if not self.folders:
+            return []
+        holding = {f.name[:i] for f in self.nifti for i, c in enumerate(f.name) if c == "/"}
+        return [f for f in self.folders if f.name not in holding]
 
     def text(self) -> str:
         """Return what there is where no case is, as the beginning of a sentence."""
@@ -117,10 +118,17 @@ def _has_no_ending(name: str) -> bool:
 
 
 def count_formats(others: Iterable[File]) -> str:
-    """Return how many images of each format there are that is not read, as words."""
-    counts = Counter(other_format(f.name) or _DICOM for f in others)
+    """Return how many images of each format there are, as words."""
+    counts = Counter(format_of(f) for f in others)
     words = [_number(counts[k], k) for k in sorted(counts, key=lambda k: (-counts[k], k))]
     return " and ".join(filter(None, [", ".join(words[:-1]), *words[-1:]]))
+
+
+def format_of(file: File) -> str:
+    """Return the ending that stands for the format of an image."""
+    if is_nifti(file.name):
+        return file.name[len(without_ending(file.name)) :].lower()
+    return other_format(file.name) or _DICOM
 
 
 def _number(count: int, kind: str) -> str:
@@ -129,8 +137,7 @@ def _number(count: int, kind: str) -> str:
 
 def not_read(file: File) -> str:
     """Return why an image is not read."""
-    kind = other_format(file.name) or _DICOM
-    return f"{file.path.name} is {kind}, and only {READ} is read"
+    return f"{file.path.name} is {format_of(file)}, and only {READ} is read"
 
 
 def is_volume(file: File) -> bool:

@@ -27,12 +27,13 @@ from .opening import (
     inflates_at_once,
     open_stored,
     require_image,
+    surplus,
 )
 
 #: Bytes of the longest header, that of NIfTI-2.
 _MOST_HEADER = 540
 #: Bytes that extensions may take between the header and the voxels.
-_MOST_EXTENSIONS = 1 << 28
+_MOST_EXTENSIONS = 1 << 26
 #: nibabel is only partly typed.
 nib: Any = nibabel
 
@@ -55,7 +56,7 @@ def read_at_once(
             return None
         accept(header)
         size = os.fstat(file.fileno()).st_size
-        if not size - claimed // 64 - (1 << 16) <= claimed <= size * MOST_COMPRESSION:
+        if size > most_packed(claimed) or claimed > size * MOST_COMPRESSION:
             return None
         file.raw.seek(0)  # past the buffer, which would be a copy
         content = inflated(file.raw.readall(), claimed)
@@ -143,10 +144,19 @@ def claimed_bytes(path: Path, header: Any) -> int:
 
 
 def check_size(path: Path, claimed: int) -> None:
-    """Raise CaseError if the file cannot hold what its header claims."""
-    size = path.stat().st_size
-    if claimed > (size * MOST_COMPRESSION if is_compressed(path) else size):
+    """Raise CaseError if the file cannot hold what its header claims, or holds more for sure."""
+    size, packed = path.stat().st_size, is_compressed(path)
+    if claimed > (size * MOST_COMPRESSION if packed else size):
         raise CaseError(
             f"{path.name} is truncated or has a broken header: it claims {claimed} bytes of data, "
             f"and a file of {size} bytes cannot hold them"
         )
+    if not packed and size > claimed:
+        raise surplus(path, f"{size - claimed} bytes more", claimed)
+    if packed and size > most_packed(claimed):
+        raise surplus(path, f"more, in {size} bytes compressed,", claimed)
+
+
+def most_packed(claimed: int) -> int:
+    """Return how long a file may be at most that holds so many bytes compressed."""
+    return claimed + claimed // 8 + (1 << 20)

@@ -52,7 +52,8 @@ _ANOTHER_FILE = (
     (b"pk\3\4", "is a zip archive, whatever its name: unpack it"),
     (b"\x1f\x8b", "is compressed: its name must end in .nii.gz"),
 )
-_NOT_COMPRESSED = "is corrupt: it is not compressed, though its name ends in .gz"
+#: With which a NIfTI file starts that is not compressed: the size of its header.
+_PLAIN = tuple(n.to_bytes(4, order) for n in (348, 540) for order in ("little", "big"))
 
 
 def require_regular(path: Path) -> None:
@@ -111,16 +112,13 @@ def open_file(path: Path) -> Iterator[IO[bytes]]:
             head = stored.peek(64)
             if not head.startswith(b"\x1f\x8b"):
                 require_image(path, head)
-                if len(head) >= 4 and {head[:4], head[3::-1]} & _HEADER_SIZES:
-                    raise CaseError(f"{path.name} {_NOT_COMPRESSED}: rename it to end in .nii")
+                if head.startswith(_PLAIN):
+                    reason = "it is not compressed: rename it to end in .nii"
+                    raise CaseError(f"{path.name} is corrupt: {reason}")
             with _open_gzip(stored, "rb") as file:
                 yield file
     except EOFError as error:
         raise CaseError(f"{path.name} is truncated: the compressed data end too early") from error
-
-
-#: With which a NIfTI file starts, lowest byte first.
-_HEADER_SIZES = {(348).to_bytes(4, "little"), (540).to_bytes(4, "little")}
 
 
 def require_image(path: Path, head: bytes) -> None:
@@ -174,14 +172,17 @@ def _is_one_part(content: bytes, found: bytearray) -> bool:
 
 def require_end(path: Path, file: IO[bytes], claimed: int) -> None:
     """Raise CaseError if a file goes on where it should end; gzip has its checksum there."""
-    surplus = 0
-    while surplus <= _MOST_COUNTED and (more := len(file.read(1 << 16))):
-        surplus += more
-    if surplus:
-        count = f"{surplus}" if surplus <= _MOST_COUNTED else f"over {_MOST_COUNTED}"
-        raise CaseError(
-            f"{path.name} holds {count} bytes more than the {claimed} that its header claims"
-        )
+    count = 0
+    while count <= _MOST_COUNTED and (more := len(file.read(1 << 16))):
+        count += more
+    if count:
+        known = str(count) if count <= _MOST_COUNTED else f"over {_MOST_COUNTED}"
+        raise surplus(path, f"{known} bytes more", claimed)
+
+
+def surplus(path: Path, what: str, claimed: int) -> CaseError:
+    """Return what is wrong with a file that holds more bytes than it should."""
+    return CaseError(f"{path.name} holds {what} than the {claimed} that its header claims")
 
 
 def is_dicom(path: Path) -> bool:
