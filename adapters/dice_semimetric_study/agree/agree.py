@@ -12,6 +12,7 @@ from ..cases.study import Names, Study
 from ..files.atomic import prepare_folder
 from ..files.json import jsonable, write_json
 from ..results.bootstrap import Bootstrap
+from ..results.extras import require_pictures
 from ..results.tables import write_table
 from ..runs.each import report
 from ..runs.recorded import Run, each_recorded, write_run
@@ -77,6 +78,8 @@ def agree(
     out = run.out.absolute()  # workers may have another current folder
     cases, faults = study.cases()
     patient = study.patients.of_all(c.case for c in cases)
+    if pictures:
+        require_pictures(", or give --no-pictures")
     prepare_folder(out)
     report(faults)
     settings = {"agreement": jsonable(asdict(reading)) | {"maps": maps}}

@@ -13,6 +13,7 @@ from ..faults import UsageError, printable
 from ..files.atomic import prepare_folder
 from ..files.json import jsonable, write_json
 from ..results.bootstrap import Bootstrap
+from ..results.extras import require_pictures
 from ..results.registry import PREDICTION_SCORES, prediction_score
 from ..results.tables import write_table
 from ..runs.logs import log
@@ -91,6 +92,8 @@ def compare(
     bootstrap = bootstrap or Bootstrap()
     pairs = pairs_of([m.name for m in models], baseline)
     common = align(models, patients)
+    if pictures:
+        require_pictures(", or give --no-pictures")
     prepare_folder(out)
     dropped = {m.name: len(m.rows) - len(common.keys) for m in models}
     if any(dropped.values()):

@@ -10,6 +10,7 @@ from ..cases.study import Names, Study
 from ..files.atomic import prepare_folder
 from ..files.json import jsonable, write_json
 from ..results.bootstrap import Bootstrap
+from ..results.extras import require_pictures
 from ..results.page.page import check_page
 from ..runs.each import report
 from ..runs.recorded import Run, each_recorded, write_run
@@ -88,6 +89,8 @@ def evaluate(
     prepare_folder(out)
     if page.report is not None:
         check_page(page.report, "--report")
+    if page.pictures:
+        require_pictures(", or give --no-pictures")
     report(faults)
     settings = {"evaluate": jsonable(asdict(options))}
     with scorer(pairs, options, device=device, workers=run.workers) as work:

@@ -9,6 +9,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
+from ...extras import INSTALL
 from ...faults import Fault, UsageError, grouped, printable
 from ...files.atomic import prepare_folder, write_text
 from ..registry import Score
@@ -54,7 +55,7 @@ def check_page(path: Path, flag: str) -> None:
     """Raise UsageError, before any work is done, if a page cannot be made or written."""
     missing = [name for module, name in _NEEDS.items() if find_spec(module) is None]
     if missing:
-        raise UsageError(f"{flag} needs {', '.join(missing)}: pip install 'dice-semimetric[study]'")
+        raise UsageError(f"{flag} needs {', '.join(missing)}: {INSTALL}")
     if path.is_dir():
         raise UsageError(f"{flag} must be the name of a file, got the folder {path}")
     prepare_folder(path.parent)
