@@ -6,6 +6,7 @@ from dataclasses import replace
 
 from ..calibrate.calibrate import calibrate
 from ..calibrate.calibrators import FLOOR, METHODS, Fitting
+from ..calibrate.fit import IN_FIT
 from ..calibrate.report import change_table
 from ..faults import show
 from ..results.text import counted
@@ -69,7 +70,7 @@ def _run(args: argparse.Namespace) -> int:
     fit = replace(study, ref=args.fit_ref, pred=args.fit_pred)
     if args.dry_run:
         print("fit:")
-        faulty = print_files(fit)
+        faulty = print_files(fit, IN_FIT)
         print("\ncalibrate:")
         return faulty | print_files(study)
     summary = calibrate(

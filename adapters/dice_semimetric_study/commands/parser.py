@@ -2,6 +2,7 @@
 
 import argparse
 import difflib
+import sys
 from collections.abc import Iterable, Sequence
 from itertools import takewhile
 from typing import Any, NoReturn
@@ -17,7 +18,7 @@ class Parser(argparse.ArgumentParser):
 
     def parse_known_args(self, args: Any = None, namespace: Any = None) -> Any:
         """Parse, and refuse unknown options before anything that is missing for want of them."""
-        words = list(args or ())
+        words = sys.argv[1:] if args is None else list(args)
         if self._subparsers is not None:  # what stands behind the command is the command's own
             words = list(takewhile(lambda word: word.startswith("-"), words))
         for word in filter(self._is_unknown, _options(words)):
@@ -44,9 +45,10 @@ class Parser(argparse.ArgumentParser):
 
 def _is_number(word: str) -> bool:
     try:
-        return bool(float(word) or True)
+        float(word)
     except ValueError:
         return False
+    return True
 
 
 def _options(args: Sequence[str]) -> list[str]:

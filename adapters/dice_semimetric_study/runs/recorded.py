@@ -10,7 +10,7 @@ from typing import Any
 
 from dice_semimetric import __version__
 
-from ..faults import Fault
+from ..faults import Fault, reason_of
 from ..files.json import write_json
 from .cluster import Workers
 from .each import HERE, Item, Named, Result, each_case, report, stopped
@@ -82,7 +82,9 @@ def each_recorded(
             kept.save(item, done.inputs, to_json(done.value))
         except OSError as error:
             if not trouble:
-                trouble.append(Fault("run", "", f"the records cannot be written: {error}"))
+                trouble.append(
+                    Fault("run", "", f"the records cannot be written: {reason_of(error)}")
+                )
                 report(trouble)
 
     try:
