@@ -13,7 +13,7 @@ from ...extras import INSTALL
 from ...faults import Fault, UsageError, grouped, printable
 from ...files.atomic import prepare_folder, write_text
 from ..registry import Score
-from ..text import confidence, interval, number, setting
+from ..text import confidence, counted, interval, number, setting
 
 _NEEDS = {"jinja2": "Jinja2", "matplotlib": "matplotlib", "PIL": "pillow", "contourpy": "contourpy"}
 _TEMPLATES = Path(__file__).parent / "templates"
@@ -93,7 +93,7 @@ def _environment(templates: Path) -> Any:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    found.filters |= {"printable": printable, "setting": setting}
+    found.filters |= {"printable": printable, "setting": setting, "counted": counted}
     found.filters["number"] = lambda value, places=4: shown(value, f".{places}f")
     found.globals["interval"] = ends_of
     found.globals["fault_groups"] = lambda faults: grouped(Fault(**f) for f in faults)
