@@ -71,7 +71,7 @@ def each_recorded(
             known = kept.load(item, decode)
             if known is not None:
                 finished[i] = known
-        log.info("%s: %d of %d cases are done already", action, len(finished), len(items))
+        log.info("%d of %d cases are done already (%s)", len(finished), len(items), action)
     todo = [item for i, item in enumerate(items) if i not in finished]
     places = {id(item): i for i, item in enumerate(items)}  # two may have the same names
     trouble: list[Fault] = []
