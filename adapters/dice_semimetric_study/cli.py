@@ -8,7 +8,8 @@ from dice_semimetric import __version__
 
 from .commands import COMMANDS
 from .commands.command import EXIT
-from .faults import UsageError
+from .commands.parser import Parser
+from .faults import UsageError, printable
 from .runs.logs import set_verbosity
 from .runs.memory import keep_memory
 
@@ -19,7 +20,7 @@ _DESCRIPTION = (
 
 def make_parser() -> argparse.ArgumentParser:
     """Return the parser of the command line; what it parses has the command's ``run``."""
-    parser = argparse.ArgumentParser(
+    parser = Parser(
         prog="dice-semimetric",
         description=_DESCRIPTION,
         epilog=EXIT,
@@ -56,10 +57,12 @@ def main(argv: Sequence[str] | None = None) -> int:
     try:
         return int(args.run(args))
     except UsageError as error:
-        print(f"dice-semimetric: {error}", file=sys.stderr)
+        print(f"dice-semimetric: {printable(str(error))}", file=sys.stderr)
         return 2
     except OSError as error:
-        print(f"dice-semimetric: cannot write the results: {error}", file=sys.stderr)
+        print(
+            f"dice-semimetric: cannot write the results: {printable(str(error))}", file=sys.stderr
+        )
         return 1
     except KeyboardInterrupt:
         print("dice-semimetric: stopped by the user", file=sys.stderr)

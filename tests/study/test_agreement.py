@@ -260,6 +260,30 @@ def test_the_picture_has_content(tmp_path: Path) -> None:
         assert image.width > 1000
 
 
+def test_ten_raters_with_long_names_are_readable(tmp_path: Path, capfd) -> None:
+    names = [f"radiologist_of_the_university_hospital_{i}" for i in range(9)] + ["$x$ 二"]
+    rng = np.random.default_rng(3)
+    for case in range(2):
+        for name in names:
+            mask = (rng.random((6, 6)) < 0.5).astype(np.uint8)
+            save(tmp_path / f"in/c{case}/task01-{name}.nii.gz", mask)
+    pattern = ("--pattern", "{case}/{task}-{rater}.nii.gz")
+    assert agreement(tmp_path / "in", tmp_path / "out", *pattern) == 0
+    text = capfd.readouterr()
+    assert text.err == ""  # of matplotlib, whose font lacks a letter
+    lines = text.out.splitlines()
+    assert max(map(len, lines)) <= 100
+    matrix = json.loads((tmp_path / "out/summary.json").read_text())["tasks"]["task01"]["matrices"]
+    start = next(i for i, line in enumerate(lines) if line.startswith("Dice of task01"))
+    assert lines[start].split()[3:] == [str(i) for i in range(1, 11)]
+    shown = [line.split() for line in lines[start + 2 : start + 12]]
+    assert [line[0] for line in shown] == [str(i) for i in range(1, 11)]
+    assert len({line[1] for line in shown}) == 10  # the ends of the names differ
+    for i, line in enumerate(shown):
+        others = [f"{v:.3f}" for j, v in enumerate(matrix["dice"][i]) if i != j]
+        assert line[-9:] == others
+
+
 @pytest.mark.parametrize(
     ("folder", "index", "number", "table6"),
     [("bubil-fibroblast", "bubil-fibroblast_index", 47, 0.9114),

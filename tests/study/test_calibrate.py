@@ -259,7 +259,7 @@ def test_faulty_cases_are_named_and_the_others_done(tmp_path: Path, capsys) -> N
     assert calibrate(tmp_path, tmp_path / "out", "kernel") == 1
     text = capsys.readouterr()
     for case, words in {
-        "case01 task01": "is empty",
+        "case01 task01": "in the fit: task01.nii.gz is empty",
         "case02 task01": "must hold probabilities from 0 to 1, got values from 1.5 to 1.5",
         "case50 task01": "task01.nii.gz is",
         "case51 task01": "different shapes: (20, 24) and (20, 23)",
@@ -427,6 +427,27 @@ def test_voxels_that_do_not_count_are_not_fitted_to(tmp_path: Path) -> None:
     (tmp_path / "mask/case51.nii.gz").unlink()
     assert calibrate(tmp_path, tmp_path / "less", "kernel", *mask) == 1
     assert not (tmp_path / "less/case51").exists()
+
+
+def test_ignored_voxels_may_hold_anything_and_become_0(tmp_path: Path) -> None:
+    two_sets(tmp_path, cases=2)
+    assert calibrate(tmp_path, tmp_path / "before", "kernel") == 0
+    for path in tmp_path.glob("*/ref/*/task01_seg01.nii.gz"):
+        data = load(path)[0].copy()
+        data[:4] = 9
+        save(path, data)
+    assert calibrate(tmp_path, tmp_path / "some", "kernel", "--ignore", "9") == 0
+    for path in tmp_path.glob("*/pred/*/*.nii.gz"):
+        data = load(path)[0].copy()
+        data[:4] = np.nan
+        save(path, data)
+    assert calibrate(tmp_path, tmp_path / "after", "kernel", "--ignore", "9") == 0
+    assert numbers(tmp_path / "some") == numbers(tmp_path / "after")
+    for case in ("case50", "case51"):
+        some, after = (load(tmp_path / o / case / "task01.nii.gz")[0] for o in ("some", "after"))
+        np.testing.assert_array_equal(some, after)
+        assert not after[:4].any()
+        assert after[4:].any()
 
 
 def test_a_run_goes_on_where_the_fit_is_the_same(tmp_path: Path, caplog) -> None:

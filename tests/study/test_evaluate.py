@@ -231,7 +231,8 @@ def test_layouts_odd_names_and_a_split_on_one_side(tmp_path: Path, flat: bool) -
     ref.rename(moved / "Testing")
     assert evaluate(pred, moved, tmp_path / "out") == 0
     rows, summary = results(tmp_path / "out")
-    assert sorted(r["case"] for r in rows) == sorted(f"Testing/{n}" for n in names)
+    shown = [name.replace("\n", r"\n") for name in names]  # a row is a line
+    assert sorted(r["case"] for r in rows) == sorted(f"Testing/{n}" for n in shown)
     assert summary["overall"]["cases"] == {"scored": 3, "faulty": 0}
 
 

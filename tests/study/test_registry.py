@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from dice_semimetric_study import CaseScore, score_case
 from dice_semimetric_study.cli import main
+from dice_semimetric_study.results.bootstrap import Bootstrap
 from dice_semimetric_study.results.registry import (
     PREDICTION_SCORES,
     RATER_SCORES,
@@ -16,6 +17,7 @@ from dice_semimetric_study.results.registry import (
     prediction_score,
     threshold_text,
 )
+from dice_semimetric_study.results.tables import table
 from dice_semimetric_study.results.text import interval, known, number, percent, short_name
 from dice_semimetric_study.results.totals import total, total_by_name
 
@@ -98,6 +100,17 @@ def test_numbers_and_names_as_text() -> None:
     assert np.isnan(known(None))
     assert short_name("$x$\n" + "y" * 40 + "z") == r"\$x\$\n" + "yyyy…yyyyyyyyz"
     assert interval([-0.076, -0.038], ".3f") == "-0.076, -0.038"  # no dash between signs
+
+
+def test_a_table_is_aligned_in_a_terminal() -> None:
+    text = table(["name", "x"], [["二つ", "1"], ["e\u0301", "10"]])
+    assert text.splitlines() == ["name   x", "----  --", "二つ   1", "e\u0301     10"]
+
+
+def test_no_interval_of_nothing() -> None:
+    for bad in ({"resamples": 0}, {"confidence": 1.0}, {"confidence": np.nan}):
+        with pytest.raises(ValueError, match="must be at least 1"):
+            Bootstrap(**bad)
 
 
 def test_a_unit_stands_behind_the_title_and_limits_give_the_best() -> None:

@@ -13,6 +13,7 @@ from ..cases.regions import require_file_names
 from ..cases.study import Names, Study, full_name
 from ..files.json import jsonable, write_json
 from ..results.bootstrap import Bootstrap
+from ..results.extras import require_pictures
 from ..results.tables import files_of, write_table
 from ..runs.each import report
 from ..runs.recorded import Run, each_recorded, write_run
@@ -80,6 +81,8 @@ def agree(
     out = run.out.absolute()  # workers may have another current folder
     cases, faults = study.cases()
     patient = study.patients.of_all(c.case for c in cases)
+    if pictures:
+        require_pictures(", or give --no-pictures")
     settings = {"agreement": jsonable(asdict(reading)) | {"maps": maps}}
     means = {"empty": empty, "patients": asdict(study.patients), "bootstrap": asdict(bootstrap)}
     options = study.settings(full_name) | means | settings["agreement"]

@@ -20,6 +20,7 @@ from ..faults import CaseError, Fault
 from ..files.json import jsonable
 from ..files.writing import written_maps
 from ..results.bootstrap import Bootstrap
+from ..results.extras import require_pictures
 from ..results.totals import AddedByField, total_by_name
 from ..runs.each import is_stop, report
 from ..runs.recorded import Run, each_recorded, write_run
@@ -29,7 +30,7 @@ from ..scores.occurrence import of_score, report_absent
 from ..scores.scoring import scores_of
 from ..scores.sums import Sums, in_doubt, sums_of
 from .calibrators import FLOOR, Fitting, MapCalibrator
-from .fit import Calibrators, fit_calibrators, sides_of
+from .fit import IN_FIT, Calibrators, fit_calibrators, in_fit, sides_of
 from .report import FILES, Part, Scored, write_report
 
 
@@ -105,10 +106,12 @@ def calibrate(
     for one in (fit, study):
         one.require_apart(out)
     require_file_names(options.regions)
-    fit_pairs, fit_faults = known_pairs(fit)
+    fit_pairs, unpaired = known_pairs(fit)
+    fit_faults = [replace(f, reason=f"{IN_FIT}{f.reason}") for f in unpaired]
     works, faults = _predictions(study)
     patient = fit.patients.of_all(p.case for p in fit_pairs)
     patient |= study.patients.of_all(w.partner.case for w in works if w.partner)
+    require_pictures()
     where = {"fit": fit.settings(full_name), "study": study.settings(full_name)}
     means = {"patients": asdict(study.patients), "bootstrap": asdict(bootstrap)}
     described = where | jsonable(asdict(fitting) | asdict(options)) | means
@@ -123,7 +126,7 @@ def calibrate(
     wrong = {(f.case, f.task) for f in unread}
     again = [p for p in fit_pairs if (p.case, p.task) not in wrong]
     fitted = each_recorded(
-        partial(_score, calibrators=calibrators, options=options),
+        partial(in_fit, work=partial(_score, calibrators=calibrators, options=options)),
         again,
         faults=fit_faults,
         action="score the fit",
@@ -228,19 +231,29 @@ def _calibrate(
     fault = item.partner.reference.fault if item.partner else ""
     if item.partner is not None and not fault:
         scores = _score(item.partner, calibrators=calibrators, options=options).scores
-    maps = _write_maps(item, calibrators, options, out)
+    maps = _write_maps(item, _read_as(item, options), calibrators, options, out)
     if fault:
         raise CaseError(f"calibrated, but not scored: {fault}")
     return Calibrated(scores, maps)
 
 
+def _read_as(item: _Prediction, options: Options) -> Pair:
+    """Return the pair whose labels leave voxels out, else the prediction by itself.
+
+    Axes that are permuted are those of the reference, so that the prediction stands for itself.
+    """
+    ignores = options.ignore or (options.regions and options.regions.ignore)
+    partner = None if options.reorient or not ignores else item.partner
+    return item if partner is None or partner.fault else partner
+
+
 def _write_maps(
-    alone: Pair, calibrators: Calibrators, options: Options, out: Path
+    alone: Pair, read: Pair, calibrators: Calibrators, options: Options, out: Path
 ) -> tuple[Stamp, ...]:
     """Write a calibrated map of each structure, where the prediction lies."""
     regions = options.structures
     fitted = [_of(calibrators, task_name(alone.task, region)) for region in regions]
-    blocks = voxels_of(alone, options)
+    blocks = voxels_of(read, options)
     names = [alone.prediction.map_name(region) for region in regions]
     like = alone.prediction.maps[0]
     geometry = space_of(like, options)

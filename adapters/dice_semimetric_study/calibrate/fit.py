@@ -1,9 +1,10 @@
 """Fit a calibrator for each task or region to the pixels of held-out cases."""
 
 import hashlib
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import partial
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,7 +15,7 @@ from ..cases.foreground import Voxels, voxels_of
 from ..cases.generator import case_generator
 from ..cases.pairing import Pair
 from ..cases.regions import task_name
-from ..faults import Fault, UsageError
+from ..faults import CaseError, Fault, UsageError, reason_of
 from ..results.totals import AddedByField, total_by_name
 from ..runs.cluster import Workers
 from ..runs.each import each_case
@@ -23,6 +24,8 @@ from ..scores.sums import HALF
 from .calibrators import FLOOR, MOST_PIXELS, Fitting, MapCalibrator, Sample, draw
 
 Calibrators = dict[str, MapCalibrator]
+Result = TypeVar("Result")
+IN_FIT = "in the fit: "
 
 
 @dataclass(frozen=True)
@@ -39,7 +42,7 @@ def fit_calibrators(
     """Return a calibrator for each task or region, and a digest of what they were fitted to."""
     drawn: list[dict[str, Drawn]] = []
     faults = each_case(
-        partial(_draw, fitting=fitting, options=options, count=len(pairs)),
+        partial(in_fit, work=partial(_draw, fitting=fitting, options=options, count=len(pairs))),
         pairs,
         results=drawn,
         action="fit",
@@ -64,6 +67,14 @@ def fit_calibrators(
         digest.update(repr((task, sample.seen)).encode())
         digest.update(sample.prob.tobytes() + sample.target.tobytes())
     return calibrators, digest.hexdigest(), faults
+
+
+def in_fit(pair: Pair, *, work: Callable[[Pair], Result]) -> Result:
+    """Return the result, or raise CaseError that a case to fit to is meant, and no other."""
+    try:
+        return work(pair)
+    except Exception as error:
+        raise CaseError(f"{IN_FIT}{reason_of(error)}") from error
 
 
 def _draw(pair: Pair, *, fitting: Fitting, options: Options, count: int) -> dict[str, Drawn]:

@@ -120,4 +120,5 @@ def change_table(summary: dict[str, Any]) -> str:
                 [f"{name}, {when}", str(part["cases"]["scored"])] + [number(v) for v in values]
             )
     titles = [score.heading for score in PREDICTION_SCORES.values()]
-    return table(["set", "cases", *titles, "pooled"], rows)
+    heads = ["set", "cases", *titles, f"pooled {PREDICTION_SCORES['ece_soft'].title}"]
+    return f"{table(heads, rows)}\npooled: over the pixels of all cases together"

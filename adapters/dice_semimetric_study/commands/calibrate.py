@@ -6,11 +6,12 @@ from dataclasses import replace
 
 from ..calibrate.calibrate import calibrate
 from ..calibrate.calibrators import FLOOR, METHODS, Fitting
+from ..calibrate.fit import IN_FIT
 from ..calibrate.report import change_table
 from ..faults import show
 from ..results.text import counted
 from ..scores.case_score import Options
-from .command import EXIT, LAYOUT, Command, add_count, add_path, number
+from .command import EXIT, LAYOUT, Command, add_count, add_path, integer, number, require_use
 from .options import add_bins, add_study, bootstrap_of, reading_of, run_of, study_of
 from .printing import print_files
 
@@ -51,8 +52,11 @@ def _add_options(parser: argparse.ArgumentParser) -> None:
         metavar="H",
         help="bandwidth of the kernel; auto: by the likelihood of the keys (default: auto)",
     )
-    add_count(
-        parser, "--keys", 1000, "pixels that serve as keys of the kernel (default: 1000)", low=2
+    parser.add_argument(
+        "--keys",
+        type=integer(2),
+        metavar="N",
+        help=f"pixels that serve as keys of the kernel (default: {Fitting.keys})",
     )
     add_count(parser, "--seed", 0, "of the draw of pixels (default: 0)", low=0, metavar=None)
     add_bins(parser)
@@ -60,18 +64,20 @@ def _add_options(parser: argparse.ArgumentParser) -> None:
 
 
 def _run(args: argparse.Namespace) -> int:
+    for name in ("keys", "bandwidth"):
+        require_use(args, name, args.method == "kernel", "--method kernel")
     study = study_of(args, ref=args.ref, pred=args.pred)
     fit = replace(study, ref=args.fit_ref, pred=args.fit_pred)
     if args.dry_run:
         print("fit:")
-        faulty = print_files(fit)
+        faulty = print_files(fit, IN_FIT)
         print("\ncalibrate:")
         return faulty | print_files(study)
     summary = calibrate(
         fit,
         study,
         run_of(args),
-        Fitting(args.method, args.target, args.bandwidth, args.keys, args.seed),
+        Fitting(args.method, args.target, args.bandwidth, args.keys or Fitting.keys, args.seed),
         Options(n_bins=args.bins, **vars(reading_of(args))),
         bootstrap=bootstrap_of(args),
     )

@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from ..faults import UsageError
+
 try:
     from shtab import FILE
 except ImportError:  # whoever asks for completion reads what to install
@@ -39,10 +41,18 @@ def add_path(parser: Any, name: str, *, type: Callable[[str], Any] = Path, **how
 
 
 def add_count(
-    parser: Any, name: str, default: int, help: str, *, low: int = 1, metavar: str | None = "N"
+    parser: Any,
+    name: str,
+    default: int,
+    help: str,
+    *,
+    low: int = 1,
+    high: int | None = None,
+    metavar: str | None = "N",
 ) -> None:
-    """Add an option that is an integer with a least value."""
-    parser.add_argument(name, type=at_least(low), default=default, metavar=metavar, help=help)
+    """Add an option that is an integer with a least value, and with a largest one or none."""
+    kind = integer(low, high)
+    parser.add_argument(name, type=kind, default=default, metavar=metavar, help=help)
 
 
 def add_flag(parser: Any, name: str, help: str) -> None:
@@ -50,25 +60,41 @@ def add_flag(parser: Any, name: str, help: str) -> None:
     parser.add_argument(name, action="store_true", help=help)
 
 
-def at_least(low: int) -> Callable[[str], int]:
-    """Return the type of an option that is an integer with a least value."""
+def integer(low: int | None = None, high: int | None = None) -> Callable[[str], int]:
+    """Return the type of an option that is an integer within limits, which the error names."""
+    words = [f"at least {low}"] * (low is not None) + [f"at most {high}"] * (high is not None)
+    limits = " and ".join(words)
 
-    def integer(text: str) -> int:
-        value = int(text)
-        if value < low:
-            raise argparse.ArgumentTypeError(f"must be at least {low}, got {value}")
+    def parse(text: str) -> int:
+        try:
+            value = int(text)
+        except ValueError:
+            expected = f"an integer of {limits}" if limits else "an integer"
+            raise argparse.ArgumentTypeError(f"must be {expected}, got {text!r:.40}") from None
+        if (low is not None and value < low) or (high is not None and value > high):
+            raise argparse.ArgumentTypeError(f"must be {limits}, got {text:.40}")
         return value
 
-    return integer
+    return parse
 
 
 def number(accepts: Callable[[float], bool], expected: str) -> Callable[[str], float]:
     """Return the type of an option that is a number of some range, named in the error."""
 
-    def number(text: str) -> float:
-        value = float(text)
+    def parse(text: str) -> float:
+        try:
+            value = float(text)
+        except ValueError:
+            raise argparse.ArgumentTypeError(f"must be {expected}, got {text!r:.40}") from None
         if not accepts(value):
-            raise argparse.ArgumentTypeError(f"must be {expected}, got {text}")
+            raise argparse.ArgumentTypeError(f"must be {expected}, got {text:.40}")
         return value
 
-    return number
+    return parse
+
+
+def require_use(args: argparse.Namespace, name: str, of_use: bool, needs: str) -> None:
+    """Raise UsageError if an option without a default is given where it would do nothing."""
+    if getattr(args, name) is not None and not of_use:
+        flag = "--" + name.replace("_", "-")
+        raise UsageError(f"{flag} has no use without {needs}")

@@ -4,6 +4,7 @@ import argparse
 from pathlib import Path
 
 from ..faults import UsageError
+from ..results.extras import require_pictures
 from .command import EXIT, Command, add_path
 from .options import add_overwrite
 
@@ -28,10 +29,11 @@ def _add_options(parser: argparse.ArgumentParser) -> None:
 
 
 def _run(args: argparse.Namespace) -> int:
-    from ..demo.demo import demo  # with it comes matplotlib, which is slow to import
-
     if args.pred is not None and args.data is None:
         raise UsageError("--pred needs --data")
+    require_pictures()
+    from ..demo.demo import demo  # with it comes matplotlib, which is slow to import
+
     return demo(args.out, data=args.data, pred=args.pred, overwrite=args.overwrite)
 
 

@@ -6,7 +6,7 @@ from ..faults import show
 from ..fuse.fuse import fuse
 from ..fuse.methods import METHODS
 from ..results.text import counted
-from .command import EXIT, LAYOUT, Command, add_count, add_path
+from .command import EXIT, LAYOUT, Command, add_path, integer, require_use
 from .options import add_files, add_reading, add_running, reading_of, run_of, study_of
 from .printing import print_files
 
@@ -34,17 +34,18 @@ def _add_options(parser: argparse.ArgumentParser) -> None:
         choices=METHODS,
         help="majority and random make masks and label maps, the others soft labels",
     )
-    add_count(parser, "--seed", 0, "of the draw of random (default: 0)", low=0, metavar=None)
+    parser.add_argument("--seed", type=integer(0), help="of the draw of random (default: 0)")
     add_files(parser, predictions=False)
     add_reading(parser)
     add_running(parser)
 
 
 def _run(args: argparse.Namespace) -> int:
+    require_use(args, "seed", args.method == "random", "--method random")
     study = study_of(args, ref=args.folder)
     if args.dry_run:
         return print_files(study)
-    count, faults = fuse(study, run_of(args), args.method, reading_of(args), seed=args.seed)
+    count, faults = fuse(study, run_of(args), args.method, reading_of(args), seed=args.seed or 0)
     if not args.quiet:
         wrong = counted(len(faults), "case")
         show(f"{counted(count, 'label')} written to {args.out}, {wrong} faulty")

@@ -1,6 +1,7 @@
 """The options that commands share: each is added here once, with one help text, and read here."""
 
 import argparse
+from itertools import pairwise
 from pathlib import Path
 from typing import Literal
 
@@ -8,12 +9,14 @@ from ..cases.blocks import WHOLE, Reading
 from ..cases.patients import Patients, match_patients, read_patients
 from ..cases.regions import read_regions
 from ..cases.study import Study
+from ..faults import UsageError
 from ..results.bootstrap import Bootstrap
+from ..results.registry import curve_names, threshold_text
 from ..runs.cluster import Workers, cores
 from ..runs.recorded import Run
 from ..scores.case_score import Options
 from ..scores.devices import DEVICES
-from .command import add_count, add_flag, add_path, number
+from .command import add_count, add_flag, add_path, integer, number, require_use
 
 
 def add_study(parser: argparse.ArgumentParser, *, predictions: bool = True) -> None:
@@ -56,6 +59,7 @@ def add_files(parser: argparse.ArgumentParser, *, predictions: bool = False) -> 
 
 def study_of(args: argparse.Namespace, *, ref: Path | None, pred: Path | None = None) -> Study:
     """Return where a study lies: in these folders, with the patterns that were given."""
+    require_use(args, "mask_pattern", args.mask is not None, "--mask")
     return Study(
         ref,
         pred,
@@ -75,7 +79,7 @@ def add_reading(parser: argparse.ArgumentParser) -> None:
     what = group.add_mutually_exclusive_group()
     what.add_argument(
         "--label",
-        type=int,
+        type=label,
         metavar="N",
         help="value of the foreground (default: masks hold 0 and 1 only)",
     )
@@ -87,7 +91,7 @@ def add_reading(parser: argparse.ArgumentParser) -> None:
     )
     group.add_argument(
         "--ignore",
-        type=int,
+        type=label,
         nargs="+",
         default=[],
         metavar="N",
@@ -146,7 +150,7 @@ def add_scoring(parser: argparse.ArgumentParser) -> None:
 
 def add_bins(parser: argparse.ArgumentParser) -> None:
     """Add the option of how finely confidences are binned."""
-    add_count(parser, "--bins", 10, "bins of confidence (default: 10)")
+    add_count(parser, "--bins", 10, "bins of confidence (default: 10)", high=100_000)
 
 
 def add_empty(parser: argparse.ArgumentParser) -> None:
@@ -166,8 +170,12 @@ def empty_of(args: argparse.Namespace) -> float | Literal["skip"]:
 
 def options_of(args: argparse.Namespace) -> Options:
     """Return how cases are scored."""
+    levels = sorted(args.thresholds)
+    for one, two in pairwise(curve_names(levels)):
+        if one == two:  # they would be one column of the tables
+            raise UsageError(f"--thresholds has {threshold_text(one)} twice")
     return Options(
-        thresholds=tuple(sorted(set(args.thresholds))),
+        thresholds=tuple(levels),
         n_bins=args.bins,
         empty=empty_of(args),
         **vars(reading_of(args)),
@@ -190,10 +198,11 @@ def add_means(parser: argparse.ArgumentParser) -> None:
         help="the patient in the name of a case: its first group, or all that it matches",
     )
     draws, text = Bootstrap.resamples, "draws of patients by the bootstrap"
-    add_count(group, "--resamples", draws, f"{text} (default: {draws})", low=100)
+    help = f"{text} (default: {draws})"
+    add_count(group, "--resamples", draws, help, low=100, high=1_000_000)
     group.add_argument(
         "--confidence",
-        type=number(lambda value: 0 < value < 1, "between 0 and 1"),
+        type=number(lambda value: 0 < value < 1, "above 0 and below 1"),
         default=Bootstrap.confidence,
         metavar="P",
         help=f"of the intervals (default: {Bootstrap.confidence})",
@@ -251,3 +260,13 @@ def run_of(args: argparse.Namespace) -> Run:
     """Return where results go, and who does the work."""
     workers = Workers(jobs=args.jobs or cores(), scheduler=args.scheduler)
     return Run(args.out, workers, args.resume, args.overwrite)
+
+
+def label(text: str) -> int:
+    """Return a label as an integer that a float64 holds exactly."""
+    value = integer()(text)
+    if abs(value) > 1 << 53:
+        raise argparse.ArgumentTypeError(
+            f"must be an integer of 15 digits or fewer, got {text:.40}"
+        )
+    return value

@@ -5,7 +5,7 @@ import argparse
 from ..demo.phantoms import write_phantoms
 from ..faults import UsageError, show
 from ..results.text import counted
-from .command import EXIT, Command, add_count, add_path, at_least
+from .command import EXIT, Command, add_count, add_path, integer
 from .options import add_overwrite
 
 _EPILOG = f"""examples:
@@ -21,7 +21,7 @@ def _add_options(parser: argparse.ArgumentParser) -> None:
     add_count(parser, "--raters", 5, "default: 5", metavar="R")
     parser.add_argument(
         "--shape",
-        type=at_least(1),
+        type=integer(1),
         nargs="+",
         default=[128, 128],
         metavar="N",
@@ -32,6 +32,8 @@ def _add_options(parser: argparse.ArgumentParser) -> None:
 
 
 def _run(args: argparse.Namespace) -> int:
+    if len(args.shape) not in (2, 3):
+        raise UsageError(f"--shape must have two or three axes, got {len(args.shape)}")
     try:
         write_phantoms(
             args.out,
@@ -42,7 +44,7 @@ def _run(args: argparse.Namespace) -> int:
             overwrite=args.overwrite,
         )
     except ValueError as error:
-        raise UsageError(str(error)) from error
+        raise UsageError(f"--{error}") from error
     show(f"{counted(args.cases, 'case')} written to {args.out}")
     return 0
 

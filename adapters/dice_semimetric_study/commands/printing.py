@@ -1,6 +1,7 @@
 """What commands print: the files of a study for ``--dry-run``, and a summary."""
 
 import argparse
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -14,16 +15,15 @@ from ..runs.output import is_summary, require_replaceable
 from .command import add_path
 
 
-def print_files(study: Study) -> int:
+def print_files(study: Study, note: str = "") -> int:
     """Print the files of each case as a table, and return the exit status.
 
-    The faults that show without reading go to stderr.
+    The faults that show without reading go to stderr, with a note before their reasons.
     """
     columns, found, faults = _files(study)
-    report(faults)
     wrong = [next((f for f in reversed(files) if f.fault), None) for files in found]
     more = [Fault(f.case, f.task, f.fault) for f in wrong if f is not None]
-    report(more)
+    report(replace(fault, reason=note + fault.reason) for fault in faults + more)
     rows = [
         [f"{files[-1].case} {files[-1].task}"]
         + [_names(folder, f) for f, folder in zip(files, columns.values(), strict=True)]

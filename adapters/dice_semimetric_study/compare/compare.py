@@ -12,6 +12,7 @@ from ..cases.patients import Patients
 from ..faults import UsageError, printable
 from ..files.json import jsonable, write_json
 from ..results.bootstrap import Bootstrap
+from ..results.extras import require_pictures
 from ..results.registry import PREDICTION_SCORES, prediction_score
 from ..results.tables import files_of, write_table
 from ..runs.logs import log
@@ -94,6 +95,8 @@ def compare(
     bootstrap = bootstrap or Bootstrap()
     pairs = pairs_of([m.name for m in models], baseline)
     common = align(models, patients)
+    if pictures:
+        require_pictures(", or give --no-pictures")
     options = {"models": {m.name: m.path for m in models}, "metrics": metrics, "baseline": baseline}
     means = {"patients": patients and asdict(patients), "bootstrap": asdict(bootstrap)}
     output = output or claim(out, "compare", options | means, FILES)

@@ -10,6 +10,7 @@ from ..cases.study import Names, Study, full_name
 from ..faults import UsageError
 from ..files.json import jsonable, write_json
 from ..results.bootstrap import Bootstrap
+from ..results.extras import require_pictures
 from ..results.page.page import check_page, is_page
 from ..results.tables import files_of
 from ..runs.each import report
@@ -95,6 +96,8 @@ def evaluate(
         require_replaceable(page.report, "--report", reads, is_page)
         if page.report.absolute() in {out.absolute() / name for name in (*_FILES, "run.json")}:
             raise UsageError(f"--report {page.report} is the name of a table: choose another")
+    if page.pictures:
+        require_pictures(", or give --no-pictures")
     settings = {"evaluate": jsonable(asdict(options))}
     means = {"patients": asdict(study.patients), "bootstrap": asdict(bootstrap)}
     described = study.settings(full_name) | settings["evaluate"] | means

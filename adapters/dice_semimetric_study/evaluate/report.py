@@ -7,7 +7,7 @@ from typing import Any
 
 from tqdm import tqdm
 
-from ..faults import CaseError
+from ..faults import CaseError, reason_of
 from ..results.page.page import checksums, write_page
 from ..results.registry import PREDICTION_SCORES
 from ..runs.logs import is_quiet, log
@@ -76,4 +76,4 @@ def _example(rank: str, scored: Scored, options: Options) -> Example:
         return Example(rank, scored, plane, draw(plane))
     except (CaseError, OSError) as error:  # it was scored, and has changed since
         log.warning("no picture of %s %s: %s", pair.case, pair.task, error)
-        return Example(rank, scored, reason=str(error))
+        return Example(rank, scored, reason=reason_of(error))

@@ -30,6 +30,14 @@ class Bootstrap:
     confidence: float = 0.95
     seed: int = 0
 
+    def __post_init__(self) -> None:
+        """Raise ValueError where no interval could come of it."""
+        if self.resamples < 1 or not 0 < self.confidence < 1:
+            raise ValueError(
+                "resamples must be at least 1 and confidence above 0 and below 1, "
+                f"got {self.resamples} and {self.confidence}"
+            )
+
     def drawn(self, patients: int) -> Numbers:
         """Return how often each resample has each patient: (resamples, patients), read-only."""
         return _drawn(patients, self.resamples, self.seed)

@@ -8,6 +8,7 @@ from importlib import import_module
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
+from unicodedata import combining, east_asian_width
 
 from ..faults import printable
 from ..files.atomic import write_bytes, write_text
@@ -99,15 +100,25 @@ def _cell(value: Any) -> str:
 def table(names: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
     """Return lines with aligned columns: the first to the left, the others to the right."""
     lines = [list(names), *map(list, rows)]
-    widths = [max(len(line[i]) for line in lines) for i in range(len(names))]
+    widths = [max(_width(line[i]) for line in lines) for i in range(len(names))]
     ruled = [lines[0], ["-" * w for w in widths], *lines[1:]]
     return "\n".join(
         "  ".join(
-            cell.ljust(width) if i == 0 else cell.rjust(width)
+            _padded(cell, width, left=i == 0)
             for i, (cell, width) in enumerate(zip(line, widths, strict=True))
         ).rstrip()
         for line in ruled
     )
+
+
+def _width(text: str) -> int:
+    """Return how many columns of a terminal a text takes: letters of East Asia take two."""
+    return sum(0 if combining(c) else 1 + (east_asian_width(c) in "WF") for c in text)
+
+
+def _padded(cell: str, width: int, *, left: bool) -> str:
+    blank = " " * (width - _width(cell))
+    return cell + blank if left else blank + cell
 
 
 def digits(value: float) -> str:

@@ -10,7 +10,7 @@ from typing import Any
 
 from dice_semimetric import __version__
 
-from ..faults import Fault
+from ..faults import Fault, reason_of
 from ..files.atomic import Written
 from ..files.json import write_json
 from .cluster import Workers
@@ -88,7 +88,7 @@ def each_recorded(
             if known is not None:
                 finished[i] = known
                 note(item, known)
-        log.info("%d of %d cases are done already", len(finished), len(items))
+        log.info("%d of %d cases are done already (%s)", len(finished), len(items), action)
     todo = [item for i, item in enumerate(items) if i not in finished]
     places = {id(item): i for i, item in enumerate(items)}  # two may have the same names
     trouble: list[Fault] = []
@@ -100,7 +100,9 @@ def each_recorded(
             kept.save(item, done.inputs, to_json(done.value))
         except OSError as error:
             if not trouble:
-                trouble.append(Fault("run", "", f"the records cannot be written: {error}"))
+                trouble.append(
+                    Fault("run", "", f"the records cannot be written: {reason_of(error)}")
+                )
                 report(trouble)
 
     try:

@@ -9,10 +9,11 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
+from ...extras import INSTALL
 from ...faults import Fault, UsageError, grouped, printable
 from ...files.atomic import write_text
 from ..registry import Score
-from ..text import confidence, interval, number, setting
+from ..text import confidence, counted, interval, number, setting
 
 _NEEDS = {"jinja2": "Jinja2", "matplotlib": "matplotlib", "PIL": "pillow", "contourpy": "contourpy"}
 _TEMPLATES = Path(__file__).parent / "templates"
@@ -54,7 +55,7 @@ def check_page(flag: str) -> None:
     """Raise UsageError, before any work is done, if a page cannot be made."""
     missing = [name for module, name in _NEEDS.items() if find_spec(module) is None]
     if missing:
-        raise UsageError(f"{flag} needs {', '.join(missing)}: pip install 'dice-semimetric[study]'")
+        raise UsageError(f"{flag} needs {', '.join(missing)}: {INSTALL}")
 
 
 def is_page(content: bytes) -> bool:
@@ -94,7 +95,7 @@ def _environment(templates: Path) -> Any:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    found.filters |= {"printable": printable, "setting": setting}
+    found.filters |= {"printable": printable, "setting": setting, "counted": counted}
     found.filters["number"] = lambda value, places=4: shown(value, f".{places}f")
     found.globals["interval"] = ends_of
     found.globals["fault_groups"] = lambda faults: grouped(Fault(**f) for f in faults)
