@@ -51,7 +51,7 @@ def compile_pattern(pattern: str) -> re.Pattern[str]:
             seen.add(name)
     if "case" not in seen:
         raise UsageError(f"--pattern must hold {{case}}, got {given!r}")
-    return re.compile("".join(parts) + end)
+    return re.compile("".join(parts) + end, re.DOTALL)
 
 
 def match(patterns: Iterable[re.Pattern[str]], name: str) -> dict[str, str | None] | None:
