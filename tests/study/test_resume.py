@@ -185,10 +185,10 @@ def test_the_run_can_be_checked(tmp_path: Path) -> None:
     import hashlib
 
     ref, pred = study(tmp_path)
-    assert run("evaluate", tmp_path, tmp_path / "out", "--label", "1") == 0
+    assert run("evaluate", tmp_path, tmp_path / "out", "--ignore", "9") == 0
     told = json.loads((tmp_path / "out/run.json").read_text())
     assert told["command"] == "evaluate"
-    assert told["settings"]["label"] == 1
+    assert told["settings"]["ignore"] == [9]
     assert (told["settings"]["pred"], told["settings"]["ref"]) == (pred.name, ref.name)
     assert {"python", "numpy", "nibabel", "dice-semimetric"} <= set(told["versions"])
     assert [i["case"] for i in told["inputs"]] == ["case01", "case02", "case03"]

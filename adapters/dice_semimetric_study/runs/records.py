@@ -20,7 +20,7 @@ from dice_semimetric import __version__
 from ..files.atomic import remove_parts, write_bytes
 from .each import Item, Named, Result
 
-_FORMAT = 3
+_FORMAT = 4
 FOLDER = "records"
 
 
