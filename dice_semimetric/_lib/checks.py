@@ -158,7 +158,7 @@ def require_probabilities(xp: Namespace, prob: Array, name: str) -> Array:
     """Return probabilities along axis 1, rounding beyond 0 and 1 taken off, or raise."""
     require_floating(xp, **{name: prob})
     if prob.ndim < 2:
-        raise ValueError(f"{name} must have shape (B, C, *spatial), got {tuple(prob.shape)}")
+        raise ValueError(no_class_axis(name, prob))
     if size(prob) == 0 or not checks_apply(prob):
         return prob
     prob = require_unit_interval(xp, prob, name)
@@ -173,6 +173,12 @@ def require_probabilities(xp: Namespace, prob: Array, name: str) -> Array:
             f"got sums off by up to {worst:.3g}"
         )
     return prob
+
+
+def no_class_axis(name: str, array: Array) -> str:
+    """Return the error of an array that lacks the class axis."""
+    remedy = f"; write {name}[:, None] for the foreground alone" if array.ndim == 1 else ""
+    return f"{name} must have shape (B, C, *spatial), got {tuple(array.shape)}{remedy}"
 
 
 def _range_text(low: float, high: float) -> str:

@@ -50,29 +50,21 @@ _PLAIN = frozenset(np.dtype(c).num for c in "?bhilqBHILQefd")
 
 def _require_array(name: str, array: object) -> None:
     """Raise TypeError for what is no array, or one that would lose its meaning in a sum."""
-    if not compat.is_array_api_obj(array):
+    if not compat.is_array_api_obj(array) or isinstance(array, np.matrix):
         got = "None" if array is None else type_name(array)
-        remedy = f"; write numpy.asarray({name})" if _is_array_like(array) else ""
+        remedy = f"; write np.asarray({name})" if _is_array_like(array) else ""
         raise TypeError(
             f"{name} must be an array of a library that follows the Python array API standard "
             f"(NumPy, CuPy, PyTorch, JAX, Dask, ...), got {got}{remedy}"
         )
     blocks = array._meta if compat.is_dask_array(array) else array
-    if isinstance(blocks, np.ma.MaskedArray):
-        at = "dask.array" if blocks is not array else "numpy"
-        kept = {
-            "numpy": f"{name}.data and mask=~numpy.ma.getmaskarray({name})",
-            "dask.array": f"dask.array.ma.getdata({name}) "
-            f"and mask=~dask.array.ma.getmaskarray({name})",
-        }
+    if isinstance(blocks, np.ma.MaskedArray) or type(blocks).__name__.startswith("Masked"):
+        ma = "np.ma" if blocks is array else "dask.array.ma"
+        remedy = f"give {ma}.getdata({name}) and mask=~{ma}.getmaskarray({name}), or fill it"
+        if not isinstance(blocks, np.ma.MaskedArray):
+            remedy = "give its data and its mask apart"
         raise TypeError(
-            f"{name} must be an array without a mask of its own, got a masked array; "
-            f"give {kept[at]}, or fill it"
-        )
-    if isinstance(blocks, np.matrix):
-        raise TypeError(
-            f"{name} must be an array, got numpy.matrix, whose * is another; "
-            f"write numpy.asarray({name})"
+            f"{name} must be an array without a mask of its own, got a masked array; {remedy}"
         )
 
 
@@ -88,7 +80,7 @@ def _require_real(xp: Namespace, name: str, array: Array) -> None:
     if isinstance(dtype, np.dtype) and dtype.isbuiltin != _REGISTERED:
         real = dtype.num in _PLAIN
     else:
-        real = any(_is_of(xp, array, kind) for kind in REAL)
+        real = _is_any_of(xp, dtype, REAL)
     if not real:
         raise TypeError(
             f"{name} must be of a boolean, integer or floating dtype of at most 64 bits, "
@@ -159,10 +151,8 @@ REAL = ("bool", "integral", "real floating")
 
 
 def _is_of(xp: Namespace, array: Array, kind: str) -> bool:
-    if _is_registered(xp, array.dtype):
-        # NumPy carries those of ml_dtypes and knows nothing of them; CuPy computes in bfloat16.
-        return kind == "real floating" and _is_bfloat16(xp, array.dtype)
-    return bool(xp.isdtype(array.dtype, kind))
+    # NumPy carries the dtypes of ml_dtypes and knows nothing of them; CuPy computes in bfloat16.
+    return _is_any_of(xp, array.dtype, (kind,))
 
 
 def _is_registered(xp: Namespace, dtype: DType) -> bool:
@@ -223,6 +213,16 @@ def default_index(xp: Namespace, like: Array) -> DType:
     return info.default_dtypes(device=device(like))["indexing"]
 
 
+def _is_any_of(xp: Namespace, dtype: DType, kinds: tuple[str, ...]) -> bool:
+    """Return whether the library has this dtype, and counts it among one of the kinds."""
+    if _is_registered(xp, dtype):
+        return "real floating" in kinds and _is_bfloat16(xp, dtype)
+    try:
+        return any(xp.isdtype(dtype, kind) for kind in kinds)
+    except (AttributeError, TypeError):  # of another library, or no dtype at all
+        return False
+
+
 def dtype_name(dtype: DType) -> str:
     """Return what was given as a dtype, as it is written."""
     return f"{dtype.__module__}.{dtype.__name__}" if isinstance(dtype, type) else repr(dtype)
@@ -232,10 +232,7 @@ def require_dtype(
     xp: Namespace, dtype: DType, kinds: tuple[str, ...] = ("real floating",)
 ) -> DType:
     """Return the dtype, or raise TypeError unless it is one of the library, of these kinds."""
-    try:
-        known = not isinstance(dtype, str) and any(xp.isdtype(dtype, kind) for kind in kinds)
-    except (AttributeError, TypeError):  # of another library, or no dtype at all
-        known = False
+    known = not isinstance(dtype, str) and _is_any_of(xp, dtype, kinds)
     if known and not (compat.is_numpy_namespace(xp) and np.dtype(dtype).num not in _PLAIN):
         return dtype
     library = xp.__name__.removeprefix("array_api_compat.")

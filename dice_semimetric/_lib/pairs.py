@@ -1,6 +1,6 @@
 """What a prediction and a target may be, and how they become two arrays of probabilities."""
 
-from .checks import checks_apply, require_labels, require_unit_interval
+from .checks import checks_apply, no_class_axis, require_labels, require_unit_interval
 from .namespace import (
     constant,
     is_floating,
@@ -86,7 +86,7 @@ def is_label_map(
     """Return True for integer labels and False for soft ones, by dtype and shape; else raise."""
     shape, labels_shape = tuple(pred.shape), (pred.shape[0], *pred.shape[2:])
     if pred.ndim < 2:
-        raise ValueError(f"{names[0]} must have shape (B, C, *spatial), got {shape}")
+        raise ValueError(no_class_axis(names[0], pred))
     if is_floating(xp, target) and tuple(target.shape) == shape:
         if ignore_index is not None:
             raise ValueError(f"ignore_index is for integer {names[1]}s; use mask with soft ones")
