@@ -9,8 +9,8 @@ from typing import Literal
 from .namespace import (
     finfo,
     is_boolean,
+    is_dtype,
     is_eager,
-    is_floating,
     is_integer,
     namespace,
     on_host,
@@ -85,7 +85,9 @@ def value_range(array: Array) -> tuple[Array, Array]:
 
 
 def rounding(xp: Namespace, dtype: DType) -> float:
-    """Return how far outside [0, 1] a floating value may lie by rounding."""
+    """Return how far outside [0, 1] a value of that dtype may lie by rounding."""
+    if not is_dtype(xp, dtype, ("real floating",)):
+        return 0.0
     return max(1e-6, 4 * float(finfo(xp, dtype).eps))
 
 
@@ -107,8 +109,7 @@ def require_unit_interval(
     low, high = (float(end) for end in value_range(array))
     if low >= 0 and high <= 1:
         return array
-    given = array.dtype if dtype is None else dtype
-    slack = rounding(xp, given) if is_floating(xp, array) else 0.0
+    slack = max(rounding(xp, array.dtype), 0.0 if dtype is None else rounding(xp, dtype))
     if low >= -slack and high <= 1 + slack:
         return array + without_gradient(xp, xp.clip(array, 0.0, 1.0) - array)
     if activation is not None and (math.isnan(low) or math.isnan(high)):

@@ -80,7 +80,7 @@ def _require_real(xp: Namespace, name: str, array: Array) -> None:
     if isinstance(dtype, np.dtype) and dtype.isbuiltin != _REGISTERED:
         real = dtype.num in _PLAIN
     else:
-        real = _is_any_of(xp, dtype, REAL)
+        real = is_dtype(xp, dtype, REAL)
     if not real:
         raise TypeError(
             f"{name} must be of a boolean, integer or floating dtype of at most 64 bits, "
@@ -152,7 +152,7 @@ REAL = ("bool", "integral", "real floating")
 
 def _is_of(xp: Namespace, array: Array, kind: str) -> bool:
     # NumPy carries the dtypes of ml_dtypes and knows nothing of them; CuPy computes in bfloat16.
-    return _is_any_of(xp, array.dtype, (kind,))
+    return is_dtype(xp, array.dtype, (kind,))
 
 
 def _is_registered(xp: Namespace, dtype: DType) -> bool:
@@ -213,7 +213,7 @@ def default_index(xp: Namespace, like: Array) -> DType:
     return info.default_dtypes(device=device(like))["indexing"]
 
 
-def _is_any_of(xp: Namespace, dtype: DType, kinds: tuple[str, ...]) -> bool:
+def is_dtype(xp: Namespace, dtype: DType, kinds: tuple[str, ...]) -> bool:
     """Return whether the library has this dtype, and counts it among one of the kinds."""
     if _is_registered(xp, dtype):
         return "real floating" in kinds and _is_bfloat16(xp, dtype)
@@ -232,7 +232,7 @@ def require_dtype(
     xp: Namespace, dtype: DType, kinds: tuple[str, ...] = ("real floating",)
 ) -> DType:
     """Return the dtype, or raise TypeError unless it is one of the library, of these kinds."""
-    known = not isinstance(dtype, str) and _is_any_of(xp, dtype, kinds)
+    known = not isinstance(dtype, str) and is_dtype(xp, dtype, kinds)
     if known and not (compat.is_numpy_namespace(xp) and np.dtype(dtype).num not in _PLAIN):
         return dtype
     library = xp.__name__.removeprefix("array_api_compat.")

@@ -14,7 +14,7 @@ from .namespace import (
 from .options import require_choice, require_label
 from .seam import Pixels
 from .special import activate, widen
-from .typing import Activation, Array, Axis, DType, Namespace
+from .typing import Activation, Array, Axis, Namespace
 
 
 def pixels_of(pred: Array, target: Array, *, axis: Axis, mask: Array | None) -> Pixels:
@@ -112,15 +112,11 @@ def probabilities(pixels: Pixels) -> tuple[Array, Array]:
         zero = xp.zeros_like(pred)
         pred, target = xp.where(mask, pred, zero), xp.where(mask, target, zero)
     if pixels.checked:
-        given = None if pixels.activation else _floating(xp, pixels.pred)
-        pred = require_unit_interval(xp, pred, "pred", dtype=given, activation=pixels.activation)
-        target = require_unit_interval(xp, target, "target", dtype=_floating(xp, pixels.target))
+        activation = pixels.activation
+        given = None if activation else pixels.pred.dtype
+        pred = require_unit_interval(xp, pred, "pred", dtype=given, activation=activation)
+        target = require_unit_interval(xp, target, "target", dtype=pixels.target.dtype)
     return pred, target
-
-
-def _floating(xp: Namespace, array: Array) -> DType | None:
-    """Return the dtype of floating values, whose rounding counts; else None."""
-    return array.dtype if is_floating(xp, array) else None
 
 
 def both(one: Array | None, other: Array | None) -> Array | None:
