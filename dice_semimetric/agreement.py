@@ -9,15 +9,8 @@ import array_api_compat as compat
 
 from ._lib.additive import Additive
 from ._lib.blocks import BLOCK
-from ._lib.namespace import (
-    constant,
-    default_float,
-    default_index,
-    namespace,
-    require_dtype,
-    require_mask,
-    size,
-)
+from ._lib.dtypes import require_dtype
+from ._lib.namespace import constant, default_float, default_index, namespace, require_mask, size
 from ._lib.raters import float_dtypes, look_up, marks_of, rater_counts, require_raters
 from ._lib.special import divide
 from ._lib.typing import Array, DType, Namespace

@@ -6,10 +6,10 @@ from contextlib import contextmanager
 from contextvars import ContextVar
 from typing import Literal
 
+from .dtypes import is_dtype
 from .namespace import (
     finfo,
     is_boolean,
-    is_dtype,
     is_eager,
     is_integer,
     namespace,
