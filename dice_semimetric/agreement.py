@@ -9,13 +9,7 @@ import array_api_compat as compat
 
 from ._lib.additive import Additive, exact
 from ._lib.blocks import BLOCK
-from ._lib.namespace import (
-    constant,
-    default_index,
-    namespace,
-    require_mask,
-    size,
-)
+from ._lib.namespace import constant, default_index, namespace, require_mask, size
 from ._lib.native import widest_float
 from ._lib.raters import float_dtypes, look_up, marks_of, rater_counts, require_raters
 from ._lib.special import divide

@@ -2,7 +2,8 @@
 
 from collections.abc import Callable
 
-from ._lib.namespace import default_float, is_integer, namespace, position, require_dtype
+from ._lib.dtypes import require_dtype
+from ._lib.namespace import default_float, is_integer, namespace, position
 from ._lib.options import require_integer, require_label
 from ._lib.seam import accelerated
 from ._lib.special import widen

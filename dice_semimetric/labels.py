@@ -1,16 +1,8 @@
 """Hard labels made soft: one-hot and uniform label smoothing."""
 
 from ._lib.checks import checks_apply, require_label_map, require_unit_interval
-from ._lib.namespace import (
-    REAL,
-    constant,
-    default_float,
-    is_floating,
-    is_integer,
-    namespace,
-    position,
-    require_dtype,
-)
+from ._lib.dtypes import REAL, require_dtype
+from ._lib.namespace import constant, default_float, is_floating, is_integer, namespace, position
 from ._lib.options import require_label, require_number
 from ._lib.special import widen
 from ._lib.typing import Array, DType, Namespace

@@ -7,8 +7,9 @@ from numbers import Real
 from typing import ClassVar, Literal, Self
 
 from ._lib.additive import Regional, exact
+from ._lib.dtypes import require_dtype
 from ._lib.levels import threshold_sums
-from ._lib.namespace import default_float, namespace, normalize_axis, require_dtype
+from ._lib.namespace import default_float, namespace, normalize_axis
 from ._lib.native import widest_float
 from ._lib.options import require_numbers, shown
 from ._lib.pairs import pixels_of, pixels_of_batch

@@ -6,6 +6,8 @@ this module the statistics become pytrees, so that they pass through `jax.jit` a
 
 import dataclasses
 
+from jax.lax import stop_gradient
+
 from dice_semimetric._lib.checks import require_unit_interval
 from dice_semimetric._lib.seam import Pixels
 
@@ -30,7 +32,15 @@ def threshold_sums(pixels: Pixels, thresholds: tuple[float, ...]) -> Sums:
 def _checked(pixels: Pixels) -> Pixels:
     """Apply the core's check of values, in one pass, and return what then needs no check."""
     checked, pixels = pixels.checked, dataclasses.replace(pixels, checked=False)
-    if checked and pixels.pred.size:
-        for name, ends in zip(("pred", "target"), ranges(pixels), strict=True):
-            require_unit_interval(xp, ends, name)
+    if not checked or not pixels.pred.size:
+        return pixels
+    activation = pixels.activation
+    for name, ends in zip(("pred", "target"), ranges(pixels), strict=True):
+        given = getattr(pixels, name)
+        logits = activation if name == "pred" else None
+        dtype = given.dtype if logits is None else None
+        inside = require_unit_interval(xp, ends, name, dtype=dtype, activation=logits)
+        if inside is not ends and logits is None:  # rounding, as 0 and 1 with the same derivative
+            clipped = xp.clip(given, 0, 1)
+            pixels = dataclasses.replace(pixels, **{name: given + stop_gradient(clipped - given)})
     return pixels

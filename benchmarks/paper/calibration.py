@@ -62,7 +62,8 @@ class Predictor:
         if method == "temperature":
             scaling = TemperatureScaling().fit(_input(method, prob), mean)
             return Predictor(self.network, method, {method: scaling.temperature_}, scaling)
-        kernel = KernelCalibrator(bandwidth=None, n_keys=len(prob)).fit(prob, mean)
+        kernel = KernelCalibrator(bandwidth=None, n_keys=len(prob), sampling="proportional")
+        kernel.fit(prob, mean)
         return Predictor(self.network, method, {"bandwidth": kernel.bandwidth_}, kernel)
 
 

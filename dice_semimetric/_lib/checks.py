@@ -6,11 +6,11 @@ from contextlib import contextmanager
 from contextvars import ContextVar
 from typing import Literal
 
+from .dtypes import is_dtype
 from .namespace import (
     finfo,
     is_boolean,
     is_eager,
-    is_floating,
     is_integer,
     namespace,
     on_host,
@@ -86,7 +86,9 @@ def value_range(array: Array) -> tuple[Array, Array]:
 
 
 def rounding(xp: Namespace, dtype: DType) -> float:
-    """Return how far outside [0, 1] a floating value may lie by rounding."""
+    """Return how far outside [0, 1] a value of that dtype may lie by rounding."""
+    if not is_dtype(xp, dtype, ("real floating",)):
+        return 0.0
     return max(1e-6, 4 * float(finfo(xp, dtype).eps))
 
 
@@ -108,8 +110,7 @@ def require_unit_interval(
     low, high = (float(end) for end in value_range(array))
     if low >= 0 and high <= 1:
         return array
-    given = array.dtype if dtype is None else dtype
-    slack = rounding(xp, given) if is_floating(xp, array) else 0.0
+    slack = max(rounding(xp, array.dtype), 0.0 if dtype is None else rounding(xp, dtype))
     if low >= -slack and high <= 1 + slack:
         return array + without_gradient(xp, xp.clip(array, 0.0, 1.0) - array)
     if activation is not None and (math.isnan(low) or math.isnan(high)):
@@ -159,7 +160,7 @@ def require_probabilities(xp: Namespace, prob: Array, name: str) -> Array:
     """Return probabilities along axis 1, rounding beyond 0 and 1 taken off, or raise."""
     require_floating(xp, **{name: prob})
     if prob.ndim < 2:
-        raise ValueError(f"{name} must have shape (B, C, *spatial), got {tuple(prob.shape)}")
+        raise ValueError(no_class_axis(name, prob))
     if size(prob) == 0 or not checks_apply(prob):
         return prob
     prob = require_unit_interval(xp, prob, name)
@@ -174,6 +175,12 @@ def require_probabilities(xp: Namespace, prob: Array, name: str) -> Array:
             f"got sums off by up to {worst:.3g}"
         )
     return prob
+
+
+def no_class_axis(name: str, array: Array) -> str:
+    """Return the error of an array that lacks the class axis."""
+    remedy = f"; write {name}[:, None] for the foreground alone" if array.ndim == 1 else ""
+    return f"{name} must have shape (B, C, *spatial), got {tuple(array.shape)}{remedy}"
 
 
 def _range_text(low: float, high: float) -> str:

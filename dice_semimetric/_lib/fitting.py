@@ -1,6 +1,6 @@
 """What the calibrators share: labels in both forms, classes along the rows, and being fitted."""
 
-from .checks import checks_apply, require_labels, require_probabilities
+from .checks import checks_apply, no_class_axis, require_labels, require_probabilities
 from .namespace import require_floating, sum_dtype
 from .pairs import expand_labels, is_label_map, labels_or_soft
 from .special import widen
@@ -57,7 +57,7 @@ def predicted_class(xp: Namespace, prob: Array) -> Array:
 def require_logits(xp: Namespace, logits: Array) -> None:
     require_floating(xp, logits=logits)
     if logits.ndim < 2:
-        raise ValueError(f"logits must have shape (B, C, *spatial), got {tuple(logits.shape)}")
+        raise ValueError(no_class_axis("logits", logits))
 
 
 def require_finite(xp: Namespace, logits: Array) -> None:

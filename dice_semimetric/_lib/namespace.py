@@ -10,6 +10,7 @@ from typing import Any
 import array_api_compat as compat
 import numpy as np
 
+from .dtypes import PLAIN, is_bfloat16, is_dtype, require_real
 from .options import require_integer, shown, type_name
 from .typing import Array, Axis, DType, Namespace
 
@@ -22,7 +23,7 @@ def namespace(**arrays: Array | None) -> Namespace:
     """
     given = {n: array for n, array in arrays.items() if array is not None or n != "mask"}
     for array in given.values():
-        if type(array) is not np.ndarray or array.dtype.num not in _PLAIN:
+        if type(array) is not np.ndarray or array.dtype.num not in PLAIN:
             break
     else:
         return _NUMPY
@@ -35,7 +36,7 @@ def namespace(**arrays: Array | None) -> Namespace:
         got = ", ".join(f"{name}: {type_name(array)}" for name, array in given.items())
         raise TypeError(f"arrays must come from one array library, got {got}") from None
     for name, array in given.items():
-        _require_real(xp, name, array)
+        require_real(xp, name, array)
     devices = {name: device(array) for name, array in given.items()}
     known = [d for d in devices.values() if d is not None]
     if any(d != known[0] for d in known[1:]):
@@ -57,35 +58,25 @@ def _require_known_shapes(given: dict[str, Array]) -> None:
 
 
 _NUMPY: Namespace = compat.array_namespace(np.empty(0))
-#: NumPy's numbers of the dtypes that the standard has: no longdouble, object, text or date.
-_PLAIN = frozenset(np.dtype(c).num for c in "?bhilqBHILQefd")
 
 
 def _require_array(name: str, array: object) -> None:
     """Raise TypeError for what is no array, or one that would lose its meaning in a sum."""
-    if not compat.is_array_api_obj(array):
+    if not compat.is_array_api_obj(array) or isinstance(array, np.matrix):
         got = "None" if array is None else type_name(array)
-        remedy = f"; write numpy.asarray({name})" if _is_array_like(array) else ""
+        remedy = f"; write np.asarray({name})" if _is_array_like(array) else ""
         raise TypeError(
             f"{name} must be an array of a library that follows the Python array API standard "
             f"(NumPy, CuPy, PyTorch, JAX, Dask, ...), got {got}{remedy}"
         )
     blocks = array._meta if compat.is_dask_array(array) else array
-    if isinstance(blocks, np.ma.MaskedArray):
-        at = "dask.array" if blocks is not array else "numpy"
-        kept = {
-            "numpy": f"{name}.data and mask=~numpy.ma.getmaskarray({name})",
-            "dask.array": f"dask.array.ma.getdata({name}) "
-            f"and mask=~dask.array.ma.getmaskarray({name})",
-        }
+    if isinstance(blocks, np.ma.MaskedArray) or type(blocks).__name__.startswith("Masked"):
+        ma = "np.ma" if blocks is array else "dask.array.ma"
+        remedy = f"give {ma}.getdata({name}) and mask=~{ma}.getmaskarray({name}), or fill it"
+        if not isinstance(blocks, np.ma.MaskedArray):
+            remedy = "give its data and its mask apart"
         raise TypeError(
-            f"{name} must be an array without a mask of its own, got a masked array; "
-            f"give {kept[at]}, or fill it"
-        )
-    if isinstance(blocks, np.matrix):
-        raise TypeError(
-            f"{name} must be an array, got numpy.matrix, whose * is another; "
-            f"write numpy.asarray({name})"
+            f"{name} must be an array without a mask of its own, got a masked array; {remedy}"
         )
 
 
@@ -93,29 +84,6 @@ def _is_array_like(value: object) -> bool:
     """Return whether NumPy would make an array of it."""
     likes = "__array__", "__array_interface__", "__dlpack__"
     return isinstance(value, list | tuple) or any(hasattr(value, like) for like in likes)
-
-
-def _require_real(xp: Namespace, name: str, array: Array) -> None:
-    """Raise TypeError for a dtype without booleans, integers or real numbers of up to 64 bits."""
-    dtype = array.dtype
-    if isinstance(dtype, np.dtype) and dtype.isbuiltin != _REGISTERED:
-        real = dtype.num in _PLAIN
-    else:
-        real = any(_is_of(xp, array, kind) for kind in REAL)
-    if not real:
-        raise TypeError(
-            f"{name} must be of a boolean, integer or floating dtype of at most 64 bits, "
-            f"got {dtype}{_dtype_remedy(name, dtype)}"
-        )
-
-
-def _dtype_remedy(name: str, dtype: DType) -> str:
-    kind = getattr(dtype, "kind", "")
-    if "complex" in str(dtype):
-        return f"; write abs({name}), or take the real part"
-    if kind in ("f", "O"):
-        return f"; write {name}.astype('float64')"
-    return f"; write {name}.astype('float32')" if "bfloat16" in str(dtype) else ""
 
 
 def device(array: Array) -> Any:
@@ -188,34 +156,14 @@ def on_host(array: Array) -> bool:
     return not compat.is_cupy_array(array)
 
 
-#: NumPy's kind of a dtype that another package has registered.
-_REGISTERED = 2
-
-
-#: The kinds of dtype that are computed with.
-REAL = ("bool", "integral", "real floating")
-
-
 def _is_of(xp: Namespace, array: Array, kind: str) -> bool:
-    if _is_registered(xp, array.dtype):
-        # NumPy carries those of ml_dtypes and knows nothing of them; CuPy computes in bfloat16.
-        return kind == "real floating" and _is_bfloat16(xp, array.dtype)
-    return bool(xp.isdtype(array.dtype, kind))
-
-
-def _is_registered(xp: Namespace, dtype: DType) -> bool:
-    numpys = compat.is_numpy_namespace(xp) or compat.is_cupy_namespace(xp)
-    return numpys and getattr(dtype, "isbuiltin", None) == _REGISTERED
-
-
-def _is_bfloat16(xp: Namespace, dtype: DType) -> bool:
-    """Return whether it is CuPy's bfloat16, which NumPy's ``isdtype`` and ``finfo`` do not know."""
-    return compat.is_cupy_namespace(xp) and getattr(dtype, "name", None) == "bfloat16"
+    # NumPy carries the dtypes of ml_dtypes and knows nothing of them; CuPy computes in bfloat16.
+    return is_dtype(xp, array.dtype, (kind,))
 
 
 def finfo(xp: Namespace, dtype: DType) -> Any:
     """Return bits, eps and smallest_normal of a floating dtype."""
-    if _is_bfloat16(xp, dtype):
+    if is_bfloat16(xp, dtype):
         return import_module("ml_dtypes").finfo(dtype)
     return xp.finfo(dtype)
 
@@ -263,29 +211,6 @@ def default_index(xp: Namespace, like: Array) -> DType:
     """Return the library's default dtype of indices on the device of ``like``."""
     info = xp.__array_namespace_info__()
     return info.default_dtypes(device=device(like))["indexing"]
-
-
-def dtype_name(dtype: DType) -> str:
-    """Return what was given as a dtype, as it is written."""
-    return f"{dtype.__module__}.{dtype.__name__}" if isinstance(dtype, type) else repr(dtype)
-
-
-def require_dtype(
-    xp: Namespace, dtype: DType, kinds: tuple[str, ...] = ("real floating",)
-) -> DType:
-    """Return the dtype, or raise TypeError unless it is one of the library, of these kinds."""
-    try:
-        known = not isinstance(dtype, str) and any(xp.isdtype(dtype, kind) for kind in kinds)
-    except (AttributeError, TypeError):  # of another library, or no dtype at all
-        known = False
-    if known and not (compat.is_numpy_namespace(xp) and np.dtype(dtype).num not in _PLAIN):
-        return dtype
-    library = xp.__name__.removeprefix("array_api_compat.")
-    expected = "a floating dtype" if len(kinds) == 1 else "a dtype"
-    raise TypeError(
-        f"dtype must be {expected} of {library}, got {dtype_name(dtype)}; "
-        f"write dtype={library}.float32"
-    )
 
 
 def constant(xp: Namespace, values: Iterable[float], dtype: DType, like: Array) -> Array:

@@ -2,7 +2,7 @@
 
 import array_api_compat as compat
 
-from .checks import checks_apply, require_labels, require_unit_interval
+from .checks import checks_apply, no_class_axis, require_labels, require_unit_interval
 from .namespace import (
     constant,
     is_boolean,
@@ -17,7 +17,7 @@ from .namespace import (
 from .options import require_choice, require_label
 from .seam import Pixels
 from .special import activate, widen
-from .typing import Activation, Array, Axis, DType, Namespace
+from .typing import Activation, Array, Axis, Namespace
 
 
 def pixels_of(pred: Array, target: Array, *, axis: Axis, mask: Array | None) -> Pixels:
@@ -115,7 +115,7 @@ def is_label_map(
     """
     shape, labels_shape = tuple(pred.shape), (pred.shape[0], *pred.shape[2:])
     if pred.ndim < 2:
-        raise ValueError(f"{names[0]} must have shape (B, C, *spatial), got {shape}")
+        raise ValueError(no_class_axis(names[0], pred))
     integer = is_integer(xp, target)
     if tuple(target.shape) == shape and (
         integer or is_floating(xp, target) or is_boolean(xp, target)
@@ -171,15 +171,11 @@ def probabilities(pixels: Pixels) -> tuple[Array, Array]:
         zero = xp.zeros_like(pred)
         pred, target = xp.where(mask, pred, zero), xp.where(mask, target, zero)
     if pixels.checked:
-        given = None if pixels.activation else _floating(xp, pixels.pred)
-        pred = require_unit_interval(xp, pred, "pred", dtype=given, activation=pixels.activation)
-        target = require_unit_interval(xp, target, "target", dtype=_floating(xp, pixels.target))
+        activation = pixels.activation
+        given = None if activation else pixels.pred.dtype
+        pred = require_unit_interval(xp, pred, "pred", dtype=given, activation=activation)
+        target = require_unit_interval(xp, target, "target", dtype=pixels.target.dtype)
     return pred, target
-
-
-def _floating(xp: Namespace, array: Array) -> DType | None:
-    """Return the dtype of floating values, whose rounding counts; else None."""
-    return array.dtype if is_floating(xp, array) else None
 
 
 def both(one: Array | None, other: Array | None) -> Array | None:

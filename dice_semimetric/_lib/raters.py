@@ -9,15 +9,8 @@ import array_api_compat as compat
 
 from .blocks import BLOCK
 from .checks import checks_apply, require_label_map
-from .namespace import (
-    default_float,
-    is_boolean,
-    is_integer,
-    namespace,
-    position,
-    require_dtype,
-    size,
-)
+from .dtypes import require_dtype
+from .namespace import default_float, is_boolean, is_integer, namespace, position, size
 from .options import require_choice
 from .seam import accelerated
 from .special import widen

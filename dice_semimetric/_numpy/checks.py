@@ -29,5 +29,5 @@ def require_probabilities(
     """
     if are_probabilities(array):
         return array
-    dtype = given.dtype if given.dtype.kind == "f" and activation is None else None
+    dtype = given.dtype if activation is None else None
     return require_unit_interval(xp, array, name, dtype=dtype, activation=activation)

@@ -2,12 +2,14 @@
 
 from typing import Self
 
+import numpy as np
+
 from .._lib.checks import require_probabilities
 from .._lib.fitting import class_rows, from_class_rows, label_pair, require_fitted
-from .._lib.namespace import namespace, sum_dtype
-from .._lib.native import without_gradient
+from .._lib.namespace import device, namespace, sum_dtype
+from .._lib.native import to_host, without_gradient
 from .._lib.options import Rng, require_choice, require_label
-from .._lib.typing import Array
+from .._lib.typing import Array, Namespace
 from .density import regress
 from .error import select_bandwidth
 from .keys import Sampling, require_draw, sample_keys
@@ -23,9 +25,10 @@ class KernelCalibrator:
         The smoothing h; None lets `select_bandwidth` choose it on the keys.
     n_keys : int, optional
         How many keys to draw from all pixels given to ``fit``.
-    sampling : {"proportional", "balanced"}, optional
-        How to draw them. "balanced" has every class equally often among the keys, which raises
-        the rare classes' probabilities, so it is no calibration of the given distribution.
+    sampling : {"balanced", "proportional"}, optional
+        How to draw them, as in `sample_keys`. Balanced keys know the rare classes best; each counts
+        for all the pixels of its class over the keys drawn of it, so that both calibrate for the
+        distribution that is given.
     rng : int, None or numpy.random.Generator, optional
         What `numpy.random.default_rng` takes, to draw the keys. An integer draws the same keys at
         every fit, None others.
@@ -49,7 +52,7 @@ class KernelCalibrator:
         *,
         bandwidth: float | None = 1e-3,
         n_keys: int = 500,
-        sampling: Sampling = "proportional",
+        sampling: Sampling = "balanced",
         rng: Rng = 0,
     ) -> None:
         require_choice("sampling", sampling, ("balanced", "proportional"))
@@ -93,7 +96,11 @@ class KernelCalibrator:
             self.bandwidth_ = select_bandwidth(*rows)
         else:
             self.bandwidth_ = self.bandwidth
-        self._keys = key_prob, key_value
+        weight = None
+        if self.sampling == "balanced":
+            shares = _class_shares(xp, hard, drawn)
+            weight = xp.asarray(shares, dtype=key_value.dtype, device=device(prob))
+        self._keys = key_prob, key_value, weight
         return self
 
     def predict_proba(self, prob: Array) -> Array:
@@ -115,7 +122,7 @@ class KernelCalibrator:
             If ``fit`` was not called.
         """
         require_fitted(self, "_keys")
-        key_prob, key_value = self._keys
+        key_prob, key_value, weight = self._keys
         xp = namespace(prob=prob, key_prob=key_prob)
         prob = require_probabilities(xp, prob, "prob")
         if prob.shape[1] != key_prob.shape[0]:
@@ -125,5 +132,20 @@ class KernelCalibrator:
             )
         dtype = sum_dtype(xp, prob, key_prob)
         value = xp.astype(key_value, dtype, copy=False)
+        if weight is not None:  # the last row is the mean weight of the keys, by which to divide
+            rows = xp.astype(weight, dtype, copy=False)[None, :]
+            value = xp.concat([value * rows, rows], axis=0)
         mean, _ = regress(class_rows(xp, prob), key_prob, value, self.bandwidth_, dtype=dtype)
+        if weight is not None:
+            mean = mean[:-1, :] / mean[-1:, :]
         return from_class_rows(xp, mean, prob.shape)
+
+
+def _class_shares(xp: Namespace, label: Array, drawn: Array) -> np.ndarray:
+    """Return for each key how many pixels of its class it stands for, the most as 1."""
+    labels = to_host(xp, label, "label").reshape(-1)
+    keys = labels[to_host(xp, drawn, "label")]
+    classes, index, number = np.unique(keys, return_inverse=True, return_counts=True)
+    pixels = np.asarray([np.count_nonzero(labels == c) for c in classes])
+    shares = pixels / number
+    return np.asarray((shares / shares.max())[index], float)

@@ -16,7 +16,6 @@ PACKAGES = {
 ELSEWHERE = {
     # what every public function goes through
     "core/_lib/bin_inputs": "core/test_bins",
-    "core/_lib/checks": "core/test_bad_input",
     "core/_lib/pairs": "core/test_bad_input",
     "core/_lib/raters": "core/test_fusion",
     "core/_lib/fitting": "core/test_temperature",

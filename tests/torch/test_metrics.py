@@ -280,7 +280,7 @@ def test_bad_input(metrics) -> None:
     with pytest.raises(ValueError, match="n_bins must be at least 1, got 0"):
         metrics.ExpectedCalibrationError(2, n_bins=0)
     with pytest.raises(TypeError, match="pred must be of a floating dtype"):
-        metrics.ExpectedCalibrationError(2).update(torch.ones(1, 2, 3, dtype=torch.int64), None)
+        metrics.ExpectedCalibrationError(2).update(*torch.zeros(2, 1, 2, 3, dtype=torch.int64))
     with pytest.raises(ValueError, match=r"\(B, 3, \*spatial\), got \(1, 2, 4\)"):
         metrics.BinarizedDice(3).update(torch.zeros(1, 2, 4), torch.zeros(1, 2, 4))
     with pytest.raises(ValueError, match="per must be one of 'image', 'class', 'dataset'"):

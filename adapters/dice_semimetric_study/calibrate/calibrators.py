@@ -97,7 +97,9 @@ class MapCalibrator:
             self._fitted: TemperatureScaling | KernelCalibrator = scaling
             self.parameters["temperature"] = scaling.temperature_
         else:
-            kernel = KernelCalibrator(bandwidth=self.bandwidth, n_keys=prob.size)
+            kernel = KernelCalibrator(
+                bandwidth=self.bandwidth, n_keys=prob.size, sampling="proportional"
+            )
             kernel.fit(prob, target)
             self._fitted = kernel
             self.parameters["bandwidth"] = kernel.bandwidth_

@@ -56,7 +56,7 @@ def _block_sums(reader: Reader, place: Place) -> Tensor:
         x.masked_fill_(hidden, 0)
         y.masked_fill_(hidden, 0)
     if reader.options.checked:
-        _check(x, y, reader)
+        x, y = _checked(x, y, reader)
     return torch.stack(_pair_sums(x, y, reader))
 
 
@@ -72,11 +72,13 @@ def _pair_sums(x: Tensor, y: Tensor, reader: Reader) -> list[Tensor]:
     return [sum_x, sum_y, difference, product]
 
 
-def _check(x: Tensor, y: Tensor, reader: Reader) -> None:
+def _checked(x: Tensor, y: Tensor, reader: Reader) -> tuple[Tensor, Tensor]:
+    """Return what should be probabilities, rounding beyond 0 and 1 taken off, or raise."""
     if reader.options.activation is None:
-        require_unit_interval(xp, x, "pred")
+        x = require_unit_interval(xp, x, "pred", dtype=reader.dtypes[0])
     if not reader.labels:
-        require_unit_interval(xp, y, "target")
+        y = require_unit_interval(xp, y, "target", dtype=reader.dtypes[1])
+    return x, y
 
 
 def backward(

@@ -50,7 +50,7 @@ class Reader:
         self, pred: Tensor, target: Tensor, mask: Mask, options: Options, cut: int = 1
     ) -> None:
         self.labels = target.ndim < pred.ndim
-        self.options = options
+        self.options, self.dtypes = options, (pred.dtype, target.dtype)
         regional = self.labels or options.activation == "softmax"
         tensors = (pred, target[:, None] if self.labels else target, mask)
         self.blocks = Blocks(tensors, options.axis, regional=regional, cut=cut)

@@ -4,10 +4,13 @@ import os
 import subprocess
 import sys
 import types
+from collections.abc import Iterator
+from pathlib import Path
 from typing import Any, Self
 
 import numpy as np
 import pytest
+from public_calls import ARRAYS, CALLS, parameters, plain
 
 import dice_semimetric as ds
 
@@ -186,3 +189,53 @@ def test_jax_without_float64_is_silent_and_stays_in_float32() -> None:
         text=True,
     )
     assert done.returncode == 0, done.stderr
+
+
+def bad_arrays(array: np.ndarray) -> Iterator[tuple[Any, str]]:
+    """Yield what looks like the array and is none, and what the error says of it."""
+    yield np.ma.masked_array(array, mask=array > 0), r"masked array.*mask=~np\.ma\.getmaskarray"
+    yield array.astype(np.complex128), "complex128; write abs"
+    yield array.astype(object), r"object; write .*astype\('float64'\)"
+    yield array.astype("datetime64[s]"), "datetime64"
+    yield array.astype("timedelta64[s]"), "timedelta64"
+    yield array.astype(str), "got <U"
+    yield array.astype([("value", float)]), "got .*value"
+    if np.dtype(np.longdouble).itemsize > 8:
+        yield array.astype(np.longdouble), r"float\d+; write .*astype\('float64'\)"
+    if array.ndim == 2:
+        yield np.matrix(array), r"got numpy\.matrix; write np\.asarray"
+    dask = pytest.importorskip("dask.array")
+    masked = dask.ma.masked_equal(dask.from_array(array), 0)
+    yield masked, r"masked array.*mask=~dask\.array\.ma\.getmaskarray"
+
+
+@pytest.mark.parametrize(
+    ("name", "argument"),
+    [
+        (name, p)
+        for name, (call, given) in CALLS.items()
+        for p in parameters(call)
+        if isinstance(given.get(p), np.ndarray) or p in ARRAYS
+    ],
+)
+@pytest.mark.filterwarnings("ignore:.*matrix subclass")
+def test_what_is_no_array_of_real_numbers_is_refused(name: str, argument: str) -> None:
+    call, given = CALLS[name]
+    for bad, words in bad_arrays(given.get(argument, ARRAYS.get(argument))):
+        with pytest.raises(TypeError, match=rf"^{argument} must .*{words}"):
+            call(**given | {argument: bad})
+
+
+@pytest.mark.parametrize(
+    "name", ["dml1", "region_loss", "calibration_bins", "staple", "kernel_regression"]
+)
+def test_arrays_on_disk_and_of_the_other_byte_order_are_arrays(name: str, tmp_path: Path) -> None:
+    call, given = CALLS[name]
+    arrays = {key: value for key, value in given.items() if isinstance(value, np.ndarray)}
+    for key, value in arrays.items():
+        np.save(tmp_path / f"{key}.npy", value)
+    on_disk = {key: np.load(tmp_path / f"{key}.npy", mmap_mode="r") for key in arrays}
+    swapped = {key: value.astype(value.dtype.newbyteorder()) for key, value in arrays.items()}
+    expected = plain(call(**given))
+    assert plain(call(**given | on_disk)) == expected
+    assert plain(call(**given | swapped)) == expected

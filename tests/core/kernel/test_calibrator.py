@@ -1,5 +1,7 @@
 """The post-hoc calibrators: the regression on its keys, unseen cases, bad input."""
 
+import inspect
+
 import numpy as np
 import pytest
 import reference
@@ -8,6 +10,7 @@ from backends import Backend, in_float32
 from dice_semimetric import (
     KernelCalibrator,
     TemperatureScaling,
+    calibrate_teacher,
     expected_calibration_error,
     kernel_calibration_error,
     kernel_regression,
@@ -73,3 +76,36 @@ def test_bad_input(rng: np.random.Generator) -> None:
         TemperatureScaling().fit(prob, label * 0 + 9, ignore_index=9)
     with pytest.raises(ValueError, match="at least one pixel that counts"):
         KernelCalibrator().fit(prob, label * 0 + 9, ignore_index=9)
+
+
+def test_balanced_keys_calibrate_for_the_distribution_that_is_given() -> None:
+    """A class of 1 in 50 keeps its frequency, though half of the keys are of it."""
+    rng = np.random.default_rng(4)
+    prob, label = np.full((5000, 2), 0.5), (np.arange(5000) % 50 == 0).astype(int)
+    for sampling in ("balanced", "proportional"):
+        kernel = KernelCalibrator(bandwidth=0.1, n_keys=1000, sampling=sampling, rng=rng)
+        found = kernel.fit(prob, label).predict_proba(prob[:1])
+        np.testing.assert_allclose(found.sum(), 1, rtol=1e-12)
+        tolerance = 1e-12 if sampling == "balanced" else 0.5
+        np.testing.assert_allclose(found[0, 1], 0.02, rtol=tolerance)
+
+
+def test_the_defaults_are_those_of_the_teacher() -> None:
+    for option in ("bandwidth", "n_keys", "sampling"):
+        defaults = [
+            inspect.signature(call).parameters[option].default
+            for call in (KernelCalibrator, calibrate_teacher)
+        ]
+        assert defaults[0] == defaults[1]
+
+
+def test_an_integer_draws_the_same_keys_at_every_fit() -> None:
+    rng = np.random.default_rng(0)
+    prob = rng.dirichlet([1.0, 1.0], 500)
+    label = rng.integers(0, 2, 500)
+    kernel = KernelCalibrator(n_keys=20, rng=3)
+    first, second = (kernel.fit(prob, label).predict_proba(prob) for _ in range(2))
+    np.testing.assert_array_equal(first, second)
+    assert (
+        KernelCalibrator(n_keys=20, rng=None).fit(prob, label).predict_proba(prob) != first
+    ).any()

@@ -121,6 +121,14 @@ def test_soft_labels_are_the_keys_values(rng: np.random.Generator) -> None:
     np.testing.assert_array_equal(*results)
 
 
+def test_the_default_call() -> None:
+    prob, label = np.full((2, 3, 4), 1 / 3), np.zeros((2, 4), int)
+    np.testing.assert_array_equal(calibrate_teacher(prob, label), prob)  # all certain
+    np.testing.assert_allclose(calibrate_teacher(prob, label + 1)[:, 1], 1)  # all wrong
+    seeded = [calibrate_teacher(prob, label + np.arange(4) % 2, rng=r, n_keys=3) for r in (0, 0)]
+    np.testing.assert_array_equal(*seeded)
+
+
 @pytest.mark.parametrize(
     ("change", "error", "words"),
     [
