@@ -1,17 +1,22 @@
 """The command ``dice-semimetric``."""
 
 import argparse
+import os
 import sys
 from collections.abc import Sequence
+from contextlib import suppress
 
 from dice_semimetric import __version__
 
+from . import starting
 from .commands import COMMANDS
 from .commands.command import EXIT
-from .faults import UsageError
+from .faults import UsageError, printable
 from .runs.logs import set_verbosity
 from .runs.memory import keep_memory
 
+#: As shells have it for a process that SIGPIPE ended.
+_BROKEN_PIPE = 141
 _DESCRIPTION = (
     "Fuse the masks of several raters, and score and compare probability maps, for NIfTI files."
 )
@@ -43,24 +48,41 @@ def make_parser() -> argparse.ArgumentParser:
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command and return its exit status.
 
-    It is 0 if every case is done, 1 if some are faulty, and 2 if the command cannot run. The
-    arguments are by default those of the process.
+    It is 0 if every case is done, 1 if some are faulty, 2 if the command cannot run, and 130 if the
+    user stopped it. The arguments are by default those of the process.
     """
-    parser = make_parser()
     try:
-        args = parser.parse_args(argv, argparse.Namespace(parser=parser))
-    except SystemExit as stop:  # argparse: 0 after --help, 2 after a wrong option
-        return int(stop.code or 0)
+        starting.run()
+        try:
+            status = _run(argv)
+        except SystemExit as stop:  # argparse: 0 after --help, 2 after a wrong option
+            status = int(stop.code or 0)
+        sys.stdout.flush()
+        return status
+    except UsageError as error:
+        return _fail(str(error), 2)
+    except BrokenPipeError:  # whoever reads has read enough, as head does
+        with suppress(OSError, ValueError):  # what is left is not written at the end either
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return _BROKEN_PIPE
+    except OSError as error:
+        return _fail(f"cannot write the results: {error}", 1)
+    except MemoryError as error:
+        return _fail(f"there is not enough memory: {error}".rstrip(": "), 1)
+    except KeyboardInterrupt:
+        return _fail("stopped by the user", starting.STOPPED)
+    finally:
+        starting.end()
+
+
+def _run(argv: Sequence[str] | None) -> int:
+    parser = make_parser()
+    args = parser.parse_args(argv, argparse.Namespace(parser=parser))
     set_verbosity(quiet=getattr(args, "quiet", False), verbose=getattr(args, "verbose", False))
     keep_memory()
-    try:
-        return int(args.run(args))
-    except UsageError as error:
-        print(f"dice-semimetric: {error}", file=sys.stderr)
-        return 2
-    except OSError as error:
-        print(f"dice-semimetric: cannot write the results: {error}", file=sys.stderr)
-        return 1
-    except KeyboardInterrupt:
-        print("dice-semimetric: stopped by the user", file=sys.stderr)
-        return 1
+    return int(args.run(args))
+
+
+def _fail(text: str, status: int) -> int:
+    print(f"dice-semimetric: {printable(text)}", file=sys.stderr)
+    return status

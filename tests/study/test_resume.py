@@ -61,7 +61,7 @@ def test_a_stopped_run_goes_on(tmp_path: Path, monkeypatch, kind: str, capsys) -
     out = tmp_path / "out"
     with monkeypatch.context() as patch:
         count_calls(patch, *WORK[kind], stop_at=3)
-        assert run(kind, tmp_path, out) == 1
+        assert run(kind, tmp_path, out) == 130
     assert "stopped by the user after 3 of 4 cases" in capsys.readouterr().err
     called = count_calls(monkeypatch, *WORK[kind])
     assert run(kind, tmp_path, out, "--resume") == 0

@@ -12,7 +12,7 @@ from ..cases.study import Study
 from ..files.json import jsonable, write_json
 from ..results.bootstrap import Bootstrap
 from ..results.tables import files_of, write_table
-from ..runs.each import report
+from ..runs.each import report, stop_of
 from ..runs.recorded import Run, each_recorded, write_run
 from ..scores.case_score import Empty
 from .case import Agreed, CaseAgreement, agree_files
@@ -102,7 +102,7 @@ def agree(
         write_table(out / stem, columns, rows)
     summary = summarize_agreement(tables, faults, reading=reading, empty=empty, bootstrap=bootstrap)
     write_json(out / "summary.json", summary)
-    write_run(out, "agreement", options, done)
+    write_run(out, "agreement", options, done, stopped=stop_of(faults))
     if found and pictures:
         from ..results.plots import save  # with it comes matplotlib, slow to import in each worker
         from .plots import plot_agreement

@@ -21,7 +21,7 @@ from ..files.json import jsonable
 from ..files.writing import written_maps
 from ..results.bootstrap import Bootstrap
 from ..results.totals import AddedByField, total_by_name
-from ..runs.each import is_stop, report
+from ..runs.each import is_stop, report, stop_of
 from ..runs.recorded import Run, each_recorded, write_run
 from ..runs.records import Stamp, stamp
 from ..scores.case_score import CaseScore, Options, RaterScore
@@ -139,7 +139,13 @@ def calibrate(
         **shared,
     )
     if done:
-        write_run(out, "calibrate", where | settings["calibrate"] | means, [*fitted, *done])
+        write_run(
+            out,
+            "calibrate",
+            where | settings["calibrate"] | means,
+            [*fitted, *done],
+            stopped=stop_of(faults),
+        )
     parts: dict[str, Part] = {"fit": ([s for _, d in fitted for s in d.value.scores], fit_faults)}
     if study.ref is not None:
         parts["pred"] = ([s for _, d in done for s in d.value.scores], faults)

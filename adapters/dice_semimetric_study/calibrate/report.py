@@ -13,6 +13,7 @@ from ..files.json import write_json
 from ..results.registry import PREDICTION_SCORES
 from ..results.tables import csv_text, digits, table
 from ..results.text import number
+from ..runs.each import is_stop, stop_of
 from ..scores.case_score import CaseScore, Options
 from ..scores.summary import summarize
 
@@ -72,7 +73,9 @@ def write_report(
             save(plot_change(scored), out / f"reliability-{name}.png")
         summary |= {key: before[key] for key in ("aggregation", "options")}
         summary["ece_soft"] = _PIXELS
-    summary |= {"faults": [asdict(f) for f in faults], "version": __version__}
+    summary |= {"faults": [asdict(f) for f in faults if not is_stop(f)], "version": __version__}
+    if stop := stop_of(faults):
+        summary["stopped"] = stop
     write_text(out / "calibration.csv", _case_table(parts))
     write_json(out / "calibration.json", summary)
     return summary

@@ -10,7 +10,7 @@ from ..calibrate.report import change_table
 from ..scores.case_score import Options
 from .command import EXIT, LAYOUT, Command, add_count, add_path, number
 from .options import add_bins, add_study, bootstrap_of, reading_of, run_of, study_of
-from .printing import print_files
+from .printing import print_files, status_of
 
 _EPILOG = f"""examples:
   dice-semimetric calibrate --fit-pred val-pred --fit-ref study/Validation \\
@@ -74,9 +74,11 @@ def _run(args: argparse.Namespace) -> int:
         bootstrap=bootstrap_of(args),
     )
     if not args.quiet:
+        if "stopped" in summary:
+            print(f"{summary['stopped']}: of the others nothing is known\n")
         print(change_table(summary))
         print(f"{summary['written']} maps and the report written to {args.out}")
-    return 1 if summary["faults"] else 0
+    return status_of(summary)
 
 
 def _bandwidth(text: str) -> float | None:

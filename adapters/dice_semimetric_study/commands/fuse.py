@@ -4,6 +4,8 @@ import argparse
 
 from ..fuse.fuse import fuse
 from ..fuse.methods import METHODS
+from ..runs.each import stop_of
+from ..starting import STOPPED
 from .command import EXIT, LAYOUT, Command, add_count, add_path
 from .options import add_files, add_reading, add_running, reading_of, run_of, study_of
 from .printing import print_files
@@ -44,7 +46,11 @@ def _run(args: argparse.Namespace) -> int:
         return print_files(study)
     count, faults = fuse(study, run_of(args), args.method, reading_of(args), seed=args.seed)
     if not args.quiet:
-        print(f"{count} labels written to {args.out}, {len(faults)} cases faulty")
+        stop = stop_of(faults)
+        faulty = f"{len(faults) - bool(stop)} cases faulty"
+        print(f"{count} labels written to {args.out}, {faulty}{stop and '; ' + stop}")
+    if stop_of(faults):
+        return STOPPED
     return 1 if faults else 0
 
 

@@ -12,7 +12,7 @@ from ..files.json import jsonable, write_json
 from ..results.bootstrap import Bootstrap
 from ..results.page.page import check_page, is_page
 from ..results.tables import files_of
-from ..runs.each import report
+from ..runs.each import report, stop_of
 from ..runs.output import require_replaceable
 from ..runs.recorded import Run, each_recorded, write_run
 from ..scores.case_score import CaseScore, Options, RaterScore
@@ -119,7 +119,7 @@ def evaluate(
 
         save(plot_thresholds(scores, options), out / "bdice.png")
         save(plot_reliability(scores), out / "reliability.png")
-    record = write_run(out, "evaluate", described, done)
+    record = write_run(out, "evaluate", described, done, stopped=stop_of(faults))
     if page.report is not None:
         names = options.structures
         scored = [Scored(p, n, s) for p, d in done for n, s in zip(names, d.value, strict=True)]

@@ -22,7 +22,7 @@ from ..files.volumes import read_geometry
 from ..files.writing import Write, written_maps
 from ..results.tables import csv_text, digits
 from ..results.totals import total_by_name
-from ..runs.each import report
+from ..runs.each import report, stop_of
 from ..runs.recorded import Run, each_recorded, write_run
 from ..runs.records import Stamp, stamp
 from .methods import HARD, LEARNING, Masks, Method, Rule, gather, most_frequent, rule_of
@@ -94,7 +94,7 @@ def fuse(
     rows = [row for _, d in done for row in d.value.rows]
     if rows:
         write_text(out / "raters.csv", csv_text(list(rows[0]), rows))
-    write_run(out, "fuse", study.settings() | settings["fuse"], done)
+    write_run(out, "fuse", study.settings() | settings["fuse"], done, stopped=stop_of(faults))
     output.close(faults, empty=not done)
     return sum(len(d.value.maps) for _, d in done), faults
 

@@ -120,24 +120,31 @@ def each_recorded(
 
 
 def write_run(
-    out: Path, command: str, settings: dict[str, Any], done: Sequence[tuple[Named, Done[Any]]]
+    out: Path,
+    command: str,
+    settings: dict[str, Any],
+    done: Sequence[tuple[Named, Done[Any]]],
+    *,
+    stopped: str = "",
 ) -> dict[str, Any]:
     """Return all that is needed to get the same results again, and to check that.
 
-    It is written to ``run.json`` if anything is done.
+    It is written to ``run.json`` if anything is done. ``stopped`` is that the user stopped the run.
     """
     versions = {"python": platform.python_version(), "dice-semimetric": __version__}
     versions |= {name: found for name in _PACKAGES if (found := _version(name))}
     inputs = [
         {"case": i.case, "task": i.task, "files": [asdict(f) for f in d.inputs]} for i, d in done
     ]
-    record = {
+    record: dict[str, Any] = {
         "command": command,
         "versions": versions,
         "platform": platform.platform(),
         "settings": settings,
         "inputs": inputs,
     }
+    if stopped:
+        record["stopped"] = stopped
     if done:
         write_json(out / "run.json", record)
     return record
