@@ -1,6 +1,7 @@
 """The command ``dice-semimetric``."""
 
 import argparse
+import logging
 import os
 import sys
 from collections.abc import Sequence
@@ -12,7 +13,7 @@ from . import starting
 from .commands import COMMANDS
 from .commands.command import EXIT
 from .faults import UsageError, printable
-from .runs.logs import set_verbosity
+from .runs.logs import log, set_verbosity
 from .runs.memory import keep_memory
 
 #: As shells have it for a process that SIGPIPE ended.
@@ -53,36 +54,44 @@ def main(argv: Sequence[str] | None = None) -> int:
     """
     try:
         starting.run()
-        try:
-            status = _run(argv)
-        except SystemExit as stop:  # argparse: 0 after --help, 2 after a wrong option
-            status = int(stop.code or 0)
+        status = _run(argv)
         sys.stdout.flush()
         return status
-    except UsageError as error:
-        return _fail(str(error), 2)
     except BrokenPipeError:  # whoever reads has read enough, as head does
         with suppress(OSError, ValueError):  # what is left is not written at the end either
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return _BROKEN_PIPE
-    except OSError as error:
-        return _fail(f"cannot write the results: {error}", 1)
-    except MemoryError as error:
-        return _fail(f"there is not enough memory: {error}".rstrip(": "), 1)
-    except KeyboardInterrupt:
-        return _fail("stopped by the user", starting.STOPPED)
+    except (Exception, KeyboardInterrupt) as error:
+        return _report(error)
     finally:
         starting.end()
 
 
 def _run(argv: Sequence[str] | None) -> int:
     parser = make_parser()
-    args = parser.parse_args(argv, argparse.Namespace(parser=parser))
+    try:
+        args = parser.parse_args(argv, argparse.Namespace(parser=parser))
+    except SystemExit as stop:  # argparse: 0 after --help, 2 after a wrong option
+        return int(stop.code or 0)
     set_verbosity(quiet=getattr(args, "quiet", False), verbose=getattr(args, "verbose", False))
     keep_memory()
     return int(args.run(args))
 
 
-def _fail(text: str, status: int) -> int:
+def _report(error: BaseException) -> int:
+    """Report on one line what has ended the command, and return its exit status."""
+    text, status = str(error), 1
+    if isinstance(error, UsageError):
+        status = 2
+    elif isinstance(error, KeyboardInterrupt):
+        text, status = "stopped by the user", starting.STOPPED
+    elif isinstance(error, OSError):
+        text = f"cannot write the results: {error}"
+    elif isinstance(error, MemoryError):
+        text = f"there is not enough memory: {error}".rstrip(": ")
+    elif log.isEnabledFor(logging.DEBUG):
+        raise error
+    else:
+        text = f"{type(error).__name__}: {error} (-v shows where)"
     print(f"dice-semimetric: {printable(text)}", file=sys.stderr)
     return status

@@ -125,6 +125,62 @@ def test_the_tables_of_a_stopped_run_say_so(tmp_path: Path, monkeypatch, capsys)
     assert "stopped" not in json.loads((tmp_path / "out/summary.json").read_text())
 
 
+@pytest.mark.parametrize(
+    "how", ["ImportError('no such file')", "AttributeError('x')", "MemoryError"]
+)
+def test_a_part_that_is_broken_is_left_out(tmp_path: Path, how: str) -> None:
+    study(tmp_path)
+    for package in ("matplotlib", "pyarrow"):
+        (tmp_path / "broken" / package).mkdir(parents=True)
+        (tmp_path / "broken" / package / "__init__.py").write_text(f"raise {how}")
+    path = os.pathsep.join([str(tmp_path / "broken"), os.environ.get("PYTHONPATH", "")])
+    done = subprocess.run(
+        [*COMMAND, *argv_of(tmp_path)],
+        capture_output=True,
+        text=True,
+        check=False,
+        env=os.environ | {"PYTHONPATH": path},
+    )
+    assert done.returncode == 0
+    assert "BDice" in done.stdout
+    assert [line.split(":")[0] for line in done.stderr.splitlines()] == [
+        "cases.parquet left out",
+        "raters.parquet left out",
+        "the pictures left out",
+    ]
+    names = {p.name for p in (tmp_path / "out").iterdir() if p.is_file()}
+    assert {"summary.json", "cases.csv", "cases.json", "run.json"} <= names
+
+
+@pytest.mark.parametrize(
+    ("content", "words"),
+    [
+        (b"a = " + b"[" * 20000, "regions"),
+        (b"\xff\xfe", "regions"),
+        (b"[regions", "regions"),
+        (None, "Is a directory"),
+    ],
+)
+def test_regions_that_cannot_be_read(tmp_path: Path, capsys, content, words: str) -> None:
+    study(tmp_path)
+    path = tmp_path / "regions.toml"
+    path.mkdir() if content is None else path.write_bytes(content)
+    for flag in ("--regions", "--patients"):
+        assert main(argv_of(tmp_path, flag, str(path))) == 2
+        (line,) = capsys.readouterr().err.splitlines()
+        if flag == "--regions":
+            assert words in line
+            assert str(path) in line
+
+
+@pytest.mark.skipif(not Path("/dev/zero").exists(), reason="there is no /dev/zero")
+def test_what_has_no_end_is_not_read_to_it(tmp_path: Path, capsys) -> None:
+    study(tmp_path)
+    for flag in ("--regions", "--patients"):
+        assert main(argv_of(tmp_path, flag, "/dev/zero")) == 2
+        assert "it has more than 64 MiB" in capsys.readouterr().err
+
+
 def test_no_memory(tmp_path: Path, monkeypatch, capsys) -> None:
     study(tmp_path)
 

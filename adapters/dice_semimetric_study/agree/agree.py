@@ -13,6 +13,7 @@ from ..files.json import jsonable, write_json
 from ..results.bootstrap import Bootstrap
 from ..results.tables import files_of, write_table
 from ..runs.each import report, stop_of
+from ..runs.logs import left_out
 from ..runs.recorded import Run, each_recorded, write_run
 from ..scores.case_score import Empty
 from .case import Agreed, CaseAgreement, agree_files
@@ -98,15 +99,16 @@ def agree(
     )
     found = [one for _, d in done for one in d.value.found]
     tables = tables_of(found, patient, empty)
-    for (stem, columns), rows in zip(COLUMNS.items(), tables, strict=True):
-        write_table(out / stem, columns, rows)
     summary = summarize_agreement(tables, faults, reading=reading, empty=empty, bootstrap=bootstrap)
     write_json(out / "summary.json", summary)
+    for (stem, columns), rows in zip(COLUMNS.items(), tables, strict=True):
+        write_table(out / stem, columns, rows)
     write_run(out, "agreement", options, done, stopped=stop_of(faults))
     if found and pictures:
-        from ..results.plots import save  # with it comes matplotlib, slow to import in each worker
-        from .plots import plot_agreement
+        with left_out("the picture"):
+            from ..results.plots import save  # matplotlib is slow to import in each worker
+            from .plots import plot_agreement
 
-        save(plot_agreement(tables[1], summary), out / "agreement.png")
+            save(plot_agreement(tables[1], summary), out / "agreement.png")
     output.close(faults, empty=not done)
     return summary

@@ -1,12 +1,14 @@
 """Which patient a case is of: cases of one patient are alike, and are drawn together."""
 
 import csv
+import io
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from ..faults import UsageError, printable
+from ..files.text import read_small
 
 _COLUMNS = ("case", "patient")
 
@@ -54,7 +56,7 @@ def read_patients(path: Path) -> Patients:
     """
     found: dict[str, str] = {}
     try:
-        with path.open(encoding="utf-8-sig", newline="") as file:
+        with io.StringIO(read_small(path), newline="") as file:
             reader = csv.DictReader(file)
             missing = [c for c in _COLUMNS if c not in (reader.fieldnames or ())]
             if missing:

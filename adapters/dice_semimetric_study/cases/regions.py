@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 
 from ..faults import CaseError, UsageError
 from ..files.atomic import names_a_file
+from ..files.text import read_small
 from .layout import TASK
 
 #: What a channel or a file of a class stands for: a label's number or a region's name.
@@ -86,9 +87,12 @@ def read_regions(path: Path) -> Regions:
         If it cannot be read or holds something else.
     """
     try:
-        found = tomllib.loads(path.read_text(encoding="utf-8"))
+        found = tomllib.loads(read_small(path))
     except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
-        raise UsageError(f"cannot read the regions in {path}: {error}") from error
+        reason = getattr(error, "strerror", None) or error
+        raise UsageError(f"cannot read the regions in {path}: {reason}") from error
+    except (RecursionError, MemoryError) as error:
+        raise UsageError(f"cannot read the regions in {path}: too much is nested") from error
     unknown = set(found) - {"regions", "ignore", "channels"}
     regions = found.get("regions")
     if unknown or not isinstance(regions, dict) or not regions:

@@ -13,6 +13,7 @@ from ..results.bootstrap import Bootstrap
 from ..results.page.page import check_page, is_page
 from ..results.tables import files_of
 from ..runs.each import report, stop_of
+from ..runs.logs import left_out
 from ..runs.output import require_replaceable
 from ..runs.recorded import Run, each_recorded, write_run
 from ..scores.case_score import CaseScore, Options, RaterScore
@@ -110,16 +111,17 @@ def evaluate(
             action="evaluate",
         )
     scores = [score for _, d in done for score in d.value]
-    write_score_tables(out, scores, options, patient)
     summary = summarize(scores, faults, options, patients=patient, bootstrap=bootstrap)
     write_json(out / "summary.json", summary)
-    if scores and page.pictures:
-        from ..results.plots import save  # slow to import in each worker
-        from ..scores.plots import plot_reliability, plot_thresholds
-
-        save(plot_thresholds(scores, options), out / "bdice.png")
-        save(plot_reliability(scores), out / "reliability.png")
+    write_score_tables(out, scores, options, patient)
     record = write_run(out, "evaluate", described, done, stopped=stop_of(faults))
+    if scores and page.pictures:
+        with left_out("the pictures"):
+            from ..results.plots import save  # slow to import in each worker
+            from ..scores.plots import plot_reliability, plot_thresholds
+
+            save(plot_thresholds(scores, options), out / "bdice.png")
+            save(plot_reliability(scores), out / "reliability.png")
     if page.report is not None:
         names = options.structures
         scored = [Scored(p, n, s) for p, d in done for n, s in zip(names, d.value, strict=True)]
