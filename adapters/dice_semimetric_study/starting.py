@@ -32,11 +32,13 @@ def _stop(_: int, __: FrameType | None) -> None:
 
 def _fail(kind: type[BaseException], error: BaseException, _: TracebackType | None) -> None:
     """Report on one line what keeps the command from its start."""
+    # Some packages wrap what is wrong in a page of advice.
+    reason = " ".join(str(error.__cause__ or error).split())[:300]
     if issubclass(kind, ImportError):
-        _end(f"cannot start: {error}; pip install 'dice-semimetric[study]'", 2)
+        _end(f"cannot start: {reason}; pip install 'dice-semimetric[study]'", 2)
     if issubclass(kind, MemoryError):
         _end("cannot start: there is not enough memory", 2)
-    _end(f"cannot start: {kind.__name__}: {error}".replace("\n", " "), 2)
+    _end(f"cannot start: {kind.__name__}: {reason}", 2)
 
 
 def _begin() -> None:
