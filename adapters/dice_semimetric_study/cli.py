@@ -1,18 +1,24 @@
 """The command ``dice-semimetric``."""
 
 import argparse
+import logging
+import os
 import sys
 from collections.abc import Sequence
+from contextlib import suppress
 
 from dice_semimetric import __version__
 
+from . import starting
 from .commands import COMMANDS
 from .commands.command import EXIT
 from .commands.parser import Parser
 from .faults import UsageError, printable
-from .runs.logs import set_verbosity
+from .runs.logs import log, set_verbosity
 from .runs.memory import keep_memory
 
+#: As shells have it for a process that SIGPIPE ended.
+_BROKEN_PIPE = 141
 _DESCRIPTION = (
     "Fuse the masks of several raters, and score and compare probability maps, for NIfTI files."
 )
@@ -44,9 +50,25 @@ def make_parser() -> argparse.ArgumentParser:
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command and return its exit status.
 
-    It is 0 if every case is done, 1 if some are faulty, and 2 if the command cannot run. The
-    arguments are by default those of the process.
+    It is 0 if every case is done, 1 if some are faulty, 2 if the command cannot run, and 130 if the
+    user stopped it. The arguments are by default those of the process.
     """
+    try:
+        starting.run()
+        status = _run(argv)
+        sys.stdout.flush()
+        return status
+    except BrokenPipeError:  # whoever reads has read enough, as head does
+        with suppress(OSError, ValueError):  # what is left is not written at the end either
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return _BROKEN_PIPE
+    except (Exception, KeyboardInterrupt) as error:
+        return _report(error)
+    finally:
+        starting.end()
+
+
+def _run(argv: Sequence[str] | None) -> int:
     parser = make_parser()
     try:
         args = parser.parse_args(argv, argparse.Namespace(parser=parser))
@@ -54,16 +76,23 @@ def main(argv: Sequence[str] | None = None) -> int:
         return int(stop.code or 0)
     set_verbosity(quiet=getattr(args, "quiet", False), verbose=getattr(args, "verbose", False))
     keep_memory()
-    try:
-        return int(args.run(args))
-    except UsageError as error:
-        print(f"dice-semimetric: {printable(str(error))}", file=sys.stderr)
-        return 2
-    except OSError as error:
-        print(
-            f"dice-semimetric: cannot write the results: {printable(str(error))}", file=sys.stderr
-        )
-        return 1
-    except KeyboardInterrupt:
-        print("dice-semimetric: stopped by the user", file=sys.stderr)
-        return 1
+    return int(args.run(args))
+
+
+def _report(error: BaseException) -> int:
+    """Report on one line what has ended the command, and return its exit status."""
+    text, status = str(error), 1
+    if isinstance(error, UsageError):
+        status = 2
+    elif isinstance(error, KeyboardInterrupt):
+        text, status = "stopped by the user", starting.STOPPED
+    elif isinstance(error, OSError):
+        text = f"cannot write the results: {error}"
+    elif isinstance(error, MemoryError):
+        text = f"there is not enough memory: {error}".rstrip(": ")
+    elif log.isEnabledFor(logging.DEBUG):
+        raise error
+    else:
+        text = f"{type(error).__name__}: {error} (-v shows where)"
+    print(f"dice-semimetric: {printable(text)}", file=sys.stderr)
+    return status

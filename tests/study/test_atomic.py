@@ -1,5 +1,8 @@
 """Files that are written: whole or not there, and nothing else is touched."""
 
+import os
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -39,3 +42,38 @@ def test_only_what_killed_runs_left_is_removed(tmp_path: Path) -> None:
     assert sorted(p.name for p in tmp_path.iterdir()) == sorted(names[1:])
     with pytest.raises(UsageError, match="cannot write to"):
         prepare_folder(tmp_path / "log.csv" / "folder")
+
+
+_WRITER = """
+import sys
+from pathlib import Path
+from dice_semimetric_study.files.atomic import appearing, remove_parts
+path = Path(sys.argv[1])
+with appearing(path, durable=sys.argv[2] == "durable") as file:
+    file.write(b"first ")
+    print("open", flush=True)
+    sys.stdin.readline()
+    file.write(b"last")
+"""
+
+
+@pytest.mark.parametrize("how", ["durable", "quick"])
+def test_two_processes_write_one_file(tmp_path: Path, how: str) -> None:
+    """None removes what the other is writing; what a killed one left is removed."""
+    path = tmp_path / "table.csv"
+    argv = [sys.executable, "-c", _WRITER, str(path), how]
+    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "text": True}
+    writers = [subprocess.Popen(argv, **pipes) for _ in range(3)]
+    for one in writers:
+        assert one.stdout.readline() == "open\n"
+    assert len(list(tmp_path.glob(".*.part"))) == 3
+    writers[0].kill()
+    writers[0].wait()
+    write_text(path, "third")
+    remove_parts(tmp_path)
+    assert len(list(tmp_path.glob(".*.part"))) == 2
+    for one in writers[1:]:
+        one.communicate("\n")
+        assert one.returncode == 0
+        assert path.read_text() == "first last"
+    assert os.listdir(tmp_path) == ["table.csv"]

@@ -294,7 +294,7 @@ def test_a_run_that_is_stopped_while_it_scores_the_fit_keeps_a_former_report(
 
     with monkeypatch.context() as patch:
         patch.setattr(calibrating, "_score", stop)
-        assert calibrate(tmp_path, out, "temperature") == 1
+        assert calibrate(tmp_path, out, "temperature") == 130
     assert "stopped by the user" in capsys.readouterr().err
     assert {p: p.read_bytes() for p in before} == before
     assert calibrate(tmp_path, out, "temperature", "--resume") == 0

@@ -203,7 +203,7 @@ def test_a_stop_by_the_user_ends_it(tmp_path: Path, capsys: Any, monkeypatch: An
 
     monkeypatch.setattr(evaluating, "each_recorded", stop)
     argv = ["compare", "--ref", str(ref), "--pred", f"a={pred}", f"b={pred}"]
-    assert main([*argv, "--out", str(tmp_path / "out")]) == 1
+    assert main([*argv, "--out", str(tmp_path / "out")]) == 130
     assert "stopped by the user" in capsys.readouterr().err
     assert done == ["once"]
     monkeypatch.undo()

@@ -368,7 +368,7 @@ def test_stopped_by_the_user(tmp_path: Path, monkeypatch, capsys) -> None:
         return score(pair, options)
 
     monkeypatch.setattr(devices, "score_files", stop)
-    assert evaluate(pred, ref, tmp_path / "out") == 1
+    assert evaluate(pred, ref, tmp_path / "out") == 130
     assert "stopped by the user after 2 of 3 cases" in capsys.readouterr().err
     assert [r["case"] for r in results(tmp_path / "out")[0]] == ["case01", "case02"]
 

@@ -132,7 +132,7 @@ def test_the_whole_group_is_stopped(tmp_path: Path, how: signal.Signals) -> None
     (os.killpg if how == signal.SIGINT else os.kill)(run.pid, how)
     _, err = run.communicate(timeout=60)
     if how == signal.SIGINT:
-        assert run.returncode == 1
+        assert run.returncode == 130
         assert err.count("\n") == 1, err
         assert "stopped by the user after" in err
         assert (out / "raters.csv").is_file()

@@ -61,7 +61,7 @@ def test_a_stopped_run_goes_on(tmp_path: Path, monkeypatch, kind: str, capsys) -
     out = tmp_path / "out"
     with monkeypatch.context() as patch:
         count_calls(patch, *WORK[kind], stop_at=3)
-        assert run(kind, tmp_path, out) == 1
+        assert run(kind, tmp_path, out) == 130
     assert "stopped by the user after 3 of 4 cases" in capsys.readouterr().err
     called = count_calls(monkeypatch, *WORK[kind])
     assert run(kind, tmp_path, out, "--resume") == 0
@@ -227,3 +227,56 @@ def test_the_label_written_is_what_was_loaded(tmp_path: Path) -> None:
     before = load(tmp_path / "out/case01/task01.nii.gz")[0]
     assert run("fuse", tmp_path, tmp_path / "out", "--resume") == 0
     np.testing.assert_array_equal(before, load(tmp_path / "out/case01/task01.nii.gz")[0])
+
+
+def test_a_file_of_the_same_size_and_time_is_read_again(tmp_path: Path, monkeypatch) -> None:
+    _, pred = study(tmp_path)
+    out = tmp_path / "out"
+    called = count_calls(monkeypatch, devices, "score_files")
+    assert run("evaluate", tmp_path, out, "--no-pictures") == 0
+    path = pred / "case02/task01.nii.gz"
+    before = path.stat()
+    other = tmp_path / "other.nii.gz"
+    content = bytearray(path.read_bytes())
+    for replace in (True, False):
+        content[4] ^= 1  # of gzip's header: another file of that size
+        if replace:
+            other.write_bytes(content)
+            os.utime(other, ns=(before.st_atime_ns, before.st_mtime_ns))
+            other.replace(path)
+        else:
+            path.write_bytes(content)
+        os.utime(path, ns=(before.st_atime_ns, before.st_mtime_ns))
+        called.clear()
+        assert run("evaluate", tmp_path, out, "--no-pictures", "--resume") == 0
+        assert called == ["case02"]
+
+
+def test_a_label_of_the_same_size_and_time_is_made_again(tmp_path: Path, monkeypatch) -> None:
+    study(tmp_path)
+    out = tmp_path / "out"
+    assert run("fuse", tmp_path, out) == 0
+    path = out / "case02/task01.nii.gz"
+    before, good = path.stat(), path.read_bytes()
+    path.write_bytes(bytes(len(good)))
+    os.utime(path, ns=(before.st_atime_ns, before.st_mtime_ns))
+    assert run("fuse", tmp_path, out, "--resume") == 0
+    assert path.read_bytes() == good
+
+
+def test_a_file_that_changes_while_it_is_read(tmp_path: Path, monkeypatch, capsys) -> None:
+    _, pred = study(tmp_path)
+    path = pred / "case02/task01.nii.gz"
+    score = devices.score_files
+
+    def change(pair: Any, **how: Any) -> Any:
+        found = score(pair, **how)
+        if pair.case == "case02":
+            path.write_bytes(path.read_bytes())
+        return found
+
+    with monkeypatch.context() as patch:
+        patch.setattr(devices, "score_files", change)
+        assert run("evaluate", tmp_path, tmp_path / "out") == 1
+    assert "case02 task01: task01.nii.gz was changed while it was read" in capsys.readouterr().err
+    assert run("evaluate", tmp_path, tmp_path / "out", "--resume") == 0

@@ -15,7 +15,8 @@ from ..files.json import jsonable, write_json
 from ..results.bootstrap import Bootstrap
 from ..results.extras import require_pictures
 from ..results.tables import files_of, write_table
-from ..runs.each import report
+from ..runs.each import report, stop_of
+from ..runs.logs import left_out
 from ..runs.recorded import Run, each_recorded, write_run
 from ..scores.case_score import Empty
 from ..scores.occurrence import Occurrence, report_absent
@@ -108,19 +109,20 @@ def agree(
     kept = [one for _, one in found if one.task not in {f.task for f in absent}]
     faults += absent
     tables = tables_of(kept, patient, empty)
-    for (stem, columns), rows in zip(COLUMNS.items(), tables, strict=True):
-        write_table(out / stem, columns, rows)
     summary = summarize_agreement(tables, faults, reading=reading, empty=empty, bootstrap=bootstrap)
     write_json(out / "summary.json", summary)
+    for (stem, columns), rows in zip(COLUMNS.items(), tables, strict=True):
+        write_table(out / stem, columns, rows)
     names = Names(study)
     means |= {"patients": study.patients.described(patient)}
     used = study.settings(names.of) | means | settings["agreement"]
-    write_run(out, "agreement", used, done, name_of=names.of)
+    write_run(out, "agreement", used, done, name_of=names.of, stopped=stop_of(faults))
     if kept and pictures:
-        from ..results.plots import save  # with it comes matplotlib, slow to import in each worker
-        from .plots import plot_agreement
+        with left_out("the picture"):
+            from ..results.plots import save  # matplotlib is slow to import in each worker
+            from .plots import plot_agreement
 
-        save(plot_agreement(tables[1], summary), out / "agreement.png")
+            save(plot_agreement(tables[1], summary), out / "agreement.png")
     output.close(faults, empty=not done)
     return summary
 

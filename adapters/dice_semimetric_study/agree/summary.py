@@ -16,6 +16,7 @@ from ..results.bootstrap import Bootstrap, means_with_intervals
 from ..results.registry import RATER_SCORES
 from ..results.tables import table
 from ..results.text import confidence, interval, known, number, shortened
+from ..runs.each import is_stop, stop_of
 from ..scores.case_score import Empty
 from .rows import Row, Tables
 
@@ -42,6 +43,7 @@ def summarize_agreement(
     ``raters``, the means of each rater, and the ``matrices`` of Dice and Cohen's kappa over the
     raters in that order, None where two raters share no case.
     """
+    stop, faults = stop_of(faults), [f for f in faults if not is_stop(f)]
     tasks = sorted({row["task"] for row in tables[0]} | {f.task for f in faults if f.task})
     parts = {}
     for task in tasks:
@@ -54,6 +56,7 @@ def summarize_agreement(
         "aggregation": _AGGREGATION,
         "bootstrap": bootstrap.described(),
         "faults": [asdict(f) for f in faults],
+        **({"stopped": stop} if stop else {}),
         "options": jsonable(asdict(reading) | {"empty": empty}),
         "version": __version__,
     }

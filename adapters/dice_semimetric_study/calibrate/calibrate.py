@@ -22,7 +22,7 @@ from ..files.writing import written_maps
 from ..results.bootstrap import Bootstrap
 from ..results.extras import require_pictures
 from ..results.totals import AddedByField, total_by_name
-from ..runs.each import is_stop, report
+from ..runs.each import is_stop, report, stop_of
 from ..runs.recorded import Run, each_recorded, write_run
 from ..runs.records import Done, Stamp, stamp
 from ..scores.case_score import CaseScore, Options, RaterScore
@@ -147,7 +147,8 @@ def calibrate(
         where = {"fit": fit.settings(names.of), "study": study.settings(names.of)}
         means |= {"patients": study.patients.described(patient)}
         used = where | settings["calibrate"] | means
-        write_run(out, "calibrate", used, [*fitted, *done], name_of=names.of)
+        stop = stop_of(faults)
+        write_run(out, "calibrate", used, [*fitted, *done], name_of=names.of, stopped=stop)
     parts: dict[str, Part] = {"fit": (_occurring(fitted, options, fit_faults), fit_faults)}
     if study.ref is not None:
         parts["pred"] = (_occurring(done, options, faults), faults)

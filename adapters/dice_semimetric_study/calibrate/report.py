@@ -13,6 +13,8 @@ from ..files.json import write_json
 from ..results.registry import PREDICTION_SCORES
 from ..results.tables import csv_text, table
 from ..results.text import number
+from ..runs.each import is_stop, stop_of
+from ..runs.logs import left_out
 from ..scores.case_score import CaseScore, Options
 from ..scores.summary import summarize
 
@@ -66,15 +68,19 @@ def write_report(
             "before": {"overall": before["overall"], "tasks": before["tasks"]},
             "after": {"overall": after["overall"], "tasks": after["tasks"]},
         }
-        if scored:
-            from ..results.plots import save  # slow to import in each worker
-
-            save(plot_change(scored), out / f"reliability-{name}.png")
         summary |= {key: before[key] for key in ("aggregation", "options")}
         summary["ece_soft"] = _PIXELS
-    summary |= {"faults": [asdict(f) for f in faults], "version": __version__}
-    write_text(out / "calibration.csv", _case_table(parts))
+    summary |= {"faults": [asdict(f) for f in faults if not is_stop(f)], "version": __version__}
+    if stop := stop_of(faults):
+        summary["stopped"] = stop
     write_json(out / "calibration.json", summary)
+    write_text(out / "calibration.csv", _case_table(parts))
+    for name, (scored, _) in parts.items():
+        with left_out("the pictures"):
+            from ..results.plots import save  # slow to import in each worker
+
+            if scored:
+                save(plot_change(scored), out / f"reliability-{name}.png")
     return summary
 
 

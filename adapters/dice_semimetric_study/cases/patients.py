@@ -12,6 +12,7 @@ from typing import Any
 
 from ..faults import UsageError, printable
 from ..files.names import one_spelling
+from ..files.text import read_small
 
 _COLUMNS = ("case", "patient")
 
@@ -77,7 +78,7 @@ def read_patients(path: Path) -> Patients:
     """
     found: dict[str, str] = {}
     try:
-        content = path.read_bytes()
+        content = read_small(path)
         with io.StringIO(content.decode("utf-8-sig"), newline="") as file:
             reader = csv.DictReader(file)
             missing = [c for c in _COLUMNS if c not in (reader.fieldnames or ())]

@@ -22,6 +22,7 @@ from numpy.typing import NDArray
 from ..faults import CaseError, UsageError
 from ..files.atomic import names_a_file
 from ..files.names import one_spelling
+from ..files.text import read_small
 from .patterns import TASK
 from .values import NEAR_PROBABILITY
 
@@ -92,9 +93,12 @@ def read_regions(path: Path) -> Regions:
         If it cannot be read or holds something else.
     """
     try:
-        found = tomllib.loads(one_spelling(path.read_text(encoding="utf-8")))
+        found = tomllib.loads(one_spelling(read_small(path).decode("utf-8-sig")))
     except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
-        raise UsageError(f"cannot read the regions in {path}: {error}") from error
+        reason = getattr(error, "strerror", None) or error
+        raise UsageError(f"cannot read the regions in {path}: {reason}") from error
+    except (RecursionError, MemoryError) as error:
+        raise UsageError(f"cannot read the regions in {path}: too much is nested") from error
     unknown = set(found) - {"regions", "ignore", "channels"}
     regions = found.get("regions")
     if unknown or not isinstance(regions, dict) or not regions:

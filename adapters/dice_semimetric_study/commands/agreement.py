@@ -15,7 +15,7 @@ from .options import (
     run_of,
     study_of,
 )
-from .printing import add_json, check_json, print_files, print_summary
+from .printing import add_json, check_json, print_files, print_summary, status_of
 
 _EPILOG = f"""examples:
   dice-semimetric agreement study/Training --out agreement
@@ -58,7 +58,7 @@ def _run(args: argparse.Namespace) -> int:
         bootstrap=bootstrap_of(args),
     )
     print_summary(args, summary, f"{agreement_table(summary)}\nresults in {args.out}")
-    return 1 if summary["faults"] else 0
+    return status_of(summary)
 
 
 COMMAND = Command(

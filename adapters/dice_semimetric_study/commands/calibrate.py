@@ -13,7 +13,7 @@ from ..results.text import counted
 from ..scores.case_score import Options
 from .command import EXIT, LAYOUT, Command, add_count, add_path, integer, number, require_use
 from .options import add_bins, add_study, bootstrap_of, reading_of, run_of, study_of
-from .printing import print_files
+from .printing import print_files, status_of
 
 _EPILOG = f"""examples:
   dice-semimetric calibrate --fit-pred val-pred --fit-ref study/Validation \\
@@ -82,9 +82,11 @@ def _run(args: argparse.Namespace) -> int:
         bootstrap=bootstrap_of(args),
     )
     if not args.quiet:
+        if "stopped" in summary:
+            show(f"{summary['stopped']}: of the others nothing is known\n")
         maps = counted(summary["written"], "map")
         show(f"{change_table(summary)}\n{maps} and the report written to {args.out}")
-    return 1 if summary["faults"] else 0
+    return status_of(summary)
 
 
 def _bandwidth(text: str) -> float | None:

@@ -8,13 +8,13 @@ from ..cases.patients import Patients
 from ..cases.study import Study
 from ..compare import FILES, Scores, align, compare, comparison_text, pairs_of, read_scores
 from ..evaluate.evaluate import Page, evaluate
-from ..faults import Fault, UsageError, printable, show
+from ..faults import UsageError, printable, show
 from ..files.atomic import require_apart
 from ..results.registry import PREDICTION_SCORES, glossary
 from ..results.text import counted
-from ..runs.each import is_stop
 from ..runs.logs import log
 from ..runs.output import Output
+from ..starting import STOPPED
 from .command import EXIT, LAYOUT, Command, add_path
 from .models import MODEL, Model, models_of
 from .options import (
@@ -149,8 +149,8 @@ def _run_predictions(args: argparse.Namespace, models: Sequence[Model]) -> int:
             device=args.device,
         )
         faults += [{"model": model.name} | fault for fault in summary["faults"]]
-        if any(is_stop(Fault(**fault)) for fault in summary["faults"]):
-            return 1  # what is scored stays, and --resume goes on from there
+        if "stopped" in summary:
+            return STOPPED  # what is scored stays, and --resume goes on from there
     scores = [read_scores(m.name, args.out / m.name) for m in models]
     return _compare(args, scores, None, faults, output)
 

@@ -14,7 +14,7 @@ from .options import (
     run_of,
     study_of,
 )
-from .printing import add_json, check_json, print_files, print_summary
+from .printing import add_json, check_json, print_files, print_summary, status_of
 
 _EPILOG = f"""examples:
   dice-semimetric evaluate --pred predictions --ref study/Testing --out scores --report report.html
@@ -64,7 +64,7 @@ def _run(args: argparse.Namespace) -> int:
     )
     where = f"results in {args.out}" + (f", report in {args.report}" if args.report else "")
     print_summary(args, summary, f"{score_table(summary)}\n{where}")
-    return 1 if summary["faults"] else 0
+    return status_of(summary)
 
 
 COMMAND = Command("evaluate", "score predictions against references", _EPILOG, _add_options, _run)

@@ -6,6 +6,8 @@ from ..faults import show
 from ..fuse.fuse import fuse
 from ..fuse.methods import METHODS
 from ..results.text import counted
+from ..runs.each import stop_of
+from ..starting import STOPPED
 from .command import EXIT, LAYOUT, Command, add_path, integer, require_use
 from .options import add_files, add_reading, add_running, reading_of, run_of, study_of
 from .printing import print_files
@@ -47,8 +49,13 @@ def _run(args: argparse.Namespace) -> int:
         return print_files(study)
     count, faults = fuse(study, run_of(args), args.method, reading_of(args), seed=args.seed or 0)
     if not args.quiet:
-        wrong = counted(len(faults), "case")
-        show(f"{counted(count, 'label')} written to {args.out}, {wrong} faulty")
+        stop = stop_of(faults)
+        wrong = counted(len(faults) - bool(stop), "case")
+        show(
+            f"{counted(count, 'label')} written to {args.out}, {wrong} faulty{stop and '; ' + stop}"
+        )
+    if stop_of(faults):
+        return STOPPED
     return 1 if faults else 0
 
 

@@ -12,6 +12,7 @@ from ..files.json import json_text, write_json
 from ..results.tables import table
 from ..runs.each import report
 from ..runs.output import is_summary, require_replaceable
+from ..starting import STOPPED
 from .command import add_path
 
 
@@ -52,6 +53,11 @@ def _names(folder: Path | None, files: CaseFiles) -> str:
     return ", ".join(p.relative_to(folder.absolute()).as_posix() for p in files.maps)
 
 
+def status_of(summary: dict[str, Any]) -> int:
+    """Return the exit status of a command."""
+    return STOPPED if "stopped" in summary else 1 if summary["faults"] else 0
+
+
 def add_json(parser: argparse.ArgumentParser) -> None:
     """Add the option of where else the summary goes."""
     add_path(
@@ -71,6 +77,8 @@ def check_json(args: argparse.Namespace, *reads: Path | None) -> None:
 
 def print_summary(args: argparse.Namespace, summary: dict[str, Any], text: str) -> None:
     """Write the summary where ``--json`` asks for it, and print the text unless that is stdout."""
+    if "stopped" in summary:
+        text = f"{summary['stopped']}: of the others nothing is known\n\n{text}"
     if args.json == "-":
         print(json_text(summary), end="")
     elif args.json is not None:

@@ -15,7 +15,7 @@ from ..results.bootstrap import Bootstrap
 from ..results.extras import require_pictures
 from ..results.registry import PREDICTION_SCORES, prediction_score
 from ..results.tables import files_of, write_table
-from ..runs.logs import log
+from ..runs.logs import left_out, log
 from ..runs.output import Output, claim
 from .common import align
 from .rows import PAIR_COLUMNS, Pair, Part, Row, pair_rows, rank_columns, rank_rows
@@ -108,8 +108,6 @@ def compare(
     parts += [Part("task", task, common.only(task)) for task in common.tasks]
     compared = pair_rows(parts, metrics, pairs, bootstrap)
     ranked = rank_rows(parts, metrics, bootstrap)
-    write_table(out / _PAIRS, PAIR_COLUMNS, compared)
-    write_table(out / _RANKS, rank_columns(len(models)), ranked)
     overall, *each = (_summary(part, compared, ranked) for part in parts)
     summary: dict[str, Any] = jsonable(
         {
@@ -135,11 +133,14 @@ def compare(
         }
     )
     write_json(out / _SUMMARY, summary)
+    write_table(out / _PAIRS, PAIR_COLUMNS, compared)
+    write_table(out / _RANKS, rank_columns(len(models)), ranked)
     if pictures:
-        from ..results.plots import save  # matplotlib is slow to import
-        from .plots import plot_comparison
+        with left_out("the picture"):
+            from ..results.plots import save  # matplotlib is slow to import
+            from .plots import plot_comparison
 
-        save(plot_comparison(summary), out / _PICTURE)
+            save(plot_comparison(summary), out / _PICTURE)
     output.close()
     return summary
 

@@ -13,7 +13,8 @@ from ..results.bootstrap import Bootstrap
 from ..results.extras import require_pictures
 from ..results.page.page import check_page, is_page
 from ..results.tables import files_of
-from ..runs.each import report
+from ..runs.each import report, stop_of
+from ..runs.logs import left_out
 from ..runs.output import require_replaceable
 from ..runs.recorded import Run, each_recorded, write_run
 from ..scores.case_score import CaseScore, Options, RaterScore
@@ -120,19 +121,21 @@ def evaluate(
     scored = [s for s in scored if s.score.task not in {f.task for f in absent}]
     faults += absent
     scores = [s.score for s in scored]
-    write_score_tables(out, scores, options, patient)
     summary = summarize(scores, faults, options, patients=patient, bootstrap=bootstrap)
     write_json(out / "summary.json", summary)
-    if scores and page.pictures:
-        from ..results.plots import save  # slow to import in each worker
-        from ..scores.plots import plot_reliability, plot_thresholds
-
-        save(plot_thresholds(scores, options), out / "bdice.png")
-        save(plot_reliability(scores), out / "reliability.png")
+    write_score_tables(out, scores, options, patient)
     names = Names(study)
     means |= {"patients": study.patients.described(patient)}
     used = study.settings(names.of) | settings["evaluate"] | means
-    record = write_run(out, "evaluate", used, done, name_of=names.of)
+    stop = stop_of(faults)
+    record = write_run(out, "evaluate", used, done, name_of=names.of, stopped=stop)
+    if scores and page.pictures:
+        with left_out("the pictures"):
+            from ..results.plots import save  # slow to import in each worker
+            from ..scores.plots import plot_reliability, plot_thresholds
+
+            save(plot_thresholds(scores, options), out / "bdice.png")
+            save(plot_reliability(scores), out / "reliability.png")
     if page.report is not None:
         write_report(page.report, scored, summary, options, record)
     output.close(faults, empty=not done)

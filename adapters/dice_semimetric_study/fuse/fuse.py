@@ -22,7 +22,7 @@ from ..files.volumes import read_geometry
 from ..files.writing import Write, written_maps
 from ..results.tables import csv_text
 from ..results.totals import total_by_name
-from ..runs.each import report
+from ..runs.each import report, stop_of
 from ..runs.recorded import Run, each_recorded, write_run
 from ..runs.records import Stamp, stamp
 from .kept import Kept, report_kept
@@ -104,7 +104,8 @@ def fuse(
         write_text(out / "raters.csv", csv_text(list(rows[0]), rows))
     names = Names(study)
     used = study.settings(names.of) | settings["fuse"]
-    write_run(out, "fuse", used, done, name_of=names.of, faults=faults)
+    stop = stop_of(faults)
+    write_run(out, "fuse", used, done, name_of=names.of, faults=faults, stopped=stop)
     output.close(faults, empty=not done)
     return sum(len(d.value.maps) for _, d in done), faults
 

@@ -12,6 +12,7 @@ from unicodedata import combining, east_asian_width
 
 from ..faults import printable
 from ..files.atomic import write_bytes, write_text
+from ..runs.logs import left_out
 
 #: A spreadsheet takes a text with one of these in front for a formula, in full width too.
 _FORMULA = ("=", "+", "-", "@", "\uff1d", "\uff0b", "\uff0d", "\uff20")
@@ -28,10 +29,14 @@ def write_table(stem: Path, names: Sequence[str], rows: Sequence[dict[str, Any]]
     whole = [{n: None if _is_nan(r[n]) else r[n] for n in names} for r in rows]
     write_text(stem.with_suffix(".json"), json.dumps(whole, indent=1, allow_nan=False) + "\n")
     parquet = stem.with_suffix(".parquet")
+    content = None
     if find_spec("pyarrow"):
-        write_bytes(parquet, _parquet(names, whole))
-    else:
+        with left_out(parquet.name):
+            content = _parquet(names, whole)
+    if content is None:
         parquet.unlink(missing_ok=True)  # an old one would contradict the others
+    else:
+        write_bytes(parquet, content)
 
 
 def files_of(stem: str) -> set[str]:

@@ -91,6 +91,11 @@ def stopped(done: int, total: int) -> Fault:
     return fault
 
 
+def stop_of(faults: Iterable[Fault]) -> str:
+    """Return what `stopped` reported, nothing if the run went to its end."""
+    return next((fault.reason for fault in faults if is_stop(fault)), "")
+
+
 def is_stop(fault: Fault) -> bool:
     """Return whether it is what `stopped` returns."""
     return (fault.case, fault.task) == ("run", "") and fault.reason.startswith(_STOPPED)

@@ -2,10 +2,12 @@
 
 import logging
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 from tqdm import tqdm
 
-from ..faults import printable
+from ..faults import UsageError, printable
 
 log = logging.getLogger("dice_semimetric_study")
 
@@ -36,6 +38,20 @@ def set_verbosity(*, quiet: bool = False, verbose: bool = False) -> None:
     logging.getLogger("matplotlib").setLevel(logging.INFO if verbose else logging.ERROR)
     # nibabel repairs some headers, and logs it without the name of the file.
     logging.getLogger("nibabel.global").setLevel(logging.INFO if verbose else logging.CRITICAL)
+
+
+@contextmanager
+def left_out(what: str) -> Iterator[None]:
+    """Report on one line that a part cannot be made, for want of a package or of memory.
+
+    What is there without it stays and is written all the same.
+    """
+    try:
+        yield
+    except (OSError, UsageError):
+        raise
+    except Exception as error:
+        log.error("%s left out: %s: %s", what, type(error).__name__, error)
 
 
 def is_quiet() -> bool:

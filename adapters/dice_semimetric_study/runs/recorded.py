@@ -129,11 +129,12 @@ def write_run(
     *,
     name_of: Callable[[str], str],
     faults: Sequence[Fault] = (),
+    stopped: str = "",
 ) -> dict[str, Any]:
     """Return all that is needed to get the same results again, and to check that.
 
     It is written to ``run.json`` if anything is done, with the names that ``name_of`` gives files.
-    The faults are for commands that write no summary.
+    The faults are for commands that write no summary. ``stopped`` is that the user stopped the run.
     """
     versions = {"python": platform.python_version(), "dice-semimetric": __version__}
     versions |= {name: found for name in _PACKAGES if (found := _version(name))}
@@ -145,7 +146,7 @@ def write_run(
         }
         for i, d in done
     ]
-    record = {
+    record: dict[str, Any] = {
         "command": command,
         "versions": versions,
         "platform": platform.platform(),
@@ -154,6 +155,8 @@ def write_run(
     }
     if faults:
         record["faults"] = [asdict(fault) for fault in faults]
+    if stopped:
+        record["stopped"] = stopped
     if done:
         write_json(out / "run.json", record)
     return record

@@ -9,6 +9,7 @@ loaded from it.
 
 import hashlib
 import json
+import os
 import re
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
@@ -17,10 +18,11 @@ from typing import Any, Generic
 
 from dice_semimetric import __version__
 
+from ..faults import CaseError
 from ..files.atomic import remove_parts, write_bytes
 from .each import Item, Named, Result
 
-_FORMAT = 4
+_FORMAT = 5
 FOLDER = "records"
 
 
@@ -31,12 +33,14 @@ class Input:
     path: str
     size: int
     mtime_ns: int
+    ctime_ns: int = 0
+    inode: int = 0
     sha256: str = ""
 
     @property
-    def stamp(self) -> tuple[str, int, int]:
+    def stamp(self) -> tuple[str, int, int, int, int]:
         """What shows, without reading the file, that it is another one."""
-        return self.path, self.size, self.mtime_ns
+        return self.path, self.size, self.mtime_ns, self.ctime_ns, self.inode
 
 
 @dataclass(frozen=True)
@@ -55,18 +59,25 @@ def stamped(paths: Iterable[Path]) -> tuple[Input, ...]:
             status = path.stat()
         except OSError:  # whoever reads it reports that
             continue
-        found.append(Input(str(path), status.st_size, status.st_mtime_ns))
+        found.append(Input(str(path), *_marks(status)))
     return tuple(found)
 
 
-#: The name of a written file below the output, its size and the time of its last change.
-Stamp = tuple[str, int, int]
+def _marks(status: os.stat_result) -> tuple[int, int, int, int]:
+    """Return the size of a file and what changes when it is written or replaced.
+
+    A file that takes another's name, with its size and time, has the time of that at least.
+    """
+    return status.st_size, status.st_mtime_ns, status.st_ctime_ns, status.st_ino
+
+
+#: The name of a written file below the output, its size and the times of its last change.
+Stamp = tuple[str, int, int, int, int]
 
 
 def stamp(path: Path, out: Path) -> Stamp:
     """Return what shows later whether a written file is still the same."""
-    status = path.stat()
-    return path.relative_to(out).as_posix(), status.st_size, status.st_mtime_ns
+    return path.relative_to(out).as_posix(), *_marks(path.stat())
 
 
 def require_unchanged(stamps: Iterable[Stamp], out: Path) -> None:
@@ -79,11 +90,16 @@ def require_unchanged(stamps: Iterable[Stamp], out: Path) -> None:
 def traced(item: Item, *, work: Callable[[Item], Result]) -> Done[Result]:
     """Return the result of an item with the digests of its files.
 
-    The times are those before the work, so that a file which changes under it is read again.
+    A file that changes under the work makes it a fault: nobody knows what was read.
     """
     before = stamped(item.paths)
     value = work(item)
-    return Done(value, tuple(Input(*i.stamp, sha256=_digest(i.path)) for i in before))
+    found = tuple(Input(*i.stamp, sha256=_digest(i.path)) for i in before)
+    after = {i.stamp for i in stamped(item.paths)}
+    for one in before:
+        if one.stamp not in after:
+            raise CaseError(f"{Path(one.path).name} was changed while it was read")
+    return Done(value, found)
 
 
 class Records:

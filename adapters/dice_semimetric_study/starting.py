@@ -1,0 +1,64 @@
+"""The first moments of the command ``dice-semimetric``, while its modules are imported.
+
+In any other process this does nothing: a program that imports the package keeps its own habits.
+"""
+
+import os
+import signal
+import sys
+from itertools import pairwise
+from types import FrameType, TracebackType
+
+_PROGRAM, _PACKAGE = "dice-semimetric", __name__.partition(".")[0]
+#: The exit status of what Ctrl-C has ended, as shells have it.
+STOPPED = 130
+
+
+def _is_command() -> bool:
+    """Return whether this process is the command, by either of its names."""
+    words = sys.orig_argv
+    script = os.path.basename(words[1]) if len(words) > 1 else ""
+    return script.partition(".")[0] == _PROGRAM or ("-m", _PACKAGE) in pairwise(words)
+
+
+def _end(text: str, status: int) -> None:
+    os.write(2, f"{_PROGRAM}: {text}\n".encode(errors="backslashreplace"))
+    os._exit(status)
+
+
+def _stop(_: int, __: FrameType | None) -> None:
+    _end("stopped by the user", STOPPED)
+
+
+def _fail(kind: type[BaseException], error: BaseException, _: TracebackType | None) -> None:
+    """Report on one line what keeps the command from its start."""
+    # Some packages wrap what is wrong in a page of advice.
+    reason = " ".join(str(error.__cause__ or error).split())[:300]
+    if issubclass(kind, ImportError):
+        _end(f"cannot start: {reason}; pip install 'dice-semimetric[study]'", 2)
+    if issubclass(kind, MemoryError):
+        _end("cannot start: there is not enough memory", 2)
+    _end(f"cannot start: {kind.__name__}: {reason}", 2)
+
+
+def _begin() -> None:
+    """Have Ctrl-C, and what is broken or missing, end the command with one line."""
+    if _is_command() and signal.getsignal(signal.SIGINT) is signal.default_int_handler:
+        signal.signal(signal.SIGINT, _stop)
+    if _is_command():
+        sys.excepthook = _fail
+
+
+def run() -> None:
+    """Have Ctrl-C raise KeyboardInterrupt, which whoever works can catch."""
+    if signal.getsignal(signal.SIGINT) is _stop:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+def end() -> None:
+    """Leave Ctrl-C alone: the command is about to end anyway."""
+    if _is_command():
+        signal.signal(signal.SIGINT, signal.SIG_IGN)
+
+
+_begin()
