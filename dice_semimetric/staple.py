@@ -51,8 +51,8 @@ def staple(
     start : {"performance", "mean"}, optional
         What the iterations start from: every sensitivity and specificity at 0.99999, as the paper
         does, or the raters' mean as the probability of foreground, as ITK and SimpleITK do. Both
-        mostly end at one estimate. They may not where raters contradict each other, such as two
-        against two, since the likelihood then has several peaks.
+        mostly end at one estimate. They may not where raters contradict each other, since the
+        likelihood then has several peaks.
     return_performance : bool, optional
         Return the raters' performance too.
     dtype : dtype, optional
