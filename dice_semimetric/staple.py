@@ -56,7 +56,8 @@ def staple(
     return_performance : bool, optional
         Return the raters' performance too.
     dtype : dtype, optional
-        The floating dtype of the result; None is the library's default.
+        The floating dtype of the result; None is the library's default, at least
+        float32.
 
     Returns
     -------
