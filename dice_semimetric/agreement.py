@@ -285,7 +285,8 @@ def disagreement(raters: Array, *, dtype: DType | None = None) -> Array:
     raters : Array
         (R, ...), raters along axis 0: boolean or integer masks of 0 and 1.
     dtype : dtype, optional
-        The floating dtype of the result; None is the library's default.
+        The floating dtype of the result; None is the library's default, at least
+        float32.
 
     Returns
     -------

@@ -35,7 +35,8 @@ def uniform_average(
     axis : int, optional
         The position of the class axis in the result; 0 suits label maps without a batch axis.
     dtype : dtype, optional
-        The floating dtype of the result; None is the library's default.
+        The floating dtype of the result; None is the library's default, at least
+        float32.
 
     Returns
     -------
@@ -108,7 +109,8 @@ def dice_weighted_average(
     return_weights : bool, optional
         Return the weights too.
     dtype : dtype, optional
-        The floating dtype of the result; None is the library's default.
+        The floating dtype of the result; None is the library's default, at least
+        float32.
 
     Returns
     -------

@@ -99,7 +99,8 @@ def smooth_boundary(
         The position of the class axis in the result: that many leading axes of ``label`` are
         batch axes, which windows do not extend along.
     dtype : dtype, optional
-        The floating dtype of the result; None is the library's default.
+        The floating dtype of the result; None is the library's default, at least
+        float32.
     ignore_index : int, optional
         The label of pixels that do not count: 0 in every class, and no boundary to others.
 

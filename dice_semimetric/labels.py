@@ -27,7 +27,8 @@ def one_hot(
     axis : int, optional
         The position of the class axis in the result; 0 suits a label map without a batch axis.
     dtype : dtype, optional
-        The dtype of the result, bool included; None is the library's default floating one.
+        The dtype of the result, bool included; None is the library's default floating
+        one, at least float32.
     ignore_index : int, optional
         The label of pixels that do not count: they are 0 in every class.
 
@@ -84,7 +85,8 @@ def smooth_labels(
     axis : int, optional
         The class axis: of the result for integer labels, of ``label`` for soft ones.
     dtype : dtype, optional
-        The floating dtype of the result; None is that of soft labels, else the library's default.
+        The floating dtype of the result; None is that of soft labels, else the library's
+        default, at least float32.
     ignore_index : int, optional
         The integer label of pixels that do not count. They stay 0 in every class; so does a pixel
         of several soft channels that are all 0.

@@ -1,12 +1,16 @@
 """STAPLE: raters to the probability of foreground, by expectation maximisation."""
 
 import math
+from typing import Literal
 
-from ._lib.namespace import constant, device, namespace, size
-from ._lib.options import require_integer, require_number, require_switch
+from ._lib.namespace import constant, namespace, size
+from ._lib.native import widest_float
+from ._lib.options import require_choice, require_integer, require_number, require_switch
 from ._lib.raters import float_dtypes, fold, look_up, marks_of, require_raters
 from ._lib.special import as_one_task, bincount, divide, iterate, sigmoid
 from ._lib.typing import Array, DType, Namespace
+
+Start = Literal["performance", "mean"]
 
 #: Up to this many raters the voting patterns are counted; their table has 2**R columns.
 MOST = 16
@@ -18,6 +22,7 @@ def staple(
     max_iter: int = 1000,
     tol: float = 1e-7,
     prior: float | None = None,
+    start: Start = "performance",
     return_performance: bool = False,
     dtype: DType | None = None,
 ) -> Array | tuple[Array, Array, Array]:
@@ -26,8 +31,8 @@ def staple(
     Each rater r marks a foreground pixel with a probability of its own, the sensitivity, and
     leaves a background pixel unmarked with another, the specificity, independently of the others.
     Expectation: the probability of foreground at a pixel, given its votes and the performances.
-    Maximisation: the performances, given these probabilities. Both are repeated from a start at
-    0.99999 until nothing moves.
+    Maximisation: the performances, given these probabilities. Both are repeated until nothing
+    moves.
 
     All pixels are one case. They enter only through how often each of the 2^R voting patterns
     occurs, so that an iteration costs the same for any number of them.
@@ -44,10 +49,16 @@ def staple(
     prior : float, optional
         The probability of foreground before any vote, the same everywhere; None is the share of
         marks among all votes.
+    start : {"performance", "mean"}, optional
+        What the iterations start from: every sensitivity and specificity at 0.99999, as the paper
+        does, or the raters' mean as the probability of foreground, as ITK and SimpleITK do. Both
+        mostly end at one estimate. They may not where raters contradict each other, since the
+        likelihood then has several peaks.
     return_performance : bool, optional
         Return the raters' performance too.
     dtype : dtype, optional
-        The floating dtype of the result; None is the library's default.
+        The floating dtype of the result; None is the library's default, at least
+        float32.
 
     Returns
     -------
@@ -62,8 +73,8 @@ def staple(
     TypeError
         If ``raters`` is no array or not of a boolean or integer dtype, or ``dtype`` not floating.
     ValueError
-        If there is no rater, ``max_iter``, ``tol`` or ``prior`` is out of its range, or a checked
-        value is not 0 or 1; see `value_checks`.
+        If there is no rater, ``max_iter``, ``tol``, ``prior`` or ``start`` is out of its range, or
+        a checked value is not 0 or 1; see `value_checks`.
 
     Notes
     -----
@@ -95,6 +106,7 @@ def staple(
     if prior is not None and not 0 < prior < 1:
         raise ValueError(f"prior must lie between 0 and 1, got {prior}")
     return_performance = require_switch("return_performance", return_performance)
+    require_choice("start", start, ("performance", "mean"))
     number, shape = raters.shape[0], tuple(raters.shape[1:])
     if size(raters) == 0:
         soft, perfect = xp.astype(raters[0, ...], out), constant(xp, [1.0] * number, out, raters)
@@ -102,7 +114,7 @@ def staple(
     votes, codes = _voting_patterns(xp, raters)
     patterns = votes.shape[1]
     packed = as_one_task(
-        lambda table: estimate(table, max_iter=max_iter, tol=tol, prior=prior),
+        lambda table: estimate(table, max_iter=max_iter, tol=tol, prior=prior, start=start),
         votes,
         (patterns + 2 * number,),
     )
@@ -120,7 +132,7 @@ def _voting_patterns(xp: Namespace, raters: Array) -> tuple[Array, Array | None]
     Without the latter the pixels are the patterns, each of which occurs once.
     """
     number, pixels = raters.shape[0], math.prod(raters.shape[1:])
-    wide = _widest_float(xp, raters)
+    wide = widest_float(xp, raters)
     if number > MOST or 2**number >= pixels:
         table = xp.astype(xp.reshape(marks_of(xp, raters), (number, pixels)), wide)
         return xp.concat([table, xp.ones_like(table[:1, :])], axis=0), None
@@ -133,7 +145,12 @@ def _voting_patterns(xp: Namespace, raters: Array) -> tuple[Array, Array | None]
 
 
 def estimate(
-    votes: Array, *, max_iter: int = 1000, tol: float = 1e-7, prior: float | None = None
+    votes: Array,
+    *,
+    max_iter: int = 1000,
+    tol: float = 1e-7,
+    prior: float | None = None,
+    start: Start = "performance",
 ) -> Array:
     """Return the probability of each pattern, then the sensitivities and the specificities.
 
@@ -146,11 +163,15 @@ def estimate(
     odds = _prior_log_odds(xp, hit, counts, prior)
 
     def step(performance: Array) -> Array:
-        return _performance(xp, hit, counts, _log_odds(xp, hit, odds, performance))
+        log_odds = _log_odds(xp, hit, odds, performance)
+        return _performance(xp, hit, counts, sigmoid(xp, log_odds), sigmoid(xp, -log_odds))
 
-    start = constant(xp, (0.99999, 1e-5, 0.99999, 1e-5), votes.dtype, votes)
-    start = xp.broadcast_to(xp.expand_dims(start, axis=1), (4, number))
-    final = iterate(xp, step, start, votes, tol=tol, max_iter=max_iter)
+    if start == "mean":
+        first = _performance(xp, hit, counts, xp.mean(hit, axis=0), xp.mean(1 - hit, axis=0))
+    else:
+        first = constant(xp, (0.99999, 1e-5, 0.99999, 1e-5), votes.dtype, votes)
+        first = xp.broadcast_to(xp.expand_dims(first, axis=1), (4, number))
+    final = iterate(xp, step, first, votes, tol=tol, max_iter=max_iter)
     soft = sigmoid(xp, _log_odds(xp, hit, odds, final))
     return xp.concat([soft, final[0, :], final[2, :]])
 
@@ -179,13 +200,13 @@ def _log_odds(xp: Namespace, hit: Array, odds: Array, performance: Array) -> Arr
     return odds + xp.sum(vote, axis=0)
 
 
-def _performance(xp: Namespace, hit: Array, counts: Array, log_odds: Array) -> Array:
+def _performance(xp: Namespace, hit: Array, counts: Array, marked: Array, unmarked: Array) -> Array:
     """Return sensitivity, miss rate, specificity and false alarm rate, (4, R): the M-step.
 
-    Complements are sums of their own, not 1 - x, which would lose the digits of a good rater.
+    From the probabilities of foreground and of background. Complements are sums of their own, not
+    1 - x, which would lose the digits of a good rater.
     """
-    foreground = (counts * sigmoid(xp, log_odds))[None, :]
-    background = (counts * sigmoid(xp, -log_odds))[None, :]
+    foreground, background = (counts * marked)[None, :], (counts * unmarked)[None, :]
     rates = []
     for weight, empty in ((foreground, (1.0, 0.0)), (background, (0.0, 1.0))):
         hits, misses = xp.sum(hit * weight, axis=1), xp.sum((1 - hit) * weight, axis=1)
@@ -195,9 +216,3 @@ def _performance(xp: Namespace, hit: Array, counts: Array, log_odds: Array) -> A
         ]
     sensitivity, miss, alarm, specificity = rates
     return xp.stack([sensitivity, miss, specificity, alarm])
-
-
-def _widest_float(xp: Namespace, like: Array) -> DType:
-    """Return float64 where the device has it, else float32."""
-    known = xp.__array_namespace_info__().dtypes(device=device(like), kind="real floating")
-    return known.get("float64", xp.float32)

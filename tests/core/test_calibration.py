@@ -90,6 +90,32 @@ def test_scikit_learn_agrees(rng, strategy) -> None:
     np.testing.assert_allclose(result[1], frequency, rtol=1e-12)
 
 
+def test_a_confidence_on_an_edge_beside_torchmetrics_and_scikit_learn() -> None:
+    """Above it here and in torchmetrics, below it in scikit-learn; 1 alone in torchmetrics."""
+    torch = pytest.importorskip("torch")
+    peers = pytest.importorskip("torchmetrics.functional.classification")
+    calibration = pytest.importorskip("sklearn.calibration")
+    prob, label = np.array([0.25, 0.5, 0.75]), np.array([1, 1, 0])
+
+    def theirs(prob: np.ndarray, label: np.ndarray) -> float:
+        given = torch.tensor(prob), torch.tensor(label)
+        return float(peers.binary_calibration_error(*given, n_bins=2))
+
+    options = {"n_bins": 2, "kind": "binary"}
+    confidence, frequency, count = ds.reliability_curve(prob, label, **options)
+    np.testing.assert_array_equal(count, [1, 2])
+    ours = float(ds.expected_calibration_error(prob, label, **options))
+    assert ours == theirs(prob, label) == pytest.approx((0.75 + 0.25) / 3)
+    their_frequency, their_confidence = calibration.calibration_curve(label, prob, n_bins=2)
+    np.testing.assert_allclose(confidence, [0.25, 0.625])
+    np.testing.assert_allclose(frequency, [1, 0.5])
+    np.testing.assert_allclose(their_confidence, [0.375, 0.75])
+    np.testing.assert_allclose(their_frequency, [1, 0])
+    prob, label = np.array([0.75, 1.0]), np.array([1, 0])
+    assert float(ds.expected_calibration_error(prob, label, **options)) == pytest.approx(0.375)
+    assert theirs(prob, label) == pytest.approx((0.25 + 1) / 2)
+
+
 P = np.full((2, 3, 4), 1 / 3)
 L = np.zeros((2, 4), int)
 

@@ -177,3 +177,48 @@ def test_half_precision_is_only_the_last_step(rng: np.random.Generator) -> None:
     raters = opinions(rng, 3, (400, 300))
     half, full = staple(raters, dtype=np.float16), staple(raters)
     np.testing.assert_allclose(half, full, atol=1e-3)
+
+
+#: Raters who contradict each other: the likelihood has several peaks.
+CONTRADICTING = np.array([[1, 0, 0, 0, 0], [1, 0, 0, 0, 0], [0, 1, 0, 1, 0], [1, 0, 1, 0, 1]])
+
+
+def test_a_start_from_the_mean_is_that_of_itk() -> None:
+    sitk = pytest.importorskip("SimpleITK", reason="SimpleITK is the independent library here")
+    images = [sitk.GetImageFromArray(r[None].astype(np.uint8)) for r in CONTRADICTING]
+    theirs = sitk.GetArrayFromImage(sitk.STAPLE(images, 1.0))[0]
+    np.testing.assert_allclose(staple(CONTRADICTING, start="mean"), theirs, atol=1e-5)
+    np.testing.assert_allclose(theirs, [1, 0, 1, 0, 1], atol=1e-5)
+    np.testing.assert_allclose(staple(CONTRADICTING), [1, 0, 0, 0, 0], atol=1e-5)
+
+
+def test_one_step_from_the_mean(backend: Backend) -> None:
+    """By hand: the performances under the mean, then a step and the posterior."""
+    prior, hit = CONTRADICTING.mean(), CONTRADICTING.T
+
+    def performance(soft: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        p = (CONTRADICTING * soft).sum(axis=1) / soft.sum()
+        return p, ((1 - CONTRADICTING) * (1 - soft)).sum(axis=1) / (1 - soft).sum()
+
+    def posterior(p: np.ndarray, q: np.ndarray) -> np.ndarray:
+        a = prior * np.prod(np.where(hit, p, 1 - p), axis=1)
+        b = (1 - prior) * np.prod(np.where(hit, 1 - q, q), axis=1)
+        return a / (a + b)
+
+    p, q = performance(posterior(*performance(CONTRADICTING.mean(axis=0))))
+    options = {"start": "mean", "max_iter": 1, "return_performance": True}
+    found = backend.run(staple, CONTRADICTING, **options)
+    for got, expected in zip(found, (posterior(p, q), p, q), strict=True):
+        np.testing.assert_allclose(got, expected, rtol=1e-5)
+
+
+def test_where_raters_mostly_agree_the_start_does_not_matter(rng: np.random.Generator) -> None:
+    truth = rng.random(400) < 0.4
+    raters = np.stack([np.where(rng.random(400) < 0.9, truth, ~truth) for _ in range(4)])
+    starts = [staple(raters, start=start) for start in ("mean", "performance")]
+    np.testing.assert_allclose(*starts, atol=1e-5)
+
+
+def test_a_start_that_is_unknown() -> None:
+    with pytest.raises(ValueError, match="start must be one of 'performance', 'mean', got 'itk'"):
+        staple(CONTRADICTING, start="itk")
