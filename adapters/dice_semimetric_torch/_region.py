@@ -1,7 +1,7 @@
 """What all region losses share: MONAI's options around the core's statistic and formulas."""
 
-import warnings
-from collections.abc import Callable, Sequence
+import math
+from collections.abc import Callable, Sequence, Sized
 from typing import Any, ClassVar, TypedDict
 
 import torch
@@ -9,11 +9,20 @@ from torch import Tensor, nn
 
 from dice_semimetric import Overlap, region_overlap
 from dice_semimetric._lib.aggregate import Classes, Per
-from dice_semimetric._lib.namespace import require_choice
+from dice_semimetric._lib.checks import checks_apply, value_range
+from dice_semimetric._lib.options import (
+    require_choice,
+    require_label,
+    require_number,
+    require_numbers,
+    require_switch,
+)
 from dice_semimetric._lib.typing import Activation
 from dice_semimetric.formulas import check_options
 from dice_semimetric.region import table_loss
 
+from ._inputs import require_classes, require_tensors, warn_caller
+from ._keywords import KnownKeywords
 from ._targets import resolve_target
 from .distributed import all_reduce
 
@@ -33,7 +42,7 @@ class RegionOptions(TypedDict, total=False):
     process_group: Any
 
 
-class RegionLoss(nn.Module):
+class RegionLoss(KnownKeywords, nn.Module):
     """A regional loss of logits or probabilities (B, C, *spatial); subclasses name the options."""
 
     #: The forms of the core's `overlap_loss` to choose from, the default first.
@@ -67,18 +76,21 @@ class RegionLoss(nn.Module):
     ) -> None:
         super().__init__()
         self.variant = self.variants[0] if variant is None else variant
-        self.include_background = include_background
-        self.to_onehot_y = to_onehot_y
-        self.sigmoid, self.softmax, self.other_act = sigmoid, softmax, other_act
-        self.reduction = str(getattr(reduction, "value", reduction))
-        self.smooth_nr, self.smooth_dr = float(smooth_nr), float(smooth_dr)
-        self.per: Per = per or ("batch" if batch else "image")
-        self.ignore_index, self.classes, self.log = ignore_index, classes, log
+        self.include_background = require_switch("include_background", include_background)
+        self.to_onehot_y = require_switch("to_onehot_y", to_onehot_y)
+        self.sigmoid = require_switch("sigmoid", sigmoid)
+        self.softmax = require_switch("softmax", softmax)
+        self.other_act = other_act
+        self.reduction = getattr(reduction, "value", reduction)  # of MONAI's enumeration
+        self.smooth_nr = require_number("smooth_nr", smooth_nr)
+        self.smooth_dr = require_number("smooth_dr", smooth_dr)
+        self.per: Per = per or ("batch" if require_switch("batch", batch) else "image")
+        self.ignore_index = require_label("ignore_index", ignore_index)
+        self.classes, self.log = classes, require_switch("log", log)
         self.gamma = self.default_gamma if gamma is None else gamma
         self.focal_exponent = focal_exponent
         self.process_group = process_group
-        weight = None if weight is None else torch.as_tensor(weight, dtype=torch.float32)
-        self.register_buffer("class_weight", weight)
+        self.register_buffer("class_weight", weight_tensor(weight))
         self._check(batch, per)
 
     def _check(self, batch: bool, per: Per | None) -> None:
@@ -106,8 +118,11 @@ class RegionLoss(nn.Module):
                 "process_group sums the statistic over processes and needs batch=True, "
                 f"got per={self.per!r}"
             )
-        if self.class_weight is not None and bool((self.class_weight < 0).any()):
-            raise ValueError(f"weight must be at least 0, got {self.class_weight.tolist()}")
+        if not (self.process_group is None or hasattr(self.process_group, "allreduce")):
+            raise TypeError(
+                "process_group must be a torch.distributed.ProcessGroup, "
+                f"got {type(self.process_group).__name__}"
+            )
         self._check_formula()
 
     def _check_formula(self) -> None:
@@ -137,15 +152,20 @@ class RegionLoss(nn.Module):
 
     def overlap(self, input: Tensor, target: Tensor, mask: Tensor | None = None) -> Overlap:
         """Return the sums (B, C) of the classes that count; arguments as for `forward`."""
+        require_tensors(input=input, target=target, mask=mask)
+        require_classes("input", input)
         if self.other_act is not None:
             input = self.other_act(input)
-        table = region_overlap(
-            input,
-            resolve_target(input, target, to_onehot_y=self.to_onehot_y),
-            activation=self._activation(input.shape[1]),
-            ignore_index=self.ignore_index,
-            mask=mask,
-        )
+        activation = self._activation(input.shape[1])
+        target = resolve_target(input, target, to_onehot_y=self.to_onehot_y)
+        try:
+            table = region_overlap(
+                input, target, activation=activation, ignore_index=self.ignore_index, mask=mask
+            )
+        except ValueError:
+            if activation is None and self.other_act is None:
+                _require_no_logits(input)
+            raise
         if not self._drops_background(input.shape[1]):
             return table
         return table.take(tuple(range(1, input.shape[1])))
@@ -173,13 +193,13 @@ class RegionLoss(nn.Module):
 
     def _activation(self, num_classes: int) -> Activation:
         if self.softmax and num_classes == 1:
-            warnings.warn("softmax=True does nothing to a single channel", stacklevel=4)
+            warn_caller("softmax=True does nothing to a single channel")
             return None
         return "softmax" if self.softmax else "sigmoid" if self.sigmoid else None
 
     def _drops_background(self, num_classes: int) -> bool:
         if not self.include_background and num_classes == 1:
-            warnings.warn("include_background=False does nothing to a single channel", stacklevel=4)
+            warn_caller("include_background=False does nothing to a single channel")
         return not self.include_background and num_classes > 1
 
     def _weight(self, num_classes: int) -> Tensor | None:
@@ -195,6 +215,34 @@ class RegionLoss(nn.Module):
         return (
             f"{self.variant}, activation={activation}, per={self.per}, reduction={self.reduction}"
         )
+
+
+def weight_tensor(weight: Weight) -> Tensor | None:
+    """Return the weights of the classes, or one for all of them, or raise for what is no weight."""
+    if weight is None:
+        return None
+    if isinstance(weight, Tensor):
+        tensor = weight.to(torch.float32)
+    else:
+        numbers = require_numbers("weight", weight, least=0.0)
+        tensor = torch.tensor(numbers if isinstance(weight, Sized) else numbers[0])
+    if tensor.ndim > 1:
+        raise ValueError(f"weight must hold a number for each class, got {tuple(tensor.shape)}")
+    if not tensor.is_meta:
+        require_numbers("weight", tensor.reshape(-1).tolist(), least=0.0)
+    return tensor
+
+
+def _require_no_logits(input: Tensor) -> None:
+    """Raise ValueError for values that are finite, but no probabilities."""
+    if not checks_apply(input):
+        return
+    low, high = (float(end) for end in value_range(input))
+    if math.isfinite(low) and math.isfinite(high) and not -1e-5 < low <= high < 1 + 1e-5:
+        raise ValueError(
+            f"input must hold probabilities from 0 to 1, got values from {low:g} to {high:g}; "
+            "for logits set softmax=True or sigmoid=True"
+        ) from None
 
 
 def pool(table: Overlap, process_group: Any = None) -> Overlap:

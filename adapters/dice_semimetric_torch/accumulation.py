@@ -24,6 +24,8 @@ class AccumulatedLoss:
 
     Raises
     ------
+    TypeError
+        If the loss is no regional one: a compound loss has one, its ``dice``.
     ValueError
         If the loss pools each image by itself, where no accumulation is needed.
 
@@ -48,6 +50,12 @@ class AccumulatedLoss:
     """
 
     def __init__(self, loss: RegionLoss) -> None:
+        if not isinstance(loss, RegionLoss):
+            part = "; give its .dice, and add the cross-entropy of each micro-batch by itself"
+            raise TypeError(
+                "loss must be a regional loss, such as DiceSemimetricLoss(batch=True), "
+                f"got {type(loss).__name__}{part if hasattr(loss, 'dice') else ''}"
+            )
         if loss.per != "batch":
             raise ValueError(f"loss must pool the batch (batch=True), got per={loss.per!r}")
         self._loss = loss

@@ -6,16 +6,18 @@ import array_api_compat.torch as xp
 import torch
 from torch import Tensor, nn
 
-from dice_semimetric._lib.namespace import require_choice
+from dice_semimetric._lib.options import require_choice, require_number
 from dice_semimetric._lib.special import widen
 
-from ._region import RegionOptions, Weight
+from ._inputs import require_classes, require_tensors
+from ._keywords import KnownKeywords
+from ._region import RegionOptions, Weight, weight_tensor
 from ._sums.entropy import cross_entropy
 from ._targets import resolve_target
 from .losses import DiceSemimetricLoss
 
 
-class DiceSemimetricCELoss(nn.Module):
+class DiceSemimetricCELoss(KnownKeywords, nn.Module):
     """Cross-entropy plus a Dice semimetric loss: 0.25 CE + 0.75 DML, as the paper trains.
 
     It is called with logits (B, C, *spatial) and integer labels (B, *spatial), or soft labels or
@@ -83,11 +85,11 @@ class DiceSemimetricCELoss(nn.Module):
         super().__init__()
         if not (sigmoid or softmax):
             raise ValueError("cross-entropy is of logits: softmax=True or sigmoid=True is needed")
-        reduction = str(getattr(reduction, "value", reduction))
+        reduction = getattr(reduction, "value", reduction)  # of MONAI's enumeration
         require_choice("reduction", reduction, ("mean", "sum"))
         _require_weights(lambda_dice=lambda_dice, lambda_ce=lambda_ce)
         self.lambda_dice, self.lambda_ce = lambda_dice, lambda_ce
-        weight = None if weight is None else torch.as_tensor(weight, dtype=torch.float32)
+        weight = weight_tensor(weight)
         self.ce_weight: Tensor | None
         self.register_buffer("ce_weight", weight)
         foreground = weight is not None and weight.ndim > 0 and not include_background
@@ -128,6 +130,8 @@ class DiceSemimetricCELoss(nn.Module):
         self, input: Tensor, target: Tensor, mask: Tensor | None = None
     ) -> tuple[Tensor, Tensor]:
         """Return DML and CE without their weights; the CE is 0 where its weight is."""
+        require_tensors(input=input, target=target, mask=mask)
+        require_classes("input", input)
         if self.dice.softmax and input.shape[1] == 1:
             raise ValueError("softmax over a single channel is 1 everywhere; use sigmoid=True")
         target = resolve_target(input, target, to_onehot_y=self.dice.to_onehot_y)
@@ -161,7 +165,7 @@ class DistillationOptions(RegionOptions, total=False):
     weight: Weight
 
 
-class DistillationLoss(nn.Module):
+class DistillationLoss(KnownKeywords, nn.Module):
     """Knowledge distillation: CE and DML with the labels, and both with a teacher's probabilities.
 
     The paper's student learns from a calibrated teacher: give what
@@ -226,8 +230,7 @@ class DistillationLoss(nn.Module):
         **options: Unpack[DistillationOptions],
     ) -> None:
         super().__init__()
-        if not temperature > 0:
-            raise ValueError(f"temperature must be above 0, got {temperature}")
+        temperature = require_number("temperature", temperature, above=0.0)
         _require_weights(lambda_kd_dice=lambda_kd_dice, lambda_kd_ce=lambda_kd_ce)
         self.temperature, self.ignore_index = temperature, options.get("ignore_index")
         shared = include_background, to_onehot_y, sigmoid, softmax
@@ -260,6 +263,7 @@ class DistillationLoss(nn.Module):
         Tensor
             A number.
         """
+        require_tensors(input=input, target=target, teacher=teacher, mask=mask)
         if teacher.shape != input.shape or not teacher.is_floating_point():
             raise ValueError(
                 f"teacher must be probabilities of shape {tuple(input.shape)} in a floating dtype, "
@@ -285,5 +289,4 @@ class DistillationLoss(nn.Module):
 
 def _require_weights(**weights: float) -> None:
     for name, value in weights.items():
-        if not value >= 0:
-            raise ValueError(f"{name} must be at least 0, got {value}")
+        require_number(name, value, least=0.0)

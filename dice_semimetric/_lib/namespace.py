@@ -24,6 +24,7 @@ def namespace(**arrays: Array | None) -> Namespace:
     if given and all(_is_plain(array) for array in given.values()):
         return _NUMPY
     for name, array in given.items():
+        require_dense(name, array)
         if not compat.is_array_api_obj(array):
             raise TypeError(
                 f"{name} must be an array of a library that follows the Python array API standard "
@@ -83,10 +84,35 @@ def _is_eager(array: Array) -> bool:
         return False
     if compat.is_torch_array(array):
         torch = sys.modules["torch"]
-        if torch.compiler.is_compiling():
+        if torch.compiler.is_compiling() or torch.jit.is_tracing():
             return False
-        return not (torch._C._functorch.is_functorch_wrapped_tensor(array) or array.is_meta)
+        fake = type(array) is not torch.Tensor and is_torch_fake(array)
+        return not (fake or torch._C._functorch.is_functorch_wrapped_tensor(array) or array.is_meta)
     return True
+
+
+def require_dense(name: str, array: object) -> None:
+    """Raise TypeError for a tensor of PyTorch whose entries do not lie in memory one by one."""
+    if not compat.is_torch_array(array):
+        return
+    tensor: Any = array
+    torch = sys.modules["torch"]
+    if tensor.is_nested:
+        remedy = f"write torch.nested.to_padded_tensor({name}, 0.0) and give a mask"
+        raise TypeError(f"{name} must be a dense tensor, got a nested one; {remedy}")
+    if tensor.layout != torch.strided:
+        layout = str(tensor.layout).removeprefix("torch.").removeprefix("_")
+        raise TypeError(
+            f"{name} must be a dense tensor, got layout {layout}; write {name}.to_dense()"
+        )
+    if tensor.is_quantized:
+        remedy = f"write {name}.dequantize()"
+        raise TypeError(f"{name} must be a dense tensor, got a quantized one; {remedy}")
+
+
+def is_torch_fake(array: Array) -> bool:
+    """Return whether it is a PyTorch tensor of a shape and device, without values."""
+    return any(cls.__name__ == "FakeTensor" for cls in type(array).__mro__)
 
 
 def on_host(array: Array) -> bool:

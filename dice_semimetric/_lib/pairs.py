@@ -155,9 +155,10 @@ def _remedy(xp: Namespace, shape: tuple[int, ...], target: Array, name: str) -> 
         ([images, 1, *spatial], f"for labels write {name}[:, 0]"),
         ([images, *spatial, 1], f"for labels write {name}[..., 0]"),
     ]
+    batched = f"the axis of the images is missing: write {name}[None]"
     if images == 1:
-        batched = f"the axis of the images is missing: write {name}[None]"
         forms += [([classes, *spatial], batched), (spatial, batched)]
+    forms += [([classes, *spatial], f"{batched}, and the same of the prediction")]
     found = list(target.shape)
     return next((f"; {text}" for form, text in forms if form == found), "")
 

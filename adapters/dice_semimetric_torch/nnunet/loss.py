@@ -3,14 +3,30 @@
 nnU-Net imports this file by itself, outside its package: hence no relative imports.
 """
 
-from typing import Any
+from typing import Any, TypedDict, Unpack
 
 from torch import Tensor, nn
 
+from dice_semimetric_torch._keywords import KnownKeywords
 from dice_semimetric_torch.compound import DiceSemimetricCELoss
 
 
-class NNUNetLoss(nn.Module):
+class NNUNetOptions(TypedDict, total=False):
+    """The keywords that `NNUNetLoss` hands on to `DiceSemimetricCELoss`."""
+
+    variant: str | None
+    weight: Any
+    smooth_nr: float
+    smooth_dr: float
+    classes: Any
+    per: Any
+    log: bool
+    gamma: float | None
+    focal_exponent: str
+    process_group: Any
+
+
+class NNUNetLoss(KnownKeywords, nn.Module):
     """Cross-entropy plus a Dice semimetric loss, for nnU-Net's targets.
 
     The loss is ``weight_ce CE + weight_dice DML``, the CE as nnU-Net takes it. The background
@@ -58,7 +74,7 @@ class NNUNetLoss(nn.Module):
         batch: bool = False,
         weight_ce: float = 1.0,
         weight_dice: float = 1.0,
-        **options: Any,
+        **options: Unpack[NNUNetOptions],
     ) -> None:
         super().__init__()
         self.regions = regions

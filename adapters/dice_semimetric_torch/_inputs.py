@@ -1,0 +1,66 @@
+"""Whether what a loss or metric is called with are tensors that it can read; warnings."""
+
+import sys
+import warnings
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from dice_semimetric._lib.namespace import is_torch_fake, require_dense
+from dice_semimetric._lib.options import type_name
+
+#: Whose code a warning does not point at.
+_INNER = {"torch", "torchmetrics", "dice_semimetric", "dice_semimetric_torch"}
+
+
+def require_tensors(mask: Tensor | None = None, **tensors: Any) -> None:
+    """Raise unless the arguments are tensors in plain memory; the mask may be None."""
+    for name, tensor in (tensors | {"mask": mask}).items():
+        if tensor is None and name == "mask":
+            continue
+        if not isinstance(tensor, Tensor):
+            raise TypeError(f"{name} must be a tensor, got {_got(name, tensor)}")
+        require_dense(name, tensor)
+
+
+def require_classes(name: str, tensor: Tensor) -> None:
+    """Raise ValueError for a tensor that lacks the axis of the classes."""
+    if tensor.ndim < 2:
+        raise ValueError(f"{name} must have shape (B, C, *spatial), got {tuple(tensor.shape)}")
+
+
+def plain(tensor: Tensor) -> Tensor:
+    """Return a tensor of PyTorch's own class where it is one of a library, such as MONAI's."""
+    if type(tensor) is Tensor or is_torch_fake(tensor):
+        return tensor
+    same: Tensor = tensor.as_subclass(Tensor)
+    return same
+
+
+def _got(name: str, value: Any) -> str:
+    if isinstance(value, list | tuple) and name != "mask":
+        return (
+            f"a {type(value).__name__} of {len(value)}; for deep supervision give each "
+            "output by itself and add up the losses, as monai.losses.DeepSupervisionLoss does"
+        )
+    if hasattr(value, "__array__"):
+        return f"{type_name(value)}; write torch.from_numpy({name})"
+    if isinstance(value, dict):
+        keys = ", ".join(map(repr, value))
+        return f"a dict; give one of its entries: {keys}"
+    return "None" if value is None else type_name(value)
+
+
+def warn_caller(message: str) -> None:
+    """Warn at the line that called the module, past the frames of PyTorch and of this package."""
+    if torch.compiler.is_compiling():
+        return
+    level, frame = 2, sys._getframe(1)
+    while frame.f_back is not None and _package(frame) in _INNER:
+        level, frame = level + 1, frame.f_back
+    warnings.warn(message, stacklevel=level)
+
+
+def _package(frame: Any) -> str:
+    return str(frame.f_globals.get("__name__", "")).partition(".")[0]
