@@ -7,6 +7,7 @@ import numpy as np
 
 from ._lib.fitting import class_rows, label_pair, require_fitted, require_logits
 from ._lib.namespace import is_eager, namespace, sum_dtype
+from ._lib.native import without_gradient
 from ._lib.special import sigmoid, softmax
 from ._lib.typing import Array
 
@@ -51,6 +52,7 @@ class TemperatureScaling:
             Itself.
         """
         xp = namespace(logits=logits, label=label)
+        logits, label = without_gradient(xp, logits), without_gradient(xp, label)
         require_logits(xp, logits)
         hard, value = label_pair(xp, logits, label, ignore_index)
         if not is_eager(logits, label):

@@ -12,6 +12,7 @@ from dice_semimetric._lib.seam import Pixels
 
 from ._sums import function
 from ._sums.blocks import HOST_BLOCK
+from ._sums.paths import without_values
 from ._sums.reader import Options
 from ._sums.threads import map_blocks
 from .kernel_attention import kernel_sums
@@ -21,8 +22,11 @@ __all__ = ["kernel_sums", "overlap_sums", "value_range"]
 
 def overlap_sums(pixels: Pixels) -> Any:
     """Return the sums of `dice_semimetric.overlap.overlap_sums`, differentiable."""
-    if torch.compiler.is_compiling() and pixels.pred.device.type != "cpu":
-        return NotImplemented  # the compiler's own fusion of the generic form is one kernel
+    if torch.compiler.is_compiling():
+        if pixels.pred.device.type != "cpu":
+            return NotImplemented  # the compiler's own fusion of the generic form is one kernel
+    elif without_values(pixels.pred, pixels.target, pixels.mask):
+        return NotImplemented
     options = Options(**{name: getattr(pixels, name) for name in Options._fields})
     return function.overlap_sums(pixels.pred, pixels.target, pixels.mask, options)
 

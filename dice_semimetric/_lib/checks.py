@@ -82,6 +82,7 @@ def checks_apply(*arrays: Array | None) -> bool:
 def value_range(array: Array) -> tuple[Array, Array]:
     """Return the smallest and the largest value."""
     xp = namespace(array=array)
+    array = without_gradient(xp, array)
     return xp.min(array), xp.max(array)
 
 

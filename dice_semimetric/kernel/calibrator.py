@@ -7,6 +7,7 @@ import numpy as np
 from .._lib.checks import require_probabilities
 from .._lib.fitting import class_rows, from_class_rows, label_pair, require_fitted
 from .._lib.namespace import namespace, sum_dtype
+from .._lib.native import without_gradient
 from .._lib.typing import Array
 from .density import regress
 from .error import select_bandwidth
@@ -77,6 +78,7 @@ class KernelCalibrator:
             Itself.
         """
         xp = namespace(prob=prob, label=label)
+        prob, label = without_gradient(xp, prob), without_gradient(xp, label)
         require_probabilities(xp, prob, "prob")
         hard, value = label_pair(xp, prob, label, ignore_index)
         drawn = sample_keys(

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from typing import Literal
 
 from .._lib.namespace import device, is_eager, namespace, require_choice, sum_dtype
+from .._lib.native import without_gradient
 from .._lib.special import absolute
 from .._lib.typing import Array
 from .density import regress
@@ -144,6 +145,8 @@ def select_bandwidth(
     0.01
     """
     xp = namespace(prob=prob, label=label)
+    prob = without_gradient(xp, prob)
+    label = None if label is None else without_gradient(xp, label)
     require_rows(xp, prob, "prob")
     _require_two(prob)
     if not is_eager(prob, label):

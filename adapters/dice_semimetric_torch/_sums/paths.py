@@ -10,6 +10,8 @@ from types import ModuleType
 import torch
 from torch import Tensor
 
+from dice_semimetric._lib.namespace import is_torch_fake
+
 from . import blockwise
 from .reader import Mask, Options
 
@@ -26,10 +28,20 @@ def sums_module(pred: Tensor, target: Tensor, mask: Mask, options: Options) -> M
     return blockwise
 
 
+def without_values(*tensors: Tensor | None) -> bool:
+    """Return whether PyTorch only follows the operations: tracing, or on shapes without values."""
+    if torch._C._is_tracing():
+        return True
+    given = [t for t in tensors if t is not None]
+    return any(t.is_meta or (type(t) is not Tensor and is_torch_fake(t)) for t in given)
+
+
 def entropy_module(logits: Tensor, target: Tensor, mask: Mask) -> ModuleType | None:
     """Return the module with `sums` for the cross-entropy over classes, or None."""
     if torch.compiler.is_compiling() or logits.device.type != "cpu":
         return None  # the compiler fuses PyTorch's own
+    if without_values(logits, target, mask):
+        return None
     fast = _numba("host_entropy")
     return fast if fast is not None and fast.takes(logits, target, mask) else None
 
