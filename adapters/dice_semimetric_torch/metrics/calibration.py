@@ -4,23 +4,23 @@ from typing import Any
 
 import torch
 from torch import Tensor
-from torchmetrics import Metric
 
 from dice_semimetric import CalibrationBins, calibration_bins
 from dice_semimetric._lib.namespace import (
     namespace,
-    require_choice,
     require_floating,
     sum_dtype,
 )
+from dice_semimetric._lib.options import require_choice, require_integer, require_label
 from dice_semimetric._lib.special import activate
 from dice_semimetric._lib.typing import Activation
 from dice_semimetric.bins import Kind, Norm
 
-from .region import require_batch
+from .._inputs import plain, require_tensors
+from .region import PlottedMetric, require_batch, require_state_dtype
 
 
-class ExpectedCalibrationError(Metric):
+class ExpectedCalibrationError(PlottedMetric):
     """The gap between confidence and frequency over equally wide bins: ECE, classwise ECE, MCE.
 
     The mean over bins of ``|mean confidence - mean label|``, weighted by their pixels, over all
@@ -70,9 +70,7 @@ class ExpectedCalibrationError(Metric):
     0.125
     """
 
-    is_differentiable = False
     higher_is_better = False
-    full_state_update = False
 
     bins: Tensor
 
@@ -94,14 +92,13 @@ class ExpectedCalibrationError(Metric):
         require_choice("norm", norm, ("l1", "l2", "max"))
         if kind == "binary" and num_classes != 1:
             raise ValueError(f"kind='binary' is for one channel, got num_classes={num_classes}")
-        if n_bins < 1:
-            raise ValueError(f"n_bins must be at least 1, got {n_bins}")
-        self.num_classes = num_classes
+        require_state_dtype(dtype)
+        self.num_classes = require_integer("num_classes", num_classes, least=1)
         self.activation = activation
-        self.n_bins = n_bins
+        self.n_bins = require_integer("n_bins", n_bins, least=1)
         self.kind = kind
         self.norm: Norm = norm
-        self.ignore_index = ignore_index
+        self.ignore_index = require_label("ignore_index", ignore_index)
         classes = max(num_classes, 2)  # one class alone implies a background
         shape = (3, classes, n_bins) if kind == "classwise" else (3, n_bins)
         self.add_state("bins", torch.zeros(shape, dtype=dtype), dist_reduce_fx="sum")
@@ -109,8 +106,11 @@ class ExpectedCalibrationError(Metric):
     def update(self, pred: Tensor, label: Tensor, mask: Tensor | None = None) -> None:
         """Add a batch: pred (B, C, *spatial), its labels, and the pixels that count."""
         require_batch(pred, self.num_classes, self.bins)
+        require_floating(namespace(pred=pred), pred=pred)
+        require_tensors(label=label, mask=mask)
+        pred, label = plain(pred), plain(label)
+        mask = None if mask is None else plain(mask)
         xp = namespace(pred=pred, label=label, mask=mask)
-        require_floating(xp, pred=pred)
         prob = activate(xp, pred.detach().to(sum_dtype(xp, pred)), self.activation)
         if self.kind == "binary":
             label = label[:, None] if label.ndim < prob.ndim else label

@@ -9,19 +9,47 @@ from torchmetrics import Metric
 
 from dice_semimetric import region_overlap
 from dice_semimetric._lib.aggregate import Classes, class_indices
-from dice_semimetric._lib.namespace import namespace, require_choice
+from dice_semimetric._lib.namespace import namespace
+from dice_semimetric._lib.options import require_choice, require_integer, require_label, shown
 from dice_semimetric._lib.typing import Activation
 from dice_semimetric.thresholds import Empty, fill_empty
+
+from .._inputs import plain, require_tensors
 
 Pool = Literal["dataset", "image", "class"]
 
 
-class RegionMetric(Metric):
-    """A score of each image and class, or of the pooled pixels of each class, averaged."""
+class PlottedMetric(Metric):
+    """A metric from 0 to 1 that draws itself."""
 
     is_differentiable = False
-    higher_is_better = True
     full_state_update = False
+    plot_lower_bound = 0.0
+    plot_upper_bound = 1.0
+    plot_legend_name = "Class"
+
+    def plot(self, val: Any = None, ax: Any = None) -> Any:
+        """Draw one or several results of `compute`, by default the current one.
+
+        Parameters
+        ----------
+        val : Tensor or sequence of Tensor, optional
+            What to draw.
+        ax : matplotlib.axes.Axes, optional
+            Where to draw; None makes a new figure.
+
+        Returns
+        -------
+        tuple of matplotlib.figure.Figure and matplotlib.axes.Axes
+            The figure and its axes.
+        """
+        return self._plot(val, ax)
+
+
+class RegionMetric(PlottedMetric):
+    """A score of each image and class, or of the pooled pixels of each class, averaged."""
+
+    higher_is_better = True
 
     sums: Tensor
     present: Tensor
@@ -47,15 +75,16 @@ class RegionMetric(Metric):
         require_choice("reduction", reduction, ("mean", "none"))
         if per == "image" and reduction == "none":
             raise ValueError("reduction='none' is for per='class' and 'dataset', got per='image'")
-        self.num_classes = num_classes
+        self.num_classes = require_integer("num_classes", num_classes, least=1)
         self.activation = activation
         self.per = per
         self.classes = classes
-        self.ignore_index = ignore_index
+        self.ignore_index = require_label("ignore_index", ignore_index)
         self.empty = empty
         self.reduction = reduction
         self.indices = class_indices(classes, num_classes)
         fill_empty(namespace(x=torch.ones(1)), torch.ones(1), torch.ones(1) > 0, empty)
+        require_state_dtype(dtype)
         size = num_classes if self.indices is None else len(self.indices)
         if per == "dataset":
             states = {
@@ -72,11 +101,12 @@ class RegionMetric(Metric):
         """Add a batch: pred (B, C, *spatial), its labels, and the pixels that count."""
         state = self.sums if self.per == "dataset" else self.total
         require_batch(pred, self.num_classes, state)
-        given = pred.detach(), target
+        require_tensors(target=target, mask=mask)
+        given = plain(pred.detach()), plain(target)
         options: dict[str, Any] = {
             "activation": self.activation,
             "ignore_index": self.ignore_index,
-            "mask": mask,
+            "mask": None if mask is None else plain(mask),
         }
         table = self._chosen(self._statistic(*given, **options))
         present = torch.ones(table.pred.shape[-2:], dtype=state.dtype, device=state.device)
@@ -103,7 +133,7 @@ class RegionMetric(Metric):
             values, kept = self.total / self.count.clamp(min=1), self.count > 0
         if self.reduction == "none" or self.per == "image":
             return torch.where(kept, values, math.nan)
-        return values.sum() / kept.sum() if kept.any() else values.new_tensor(math.nan)
+        return torch.where(kept.any(), values.sum() / kept.sum().clamp(min=1), math.nan)
 
     def _kept_values(self, table: Any, present: Tensor) -> tuple[Tensor, Tensor]:
         """Return the scores, 0 where they do not count, and where they count."""
@@ -132,9 +162,20 @@ class RegionMetric(Metric):
         raise NotImplementedError
 
 
+def require_state_dtype(dtype: Any) -> None:
+    """Raise TypeError for a dtype that sums are not held in."""
+    if dtype not in (torch.float32, torch.float64):
+        raise TypeError(f"dtype must be torch.float64 or torch.float32, got {_dtype_text(dtype)}")
+
+
+def _dtype_text(dtype: Any) -> str:
+    return str(dtype) if isinstance(dtype, torch.dtype | type) else shown(dtype)
+
+
 def require_batch(pred: Tensor, num_classes: int, state: Tensor) -> None:
-    """Raise ValueError unless the batch has the metric's number of classes and its device."""
-    if pred.ndim < 2 or pred.shape[1] != num_classes:
+    """Raise unless it is a tensor with the metric's number of classes and its device."""
+    require_tensors(pred=pred)
+    if pred.shape[1] != num_classes:
         raise ValueError(
             f"pred must have shape (B, {num_classes}, *spatial), got {tuple(pred.shape)}"
         )
