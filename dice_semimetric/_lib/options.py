@@ -56,6 +56,20 @@ def _remedy(value: object) -> str:
     return ""
 
 
+def require_indices(name: str, values: Any, length: int) -> tuple[int, ...]:
+    """Return different numbers from 0 to length - 1, at least one, or raise."""
+    if isinstance(values, str | bytes) or not isinstance(values, Iterable):
+        got = shown(values)
+        remedy = f"; write {name}=({got},)" if isinstance(values, int | np.integer) else ""
+        raise TypeError(f"{name} must be a sequence of integers, got {got}{remedy}")
+    found = tuple(require_integer(name, value, least=0, most=length - 1) for value in values)
+    if not found:
+        raise ValueError(f"{name} must hold at least one number, got none")
+    if len(set(found)) != len(found):
+        raise ValueError(f"{name} must not hold a number twice, got {found}")
+    return found
+
+
 def require_label(name: str, value: Any) -> int | None:
     """Return the number of a label, such as the one to ignore, or None."""
     return None if value is None else require_integer(name, value)
