@@ -15,14 +15,17 @@ _INNER = {"torch", "torchmetrics", "dice_semimetric", "dice_semimetric_torch"}
 
 
 def require_tensors(mask: Tensor | None = None, **tensors: Any) -> None:
-    """Raise unless the arguments are tensors in plain memory and the first has classes."""
+    """Raise unless the arguments are tensors in plain memory; the mask may be None."""
     for name, tensor in (tensors | {"mask": mask}).items():
         if tensor is None and name == "mask":
             continue
         if not isinstance(tensor, Tensor):
             raise TypeError(f"{name} must be a tensor, got {_got(name, tensor)}")
         require_dense(name, tensor)
-    name, tensor = next(iter(tensors.items()))
+
+
+def require_classes(name: str, tensor: Tensor) -> None:
+    """Raise ValueError for a tensor that lacks the axis of the classes."""
     if tensor.ndim < 2:
         raise ValueError(f"{name} must have shape (B, C, *spatial), got {tuple(tensor.shape)}")
 
@@ -56,7 +59,7 @@ def warn_caller(message: str) -> None:
     level, frame = 2, sys._getframe(1)
     while frame.f_back is not None and _package(frame) in _INNER:
         level, frame = level + 1, frame.f_back
-    warnings.warn(message, stacklevel=level - 1)
+    warnings.warn(message, stacklevel=level)
 
 
 def _package(frame: Any) -> str:

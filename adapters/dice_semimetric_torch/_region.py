@@ -22,7 +22,7 @@ from dice_semimetric._lib.typing import Activation
 from dice_semimetric.formulas import check_options
 from dice_semimetric.region import table_loss
 
-from ._inputs import require_tensors, warn_caller
+from ._inputs import require_classes, require_tensors, warn_caller
 from ._keywords import KnownKeywords
 from ._targets import resolve_target
 from .distributed import all_reduce
@@ -155,9 +155,9 @@ class RegionLoss(KnownKeywords, nn.Module):
     def overlap(self, input: Tensor, target: Tensor, mask: Tensor | None = None) -> Overlap:
         """Return the sums (B, C) of the classes that count; arguments as for `forward`."""
         require_tensors(input=input, target=target, mask=mask)
+        require_classes("input", input)
         if self.other_act is not None:
             input = self.other_act(input)
-            require_tensors(**{"what other_act returns": input})
         activation = self._activation(input.shape[1])
         target = resolve_target(input, target, to_onehot_y=self.to_onehot_y)
         try:

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from dice_semimetric._lib.options import require_choice, require_number
 from dice_semimetric._lib.special import widen
 
-from ._inputs import require_tensors
+from ._inputs import require_classes, require_tensors
 from ._keywords import KnownKeywords
 from ._region import RegionOptions, Weight, weight_tensor
 from ._sums.entropy import cross_entropy
@@ -131,6 +131,7 @@ class DiceSemimetricCELoss(KnownKeywords, nn.Module):
     ) -> tuple[Tensor, Tensor]:
         """Return DML and CE without their weights; the CE is 0 where its weight is."""
         require_tensors(input=input, target=target, mask=mask)
+        require_classes("input", input)
         if self.dice.softmax and input.shape[1] == 1:
             raise ValueError("softmax over a single channel is 1 everywhere; use sigmoid=True")
         target = resolve_target(input, target, to_onehot_y=self.dice.to_onehot_y)

@@ -328,3 +328,78 @@ def test_two_processes_give_the_score_of_all_images(tmp_path) -> None:
     for rank in range(2):
         got = torch.load(tmp_path / f"{rank}.pt")
         np.testing.assert_allclose(got, expected, rtol=1e-12)
+
+
+EVERY = [*SCORES, "ExpectedCalibrationError"]
+
+
+@pytest.mark.parametrize("name", EVERY)
+@pytest.mark.parametrize("options", [{}, {"per": "class", "reduction": "none"}])
+def test_every_metric_draws_itself(metrics: ModuleType, name: str, options: dict) -> None:
+    pytest.importorskip("matplotlib").use("agg")
+    options = options if name in SCORES else {}
+    metric = getattr(metrics, name)(3, activation="softmax", **options)
+    metric.update(torch.randn(2, 3, 8), torch.randint(0, 3, (2, 8)))
+    value = metric.compute()
+    _, axes = metric.plot()
+    drawn = [y for line in axes.lines for y in line.get_ydata()]
+    assert set(np.atleast_1d(value.numpy())) <= {float(y) for y in drawn}
+    assert axes.get_ylim()[0] <= 0
+    _, axes = metric.plot([value, value])
+    assert axes.get_ylabel() == name
+
+
+@pytest.mark.parametrize("name", EVERY)
+@pytest.mark.parametrize("kind", ["bool", "uint8", "int64"])
+def test_one_hot_labels_are_labels(metrics: ModuleType, name: str, kind: str) -> None:
+    pred, label = torch.randn(2, 3, 8), torch.randint(0, 3, (2, 8))
+    hot = (label[:, None] == torch.arange(3)[:, None]).to(getattr(torch, kind))
+    values = []
+    for target in (hot, label):
+        metric = getattr(metrics, name)(3, activation="softmax")
+        metric.update(pred, target)
+        values.append(metric.compute())
+    torch.testing.assert_close(*values)
+    single = getattr(metrics, name)(1, activation="sigmoid")
+    single.update(pred[:, :1], hot[:, :1])
+    other = getattr(metrics, name)(1, activation="sigmoid")
+    other.update(pred[:, :1], hot[:, 0])
+    torch.testing.assert_close(single.compute(), other.compute())
+
+
+@pytest.mark.parametrize("name", EVERY)
+@pytest.mark.parametrize("per", ["image", "dataset"])
+def test_shapes_go_through_without_values(metrics: ModuleType, name: str, per: str) -> None:
+    options = {"per": per} if name in SCORES else {}
+    metric = getattr(metrics, name)(3, activation="softmax", **options).to("meta")
+    metric.update(torch.empty(2, 3, 8, device="meta"), torch.empty(2, 8, device="meta").long())
+    value = metric.compute()
+    assert (value.shape, value.device.type) == ((), "meta")
+
+
+@pytest.mark.parametrize("name", EVERY)
+@pytest.mark.parametrize(
+    ("options", "error", "message"),
+    [
+        ({"num_classes": "3"}, TypeError, "num_classes must be an integer, got '3'"),
+        ({"num_classes": True}, TypeError, "num_classes must be an integer, got True"),
+        ({"num_classes": 0}, ValueError, "num_classes must be at least 1, got 0"),
+        ({"ignore_index": "255"}, TypeError, "ignore_index must be an integer, got '255'"),
+        ({"dtype": "float32"}, TypeError, "dtype must be torch.float64 or .* got 'float32'"),
+        ({"dtype": np.float32}, TypeError, "dtype must be torch.float64 or .*numpy.float32"),
+        ({"dtype": torch.float16}, TypeError, "dtype must be torch.float64 or .*torch.float16"),
+    ],
+)
+def test_a_bad_option_is_named(metrics: ModuleType, name: str, options, error, message) -> None:
+    with pytest.raises(error, match=message):
+        getattr(metrics, name)(**{"num_classes": 3} | options)
+
+
+@pytest.mark.parametrize("name", EVERY)
+def test_what_is_no_dense_tensor_ends_with_what_to_write(metrics: ModuleType, name: str) -> None:
+    metric = getattr(metrics, name)(3, activation="softmax")
+    pred, label = torch.randn(2, 3, 8), torch.randint(0, 3, (2, 8))
+    with pytest.raises(TypeError, match=r"write torch.from_numpy\(pred\)"):
+        metric.update(pred.numpy(), label)
+    with pytest.raises(TypeError, match=r"write pred.to_dense\(\)"):
+        metric.update(pred.to_sparse(), label)

@@ -16,7 +16,7 @@ from dice_semimetric._lib.special import activate
 from dice_semimetric._lib.typing import Activation
 from dice_semimetric.bins import Kind, Norm
 
-from .._inputs import plain
+from .._inputs import plain, require_tensors
 from .region import PlottedMetric, require_batch, require_state_dtype
 
 
@@ -105,11 +105,12 @@ class ExpectedCalibrationError(PlottedMetric):
 
     def update(self, pred: Tensor, label: Tensor, mask: Tensor | None = None) -> None:
         """Add a batch: pred (B, C, *spatial), its labels, and the pixels that count."""
-        require_batch(pred, self.num_classes, self.bins, label=label, mask=mask)
+        require_batch(pred, self.num_classes, self.bins)
+        require_floating(namespace(pred=pred), pred=pred)
+        require_tensors(label=label, mask=mask)
         pred, label = plain(pred), plain(label)
         mask = None if mask is None else plain(mask)
         xp = namespace(pred=pred, label=label, mask=mask)
-        require_floating(xp, pred=pred)
         prob = activate(xp, pred.detach().to(sum_dtype(xp, pred)), self.activation)
         if self.kind == "binary":
             label = label[:, None] if label.ndim < prob.ndim else label

@@ -100,7 +100,8 @@ class RegionMetric(PlottedMetric):
     def update(self, pred: Tensor, target: Tensor, mask: Tensor | None = None) -> None:
         """Add a batch: pred (B, C, *spatial), its labels, and the pixels that count."""
         state = self.sums if self.per == "dataset" else self.total
-        require_batch(pred, self.num_classes, state, target=target, mask=mask)
+        require_batch(pred, self.num_classes, state)
+        require_tensors(target=target, mask=mask)
         given = plain(pred.detach()), plain(target)
         options: dict[str, Any] = {
             "activation": self.activation,
@@ -171,11 +172,9 @@ def _dtype_text(dtype: Any) -> str:
     return str(dtype) if isinstance(dtype, torch.dtype | type) else shown(dtype)
 
 
-def require_batch(
-    pred: Tensor, num_classes: int, state: Tensor, mask: Tensor | None = None, **target: Tensor
-) -> None:
-    """Raise unless the batch is of tensors with the metric's number of classes and its device."""
-    require_tensors(pred=pred, **target, mask=mask)
+def require_batch(pred: Tensor, num_classes: int, state: Tensor) -> None:
+    """Raise unless it is a tensor with the metric's number of classes and its device."""
+    require_tensors(pred=pred)
     if pred.shape[1] != num_classes:
         raise ValueError(
             f"pred must have shape (B, {num_classes}, *spatial), got {tuple(pred.shape)}"
