@@ -142,7 +142,7 @@ def dice_weighted_average(
     dice = _dice_to_majority(xp, raters, num_classes, per, wide)
     largest = xp.max(dice, axis=0)
     some = largest > 0  # the scale at which equal raters weigh exactly 1
-    share = dice / xp.where(some, largest, xp.ones_like(largest))
+    share = dice / xp.where(some, largest, xp.ones_like(largest))[None, ...]
     share = [xp.where(some, share[r, ...], xp.ones_like(largest)) for r in range(raters.shape[0])]
     total = fold(share)
     spread = (*largest.shape, *(1,) * (raters.ndim - 1 - largest.ndim))
@@ -171,7 +171,7 @@ def _dice_to_majority(
         marks = [marks_of(xp, raters[r, ...], c) for r in range(raters.shape[0])]
         marked = xp.stack([count(m) for m in marks])
         both = xp.stack([count(m & target) for m in marks])
-        scores.append(divide(xp, 2 * both, marked + count(target), empty=1.0))
+        scores.append(divide(xp, 2 * both, marked + count(target)[None, ...], empty=1.0))
         seen.append(xp.astype(xp.any(marked > 0, axis=0, keepdims=True), dtype))
     if len(scores) == 1:
         return scores[0]

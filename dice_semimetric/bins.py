@@ -16,6 +16,7 @@ from ._lib.namespace import (
     require_floating,
     sum_dtype,
 )
+from ._lib.native import quietly
 from ._lib.quantiles import uniform_edges
 from ._lib.seam import Pixels
 from ._lib.special import divide, widen
@@ -99,6 +100,7 @@ class CalibrationBins(Additive):
         xp, count = self._floating()
         return divide(xp, self.correct, count, empty=math.nan)
 
+    @quietly
     def error(self, norm: Norm = "l1") -> Array:
         """Return the calibration error: the gaps between frequency and confidence, joined.
 
@@ -124,7 +126,7 @@ class CalibrationBins(Additive):
             value = xp.sqrt(xp.sum(share * gap * gap, axis=-1))
         else:
             value = xp.sum(share * gap, axis=-1)
-        return xp.mean(xp.where(total[..., 0] > 0, value, xp.full_like(value, math.nan)))
+        return xp.mean(xp.where(total[..., 0] > 0, value, math.nan))
 
     def _floating(self) -> tuple[Namespace, Array]:
         xp = namespace(bins=self.confidence)

@@ -19,6 +19,7 @@ from collections.abc import Callable
 from typing import NamedTuple
 
 from ._lib.namespace import namespace, require_choice, require_number
+from ._lib.native import quietly
 from ._lib.special import divide, positive_part, power
 from ._lib.typing import Array, Smooth
 from .overlap import Overlap
@@ -63,6 +64,7 @@ FORMS = {
 }
 
 
+@quietly
 def overlap_loss(
     o: Overlap,
     *,

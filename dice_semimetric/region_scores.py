@@ -112,7 +112,7 @@ def region_score(
     if classes == "present":
         # not from the counts: a class whose labels all lie below the thresholds is present
         kept = kept & (chosen(region_overlap(pred, target, **inputs)).target > 0)
-        values = xp.where(kept, values, xp.full_like(values, math.nan))
+        values = xp.where(kept, values, math.nan)
     return aggregate(xp, values, kept, per=per, reduction=reduction, empty=math.nan)
 
 

@@ -156,7 +156,7 @@ def estimate(
 
 def _prior_log_odds(xp: Namespace, hit: Array, counts: Array, prior: float | None) -> Array:
     """Return the log-odds of foreground before any vote, infinite if all votes are alike."""
-    marked, unmarked = xp.sum(hit * counts), xp.sum((1 - hit) * counts)
+    marked, unmarked = (xp.sum(xp.sum(m, axis=0) * counts) for m in (hit, 1 - hit))
     one, infinite = xp.ones_like(marked), xp.full_like(marked, math.inf)
     differ = (marked > 0) & (unmarked > 0)
     if prior is None:
@@ -180,8 +180,8 @@ def _performance(xp: Namespace, hit: Array, counts: Array, log_odds: Array) -> A
 
     Complements are sums of their own, not 1 - x, which would lose the digits of a good rater.
     """
-    foreground = counts * sigmoid(xp, log_odds)
-    background = counts * sigmoid(xp, -log_odds)
+    foreground = (counts * sigmoid(xp, log_odds))[None, :]
+    background = (counts * sigmoid(xp, -log_odds))[None, :]
     rates = []
     for weight, empty in ((foreground, (1.0, 0.0)), (background, (0.0, 1.0))):
         hits, misses = xp.sum(hit * weight, axis=1), xp.sum((1 - hit) * weight, axis=1)

@@ -7,6 +7,7 @@ import numpy as np
 
 from ._lib.fitting import class_rows, label_pair, require_fitted, require_logits
 from ._lib.namespace import is_eager, namespace, sum_dtype
+from ._lib.native import quietly
 from ._lib.special import sigmoid, softmax
 from ._lib.typing import Array
 
@@ -33,6 +34,7 @@ class TemperatureScaling:
     array([[0.75, 0.25]])
     """
 
+    @quietly
     def fit(self, logits: Array, label: Array, *, ignore_index: int | None = None) -> Self:
         """Minimise the negative log-likelihood over the temperature.
 
@@ -70,7 +72,7 @@ class TemperatureScaling:
 
         def nll(log_temperature: float) -> float:
             scale = float(np.exp(-log_temperature))
-            log_sum = xp.log(xp.sum(xp.exp((z - top) * scale), axis=0))
+            log_sum = xp.log(xp.sum(xp.exp((z - top[None, :]) * scale), axis=0))
             return float(xp.sum(counts * (log_sum + top * scale) - chosen * scale))
 
         bounds = (float(np.log(0.01)), float(np.log(100.0)))
@@ -79,6 +81,7 @@ class TemperatureScaling:
         self.temperature_ = float(np.exp(found.x))
         return self
 
+    @quietly
     def predict_proba(self, logits: Array) -> Array:
         """Return the probabilities of the scaled logits.
 

@@ -153,7 +153,7 @@ def fill_empty(xp: Namespace, score: Array, some: Array, empty: Empty) -> Array:
     value = math.nan if empty == "skip" else empty
     if isinstance(value, str) or not (value in (0, 1) or math.isnan(value)):
         raise ValueError(f"empty must be one of 1.0, 0.0, nan, 'skip', got {empty!r}")
-    return xp.where(some, score, xp.full_like(score, value))
+    return xp.where(some, score, float(value))
 
 
 def threshold_counts(

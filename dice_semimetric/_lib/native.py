@@ -3,11 +3,12 @@
 Where a library has nothing of the kind, the standard's own functions do.
 """
 
+import functools
 import sys
 from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
 from importlib import import_module
-from typing import Any, TypeVar, cast
+from typing import Any, ParamSpec, TypeVar, cast
 
 import array_api_compat as compat
 import numpy as np
@@ -16,10 +17,29 @@ from .namespace import device, is_eager
 from .typing import Array, DType, Namespace
 
 F = TypeVar("F", bound=Callable[..., Any])
+P = ParamSpec("P")
+R = TypeVar("R")
 
 #: Coefficients of 1/z, 1/z^3, ... in Stirling's series of ln Gamma.
 _STIRLING = (1 / 12, -1 / 360, 1 / 1260, -1 / 1680, 1 / 1188, -691 / 360360)
 _SHIFT = 8
+
+
+def quietly(function: Callable[P, R]) -> Callable[P, R]:
+    """Let NumPy round to 0 and to infinity in the function, whatever `numpy.errstate` says.
+
+    Both are meant: the exponential of what is far below the largest logit is 0.
+    """
+
+    @functools.wraps(function)
+    def call(*args: P.args, **kwargs: P.kwargs) -> R:
+        torch = sys.modules.get("torch")
+        if torch is not None and torch.compiler.is_compiling():  # which cannot trace a context
+            return function(*args, **kwargs)
+        with np.errstate(under="ignore", over="ignore"):
+            return function(*args, **kwargs)
+
+    return call
 
 
 def gammaln(xp: Namespace, x: Array) -> Array:
@@ -72,6 +92,31 @@ def widest_float(xp: Namespace, like: Array) -> DType:
         return xp.float32 if place is not None and place.type == "mps" else xp.float64
     known = xp.__array_namespace_info__().dtypes(device=place, kind="real floating")
     return known.get("float64", xp.float32)
+
+
+def quotient(xp: Namespace, numerator: Array, denominator: Array) -> Array:
+    """Return numerator / denominator, its derivative right for small denominators in JAX too.
+
+    JAX's own squares the denominator, which in float32 is 0 from 1e-23 down and loses every digit
+    long before.
+    """
+    if not compat.is_jax_namespace(xp):
+        return numerator / denominator
+    return _jax_quotient()(numerator, denominator)
+
+
+@functools.cache
+def _jax_quotient() -> Callable[[Array, Array], Array]:
+    jax = sys.modules["jax"]
+
+    def tangent(primals: tuple[Array, Array], tangents: tuple[Array, Array]) -> Any:
+        (a, b), (da, db) = primals, tangents
+        value = ratio(a, b)
+        return value, (da - value * db) / b
+
+    ratio = jax.custom_jvp(lambda a, b: a / b)
+    ratio.defjvp(tangent)
+    return cast(Callable[[Array, Array], Array], ratio)
 
 
 def matmul(xp: Namespace, a: Array, b: Array) -> Array:

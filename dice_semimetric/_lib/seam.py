@@ -21,6 +21,7 @@ from typing import ParamSpec, TypeVar, cast
 
 import array_api_compat as compat
 
+from .native import quietly
 from .typing import Activation, Array, DType
 
 P = ParamSpec("P")
@@ -107,6 +108,7 @@ def accelerated(generic: Callable[P, R]) -> Callable[P, R]:
     """
     name = generic.__name__
 
+    @quietly
     @functools.wraps(generic)
     def reduction(*args: P.args, **kwargs: P.kwargs) -> R:
         first = args[0]

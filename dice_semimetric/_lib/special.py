@@ -8,6 +8,7 @@ import array_api_compat as compat
 
 from .blocks import BLOCK
 from .namespace import is_eager, is_jax_tracer
+from .native import quietly, quotient
 from .typing import Activation, Array, Namespace
 
 
@@ -16,12 +17,14 @@ def absolute(xp: Namespace, x: Array) -> Array:
     return x * xp.sign(x) if compat.is_jax_namespace(xp) else xp.abs(x)
 
 
+@quietly
 def sigmoid(xp: Namespace, x: Array) -> Array:
     """Return 1 / (1 + exp(-x)) without overflow, small values to full relative precision."""
     weight = xp.exp(xp.where(x >= 0, -x, x))  # not of -|x|, whose derivative at 0 would be 0
     return xp.where(x >= 0, xp.ones_like(x), weight) / (1.0 + weight)
 
 
+@quietly
 def softmax(xp: Namespace, x: Array, axis: int) -> Array:
     """Return exp(x) over its sum along an axis, shifted by the largest entry."""
     weight = xp.exp(x - xp.max(x, axis=axis, keepdims=True))
@@ -40,16 +43,18 @@ def positive_part(xp: Namespace, x: Array) -> Array:
     return xp.where(x <= 0, xp.zeros_like(x), x)
 
 
+@quietly
 def divide(xp: Namespace, numerator: Array, denominator: Array, *, empty: float = 0.0) -> Array:
     """Return the quotient, but ``empty`` with derivative 0 where the denominator is not above 0.
 
     NaN stays NaN: unchecked on a GPU, it must not pass for an empty class.
     """
     none = denominator <= 0
-    quotient = numerator / xp.where(none, xp.ones_like(denominator), denominator)
-    return xp.where(none, xp.full_like(quotient, empty), quotient)
+    ratio = quotient(xp, numerator, xp.where(none, xp.ones_like(denominator), denominator))
+    return xp.where(none, empty, ratio)  # a NaN of its own would alarm jax_debug_nans
 
 
+@quietly
 def power(xp: Namespace, x: Array, exponent: float) -> Array:
     """Return x ** exponent for x >= 0, at 0 the value 0 with derivative 0; NaN stays."""
     none = x <= 0

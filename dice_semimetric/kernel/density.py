@@ -23,6 +23,7 @@ from .._lib.native import (
     double_precision,
     gammaln,
     matmul,
+    quietly,
     recomputed,
     widest_float,
     without_gradient,
@@ -66,13 +67,13 @@ class KernelRegression:
         return KernelRegression(
             peak,
             self.total * mine + other.total * theirs,
-            self.weighted * mine + other.weighted * theirs,
+            self.weighted * mine[None, :] + other.weighted * theirs[None, :],
         )
 
     @property
     def mean(self) -> Array:
         """E[y | f], (C, n): the labels of the keys averaged with the kernel's weights."""
-        return self.weighted / self.total
+        return self.weighted / self.total[None, :]
 
     @property
     def log_total(self) -> Array:
@@ -95,6 +96,7 @@ def lowest_exponent(xp: Namespace, dtype: DType) -> float:
     return float(math.ceil(math.log(float(xp.finfo(dtype).smallest_normal))))
 
 
+@quietly
 def regress(
     prob: Array,
     key_prob: Array,
@@ -161,7 +163,7 @@ def _log(xp: Namespace, pixels: Array, key: Array, floor: float, skip_self: bool
     ]
     exact = xp.concat(found) >= 0
     lowest = xp.where(exact, xp.full_like(log[0, :], LOG_ZERO), xp.full_like(log[0, :], floor))
-    return xp.where(zero, lowest, log)
+    return xp.where(zero, lowest[None, :], log)
 
 
 @accelerated
@@ -196,7 +198,7 @@ def kernel_sums(
 def _reduce(xp: Namespace, log_kernel: Array, value: Array) -> KernelRegression:
     """Return the sums over the keys of one tile."""
     peak = without_gradient(xp, xp.max(log_kernel, axis=0))
-    kernel = shifted_exp(xp, log_kernel - peak, value.dtype)
+    kernel = shifted_exp(xp, log_kernel - peak[None, :], value.dtype)
     return KernelRegression(peak, xp.sum(kernel, axis=0), value @ kernel)
 
 

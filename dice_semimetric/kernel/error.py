@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from typing import Literal
 
 from .._lib.namespace import device, is_eager, namespace, require_choice, sum_dtype
+from .._lib.native import quietly
 from .._lib.special import absolute
 from .._lib.typing import Array
 from .density import regress
@@ -16,6 +17,7 @@ Kind = Literal["canonical", "classwise", "top_label"]
 BANDWIDTHS = (5e-5, 1e-4, 5e-4, 1e-3, 5e-3, 1e-2)
 
 
+@quietly
 def kernel_calibration_error(
     prob: Array, label: Array, *, bandwidth: float, p: int = 1, kind: Kind = "canonical"
 ) -> Array:

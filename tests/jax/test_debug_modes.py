@@ -1,0 +1,86 @@
+"""Nothing of the core gives a false alarm where JAX is told to look for faults."""
+
+import dataclasses
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import awkward
+import numpy as np
+import pytest
+
+import dice_semimetric as ds
+
+jax = pytest.importorskip("jax")
+import jax.numpy as jnp
+
+#: Of the kinds of pairs those that differ most: eager JAX takes its time.
+PAIRS = {"nothing twice", "products that underflow", "an empty mask"}
+LEFT_OUT = set(awkward.pairs(np.float32)) - PAIRS
+CALLS = {
+    name: (function, arrays)
+    for name, function, arrays in awkward.calls(np.float32)
+    if name.split(": ")[1] not in LEFT_OUT
+}
+#: Where the answer is NaN: bins that hold nothing.
+NAN = ("reliability_curve",)
+#: What draws or fits by values, which a jitted function has not.
+EAGER = ("calibrate_teacher", "KernelCalibrator", "TemperatureScaling", "select_bandwidth")
+SMOOTH = ("dml", "jml", "s", "c", "region_loss", "kernel_", "expected")  # by prefix: have gradients
+#: One of each function is compiled: all of them would take minutes.
+JITTED = {name.split(":")[0]: name for name in CALLS if not name.startswith((*EAGER, "sample"))}
+
+
+@pytest.fixture(autouse=True)
+def debug_modes() -> Iterator[None]:
+    with jax.debug_nans(True), jax.numpy_rank_promotion("raise"):
+        yield
+
+
+def leaves(value: Any) -> list[Any]:
+    """Return the arrays in a result, one after the other."""
+    if isinstance(value, tuple):
+        return [a for v in value for a in leaves(v)]
+    if dataclasses.is_dataclass(value):
+        return [a for f in dataclasses.fields(value) for a in leaves(getattr(value, f.name))]
+    return [value] if hasattr(value, "shape") else []
+
+
+def total(function: Callable[..., Any]) -> Callable[..., Any]:
+    """Return the sum of all floating results of a function."""
+
+    def call(*arrays: Any) -> Any:
+        found = [a for a in leaves(function(*arrays)) if jnp.issubdtype(a.dtype, jnp.floating)]
+        return sum(jnp.sum(a) for a in found)
+
+    return call
+
+
+@pytest.mark.parametrize("name", EAGER)
+def test_eager(name: str) -> None:
+    full = next(full for full in CALLS if full.startswith(name))
+    function, arrays = CALLS[full]
+    function(*map(jnp.asarray, arrays))
+
+
+@pytest.mark.parametrize("name", sorted(set(JITTED) - set(NAN)))
+def test_jitted_with_its_gradient(name: str) -> None:
+    function, arrays = CALLS[JITTED[name]]
+    given = [jnp.asarray(a) for a in arrays]
+    jax.jit(lambda *a: leaves(function(*a)))(*given)
+    if name.startswith(SMOOTH) and given[0].dtype == jnp.float32:
+        slope = jax.jit(jax.grad(total(function)))(*given)
+        assert jnp.all(jnp.isfinite(slope))
+
+
+@pytest.mark.parametrize("name", ["dml1", "jml2", "cftl", "region_loss", "region_loss of logits"])
+def test_gradients_on_awkward_input(name: str) -> None:
+    function = total(awkward.OF_PAIRS[name])
+    slope = jax.jit(jax.grad(function))
+    for arrays in awkward.pairs(np.float32).values():
+        assert jnp.all(jnp.isfinite(slope(*map(jnp.asarray, arrays))))
+
+
+def test_what_counts_nothing_is_nan_and_jax_reports_it() -> None:
+    prob, label = jnp.full((1, 2, 3), 0.5), jnp.zeros((1, 3), int)
+    with pytest.raises(FloatingPointError):
+        ds.expected_calibration_error(prob, label, mask=jnp.zeros((1, 3), bool))
