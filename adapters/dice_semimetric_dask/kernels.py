@@ -38,10 +38,8 @@ def threshold_sums(pixels: Pixels, thresholds: tuple[float, ...]) -> Any:
 
 def _fits(pixels: Pixels) -> bool:
     """Return whether each chunk can be summed for itself: it may need all classes of its pixels."""
-    pred, target, mask = pixels.pred, pixels.target, pixels.mask
-    known = all(a is None or a.size == a.size for a in (pred, target, mask))  # not NaN
     whole = pixels.labels or pixels.activation == "softmax"
-    return known and not (whole and pred.numblocks[1] > 1)
+    return not (whole and pixels.pred.numblocks[1] > 1)
 
 
 def _add(sums: Reduction, lead: tuple[int, ...], pixels: Pixels, dtype: Any) -> Any:

@@ -39,7 +39,19 @@ def namespace(**arrays: Array | None) -> Namespace:
     if any(d != known[0] for d in known[1:]):
         got = ", ".join(f"{name}: {d}" for name, d in devices.items())
         raise ValueError(f"arrays must be on one device, got {got}")
+    if compat.is_dask_namespace(xp):
+        _require_known_shapes(given)
     return xp
+
+
+def _require_known_shapes(given: dict[str, Array]) -> None:
+    """Raise ValueError for a Dask array whose chunks have sizes that are known once computed."""
+    for name, array in given.items():
+        if any(math.isnan(n) for n in array.shape):
+            raise ValueError(
+                f"{name} must have chunks of known sizes, got shape {tuple(array.shape)}; "
+                f"call {name}.compute_chunk_sizes() first"
+            )
 
 
 _NUMPY: Namespace = compat.array_namespace(np.empty(0))
