@@ -5,7 +5,7 @@ DATA ?=
 PRED ?=
 OUT ?= demo-out
 
-.PHONY: help demo test test-slow lint format bench consistency docs picture support clean
+.PHONY: help demo test test-slow test-oldest lint format bench consistency docs picture support clean
 
 help:            ## Show the targets.
 	@grep -E '^[a-z-]+:.*##' Makefile | sed 's/:.*## /\t/' | expand -t 14
@@ -31,6 +31,23 @@ test: .venv/.dev   ## The test suite.
 
 test-slow: .venv/.dev  ## The suites that take minutes each.
 	$(BIN)/python -m pytest -m slow
+
+# uv picks the lowest version that pyproject.toml allows of each dependency; pip installs them. PyTorch
+# is the pinned one, since of its old versions not every index has a build for CPUs: TORCH= lifts that.
+OLD := .venv-oldest/bin
+TORCH ?= $(shell grep '^torch==' constraints.txt)
+.venv-oldest/.done: pyproject.toml constraints.txt
+	$(PYTHON) -m venv --clear .venv-oldest
+	$(OLD)/python -m pip install --quiet uv
+	echo $(TORCH) > .venv-oldest/torch.txt
+	$(OLD)/uv pip compile --quiet --python $(OLD)/python --resolution lowest-direct --extra test \
+		--constraint .venv-oldest/torch.txt --output-file .venv-oldest/oldest.txt pyproject.toml
+	$(OLD)/python -m pip install --quiet -c .venv-oldest/oldest.txt -e '.[test]'
+	@touch $@
+
+OLDEST_TESTS ?= tests/core tests/dask tests/jax
+test-oldest: .venv-oldest/.done  ## The core's tests, Dask's and JAX's with each dependency at its lower bound.
+	$(OLD)/python -m pytest -n auto -m "not slow" -rf $(OLDEST_TESTS)
 
 lint: .venv/.dev   ## Style, types.
 	$(BIN)/ruff check .
@@ -65,7 +82,7 @@ support: .venv/.dev  ## Call every function on every array library; write docs/s
 	$(BIN)/python tests/common/support.py
 
 clean:           ## Remove the environment and what the demo wrote.
-	rm -rf .venv demo-out demo-out-picture
+	rm -rf .venv .venv-oldest demo-out demo-out-picture
 
 # Its environment may be one that is there already: make gpu GPU_PYTHON=python3
 GPU_PYTHON ?= $(BIN)/python

@@ -109,7 +109,9 @@ def _best_temperature(xp: Namespace, z: Array, y: Array, counts: Array) -> float
     """Return the temperature of the largest likelihood, of logits and labels (C, n)."""
     if z.shape[0] == 1:
         z, y = xp.concat([xp.zeros_like(z), z], axis=0), xp.concat([1 - y, y], axis=0)
-    z = z - xp.max(z, axis=0)  # so that no digit goes to what the logits have in common
+    z = z - xp.max(
+        z, axis=0, keepdims=True
+    )  # so that no digit goes to what the logits have in common
     chosen = float(xp.sum(xp.sum(z * y, axis=0) * counts))
 
     def nll(log_temperature: float) -> float:

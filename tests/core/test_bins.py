@@ -170,6 +170,17 @@ def test_nothing_counts(backend: Backend, kind, strategy) -> None:
             assert math.isnan(bins.error(norm))
 
 
+@in_float32
+@pytest.mark.parametrize("norm", ["l1", "l2", "max"])
+def test_a_bin_of_one_pixel_has_its_error(backend: Backend, dtype, norm) -> None:
+    prob, label = np.array([0.75], dtype), np.array([1])
+
+    def error(prob, label):
+        return ds.calibration_bins(prob, label, kind="binary").error(norm)
+
+    np.testing.assert_allclose(backend.run(error, prob, label), 0.25, rtol=1e-6)
+
+
 def test_sums_of_other_edges_do_not_add() -> None:
     x, y = np.array([0.2, 0.6]), np.array([0, 1])
     ten = ds.calibration_bins(x, y, kind="binary")

@@ -120,6 +120,16 @@ P = np.full((2, 3, 4), 1 / 3)
 L = np.zeros((2, 4), int)
 
 
+def test_a_curve_has_ten_equal_bins_of_the_top_label_by_default(rng) -> None:
+    prob, label, _ = problem(rng, "top_label", "float64", 3, False)
+    label[label == 9] = 0
+    bins = ds.calibration_bins(prob, label, n_bins=10, strategy="uniform", kind="top_label")
+    expected = bins.mean_confidence(), bins.frequency(), bins.count
+    for got, value in zip(ds.reliability_curve(prob, label), expected, strict=True):
+        assert got.shape == (10,)
+        np.testing.assert_array_equal(got, value)
+
+
 def test_unknown_norm() -> None:
     with pytest.raises(ValueError, match="norm must be one of"):
         ds.expected_calibration_error(P, L, norm="l3")

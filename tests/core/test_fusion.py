@@ -361,3 +361,10 @@ def test_real_masks_agree_as_their_index_says() -> None:
         np.testing.assert_allclose(soft, np.tensordot(weights, raters, 1), rtol=1e-12)
         np.testing.assert_array_equal(uniform_average(raters), raters.sum(axis=0) / len(raters))
         assert [int(r.sum()) for r in raters] == entry["areas"]
+
+
+def test_a_class_that_the_vote_lacks_weighs_on_who_marked_it(backend: Backend) -> None:
+    """Of the two classes marked by anyone rater 0 has Dice 1 and 0, the others 1 and 1."""
+    raters = np.array([[1, 1, 2, 0, 0], [1, 1, 0, 0, 0], [1, 1, 0, 0, 0]], "int32")
+    _, weights = backend.run(dice_weighted_average, raters, num_classes=3, return_weights=True)
+    np.testing.assert_allclose(weights, [0.2, 0.4, 0.4], rtol=1e-6)

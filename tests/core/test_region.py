@@ -8,7 +8,7 @@ import reference
 from backends import Backend, in_float32
 from reference import tolerance
 
-from dice_semimetric import overlap, overlap_loss, region_loss
+from dice_semimetric import overlap, overlap_loss, region_loss, region_overlap, region_score
 
 SHAPE = (3, 4, 6, 5)
 
@@ -240,6 +240,32 @@ def test_masks_of_each_class_and_a_label_to_ignore_exclude_each_other() -> None:
 def test_soft_labels_of_one_channel_need_its_axis() -> None:
     with pytest.raises(ValueError, match=r"write target\[:, None\]"):
         region_loss(np.full((1, 1, 4), 0.5), np.full((1, 4), 0.5))
+
+
+@pytest.mark.parametrize("kind", ["uint8", "int32", "int64"])
+@pytest.mark.parametrize("ignore_index", [None, 255])
+def test_labels_of_one_channel_are_the_foreground(
+    backend: Backend, rng, kind, ignore_index
+) -> None:
+    """In every function that takes them; on each library, the generic reductions included."""
+    prob = rng.random((2, 1, 7, 5))
+    label = rng.integers(0, 2, (2, 7, 5)).astype(kind)
+    kept = np.ones(prob.shape, bool)
+    if ignore_index is not None:
+        label[:, :2] = ignore_index
+        kept[:, :, :2] = False
+    soft = np.where(kept, label[:, None] == 1, 0.0)
+    options = {"ignore_index": ignore_index}
+    sums = backend.run(region_overlap, prob, label, **options)
+    expected = backend.run(region_overlap, prob, soft, mask=kept)
+    for name in ("pred", "target", "difference", "product"):
+        got, value = getattr(sums, name), getattr(expected, name)
+        assert got.shape == (2, 1)
+        np.testing.assert_allclose(got, value, rtol=1e-12)
+    loss = backend.run(region_loss, prob, label, **options)
+    np.testing.assert_allclose(loss, reference.loss("dml1", prob[kept], soft[kept]), rtol=1e-9)
+    dice = backend.run(region_score, prob, label, per="batch", **options)
+    np.testing.assert_allclose(dice, 1 - loss, rtol=1e-9)
 
 
 @pytest.mark.parametrize("activation", [None, "softmax", "sigmoid"])

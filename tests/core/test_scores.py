@@ -137,6 +137,9 @@ def test_faint_labels_are_present(backend: Backend) -> None:
         (lambda x: ds.region_score(x[None], x[None], score="iou"), "score must be one of"),
         (lambda x: ds.region_score(x[None], x[None], thresholds=(0.5,)), "score='bdice'"),
         (lambda x: ds.region_score(x[None], x[None], per="pixel"), "per must be one of"),
+        (lambda x: ds.region_score(x[None], x[None], classes=(0, 3)), "classes must"),
+        (lambda x: ds.region_score(x[None], x[None], classes=(-4,)), "classes must"),
+        (lambda x: ds.region_loss(x[None], x[None], classes=(3,)), "classes must"),
     ],
 )
 def test_bad_input(call, message) -> None:

@@ -121,3 +121,54 @@ def test_masks_and_chunks_that_differ(rng: np.random.Generator) -> None:
         got = ds.binarized_dice(arrays[0], arrays[1], mask=arrays[2], axis=(2, 3))
         expected = ds.binarized_dice(x, y, mask=mask, axis=(2, 3))
         np.testing.assert_allclose(got.compute(), expected, rtol=1e-12)
+
+
+UNKNOWN: dict[str, Callable[[Any, Any], Any]] = {
+    "dml1": ds.dml1,
+    "binarized_dice": ds.binarized_dice,
+    "region_loss": ds.region_loss,
+    "calibration_bins": lambda x, y: ds.calibration_bins(x, y, kind="binary"),
+    "kernel_calibration_error": lambda x, y: ds.kernel_calibration_error(x, y, bandwidth=0.1),
+}
+UNKNOWN_ALONE: dict[str, tuple[str, Callable[[Any], Any]]] = {
+    "one_hot": ("label", lambda y: ds.one_hot(y, 3)),
+    "smooth_boundary": ("label", lambda y: ds.smooth_boundary(y, 3, epsilon=0.1)),
+    "label_boundary": ("label", ds.label_boundary),
+    "majority_vote": ("raters", lambda y: ds.majority_vote(y, num_classes=3)),
+    "uniform_average": ("raters", lambda y: ds.uniform_average(y, num_classes=3)),
+    "dice_weighted_average": ("raters", lambda y: ds.dice_weighted_average(y, num_classes=3)),
+    "staple": ("raters", lambda y: ds.staple(y > 0)),
+}
+
+
+@pytest.mark.parametrize("name", UNKNOWN)
+def test_chunks_of_unknown_sizes_are_named(name: str, rng: np.random.Generator) -> None:
+    values = da.from_array(rng.random((12, 1)), chunks=(4, 1))
+    few = values[values[:, 0] < 0.7]  # how many is known once it is computed
+    remedy = r"chunks of known sizes, got shape \(nan, 1\); call {}.compute_chunk_sizes\(\) first"
+    first = "prob" if "calibration" in name else "pred"
+    with pytest.raises(ValueError, match=f"{first} must have " + remedy.format(first)):
+        UNKNOWN[name](few, few)
+    second = "label" if "calibration" in name else "target"
+    with pytest.raises(ValueError, match=f"{second} must have " + remedy.format(second)):
+        UNKNOWN[name](values, few)
+    few.compute_chunk_sizes()
+    UNKNOWN[name](few, few)
+
+
+@pytest.mark.parametrize("name", UNKNOWN_ALONE)
+def test_labels_of_unknown_sizes_are_named(name: str, rng: np.random.Generator) -> None:
+    values = da.from_array(rng.integers(0, 3, (6, 4, 5)), chunks=(2, 2, 5))
+    argument, call = UNKNOWN_ALONE[name]
+    message = rf"{argument} must have .*\(nan, 4, 5\); call {argument}.compute_chunk_sizes\(\)"
+    with pytest.raises(ValueError, match=message):
+        call(values[values[:, 0, 0] >= 0])
+
+
+def test_chunks_without_a_pixel(rng: np.random.Generator) -> None:
+    x, y = rng.random((2, 9, 4))
+    parts = [da.from_array(a, chunks=((0, 4, 0, 5), (4,))) for a in (x, y)]
+    for function in (ds.dml1, ds.jaccard_score, ds.binarized_dice):
+        for axis in (None, 0, 1):
+            expected = function(x, y, axis=axis)
+            np.testing.assert_allclose(function(*parts, axis=axis), expected, rtol=1e-12)

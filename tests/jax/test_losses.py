@@ -171,3 +171,14 @@ def test_values_are_checked_in_one_pass(rng) -> None:
         region_overlap(x, x.at[1, 2, 3].set(jnp.nan))
     hidden = jnp.ones((2, 40), bool).at[1, 3].set(False)
     region_overlap(x, x.at[1, 2, 3].set(jnp.nan), mask=hidden)
+
+
+@pytest.mark.parametrize("size", [1e-10, 1e-20, 1e-36])
+def test_the_gradient_of_a_faint_prediction(size) -> None:
+    """Against an empty target the loss is 1 however much there is of it, so its gradient is 0."""
+    faint = jnp.full((8,), size, jnp.float32)
+    for function in (dml1, jml1):
+        np.testing.assert_array_equal(jax.grad(function)(faint, jnp.zeros_like(faint)), 0)
+    both = jax.grad(lambda x: dml1(x, faint * jnp.arange(8) / 4))(faint)
+    exact = jax.grad(lambda x: dml1(x, jnp.arange(8) / 4 * 1.0))(jnp.ones(8))
+    np.testing.assert_allclose(both * size, exact, rtol=1e-4)

@@ -65,6 +65,27 @@ def test_where_all_replaces_all(rng: np.random.Generator) -> None:
     np.testing.assert_allclose(result.sum(axis=1), 1)
 
 
+def test_where_all_is_the_regression_at_each_pixel(backend: Backend, rng) -> None:
+    """The misclassified and the sure alike; "uncertain" leaves the sure ones as they are."""
+    prob, label = teacher(rng, (6, 5), 3, "float64")
+    keys = [np.arange(0, 30, 3), np.arange(1, 30, 3)]
+
+    def run(where: str) -> np.ndarray:
+        def call(prob: object, label: object, *keys: object) -> object:
+            return calibrate_teacher(prob, label, bandwidth=1e-2, keys=keys, where=where)
+
+        return backend.run(call, prob, label, *keys)
+
+    every, uncertain = run("all"), run("uncertain")
+    for b, drawn in enumerate(keys):
+        rows = prob[b].reshape(3, -1).T
+        mean = kernel_regression(rows, rows[drawn], label[b].ravel()[drawn], bandwidth=1e-2)
+        np.testing.assert_allclose(every[b].reshape(3, -1), mean.T, rtol=0, atol=1e-6)
+    sure = (uncertain == prob).all(axis=1)
+    assert sure.any()
+    assert (every != prob).any(axis=1)[sure].all()
+
+
 def test_ignored_pixels_and_images_stay(rng: np.random.Generator) -> None:
     prob, label = teacher(rng, (8, 8), 3, "float64")
     label[0] = 255
