@@ -161,7 +161,8 @@ def test_options_that_do_not_fit(tmp_path: Path, capsys: Any) -> None:
     a, b = (scores(tmp_path / n, [line()]) for n in "ab")
     argv = ["compare", "--scores", a, b, "--out", str(tmp_path / "out")]
     fails(capsys, [*argv, "--baseline", "c"], "--baseline c is none of the models a, b")
-    for option in (["--ref", a], ["--bins", "5"], ["--regions", "x"], ["--pattern", "{case}"]):
+    idle = (["--ref", a], ["--bins", "5"], ["--regions", "x"], ["--pattern", "{case}"])
+    for option in (*idle, ["--jobs", "2"], ["--scheduler", "tls://a:1"]):
         fails(capsys, [*argv, *option], f"{option[0]} has no use with --scores")
     fails(capsys, ["compare", "--pred", a, b, "--out", str(tmp_path / "out")], "--pred needs --ref")
     within = ["compare", "--scores", a, b, "--out", f"{b}/out"]

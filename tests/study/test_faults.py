@@ -5,10 +5,11 @@ import re
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from dice_semimetric_study.cli import main
 from dice_semimetric_study.faults import Fault, grouped, line_of
-from study_files import study
+from study_files import save, study
 
 
 def test_many_of_one_kind_are_one_line() -> None:
@@ -54,3 +55,34 @@ def test_repeated_faults_do_not_flood(tmp_path: Path, capsys: Any, command: str)
         assert len(re.findall("<li>case0. task01: the mask", source)) == 6
     assert main([*line, "-v"]) == 1
     assert capsys.readouterr().err.count("the mask of rater 03") == 6
+
+
+BROKEN = {
+    "empty": (b"", "is empty"),
+    "page": (b"<html></html>", "is an HTML page"),
+    "values": (None, "must hold"),
+}
+
+
+@pytest.mark.parametrize("slab", [[], ["--slab", "40"]], ids=["whole", "slabs"])
+@pytest.mark.parametrize("side", ["reference", "prediction", "mask"])
+@pytest.mark.parametrize("kind", BROKEN)
+def test_of_files_of_one_name_the_side_is_named(
+    tmp_path: Path, capsys: Any, kind: str, side: str, slab: list[str]
+) -> None:
+    folders = {name: tmp_path / name for name in ("reference", "prediction", "mask")}
+    for folder in folders.values():
+        save(folder / "c1.nii.gz", np.ones((8, 9, 2), np.uint8))
+        save(folder / "c2.nii.gz", np.ones((8, 9, 2), np.uint8))
+    content, words = BROKEN[kind]
+    path = folders[side] / "c1.nii.gz"
+    if content is None:
+        save(path, np.full((8, 9, 2), -7.5, np.float32))
+        words = "must be a map of whole numbers" if side == "mask" else words
+    else:
+        path.write_bytes(content)
+    sides = zip(("--ref", "--pred", "--mask"), map(str, folders.values()), strict=True)
+    argv = ["evaluate", *(text for pair in sides for text in pair), "--no-pictures", *slab]
+    assert main([*argv, "--out", str(tmp_path / "out")]) == 1
+    (line,) = [t for t in capsys.readouterr().err.splitlines() if t.startswith("faulty")]
+    assert line.startswith(f"faulty: c1 task01: the {side} c1.nii.gz {words}")

@@ -126,7 +126,7 @@ def test_other_shells_get_every_option(shell: str, capsys) -> None:
 def test_completion_without_shtab_says_what_to_install(monkeypatch, capsys) -> None:
     monkeypatch.setitem(sys.modules, "shtab", None)
     assert main(["completion", "bash"]) == 2
-    assert "pip install shtab" in capsys.readouterr().err
+    assert "pip install 'dice-semimetric[study]'" in capsys.readouterr().err
 
 
 SHARED = "label regions ignore mask mask-pattern slab allow-reorient follow-links raters pattern "

@@ -1,17 +1,21 @@
 """What may be passed on names no patient, no user and no folder above those of the study."""
 
+import gzip
 import hashlib
 import json
 import os
 import subprocess
 from pathlib import Path
+from typing import Any
 
+import nibabel as nib
+import numpy as np
 import pytest
 from dice_semimetric_study.cases.patients import Patients, match_patients, read_patients
 from dice_semimetric_study.cases.study import Names, Study
 from dice_semimetric_study.cli import main
 from dice_semimetric_study.faults import reason_of
-from study_files import study
+from study_files import AFFINE, study
 
 NAMES = {"c1": "Ann Miller MR-4711", "c2": "Ann Miller MR-4711", "c3": "Bob Jones MR-4712"}
 
@@ -128,3 +132,36 @@ def test_a_reason_names_the_file_alone(tmp_path: Path) -> None:
     assert reason_of(caught.value) == "none.nii: No such file or directory"
     assert reason_of(OSError("odd")) == "odd"
     assert reason_of(KeyError("k")) == "KeyError: 'k'"
+
+
+@pytest.mark.parametrize("slab", [[], ["--slab", "20"]], ids=["whole", "slabs"])
+@pytest.mark.parametrize("kind", [nib.Nifti1Image, nib.Nifti2Image])
+def test_maps_hold_no_text_of_their_source(tmp_path: Path, kind: Any, slab: list[str]) -> None:
+    ref, pred = study(tmp_path, cases=("c1", "c2"))
+    for path in (p for folder in (ref, pred) for p in folder.rglob("*.nii.gz")):
+        source = nib.load(path)
+        image = kind(np.asanyarray(source.dataobj), source.affine)
+        texts = {"data_type", "db_name", "descrip", "aux_file", "intent_name"}
+        for name in texts & {*image.header}:
+            image.header[name] = b"Miller^A"
+        image.header.extensions.append(nib.nifti1.Nifti1Extension("comment", b"Miller^Ann"))
+        image.header["slice_end"] = 3
+        nib.save(image, path)
+        assert b"Miller" in gzip.decompress(path.read_bytes())
+    fit = ["--fit-pred", str(pred), "--fit-ref", str(ref), "--pred", str(pred)]
+    for argv in (
+        ["fuse", str(ref), "--method", "staple"],
+        ["agreement", str(ref), "--no-pictures"],
+        ["calibrate", *fit, "--method", "temperature"],
+    ):
+        assert main([*argv, *slab, "--out", str(tmp_path / argv[0])]) == 0
+        maps = [*(tmp_path / argv[0]).rglob("*.nii.gz")]
+        assert len(maps) == 2
+        for path in maps:
+            assert b"Miller" not in gzip.decompress(path.read_bytes())
+            written = nib.load(path)
+            header = written.header
+            assert type(header) is kind.header_class
+            assert header["slice_end"] == 3  # what says how the voxels lie stays
+            assert written.dataobj.offset == header.sizeof_hdr + 4
+            np.testing.assert_allclose(header.get_best_affine(), AFFINE, rtol=1e-6)

@@ -1,17 +1,22 @@
 """Bad input, bad places and bad moments: each fault is named, and what is finished stays."""
 
 import ctypes
+import errno
 import gzip
 import json
 import os
 import subprocess
 import sys
+from importlib import import_module
 from pathlib import Path
+from typing import Any
 
 import nibabel as nib
 import numpy as np
 import pytest
 from dice_semimetric_study.cli import main
+from dice_semimetric_study.files import atomic
+from dice_semimetric_study.results import plots
 from study_files import AFFINE, load, masks, save, study
 
 COMMAND = [sys.executable, "-m", "dice_semimetric_study"]
@@ -189,6 +194,111 @@ def test_a_disk_that_is_full(tmp_path: Path, kind: str, capsys) -> None:
     finally:
         libc.umount2(bytes(out), 2)
     del ref
+
+
+def stop_at(monkeypatch, name: str, error: BaseException) -> None:
+    """Have a file of this name fail to be written."""
+    new_part = atomic._new_part
+
+    def full(path: Path) -> Any:
+        if path.name == name:
+            raise error
+        return new_part(path)
+
+    monkeypatch.setattr(atomic, "_new_part", full)
+
+
+def commands(root: Path) -> dict[str, list[str]]:
+    """Return every command over a small study, with its options."""
+    ref, pred = study(root, cases=("c1", "c2"))
+    means = ["--resamples", "100"]
+    for name in "ab":
+        argv = ["evaluate", "--pred", pred, "--ref", ref, "--no-pictures", *means]
+        assert main([*map(str, argv), "--out", str(root / name)]) == 0
+    fit = ["--fit-pred", pred, "--fit-ref", ref, "--pred", pred, "--ref", ref]
+    found = {
+        "fuse": [ref, "--method", "weighted"],
+        "agreement": [ref, *means],
+        "evaluate": ["--pred", pred, "--ref", ref, *means],
+        "compare": ["--scores", root / "a", root / "b", *means],
+        "calibrate": [*fit, "--method", "temperature", *means],
+    }
+    return {name: [name, *map(str, options), "--resume"] for name, options in found.items()}
+
+
+@pytest.fixture
+def sketches(monkeypatch) -> None:
+    """Write pictures without drawing them, which takes a moment."""
+    for module, name in (
+        ("scores.plots", "plot_thresholds"),
+        ("scores.plots", "plot_reliability"),
+        ("agree.plots", "plot_agreement"),
+        ("compare.plots", "plot_comparison"),
+        ("calibrate.report", "plot_change"),
+    ):
+        found = import_module(f"dice_semimetric_study.{module}")
+        monkeypatch.setattr(found, name, lambda *_: None)
+    monkeypatch.setattr(plots, "save", lambda _, path: atomic.write_bytes(path, b"png"))
+
+
+SUMMARY = {"calibrate": "calibration.json", "fuse": "run.json"}
+
+
+@pytest.mark.usefixtures("sketches")
+@pytest.mark.parametrize("command", ["fuse", "agreement", "evaluate", "compare", "calibrate"])
+def test_a_disk_that_is_full_at_any_file(tmp_path: Path, monkeypatch, capsys, command: str) -> None:
+    out = tmp_path / "out"
+    argv = [*commands(tmp_path)[command], "--out", str(out)]
+    assert main(argv) == 0
+    before = {p: p.read_bytes() for p in out.iterdir() if p.is_file()}
+    assert SUMMARY.get(command, "summary.json") in {p.name for p in before}
+    for path in before:
+        capsys.readouterr()
+        with monkeypatch.context() as patch:
+            stop_at(patch, path.name, OSError(errno.ENOSPC, "No space left on device"))
+            assert main(argv) == 1, path
+        (line,) = [t for t in capsys.readouterr().err.splitlines() if "space" in t]
+        assert line.startswith("dice-semimetric: cannot write the results: ")
+        assert not list(out.rglob("*.part"))
+        for one, content in before.items():
+            if one.suffix == ".json":
+                new, old = json.loads(one.read_bytes()), json.loads(content)
+                if isinstance(new, dict):
+                    stopped = new.pop("stopped", "not all files are written: ")
+                    assert stopped.startswith("not all files are written: ")
+                    assert new.pop("state", None) in (None, "finished", "started")
+                    assert {*new.pop("files", [])} >= {*old.pop("files", [])}
+                    old.pop("state", None)
+                assert new == old
+            else:
+                assert one.read_bytes() == content
+    assert main(argv) == 0
+    assert {p: p.read_bytes() for p in before} == before
+
+
+@pytest.mark.usefixtures("sketches")
+@pytest.mark.parametrize(
+    ("command", "table"),
+    [
+        ("agreement", "pairs.csv"),
+        ("evaluate", "raters.json"),
+        ("compare", "ranks.csv"),
+        ("calibrate", "calibration.csv"),
+    ],
+)
+def test_a_summary_says_that_a_table_was_stopped(
+    tmp_path: Path, monkeypatch, capsys, command: str, table: str
+) -> None:
+    argv = [*commands(tmp_path)[command], "--out", str(tmp_path / "out")]
+    summary = tmp_path / "out" / SUMMARY.get(command, "summary.json")
+    with monkeypatch.context() as patch:
+        stop_at(patch, table, KeyboardInterrupt())
+        assert main(argv) == 130
+    assert "stopped by the user" in capsys.readouterr().err
+    stopped = "not all files are written: stopped by the user"
+    assert json.loads(summary.read_text())["stopped"] == stopped
+    assert main(argv) == 0
+    assert "stopped" not in json.loads(summary.read_text())
 
 
 @pytest.mark.parametrize("kind", ["fuse", "evaluate"])

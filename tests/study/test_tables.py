@@ -8,8 +8,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 from dice_semimetric_study.cli import main
+from dice_semimetric_study.results import tables
 from dice_semimetric_study.results.bootstrap import Bootstrap, mean_intervals
 from dice_semimetric_study.results.tables import write_table
+from dice_semimetric_study.runs.logs import log
 from scipy import stats
 from study_files import load, masks, save, study
 
@@ -75,6 +77,15 @@ def test_the_formats_hold_the_same(tmp_path: Path) -> None:
     summary = json.loads((tmp_path / "out/summary.json").read_text())
     assert summary["overall"]["intervals"]["ece_soft"] is None  # one value is no spread
     assert summary["overall"]["intervals"]["ece"] is not None
+
+
+def test_without_pyarrow_verbose_says_what_to_install(tmp_path: Path, monkeypatch, caplog) -> None:
+    monkeypatch.setattr(tables, "find_spec", lambda name: None)
+    monkeypatch.setattr(log, "propagate", True)
+    with caplog.at_level("DEBUG", logger=log.name):
+        write_table(tmp_path / "cases", ["case"], [{"case": "a"}])
+    assert {*caplog.messages} == {"cases.parquet left out: pip install 'dice-semimetric[parquet]'"}
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["cases.csv", "cases.json"]
 
 
 def test_parquet_keeps_types(tmp_path: Path) -> None:

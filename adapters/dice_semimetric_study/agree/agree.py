@@ -1,7 +1,9 @@
 """Compare the raters of every case of a study with each other."""
 
+from collections.abc import Iterable, Sequence
 from dataclasses import asdict
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -9,12 +11,13 @@ import numpy as np
 from dice_semimetric import Agreement
 
 from ..cases.blocks import Reading
+from ..cases.pairing import Rated
 from ..cases.regions import require_file_names
 from ..cases.study import Names, Study, full_name
-from ..files.json import jsonable, write_json
+from ..files.json import jsonable
 from ..results.bootstrap import Bootstrap
 from ..results.extras import require_pictures
-from ..results.tables import files_of, write_table
+from ..results.tables import files_of, summarized, write_table
 from ..runs.each import report, stop_of
 from ..runs.logs import left_out
 from ..runs.recorded import Run, each_recorded, write_run
@@ -87,11 +90,7 @@ def agree(
     settings = {"agreement": jsonable(asdict(reading)) | {"maps": maps}}
     means = {"empty": empty, "patients": asdict(study.patients), "bootstrap": asdict(bootstrap)}
     options = study.settings(full_name) | means | settings["agreement"]
-    written = {
-        f"{MAPS}/{case.reference.map_name(region)}"
-        for case in cases
-        for region in (reading.structures if maps else ())
-    }
+    written = _map_names(cases, reading) if maps else set()
     output = run.claim("agreement", options, written.union(*map(files_of, COLUMNS), _OTHERS))
     report(faults)
     done = each_recorded(
@@ -110,21 +109,30 @@ def agree(
     faults += absent
     tables = tables_of(kept, patient, empty)
     summary = summarize_agreement(tables, faults, reading=reading, empty=empty, bootstrap=bootstrap)
-    write_json(out / "summary.json", summary)
-    for (stem, columns), rows in zip(COLUMNS.items(), tables, strict=True):
-        write_table(out / stem, columns, rows)
     names = Names(study)
     means |= {"patients": study.patients.described(patient)}
     used = study.settings(names.of) | means | settings["agreement"]
-    write_run(out, "agreement", used, done, name_of=names.of, stopped=stop_of(faults))
-    if kept and pictures:
-        with left_out("the picture"):
-            from ..results.plots import save  # matplotlib is slow to import in each worker
-            from .plots import plot_agreement
-
-            save(plot_agreement(tables[1], summary), out / "agreement.png")
+    with summarized(out / "summary.json", summary):
+        for (stem, columns), rows in zip(COLUMNS.items(), tables, strict=True):
+            write_table(out / stem, columns, rows)
+        write_run(out, "agreement", used, done, name_of=names.of, stopped=stop_of(faults))
+        if kept and pictures:
+            _draw(tables[1], summary, out)
     output.close(faults, empty=not done)
     return summary
+
+
+def _map_names(cases: Iterable[Rated], reading: Reading) -> set[str]:
+    regions = reading.structures
+    return {f"{MAPS}/{case.reference.map_name(region)}" for case in cases for region in regions}
+
+
+def _draw(raters: Sequence[dict[str, Any]], summary: dict[str, Any], out: Path) -> None:
+    with left_out("the picture"):
+        from ..results.plots import save  # matplotlib is slow to import in each worker
+        from .plots import plot_agreement
+
+        save(plot_agreement(raters, summary), out / "agreement.png")
 
 
 def _occurrence(region: str, one: CaseAgreement) -> Occurrence:

@@ -1,7 +1,7 @@
 """Calibrate a folder of probability maps by what is known of other cases."""
 
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -12,8 +12,7 @@ from dice_semimetric import CalibrationBins, Overlap, ThresholdCounts
 
 from ..cases.blocks import space_of
 from ..cases.foreground import voxels_of
-from ..cases.layout import CaseFiles
-from ..cases.pairing import Pair, pair_up
+from ..cases.pairing import Pair
 from ..cases.regions import require_file_names, task_name
 from ..cases.study import Names, Study, full_name
 from ..faults import CaseError, Fault
@@ -31,6 +30,7 @@ from ..scores.scoring import scores_of
 from ..scores.sums import Sums, in_doubt, sums_of
 from .calibrators import FLOOR, Fitting, MapCalibrator
 from .fit import IN_FIT, Calibrators, fit_calibrators, in_fit, sides_of
+from .predictions import Prediction, known_pairs, predictions_of
 from .report import FILES, Part, Scored, write_report
 
 
@@ -49,17 +49,6 @@ _KINDS = (Calibrated, Scored, CaseScore, RaterScore, CalibrationBins, Overlap, T
 class _BothSums(AddedByField):
     before: Sums
     after: Sums
-
-
-@dataclass(frozen=True)
-class _Prediction(Pair):
-    """A prediction by itself, and as a partner of the reference that it is scored against."""
-
-    partner: Pair | None = field(default=None, kw_only=True)
-
-    @property
-    def paths(self) -> tuple[Path, ...]:
-        return self.partner.paths if self.partner else super().paths
 
 
 def calibrate(
@@ -108,7 +97,7 @@ def calibrate(
     require_file_names(options.regions)
     fit_pairs, unpaired = known_pairs(fit)
     fit_faults = [replace(f, reason=f"{IN_FIT}{f.reason}") for f in unpaired]
-    works, faults = _predictions(study)
+    works, faults = predictions_of(study)
     patient = fit.patients.of_all(p.case for p in fit_pairs)
     patient |= study.patients.of_all(w.partner.case for w in works if w.partner)
     require_pictures()
@@ -178,28 +167,6 @@ def _occurring(
     return [s for _, s in scores if s.before.task not in {f.task for f in absent}]
 
 
-def known_pairs(study: Study) -> tuple[list[Pair], list[Fault]]:
-    """Return the pairs, and the predictions that have no reference; the other way is no fault."""
-    predictions = study.predictions()
-    pairs, faults = pair_up(study.references(), predictions)
-    known = {(c.case, c.task) for c in predictions}
-    pairs, alone = study.masked(pairs)
-    return pairs, [f for f in faults if (f.case, f.task) in known] + alone
-
-
-def _predictions(study: Study) -> tuple[list[_Prediction], list[Fault]]:
-    """Return the predictions with their pairs, and what is wrong with others."""
-    lone = [_Prediction(CaseFiles(f.case, f.task), f) for f in study.predictions()]
-    alone, faults = study.masked(lone)
-    if study.ref is None:
-        return alone, faults
-    pairs, faults = known_pairs(study)
-    partner = {(p.prediction.case, p.prediction.task): p for p in pairs}
-    found = [replace(one, partner=partner.get((one.case, one.task))) for one in alone]
-    # A faulty prediction without a partner is among the faults already.
-    return [one for one in found if one.partner or not one.prediction.fault], faults
-
-
 def _of(calibrators: Calibrators, task: str) -> MapCalibrator:
     if task not in calibrators:
         raise CaseError(f"no case to fit to has {task}, only {', '.join(calibrators)}")
@@ -225,7 +192,7 @@ def _score(pair: Pair, *, calibrators: Calibrators, options: Options) -> Calibra
 
 
 def _calibrate(
-    item: _Prediction, *, calibrators: Calibrators, options: Options, out: Path
+    item: Prediction, *, calibrators: Calibrators, options: Options, out: Path
 ) -> Calibrated:
     """Write the calibrated maps of one case, and score them if there is a reference."""
     scores: tuple[Scored, ...] = ()
@@ -238,7 +205,7 @@ def _calibrate(
     return Calibrated(scores, maps)
 
 
-def _read_as(item: _Prediction, options: Options) -> Pair:
+def _read_as(item: Prediction, options: Options) -> Pair:
     """Return the pair whose labels leave voxels out, else the prediction by itself.
 
     Axes that are permuted are those of the reference, so that the prediction stands for itself.

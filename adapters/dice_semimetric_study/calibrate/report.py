@@ -9,9 +9,8 @@ from dice_semimetric import __version__
 
 from ..faults import Fault
 from ..files.atomic import write_text
-from ..files.json import write_json
 from ..results.registry import PREDICTION_SCORES
-from ..results.tables import csv_text, table
+from ..results.tables import csv_text, summarized, table
 from ..results.text import number
 from ..runs.each import is_stop, stop_of
 from ..runs.logs import left_out
@@ -73,14 +72,14 @@ def write_report(
     summary |= {"faults": [asdict(f) for f in faults if not is_stop(f)], "version": __version__}
     if stop := stop_of(faults):
         summary["stopped"] = stop
-    write_json(out / "calibration.json", summary)
-    write_text(out / "calibration.csv", _case_table(parts))
-    for name, (scored, _) in parts.items():
-        with left_out("the pictures"):
-            from ..results.plots import save  # slow to import in each worker
+    with summarized(out / "calibration.json", summary):
+        write_text(out / "calibration.csv", _case_table(parts))
+        for name, (scored, _) in parts.items():
+            with left_out("the pictures"):
+                from ..results.plots import save  # slow to import in each worker
 
-            if scored:
-                save(plot_change(scored), out / f"reliability-{name}.png")
+                if scored:
+                    save(plot_change(scored), out / f"reliability-{name}.png")
     return summary
 
 

@@ -113,14 +113,16 @@ def read_blocks(case: Rated, reading: Reading) -> Iterator[Block]:
     """Yield the voxels of a case in blocks, once the geometry of all its files is checked."""
     reference = case.reference
     if reference.maps:
-        like = read_geometry(reference.maps[0])
+        with case.naming(reference.maps[0]):
+            like = read_geometry(reference.maps[0])
         require_fits_image(reference, like, reading.tolerance)
     elif not isinstance(case, Pair):
         raise CaseError("there is no reference")
     elif not case.prediction.maps:
         raise CaseError("there is no prediction")
     else:
-        like = space_of(case.prediction.maps[0], reading)
+        with case.naming(case.prediction.maps[0]):
+            like = space_of(case.prediction.maps[0], reading)
     classes = _classes(case, reading, like) if isinstance(case, Pair) else {}
     raters = len(reference.maps)
     sources = [_Source(p, f"{reference.maps[0].name} and {p.name}") for p in reference.maps]
@@ -128,9 +130,9 @@ def read_blocks(case: Rated, reading: Reading) -> Iterator[Block]:
     if case.mask is not None:
         sources.append(_Source(case.mask, f"the reference and the mask {case.mask.name}"))
     if reading.takes_whole(like):
-        found = iter([(like.shape, _whole(sources, like, reading))])
+        found = iter([(like.shape, _whole(case, sources, like, reading))])
     else:
-        found = _slabs(sources, like, reading)
+        found = _slabs(case, sources, like, reading)
     single = list(classes) == [""]
     for shape, vectors in found:
         pred = vectors[raters : raters + len(classes)]
@@ -160,7 +162,8 @@ def _classes(pair: Pair, reading: Reading, like: Geometry) -> dict[Class, _Sourc
     single: dict[Class, _Source] = {"": _Source(files.label, _both(files.label))}
     if regions is None:
         return single
-    shape = read_geometry(files.label).shape
+    with pair.naming(files.label):
+        shape = read_geometry(files.label).shape
     spatial, rest = shape[: len(like.shape)], shape[len(like.shape) :]
     fits = sorted(spatial) == sorted(like.shape) if reading.reorient else spatial == like.shape
     if not rest and len(regions.channels) == 1:  # one channel needs no axis
@@ -181,14 +184,17 @@ def _both(path: Path) -> str:
     return f"the reference and the prediction {path.name}"
 
 
-def _whole(sources: Sequence[_Source], like: Geometry, reading: Reading) -> list[Vector]:
+def _whole(
+    case: Rated, sources: Sequence[_Source], like: Geometry, reading: Reading
+) -> list[Vector]:
     """Return all voxels of each source, each file read once."""
     found: list[Vector] = []
     path: Path | None = None
     for source in sources:
         if source.path != path:
             accept = partial(_require_fit, source, like, reading)
-            volume, path = read_volume(source.path, accept=accept), source.path
+            with case.naming(source.path):
+                volume, path = read_volume(source.path, accept=accept), source.path
             data = volume.data
             if reading.reorient:
                 data, _ = reoriented(data, volume.geometry, like)
@@ -205,15 +211,17 @@ def _require_fit(source: _Source, like: Geometry, reading: Reading, geometry: Ge
 
 
 def _slabs(
-    sources: Sequence[_Source], like: Geometry, reading: Reading
+    case: Rated, sources: Sequence[_Source], like: Geometry, reading: Reading
 ) -> Iterator[tuple[tuple[int, ...], list[Vector]]]:
     """Yield the shape and the voxels of some planes of each source, all read in one pass."""
     voxels = math.prod(like.shape)
     remedy = f"give --slab {voxels}, since what is read in slabs is not reoriented"
     for source in sources:
+        with case.naming(source.path):
+            geometry = read_geometry(source.path)
         require_same_geometry(
             like,
-            _spatial(source, read_geometry(source.path)),
+            _spatial(source, geometry),
             source.names,
             reading.tolerance,
             remedy=remedy if reading.reorient else f"{REORIENT} with --slab {voxels}",
@@ -221,11 +229,13 @@ def _slabs(
     axes = len(like.shape)
     plane = math.prod(like.shape[:-1])
     planes = max(1, reading.slab // plane)
-    streams = [
-        read_slabs(s.path, axes, planes, channel=s.channel, last=s.channel == s.channels - 1)
-        for s in sources
-    ]
-    for found in zip(*streams, strict=True):
+
+    def read(s: _Source) -> Iterator[Vector]:
+        last = s.channel == s.channels - 1
+        with case.naming(s.path):
+            yield from read_slabs(s.path, axes, planes, channel=s.channel, last=last)
+
+    for found in zip(*map(read, sources), strict=True):
         yield (*like.shape[:-1], found[0].size // plane), list(found)
 
 

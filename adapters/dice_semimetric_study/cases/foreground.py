@@ -34,7 +34,7 @@ class Voxels:
         if ignore and block.reference:
             ignored = np.any([is_any_of(r, ignore) for r in block.reference], axis=0)
             self.kept = ~ignored if self.kept is None else self.kept & ~ignored
-        self._names = [p.name for p in case.reference.maps]
+        self._names = [case.name_of(p) for p in case.reference.maps]
 
     def reference(self, region: str) -> Marks | NDArray[np.float32]:
         """Return what a region is compared with: raters' marks, or a soft label."""
@@ -99,7 +99,7 @@ class Voxels:
 
     def _classes(self, predicted: dict[Class, NDArray[Any]]) -> dict[Class, NDArray[np.float32]]:
         assert isinstance(self.case, Pair)
-        files = [path.name for path in self.case.prediction.masks.values()]
+        files = [self.case.name_of(path) for path in self.case.prediction.masks.values()]
         names = files or [f"channel {c} of {self._prediction_name}" for c in predicted]
         return {
             c: probability(self._counted(p), name, part=True)
@@ -113,7 +113,7 @@ class Voxels:
     @property
     def _prediction_name(self) -> str:
         assert isinstance(self.case, Pair)
-        return self.case.prediction.paths[0].name
+        return self.case.name_of(self.case.prediction.paths[0])
 
 
 def voxels_of(case: Rated, reading: Reading) -> Iterator[Voxels]:

@@ -1,12 +1,13 @@
 """Which prediction belongs to which reference."""
 
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TypeVar
 
-from ..faults import Fault
+from ..faults import CaseError, Fault
 from .layout import CaseFiles
 from .patterns import TASK
 
@@ -53,6 +54,29 @@ class Rated:
         """All files."""
         return self.reference.paths + ((self.mask,) if self.mask else ())
 
+    @property
+    def _sides(self) -> dict[str, tuple[Path, ...]]:
+        """The files by what they are."""
+        return {"reference": self.reference.paths, "mask": (self.mask,) if self.mask else ()}
+
+    def name_of(self, path: Path) -> str:
+        """Return the name of one of the files, and whose it is where two sides have that name."""
+        sides = self._sides
+        same = [s for s, paths in sides.items() if any(p.name == path.name for p in paths)]
+        of = next((s for s in same if path in sides[s]), "")
+        return f"the {of} {path.name}" if of and len(same) > 1 else path.name
+
+    @contextmanager
+    def naming(self, path: Path) -> Iterator[None]:
+        """Have what is wrong with one of the files begin with `name_of` it."""
+        try:
+            yield
+        except CaseError as error:
+            reason = str(error)
+            if not reason.startswith(f"{path.name} "):
+                raise
+            raise CaseError(self.name_of(path) + reason.removeprefix(path.name)) from error
+
 
 @dataclass(frozen=True)
 class Pair(Rated):
@@ -77,6 +101,10 @@ class Pair(Rated):
     def paths(self) -> tuple[Path, ...]:
         """All files of both sides."""
         return super().paths + self.prediction.paths
+
+    @property
+    def _sides(self) -> dict[str, tuple[Path, ...]]:
+        return super()._sides | {"prediction": self.prediction.paths}
 
 
 Some = TypeVar("Some", bound=Rated)

@@ -12,10 +12,10 @@ from .options import (
     bootstrap_of,
     empty_of,
     reading_of,
-    run_of,
     study_of,
 )
 from .printing import add_json, check_json, print_files, print_summary, status_of
+from .running import run_of
 
 _EPILOG = f"""examples:
   dice-semimetric agreement study/Training --out agreement

@@ -12,8 +12,9 @@ from ..faults import show
 from ..results.text import counted
 from ..scores.case_score import Options
 from .command import EXIT, LAYOUT, Command, add_count, add_path, integer, number, require_use
-from .options import add_bins, add_study, bootstrap_of, reading_of, run_of, study_of
+from .options import add_bins, add_study, bootstrap_of, reading_of, study_of
 from .printing import print_files, status_of
+from .running import run_of
 
 _EPILOG = f"""examples:
   dice-semimetric calibrate --fit-pred val-pred --fit-ref study/Validation \\

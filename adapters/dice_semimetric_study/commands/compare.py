@@ -21,15 +21,14 @@ from .options import (
     add_files,
     add_means,
     add_reading,
-    add_running,
     add_scoring,
     bootstrap_of,
     options_of,
     patients_of,
-    run_of,
     study_of,
 )
 from .printing import add_json, check_json, print_files, print_summary
+from .running import add_running, add_workers, run_of
 
 _EPILOG = f"""examples:
   dice-semimetric compare --pred dml=preds/dml sdl=preds/sdl --ref study/Testing --out comparison
@@ -83,6 +82,7 @@ def _add_scoring(parser: argparse.ArgumentParser) -> None:
     add_files(parser, predictions=True)
     add_scoring(parser)
     add_reading(parser)
+    add_workers(parser)
 
 
 def _run(args: argparse.Namespace) -> int:

@@ -2,6 +2,7 @@
 
 import argparse
 
+from ..extras import INSTALL
 from ..faults import UsageError
 from .command import EXIT, Command
 
@@ -23,7 +24,7 @@ def _run(args: argparse.Namespace) -> int:
     try:
         import shtab
     except ImportError as error:
-        raise UsageError("completion needs the package shtab: pip install shtab") from error
+        raise UsageError(f"completion needs the package shtab: {INSTALL}") from error
     print(shtab.complete(args.parser, args.shell))
     return 0
 

@@ -6,7 +6,7 @@ from pathlib import Path
 from ..faults import UsageError
 from ..results.extras import require_pictures
 from .command import EXIT, Command, add_path
-from .options import add_overwrite
+from .running import add_overwrite
 
 _EPILOG = f"""examples:
   dice-semimetric demo --out demo

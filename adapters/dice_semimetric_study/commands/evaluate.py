@@ -11,10 +11,10 @@ from .options import (
     add_study,
     bootstrap_of,
     options_of,
-    run_of,
     study_of,
 )
 from .printing import add_json, check_json, print_files, print_summary, status_of
+from .running import run_of
 
 _EPILOG = f"""examples:
   dice-semimetric evaluate --pred predictions --ref study/Testing --out scores --report report.html

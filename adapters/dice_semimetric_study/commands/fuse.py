@@ -9,8 +9,9 @@ from ..results.text import counted
 from ..runs.each import stop_of
 from ..starting import STOPPED
 from .command import EXIT, LAYOUT, Command, add_path, integer, require_use
-from .options import add_files, add_reading, add_running, reading_of, run_of, study_of
+from .options import add_files, add_reading, reading_of, study_of
 from .printing import print_files
+from .running import add_running, add_workers, run_of
 
 _EPILOG = f"""examples:
   dice-semimetric fuse study/Training --out mean --method uniform
@@ -39,6 +40,7 @@ def _add_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--seed", type=integer(0), help="of the draw of random (default: 0)")
     add_files(parser, predictions=False)
     add_reading(parser)
+    add_workers(parser)
     add_running(parser)
 
 

@@ -6,7 +6,7 @@ from ..demo.phantoms import write_phantoms
 from ..faults import UsageError, show
 from ..results.text import counted
 from .command import EXIT, Command, add_count, add_path, integer
-from .options import add_overwrite
+from .running import add_overwrite
 
 _EPILOG = f"""examples:
   dice-semimetric phantoms --out study

@@ -10,11 +10,11 @@ from dice_semimetric import __version__
 
 from ..cases.patients import Patients
 from ..faults import UsageError, printable
-from ..files.json import jsonable, write_json
+from ..files.json import jsonable
 from ..results.bootstrap import Bootstrap
 from ..results.extras import require_pictures
 from ..results.registry import PREDICTION_SCORES, prediction_score
-from ..results.tables import files_of, write_table
+from ..results.tables import files_of, summarized, write_table
 from ..runs.logs import left_out, log
 from ..runs.output import Output, claim
 from .common import align
@@ -113,15 +113,7 @@ def compare(
         {
             "overall": overall,
             "tasks": dict(zip(common.tasks, each, strict=True)),
-            "models": {
-                m.name: {
-                    "scores": f"{m.path.absolute().parent.name}/{m.path.name}",
-                    "sha256": m.digest,
-                    "cases": len(m.rows),
-                    "dropped": dropped[m.name],
-                }
-                for m in models
-            },
+            "models": {m.name: _described(m) | {"dropped": dropped[m.name]} for m in models},
             "baseline": baseline,
             "metrics": {name: f"{prediction_score(name).better} is better" for name in metrics},
             "thresholds": list(common.thresholds),
@@ -132,17 +124,28 @@ def compare(
             "version": __version__,
         }
     )
-    write_json(out / _SUMMARY, summary)
-    write_table(out / _PAIRS, PAIR_COLUMNS, compared)
-    write_table(out / _RANKS, rank_columns(len(models)), ranked)
-    if pictures:
-        with left_out("the picture"):
-            from ..results.plots import save  # matplotlib is slow to import
-            from .plots import plot_comparison
-
-            save(plot_comparison(summary), out / _PICTURE)
+    with summarized(out / _SUMMARY, summary):
+        write_table(out / _PAIRS, PAIR_COLUMNS, compared)
+        write_table(out / _RANKS, rank_columns(len(models)), ranked)
+        if pictures:
+            _draw(summary, out)
     output.close()
     return summary
+
+
+def _described(model: Scores) -> dict[str, Any]:
+    """Return what is passed on of a model: its table, without the folders above, and the digest."""
+    path = model.path.absolute()
+    table = {"scores": f"{path.parent.name}/{path.name}", "sha256": model.digest}
+    return table | {"cases": len(model.rows)}
+
+
+def _draw(summary: dict[str, Any], out: Path) -> None:
+    with left_out("the picture"):
+        from ..results.plots import save  # matplotlib is slow to import
+        from .plots import plot_comparison
+
+        save(plot_comparison(summary), out / _PICTURE)
 
 
 def pairs_of(names: Sequence[str], baseline: str | None = None) -> list[Pair]:

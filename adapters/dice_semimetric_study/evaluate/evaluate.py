@@ -1,5 +1,6 @@
 """Score a folder of predictions against a folder of references."""
 
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -8,11 +9,11 @@ from dice_semimetric import CalibrationBins, Overlap, ThresholdCounts
 
 from ..cases.study import Names, Study, full_name
 from ..faults import UsageError
-from ..files.json import jsonable, write_json
+from ..files.json import jsonable
 from ..results.bootstrap import Bootstrap
 from ..results.extras import require_pictures
 from ..results.page.page import check_page, is_page
-from ..results.tables import files_of
+from ..results.tables import files_of, summarized
 from ..runs.each import report, stop_of
 from ..runs.logs import left_out
 from ..runs.output import require_replaceable
@@ -91,14 +92,7 @@ def evaluate(
     pairs, faults = study.pairs()
     patient = study.patients.of_all(p.case for p in pairs)
     out = run.out
-    if page.report is not None:
-        check_page("--report")
-        reads = (study.ref, study.pred, study.mask)
-        require_replaceable(page.report, "--report", reads, is_page)
-        if page.report.absolute() in {out.absolute() / name for name in (*_FILES, "run.json")}:
-            raise UsageError(f"--report {page.report} is the name of a table: choose another")
-    if page.pictures:
-        require_pictures(", or give --no-pictures")
+    _require_page(page, study, out)
     settings = {"evaluate": jsonable(asdict(options))}
     means = {"patients": asdict(study.patients), "bootstrap": asdict(bootstrap)}
     described = study.settings(full_name) | settings["evaluate"] | means
@@ -122,21 +116,37 @@ def evaluate(
     faults += absent
     scores = [s.score for s in scored]
     summary = summarize(scores, faults, options, patients=patient, bootstrap=bootstrap)
-    write_json(out / "summary.json", summary)
-    write_score_tables(out, scores, options, patient)
     names = Names(study)
     means |= {"patients": study.patients.described(patient)}
     used = study.settings(names.of) | settings["evaluate"] | means
-    stop = stop_of(faults)
-    record = write_run(out, "evaluate", used, done, name_of=names.of, stopped=stop)
-    if scores and page.pictures:
-        with left_out("the pictures"):
-            from ..results.plots import save  # slow to import in each worker
-            from ..scores.plots import plot_reliability, plot_thresholds
-
-            save(plot_thresholds(scores, options), out / "bdice.png")
-            save(plot_reliability(scores), out / "reliability.png")
-    if page.report is not None:
-        write_report(page.report, scored, summary, options, record)
+    with summarized(out / "summary.json", summary):
+        write_score_tables(out, scores, options, patient)
+        stop = stop_of(faults)
+        record = write_run(out, "evaluate", used, done, name_of=names.of, stopped=stop)
+        if scores and page.pictures:
+            _draw(scores, options, out)
+        if page.report is not None:
+            write_report(page.report, scored, summary, options, record)
     output.close(faults, empty=not done)
     return summary
+
+
+def _require_page(page: Page, study: Study, out: Path) -> None:
+    """Raise UsageError, before any work is done, if what is wanted cannot be drawn or written."""
+    if page.report is not None:
+        check_page("--report")
+        reads = (study.ref, study.pred, study.mask)
+        require_replaceable(page.report, "--report", reads, is_page)
+        if page.report.absolute() in {out.absolute() / name for name in (*_FILES, "run.json")}:
+            raise UsageError(f"--report {page.report} is the name of a table: choose another")
+    if page.pictures:
+        require_pictures(", or give --no-pictures")
+
+
+def _draw(scores: Sequence[CaseScore], options: Options, out: Path) -> None:
+    with left_out("the pictures"):
+        from ..results.plots import save  # slow to import in each worker
+        from ..scores.plots import plot_reliability, plot_thresholds
+
+        save(plot_thresholds(scores, options), out / "bdice.png")
+        save(plot_reliability(scores), out / "reliability.png")

@@ -16,12 +16,16 @@ from .volumes import Volume, read_header_of
 
 Write = Callable[[NDArray[Any]], None]
 
+#: Free texts of a header; NIfTI-2 has fewer.
+_TEXTS = ("data_type", "db_name", "descrip", "aux_file", "intent_name")
+
 
 def write_volume(path: Path, data: NDArray[Any], like: Volume) -> None:
-    """Write voxels with the header and the affine of a volume that was read.
+    """Write voxels with the geometry and the header of a volume that was read.
 
     Boolean data are written as uint8, floating data as float32, integers in their own dtype, all
-    without scaling. The file appears as a whole or not at all.
+    without scaling. The free texts of the header and its extensions are left out, since they may
+    name a patient. The file appears as a whole or not at all.
 
     Parameters
     ----------
@@ -37,7 +41,7 @@ def write_volume(path: Path, data: NDArray[Any], like: Volume) -> None:
     OSError
         If the file cannot be written; a former one stays as it was.
     """
-    _write(path, data, like.header.copy(), like.geometry.affine)
+    _write(path, data, _without_texts(like.header), like.geometry.affine)
 
 
 def _write(path: Path, data: NDArray[Any], header: Any, affine: NDArray[Any]) -> None:
@@ -57,13 +61,11 @@ def _in_blocks(
 ) -> Iterator[Write]:
     """Yield what writes a map block after block, as vectors, with the geometry of a file.
 
-    The extensions of that file are left out. ``shape`` is that of the map, where the file has
-    channels; the dtype is stored as `write_volume` does.
+    ``shape`` is that of the map, where the file has channels; the rest is as in `write_volume`.
     """
     header = _header(like, shape)
     stored = _stored(np.dtype(dtype)).newbyteorder(header.endianness)
     _describe(header, stored, np.dtype(dtype).kind)
-    header.set_data_offset(header.sizeof_hdr + 4)
     # The whole name of the part would be in the file, and differ from run to run.
     with (
         appearing(path) as raw,
@@ -81,7 +83,7 @@ def _in_blocks(
 def _at_once(
     path: Path, like: Path, dtype: DTypeLike, shape: tuple[int, ...] | None
 ) -> Iterator[Write]:
-    """Write a map as `_in_blocks` does, when all is there, with the file's extensions."""
+    """Write a map as `_in_blocks` does, when all is there."""
     header = _header(like, shape)
     voxels = np.empty(header.get_data_shape(), np.dtype(dtype), order="F").reshape(-1, order="F")
     there = 0
@@ -116,9 +118,20 @@ def written_maps(
 
 
 def _header(like: Path, shape: tuple[int, ...] | None) -> Any:
-    header = read_header_of(like)
+    header = _without_texts(read_header_of(like))
     if shape is not None:
         header.set_data_shape(shape)
+    return header
+
+
+def _without_texts(header: Any) -> Any:
+    """Return a copy without what a person may be named in: free texts and extensions."""
+    header = header.copy()
+    for name in _TEXTS:
+        if name in header:
+            header[name] = b""
+    header.extensions.clear()
+    header.set_data_offset(header.sizeof_hdr + 4)
     return header
 
 

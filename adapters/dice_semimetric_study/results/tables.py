@@ -3,16 +3,18 @@
 import io
 import json
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from importlib import import_module
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 from unicodedata import combining, east_asian_width
 
-from ..faults import printable
+from ..faults import printable, reason_of
 from ..files.atomic import write_bytes, write_text
-from ..runs.logs import left_out
+from ..files.json import write_json
+from ..runs.logs import left_out, log
 
 #: A spreadsheet takes a text with one of these in front for a formula, in full width too.
 _FORMULA = ("=", "+", "-", "@", "\uff1d", "\uff0b", "\uff0d", "\uff20")
@@ -33,10 +35,25 @@ def write_table(stem: Path, names: Sequence[str], rows: Sequence[dict[str, Any]]
     if find_spec("pyarrow"):
         with left_out(parquet.name):
             content = _parquet(names, whole)
+    else:
+        log.debug("%s left out: pip install 'dice-semimetric[parquet]'", parquet.name)
     if content is None:
         parquet.unlink(missing_ok=True)  # an old one would contradict the others
     else:
         write_bytes(parquet, content)
+
+
+@contextmanager
+def summarized(path: Path, summary: dict[str, Any]) -> Iterator[None]:
+    """Write a summary, then what belongs to it; if that is cut short, the summary says so."""
+    write_json(path, summary)
+    try:
+        yield
+    except (KeyboardInterrupt, OSError) as error:
+        why = reason_of(error) if isinstance(error, OSError) else "stopped by the user"
+        with suppress(OSError):
+            write_json(path, summary | {"stopped": f"not all files are written: {why}"})
+        raise
 
 
 def files_of(stem: str) -> set[str]:

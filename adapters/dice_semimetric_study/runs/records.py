@@ -20,6 +20,7 @@ from dice_semimetric import __version__
 
 from ..faults import CaseError
 from ..files.atomic import remove_parts, write_bytes
+from ..files.opening import open_stored
 from .each import Item, Named, Result
 
 _FORMAT = 5
@@ -153,5 +154,5 @@ def _digest_of(name: str) -> str:
 
 
 def _digest(path: str) -> str:
-    with Path(path).open("rb") as file:
+    with open_stored(Path(path)) as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
