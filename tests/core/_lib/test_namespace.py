@@ -207,6 +207,11 @@ def bad_arrays(array: np.ndarray) -> Iterator[tuple[Any, str]]:
     dask = pytest.importorskip("dask.array")
     masked = dask.ma.masked_equal(dask.from_array(array), 0)
     yield masked, r"masked array.*mask=~dask\.array\.ma\.getmaskarray"
+    yield dask.from_array(array.astype(object)), r"object; write .*astype\('float64'\)"
+    if array.ndim == 2:
+        sparse = pytest.importorskip("scipy.sparse")
+        blocks = dask.from_array(array).map_blocks(sparse.csr_array)
+        yield blocks, r"have blocks of NumPy or CuPy arrays, got blocks of scipy.*block\.toarray"
 
 
 @pytest.mark.parametrize(
