@@ -4,13 +4,14 @@ import math
 from collections.abc import Callable, Sequence, Sized
 from typing import Any, ClassVar, TypedDict
 
+import array_api_compat.torch as xp
 import torch
 from torch import Tensor, nn
 
 from dice_semimetric import Overlap, region_overlap
 from dice_semimetric._lib.aggregate import Classes, Per
 from dice_semimetric._lib.checks import checks_apply, value_range
-from dice_semimetric._lib.namespace import namespace, sum_dtype
+from dice_semimetric._lib.namespace import sum_dtype
 from dice_semimetric._lib.options import (
     require_choice,
     require_label,
@@ -149,8 +150,8 @@ class RegionLoss(KnownKeywords, nn.Module):
         Tensor
             A number, or with ``reduction="none"`` (B, C), or (C,) for ``batch=True``.
         """
-        xp = namespace(input=input)
-        return self.from_overlap(self.overlap(input, target, mask), sum_dtype(xp, input, target))
+        table = self.overlap(input, target, mask)
+        return self.from_overlap(table, sum_dtype(xp, input, target))
 
     def overlap(self, input: Tensor, target: Tensor, mask: Tensor | None = None) -> Overlap:
         """Return the sums (B, C) of the classes that count; arguments as for `forward`."""
