@@ -189,7 +189,7 @@ def test_a_large_volume_takes_little_memory(tmp_path: Path) -> None:
         "from dice_semimetric_study.cli import main\n"
         "def most(): return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss\n"
         "before = most()\n"
-        f"argv = ['fuse', {str(tmp_path / 'in')!r}, '--quiet', '--slab', '1000000']\n"
+        f"argv = ['fuse', {str(tmp_path / 'in')!r}, '-q', '--slab', '1000000', '--overwrite']\n"
         f"argv += ['--method', sys.argv[1], '--out', {str(tmp_path / 'out')!r}]\n"
         "assert main(argv) == 0\n"
         "print(most() - before)\n"

@@ -116,7 +116,7 @@ def test_what_helps_where_a_case_is_read_in_slabs(tmp_path: Path, capsys) -> Non
     mask = tmp_path / "mask/a/task01.nii.gz"
     save(mask, np.ones(SHAPE, np.uint8))
     argv = ["evaluate", "--pred", str(pred), "--ref", str(ref), "--mask", str(tmp_path / "mask")]
-    argv += ["--no-pictures", "--out", str(tmp_path / "out")]
+    argv += ["--no-pictures", "--overwrite", "--out", str(tmp_path / "out")]
 
     def reason(*options: str) -> str:
         assert main([*argv, *options]) == 1

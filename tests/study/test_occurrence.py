@@ -125,7 +125,7 @@ def test_a_floating_map_under_a_label_is_a_label_map(tmp_path: Path, capsys) -> 
     for side in ("pred", "ref"):
         save(tmp_path / side / "x.nii.gz", ones)
     files = ["--pred", str(tmp_path / "pred"), "--ref", str(tmp_path / "ref"), "--no-pictures"]
-    argv = ["evaluate", *files, "--out", str(tmp_path / "out")]
+    argv = ["evaluate", *files, "--overwrite", "--out", str(tmp_path / "out")]
     assert main([*argv, "--label", "2"]) == 1
     assert "no reference or prediction of 1 case has the label 2" in capsys.readouterr().err
     assert main([*argv, "--label", "1"]) == 0

@@ -249,7 +249,7 @@ def test_headers_without_a_number_where_one_is_due(tmp_path: Path, place: int, v
 def test_a_failed_write_leaves_the_old_file(tmp_path: Path, monkeypatch) -> None:
     path = tmp_path / "a[1].txt"
     write_bytes(path, b"old")
-    (tmp_path / ".a[1].txt.dead.part").write_bytes(b"left by a run that was killed")
+    (tmp_path / ".a[1].txt.0123dead.part").write_bytes(b"left by a run that was killed")
 
     def full(_: int) -> None:
         raise OSError(28, "No space left on device")

@@ -1,6 +1,6 @@
 """Calibrate a folder of probability maps by what is known of other cases."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -101,16 +101,16 @@ def calibrate(
     patient = fit.patients.of_all(p.case for p in fit_pairs)
     patient |= study.patients.of_all(w.partner.case for w in works if w.partner)
     require_pictures()
-    where = {"fit": fit.settings(full_name), "study": study.settings(full_name)}
+    chosen = jsonable(asdict(fitting) | asdict(options))
     means = {"patients": asdict(study.patients), "bootstrap": asdict(bootstrap)}
-    described = where | jsonable(asdict(fitting) | asdict(options)) | means
+    described = _folders(fit, study, full_name) | chosen | means
     maps = {w.prediction.map_name(region) for w in works for region in options.structures}
     output = run.claim("calibrate", described, FILES | maps)
     report(fit_faults + faults)
     calibrators, digest, unread = fit_calibrators(fit_pairs, fitting, options, run.workers)
     fit_faults += unread
     # What is recorded of a case is of use for the same calibrators only.
-    settings = {"calibrate": jsonable(asdict(fitting) | asdict(options)) | {"fit_sha256": digest}}
+    settings = {"calibrate": chosen | {"fit_sha256": digest}}
     shared: dict[str, Any] = {"kinds": _KINDS, "run": run, "settings": settings}
     wrong = {(f.case, f.task) for f in unread}
     again = [p for p in fit_pairs if (p.case, p.task) not in wrong]
@@ -132,26 +132,29 @@ def calibrate(
         **shared,
     )
     if done:
-        names = Names(fit, study)
-        where = {"fit": fit.settings(names.of), "study": study.settings(names.of)}
+        names, stop = Names(fit, study), stop_of(faults)
         means |= {"patients": study.patients.described(patient)}
-        used = where | settings["calibrate"] | means
-        stop = stop_of(faults)
+        used = _folders(fit, study, names.of) | settings["calibrate"] | means
         write_run(out, "calibrate", used, [*fitted, *done], name_of=names.of, stopped=stop)
     parts: dict[str, Part] = {"fit": (_occurring(fitted, options, fit_faults), fit_faults)}
     if study.ref is not None:
         parts["pred"] = (_occurring(done, options, faults), faults)
-    summary = {
-        "fitting": asdict(fitting) | {"floor": FLOOR[fitting.method]},
-        "tasks": {task: c.parameters for task, c in calibrators.items()},
-        "written": sum(len(d.value.maps) for _, d in done),
-    }
+    summary = _fitted(fitting, calibrators) | {"written": sum(len(d.value.maps) for _, d in done)}
     everything = fit_faults + faults
     written = write_report(
         out, parts, summary, everything, options, patients=patient, bootstrap=bootstrap
     )
     output.close(everything, empty=not done)
     return written
+
+
+def _folders(fit: Study, study: Study, name_of: Callable[[Path], str]) -> dict[str, Any]:
+    return {"fit": fit.settings(name_of), "study": study.settings(name_of)}
+
+
+def _fitted(fitting: Fitting, calibrators: Calibrators) -> dict[str, Any]:
+    parameters = {task: c.parameters for task, c in calibrators.items()}
+    return {"fitting": asdict(fitting) | {"floor": FLOOR[fitting.method]}, "tasks": parameters}
 
 
 def _occurring(

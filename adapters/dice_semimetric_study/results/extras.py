@@ -4,12 +4,17 @@ from importlib import import_module
 
 from ..extras import INSTALL
 from ..faults import UsageError
+from ..runs.logs import log
 
 
 def require_pictures(instead: str = "") -> None:
-    """Raise UsageError if matplotlib cannot be imported, with what to give in its place."""
+    """Raise UsageError if matplotlib is not there, with what to give in its place.
+
+    One that is there and broken is reported where the pictures are left out.
+    """
     try:
         import_module("matplotlib.figure")
-    except ImportError as error:
-        why = "" if isinstance(error, ModuleNotFoundError) else f" ({error})"
-        raise UsageError(f"pictures need matplotlib{why}: {INSTALL}{instead}") from error
+    except ModuleNotFoundError as error:
+        raise UsageError(f"pictures need matplotlib: {INSTALL}{instead}") from error
+    except Exception as error:
+        log.debug("matplotlib is broken: %s", error)
