@@ -14,14 +14,17 @@ from .dtypes import PLAIN, is_bfloat16, is_dtype, require_real
 from .options import require_integer, shown, type_name
 from .typing import Array, Axis, DType, Namespace
 
+#: What the mask is called, here and in optax.
+MASKS = ("mask", "where")
+
 
 def namespace(**arrays: Array | None) -> Namespace:
-    """Return the one array API namespace of the named arrays; a ``mask`` of None is left out.
+    """Return the one array API namespace of the named arrays; a mask of None is left out.
 
     Raises TypeError if one of them is no array of real numbers or if they come from two libraries,
     ValueError if they lie on two devices.
     """
-    given = {n: array for n, array in arrays.items() if array is not None or n != "mask"}
+    given = {n: array for n, array in arrays.items() if array is not None or n not in MASKS}
     for array in given.values():
         if type(array) is not np.ndarray or array.dtype.num not in PLAIN:
             break

@@ -108,8 +108,8 @@ def accelerated(generic: Callable[P, R]) -> Callable[P, R]:
     """
     name = generic.__name__
 
+    @functools.wraps(generic)  # outermost: __wrapped__ is the generic reduction
     @quietly
-    @functools.wraps(generic)
     def reduction(*args: P.args, **kwargs: P.kwargs) -> R:
         first = args[0]
         xp = compat.array_namespace(first.pred if isinstance(first, Pixels) else first)
