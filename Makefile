@@ -46,8 +46,8 @@ TORCH ?= $(shell grep '^torch==' constraints.txt)
 	$(OLD)/python -m pip install --quiet -c .venv-oldest/oldest.txt -e '.[test]'
 	@touch $@
 
-OLDEST_TESTS ?= tests/core tests/dask tests/jax
-test-oldest: .venv-oldest/.done  ## The core's tests, Dask's and JAX's with each dependency at its lower bound.
+OLDEST_TESTS ?= tests/core tests/dask tests/jax $(patsubst %,tests/study/test_%.py,evaluate fuse report)
+test-oldest: .venv-oldest/.done  ## The tests of core, Dask, JAX and the main commands with each dependency at its lower bound.
 	$(OLD)/python -m pytest -n auto -m "not slow" -rf $(OLDEST_TESTS)
 
 lint: .venv/.dev   ## Style, types.
