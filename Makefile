@@ -32,21 +32,22 @@ test: .venv/.dev   ## The test suite.
 test-slow: .venv/.dev  ## The suites that take minutes each.
 	$(BIN)/python -m pytest -m slow
 
-# uv picks the lowest version that pyproject.toml allows of each dependency; pip installs them. PyTorch
-# is the pinned one, since of its old versions not every index has a build for CPUs: TORCH= lifts that.
+# uv picks the lowest version of each dependency that pyproject.toml allows and that has a wheel for
+# this Python; pip installs them. PyTorch is the pinned one, since not every index has its old builds
+# for CPUs: TORCH= lifts that.
 OLD := .venv-oldest/bin
 TORCH ?= $(shell grep '^torch==' constraints.txt)
 .venv-oldest/.done: pyproject.toml constraints.txt
 	$(PYTHON) -m venv --clear .venv-oldest
 	$(OLD)/python -m pip install --quiet uv
 	echo $(TORCH) > .venv-oldest/torch.txt
-	$(OLD)/uv pip compile --quiet --python $(OLD)/python --resolution lowest-direct --extra test \
-		--constraint .venv-oldest/torch.txt --output-file .venv-oldest/oldest.txt pyproject.toml
+	$(OLD)/uv pip compile --quiet --python $(OLD)/python --resolution lowest-direct --only-binary :all: \
+		--extra test --constraint .venv-oldest/torch.txt --output-file .venv-oldest/oldest.txt pyproject.toml
 	$(OLD)/python -m pip install --quiet -c .venv-oldest/oldest.txt -e '.[test]'
 	@touch $@
 
-OLDEST_TESTS ?= tests/core tests/dask tests/jax
-test-oldest: .venv-oldest/.done  ## The core's tests, Dask's and JAX's with each dependency at its lower bound.
+OLDEST_TESTS ?= tests/core tests/dask tests/jax $(patsubst %,tests/study/test_%.py,evaluate fuse report)
+test-oldest: .venv-oldest/.done  ## The tests of core, Dask, JAX and the main commands with each dependency at its lower bound.
 	$(OLD)/python -m pytest -n auto -m "not slow" -rf $(OLDEST_TESTS)
 
 lint: .venv/.dev   ## Style, types.
