@@ -84,6 +84,17 @@ def test_scores_of_large_counts_in_a_narrow_dtype(dtype) -> None:
     np.testing.assert_array_equal(found, 0.5)
 
 
+def test_only_a_statistic_of_the_same_kind_is_added() -> None:
+    x = np.array([0.25, 1.0])
+    one = ds.overlap(x, x)
+    assert float((one + 0).pred) == float(sum([one]).pred) == 1.25
+    for other in (1, -1, 0.0, ds.threshold_counts(x, x)):
+        with pytest.raises(TypeError, match="unsupported operand"):
+            one + other
+        with pytest.raises(TypeError, match="unsupported operand"):
+            other + one
+
+
 def test_jax_without_64_bits() -> None:
     jax = pytest.importorskip("jax")
     with jax.enable_x64(False):

@@ -123,3 +123,29 @@ def test_bandwidth_is_found_where_every_likelihood_is_negative() -> None:
     np.fill_diagonal(logs, -np.inf)
     assert (np.logaddexp.reduce(logs, axis=1) < 0).all()
     assert select_bandwidth(prob, bandwidths=(1e-4, 1e-3)) == 1e-3
+
+
+def test_bandwidth_of_a_foreground_is_that_of_both_classes(backend: Backend) -> None:
+    """A single column stands for the foreground: what it explains of the background counts."""
+    foreground = np.random.default_rng(5).random(12)
+    label = np.r_[np.ones(3, int), np.zeros(9, int)]
+    both = np.stack([1 - foreground, foreground], axis=1)
+    candidates = (1e-3, 1e-2, 0.1, 1.0)
+
+    def chosen(prob: object, label: object) -> object:
+        return prob[:1, 0] * 0 + select_bandwidth(prob, label, bandwidths=candidates)
+
+    chosen.__name__ = "select_bandwidth"
+    best = candidates[np.argmax([log_likelihood(both, label, h)[0] for h in candidates])]
+    of_foreground = [log_likelihood(both, label, h)[1] for h in candidates]
+    assert best != candidates[np.argmax(of_foreground)]
+    for prob in (foreground[:, None], both):
+        assert backend.run(chosen, prob, label) == best
+
+
+def log_likelihood(prob: np.ndarray, label: np.ndarray, h: float) -> tuple[float, float]:
+    """Return that of all labels, and the part of the foreground, each row left out in turn."""
+    kernels = reference.dirichlet(prob, prob, h)
+    mean = reference.kernel_mean(kernels, np.eye(2)[label], skip_self=True)
+    logs = np.log(np.maximum(mean[np.arange(len(label)), label], 2.3e-16))
+    return logs.sum(), logs[label == 1].sum()
