@@ -46,9 +46,10 @@ class CalibrationBins(Additive):
     count : Array
         Integers of shape (n_bins,) or (C, n_bins): the number of pixels.
     confidence : Array
-        The sum of their confidences.
+        The sum of their confidences, in float64 where the device has it.
     correct : Array
-        The sum of what was right: of hits for hard labels, of the label's mass for soft ones.
+        The sum of what was right: of hits for hard labels, of the label's mass for soft ones. Of
+        the dtype of ``confidence``.
     edges : Array
         Shape (n_bins + 1,) or (C, n_bins + 1). A bin holds its lower edge and not its upper one,
         but the outermost bins hold all that lies beyond, so that confidence 1 is in the last.

@@ -3,7 +3,7 @@
 import numpy as np
 
 from ._lib.dtypes import native
-from ._lib.namespace import constant, namespace
+from ._lib.namespace import constant, default_index, namespace
 from ._lib.options import Rng, generator
 from ._lib.raters import Per, case_axes, rater_counts, require_hard, require_raters
 from ._lib.seam import accelerated
@@ -114,7 +114,7 @@ def random_rater(raters: Array, *, rng: Rng = None, per: Per = "batch") -> Array
         return _in_native_order(xp, raters[0, ...])
     rows = rng.integers(number, size=images) * images + np.arange(images)
     flat = xp.reshape(raters, (number * images, *raters.shape[2:]))
-    drawn = xp.take(flat, constant(xp, rows.tolist(), xp.int64, raters), axis=0)
+    drawn = xp.take(flat, constant(xp, rows.tolist(), default_index(xp, raters), raters), axis=0)
     return _in_native_order(xp, drawn)
 
 
