@@ -110,7 +110,7 @@ class Regional(Additive):
         Parameters
         ----------
         indices : tuple of int
-            The positions to keep, in this order.
+            The positions to keep, in this order: different ones, counted from 0 and not negative.
         axis : int, optional
             The axis of the fields that they count along.
 
@@ -118,6 +118,13 @@ class Regional(Additive):
         -------
         Regional
             Of the same kind, with ``len(indices)`` entries along that axis.
+
+        Raises
+        ------
+        TypeError
+            If ``indices`` is no sequence of integers, or ``axis`` no integer.
+        ValueError
+            If a position is negative, out of range or there twice, or if there is none.
         """
         first = getattr(self, self._sums[0])
         xp = namespace(self=first)

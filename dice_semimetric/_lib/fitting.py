@@ -1,7 +1,7 @@
 """What the calibrators share: labels in both forms, classes along the rows, and being fitted."""
 
 from .checks import checks_apply, no_class_axis, require_labels, require_probabilities
-from .namespace import require_floating, sum_dtype
+from .namespace import default_index, require_floating, sum_dtype
 from .pairs import expand_labels, is_label_map, labels_or_soft
 from .special import widen
 from .typing import Array, Namespace
@@ -50,7 +50,7 @@ def checked_labels(
 def predicted_class(xp: Namespace, prob: Array) -> Array:
     """Return the most probable class along axis 1, the lowest of ties: foreground above 1/2."""
     if prob.shape[1] == 1:
-        return xp.astype(prob[:, 0, ...] > 0.5, xp.int64)
+        return xp.astype(prob[:, 0, ...] > 0.5, default_index(xp, prob))
     return xp.argmax(prob, axis=1)
 
 

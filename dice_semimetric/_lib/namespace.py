@@ -10,7 +10,7 @@ from typing import Any
 import array_api_compat as compat
 import numpy as np
 
-from .dtypes import PLAIN, is_bfloat16, is_dtype, require_real
+from .dtypes import PLAIN, is_bfloat16, is_dtype, native, require_real
 from .options import require_integer, shown, type_name
 from .typing import Array, Axis, DType, Namespace
 
@@ -80,6 +80,11 @@ def _require_array(name: str, array: object) -> None:
             remedy = "give its data and its mask apart"
         raise TypeError(
             f"{name} must be an array without a mask of its own, got a masked array; {remedy}"
+        )
+    if blocks is not array and not (compat.is_numpy_array(blocks) or compat.is_cupy_array(blocks)):
+        raise TypeError(
+            f"{name} must have blocks of NumPy or CuPy arrays, got blocks of {type_name(blocks)}; "
+            f"write {name}.map_blocks(lambda block: block.toarray()), or .todense()"
         )
 
 
@@ -191,7 +196,7 @@ def sum_dtype(xp: Namespace, *arrays: Array | None) -> DType:
 
     Without any floating array it is the library's default on that device, at least float32.
     """
-    floating = [a.dtype for a in arrays if a is not None and is_floating(xp, a)]
+    floating = [native(a.dtype) for a in arrays if a is not None and is_floating(xp, a)]
     if not floating:
         some = next(a for a in arrays if a is not None)
         return default_float(xp, some)

@@ -18,7 +18,7 @@ from dataclasses import dataclass
 
 import array_api_compat as compat
 
-from .._lib.namespace import device, finfo, is_eager, namespace, on_host
+from .._lib.namespace import default_index, device, finfo, is_eager, namespace, on_host
 from .._lib.native import (
     double_precision,
     gammaln,
@@ -210,9 +210,9 @@ def _log_kernels(
         stop = min(start + KEYS, key.shape[0])
         tile = matmul(xp, key[start:stop, :], block) + bias[start:stop][:, None]
         if skip_self and start < columns.stop and columns.start < stop:
-            place = device(tile)
-            i = xp.arange(start, stop, dtype=xp.int64, device=place)
-            j = xp.arange(columns.start, columns.stop, dtype=xp.int64, device=place)
+            place, index = device(tile), default_index(xp, tile)
+            i = xp.arange(start, stop, dtype=index, device=place)
+            j = xp.arange(columns.start, columns.stop, dtype=index, device=place)
             never = xp.full_like(tile, float(xp.finfo(tile.dtype).min) / 4)
             tile = xp.where(i[:, None] == j[None, :], never, tile)
         yield tile

@@ -4,7 +4,7 @@ import math
 from collections.abc import Sequence
 from typing import Literal
 
-from .._lib.namespace import device, is_eager, namespace, sum_dtype
+from .._lib.namespace import default_index, device, is_eager, namespace, sum_dtype
 from .._lib.native import quietly, without_gradient
 from .._lib.options import require_choice, require_integer, require_numbers
 from .._lib.special import absolute
@@ -92,7 +92,7 @@ def kernel_calibration_error(
     if kind == "top_label" and num_classes > 1:
         top = (
             xp.argmax(columns, axis=0)[None, :]
-            == xp.arange(num_classes, dtype=xp.int64, device=device(prob))[:, None]
+            == xp.arange(num_classes, dtype=default_index(xp, prob), device=device(prob))[:, None]
         )
         zero = xp.zeros_like(value)
         value = xp.sum(xp.where(top, value, zero), axis=0, keepdims=True)

@@ -9,6 +9,7 @@ import numpy as np
 from .._lib.checks import checks_apply, require_labels, require_probabilities
 from .._lib.fitting import checked_labels, predicted_class
 from .._lib.namespace import (
+    default_index,
     device,
     is_eager,
     is_integer,
@@ -168,11 +169,11 @@ def _calibrate(
     chosen = np.flatnonzero(host)
     if chosen.size == 0:
         return same
-    place = device(prob)
-    pixels = xp.take(prob, xp.asarray(chosen, dtype=xp.int64, device=place), axis=1)
+    place, index = device(prob), default_index(xp, prob)
+    pixels = xp.take(prob, xp.asarray(chosen, dtype=index, device=place), axis=1)
     mean, _ = regress(pixels, key_prob, value, bandwidth, dtype=dtype)
     position = np.maximum(np.cumsum(host) - 1, 0)
-    spread = xp.take(mean, xp.asarray(position, dtype=xp.int64, device=place), axis=1)
+    spread = xp.take(mean, xp.asarray(position, dtype=index, device=place), axis=1)
     return xp.where(mask, spread, same)
 
 
@@ -184,7 +185,7 @@ def _replaced(
         mask = xp.ones_like(label, dtype=xp.bool)
     else:
         mask = label_boundary(label, width=width, ignore_index=ignore_index)
-        mask = mask | (predicted_class(xp, prob) != xp.astype(label, xp.int64))
+        mask = mask | (predicted_class(xp, prob) != xp.astype(label, default_index(xp, label)))
     if ignore_index is not None:
         mask = mask & (widen(xp, label, ignore_index) != ignore_index)
     return mask

@@ -62,6 +62,21 @@ def test_eager(name: str) -> None:
     function(*map(jnp.asarray, arrays))
 
 
+@pytest.mark.filterwarnings("error")
+def test_no_warning_without_the_64_bit_switch() -> None:
+    with jax.enable_x64(False):
+        prob = jnp.asarray(np.random.default_rng(0).dirichlet([1.0] * 3, 8), "float32")
+        label = jnp.arange(8) % 3
+        image = prob.T[None], label[None]
+        ds.calibrate_teacher(*image, bandwidth=0.1, n_keys=4, rng=0)
+        ds.calibrate_teacher(image[0][:, :1], image[1] % 2, bandwidth=0.1, n_keys=4, rng=0)
+        ds.kernel_calibration_error(prob, label, bandwidth=0.1, kind="top_label")
+        ds.select_bandwidth(prob, label, bandwidths=(0.1,))
+        ds.random_rater(image[1][None] == 1, rng=0, per="image")
+        ds.TemperatureScaling().fit(*image, ignore_index=2)
+        ds.KernelCalibrator(bandwidth=0.1).fit(*image)
+
+
 @pytest.mark.parametrize("name", sorted(set(JITTED) - set(NAN)))
 def test_jitted_with_its_gradient(name: str) -> None:
     function, arrays = CALLS[JITTED[name]]
