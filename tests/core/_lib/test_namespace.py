@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Self
 
+import array_api_compat.numpy as standard
 import numpy as np
 import pytest
 from public_calls import ARRAYS, CALLS, parameters, plain
@@ -31,7 +32,7 @@ class Thin(types.ModuleType):
         return self._wrapped(found) if callable(found) and not isinstance(found, type) else found
 
     def __array_namespace_info__(self) -> Any:
-        return np.__array_namespace_info__()
+        return standard.__array_namespace_info__()
 
     def _wrapped(self, function: Any) -> Any:
         def call(*args: Any, **options: Any) -> Any:
