@@ -6,6 +6,7 @@ import math
 import numpy as np
 import pytest
 from dice_semimetric_study.compare.ranks import agreement, rank_models
+from dice_semimetric_study.compare.rows import rank_columns
 from dice_semimetric_study.results import paired
 from dice_semimetric_study.results.bootstrap import Bootstrap
 from dice_semimetric_study.results.paired import (
@@ -220,3 +221,8 @@ def test_agreement_counts_pairs(ranks: list[tuple[int, int]]) -> None:
         assert got == pytest.approx(sum(s * t for s, t in signs) / norm)
     else:
         assert math.isnan(got)
+
+
+def test_the_table_of_ranks_has_a_column_for_each_rank() -> None:
+    plain = rank_columns(0)
+    assert rank_columns(3) == [*plain, "rank1", "rank2", "rank3"]

@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from dice_semimetric_study.cases.layout import find_cases
+from dice_semimetric_study.cases.listing import list_folder
 from dice_semimetric_study.cases.pairing import pair_up
 from dice_semimetric_study.cases.patients import match_patients, read_patients
 from dice_semimetric_study.cases.regions import read_regions
@@ -247,3 +248,13 @@ def test_patients_and_regions_in_either_spelling(tmp_path: Path) -> None:
     table.write_text(f"case,patient\n{NFC},a\n{NFD},b\n", encoding="utf-8")
     with pytest.raises(UsageError, match="two patients"):
         read_patients(table)
+
+
+def test_links_to_folders_are_followed_when_asked_and_never_in_a_circle(tmp_path: Path) -> None:
+    root = touch(tmp_path / "root", "a/x.nii")
+    (root / "b").symlink_to(touch(tmp_path / "other", "y.nii"))
+    (root / "c").symlink_to(root)
+    assert [f.name for f in list_folder(root, True).nifti] == ["a/x.nii", "b/y.nii"]
+    found = list_folder(root, False)
+    assert [f.name for f in found.nifti] == ["a/x.nii"]
+    assert [error.filename for error in found.unreadable] == ["b", "c"]

@@ -60,3 +60,15 @@ def test_unchecked_values_are_compared_as_they_are() -> None:
     with ds.value_checks("never"):
         counts = ds.threshold_counts(x, x)
     np.testing.assert_array_equal(counts.both, [600_000] * 5 + [400_000] * 4)
+
+
+@pytest.mark.parametrize("dtype", ["float16", "float64"])
+def test_large_volumes_of_two_floating_dtypes(rng, dtype) -> None:
+    """What is equally spaced in one dtype need not be so in the other."""
+    x, hard = rng.random(1_050_000, np.float32), rng.random(1_050_000) < 0.5
+    found = ds.threshold_counts(x, hard.astype(dtype))
+    reached = [np.sum(x >= np.float32(t)) for t in THRESHOLDS]
+    both = [np.sum((x >= np.float32(t)) & hard) for t in THRESHOLDS]
+    np.testing.assert_array_equal(found.pred, reached)
+    np.testing.assert_array_equal(found.target, np.sum(hard))
+    np.testing.assert_array_equal(found.both, both)
