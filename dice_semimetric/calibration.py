@@ -1,10 +1,12 @@
 """Calibration: do predictions of 0.8 come true in 8 cases of 10?"""
 
 from ._lib.namespace import namespace, sum_dtype
+from ._lib.native import quietly
 from ._lib.typing import Array
 from .bins import Kind, Norm, Strategy, calibration_bins
 
 
+@quietly
 def expected_calibration_error(
     prob: Array,
     label: Array,
@@ -85,6 +87,7 @@ def expected_calibration_error(
     return xp.astype(bins.error(norm), sum_dtype(xp, prob, label), copy=False)
 
 
+@quietly
 def reliability_curve(
     prob: Array,
     label: Array,

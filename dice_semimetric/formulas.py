@@ -19,9 +19,10 @@ from collections.abc import Callable
 from typing import Any, NamedTuple
 
 from ._lib.additive import exact
+from ._lib.dtypes import require_dtype
 from ._lib.namespace import finfo, namespace, sum_dtype
 from ._lib.native import quietly
-from ._lib.options import require_choice, require_number, require_switch, shown
+from ._lib.options import require_choice, require_number, require_switch, shown, type_name
 from ._lib.special import divide, positive_part, power
 from ._lib.typing import Array, Axis, DType, Namespace, Smooth
 from .overlap import Overlap, overlap
@@ -133,6 +134,8 @@ def overlap_loss(
 
     Raises
     ------
+    TypeError
+        If ``o`` is no `Overlap`, or an option is of the wrong type.
     ValueError
         If an option is not one of those named, or a weight, ``gamma`` or ``smooth`` is negative.
 
@@ -152,6 +155,8 @@ def overlap_loss(
     >>> round(float(overlap_loss(sum(cases), form="dml1")), 3)
     0.091
     """
+    if not isinstance(o, Overlap):
+        raise TypeError(f"o must be an Overlap, got {type_name(o)}; write overlap(pred, target)")
     alpha, beta, gamma, smooth_nr, smooth_dr = check_options(
         form, alpha, beta, gamma, focal_exponent, smooth
     )
@@ -163,7 +168,7 @@ def overlap_loss(
     loss = divide(
         xp, error + (smooth_dr - smooth_nr) / scale, intersection + error + smooth_dr / scale
     )
-    dtype = loss.dtype if dtype is None else dtype
+    dtype = loss.dtype if dtype is None else require_dtype(xp, dtype)
     of_log = log and focal_exponent == "code"
     if gamma != 1 and not of_log:
         loss = power(xp, loss, 1 / gamma if focal_exponent == "paper" else gamma)

@@ -2,11 +2,12 @@
 
 import numpy as np
 
+from ._lib.dtypes import native
 from ._lib.namespace import constant, namespace
 from ._lib.options import Rng, generator
 from ._lib.raters import Per, case_axes, rater_counts, require_hard, require_raters
 from ._lib.seam import accelerated
-from ._lib.typing import Array
+from ._lib.typing import Array, Namespace
 
 
 def majority_vote(raters: Array, *, num_classes: int | None = None) -> Array:
@@ -48,7 +49,7 @@ def majority_vote(raters: Array, *, num_classes: int | None = None) -> Array:
     xp = require_raters(raters, num_classes)
     number = raters.shape[0]
     if num_classes is None:
-        return xp.astype(rater_counts(raters) > number // 2, raters.dtype)
+        return xp.astype(rater_counts(raters) > number // 2, native(raters.dtype))
     return most_frequent(raters, num_classes)
 
 
@@ -62,7 +63,7 @@ def most_frequent(raters: Array, num_classes: int) -> Array:
         votes = rater_counts(raters, c)
         label = xp.where(votes > best, xp.full_like(label, c), label)
         best = xp.maximum(best, votes)
-    return xp.astype(label, raters.dtype)
+    return xp.astype(label, native(raters.dtype))
 
 
 def random_rater(raters: Array, *, rng: Rng = None, per: Per = "batch") -> Array:
@@ -107,10 +108,17 @@ def random_rater(raters: Array, *, rng: Rng = None, per: Per = "batch") -> Array
     case_axes(per, raters)
     number = raters.shape[0]
     if per == "batch":
-        return raters[int(rng.integers(number)), ...]
+        return _in_native_order(xp, raters[int(rng.integers(number)), ...])
     images = raters.shape[1]
     if images == 0:
-        return raters[0, ...]
+        return _in_native_order(xp, raters[0, ...])
     rows = rng.integers(number, size=images) * images + np.arange(images)
     flat = xp.reshape(raters, (number * images, *raters.shape[2:]))
-    return xp.take(flat, constant(xp, rows.tolist(), xp.int64, raters), axis=0)
+    drawn = xp.take(flat, constant(xp, rows.tolist(), xp.int64, raters), axis=0)
+    return _in_native_order(xp, drawn)
+
+
+def _in_native_order(xp: Namespace, array: Array) -> Array:
+    """Return the array in this machine's order of bytes."""
+    dtype = native(array.dtype)
+    return array if dtype is array.dtype else xp.astype(array, dtype)

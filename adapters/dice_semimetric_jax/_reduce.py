@@ -8,7 +8,7 @@ from jax import Array, lax
 
 #: Terms that are added one after the other before their sums are added in pairs: few enough for
 #: six digits in float32, enough to keep a core's vector unit busy.
-RUN = 256
+RUN = 64
 
 
 def sum_together(terms: Sequence[Array], axis: tuple[int, ...]) -> tuple[Array, ...]:

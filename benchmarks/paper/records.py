@@ -1,6 +1,7 @@
 """What a run leaves behind: scores.csv, a row for each case, and result.json, which comes last."""
 
 import csv
+import io
 import json
 import platform
 from collections.abc import Sequence
@@ -12,7 +13,6 @@ import numpy as np
 import torch
 from dice_semimetric_study import UsageError
 from dice_semimetric_study.files.atomic import write_text
-from dice_semimetric_study.results.tables import csv_text
 
 from . import parallel
 from .calibration import Predictor
@@ -58,6 +58,15 @@ def join(found: Sequence[Scored]) -> Scored:
         {name: np.concatenate([one.scores[name] for one in found])[order] for name in shared},
         {name: [one.pooled[name][0] for one in found] for name in found[0].pooled},
     )
+
+
+def csv_text(rows: Sequence[dict[str, Any]]) -> str:
+    """Return a table as CSV, with every digit, so that what is read again is what was written."""
+    text = io.StringIO()
+    writer = csv.DictWriter(text, list(rows[0]), lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(rows)
+    return text.getvalue()
 
 
 def read(config: Config, out: Path, cases: np.ndarray, data: Prepared) -> Scored:
@@ -126,5 +135,5 @@ def write(
         "cases": len(rows),
         "scores": scores,
     }
-    write_text(out / "scores.csv", csv_text(list(rows[0]), rows))
+    write_text(out / "scores.csv", csv_text(rows))
     write_text(out / "result.json", json.dumps(result, indent=1) + "\n")

@@ -13,7 +13,6 @@ from typing import Any
 import numpy as np
 import torch
 from dice_semimetric_study.files.atomic import write_bytes, write_text
-from dice_semimetric_study.results.tables import csv_text
 from torch import Tensor, nn
 from tqdm import tqdm
 
@@ -25,6 +24,7 @@ from .config import Config
 from .crops import Crops, epoch_loader
 from .losses import TrainingLoss, counted
 from .networks.build import build_model
+from .records import csv_text
 
 POLY_POWER = 0.9
 HALF = {"float32": None, "bfloat16": torch.bfloat16, "float16": torch.float16}
@@ -177,7 +177,7 @@ def seed_everything(*seed: int) -> None:
 def write_log(out: Path, history: list[dict[str, Any]]) -> None:
     """Write log.csv, without the times: a resumed run has the log of an unbroken one."""
     names = [name for name in history[0] if name != "seconds"]
-    write_text(out / "log.csv", csv_text(names, [{n: line[n] for n in names} for line in history]))
+    write_text(out / "log.csv", csv_text([{n: line[n] for n in names} for line in history]))
 
 
 def save_checkpoint(path: Path, config: Config, state: dict[str, Any]) -> None:

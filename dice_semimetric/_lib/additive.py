@@ -1,9 +1,10 @@
 """What all statistics share: they add up, in double precision."""
 
 import functools
+import inspect
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
-from typing import Any, ClassVar, Concatenate, ParamSpec, Self, TypeVar, cast
+from typing import Any, ClassVar, ParamSpec, Self, TypeVar, cast
 
 import array_api_compat as compat
 
@@ -13,7 +14,6 @@ from .options import require_indices
 from .typing import Array, Namespace
 
 P = ParamSpec("P")
-S = TypeVar("S", bound="Additive")
 R = TypeVar("R")
 
 
@@ -28,23 +28,26 @@ def in_double(xp: Namespace, arrays: Iterable[Array]) -> list[Array]:
     return [a if w else xp.astype(a, dtype) for a, w in zip(arrays, wide, strict=True)]
 
 
-def exact(formula: Callable[Concatenate[S, P], R]) -> Callable[Concatenate[S, P], R]:
-    """Let a formula take sums that JAX holds in 64 bits though its switch for these is not set.
+def exact(formula: Callable[P, R]) -> Callable[P, R]:
+    """Let a formula of a statistic take sums that JAX holds in 64 bits with its switch not set.
 
     What it returns then is in float32 again, as everything else in JAX is.
     """
 
+    name = next(iter(inspect.signature(formula).parameters))
+
     @functools.wraps(formula)
-    def taken(statistic: S, /, *args: P.args, **options: P.kwargs) -> R:
-        first = getattr(statistic, statistic._sums[0])
+    def taken(*args: P.args, **options: P.kwargs) -> R:
+        statistic: Any = args[0] if args else options.get(name)
+        first = getattr(statistic, statistic._sums[0]) if isinstance(statistic, Additive) else None
         if not compat.is_jax_array(first) or first.dtype.itemsize < 8:
-            return formula(statistic, *args, **options)
+            return formula(*args, **options)
         xp = namespace(statistic=first)
         usual = widest_float(xp, first)
         if usual == xp.float64:  # the switch is set
-            return formula(statistic, *args, **options)
+            return formula(*args, **options)
         with double_precision(xp):
-            found: Any = formula(statistic, *args, **options)
+            found: Any = formula(*args, **options)
             if isinstance(found, Additive) or found.dtype != xp.float64:
                 return cast(R, found)
             return cast(R, xp.astype(found, usual))
@@ -107,7 +110,7 @@ class Regional(Additive):
         Parameters
         ----------
         indices : tuple of int
-            The positions to keep, in this order.
+            The positions to keep, in this order: different ones, counted from 0 and not negative.
         axis : int, optional
             The axis of the fields that they count along.
 
@@ -115,6 +118,13 @@ class Regional(Additive):
         -------
         Regional
             Of the same kind, with ``len(indices)`` entries along that axis.
+
+        Raises
+        ------
+        TypeError
+            If ``indices`` is no sequence of integers, or ``axis`` no integer.
+        ValueError
+            If a position is negative, out of range or there twice, or if there is none.
         """
         first = getattr(self, self._sums[0])
         xp = namespace(self=first)

@@ -23,6 +23,12 @@ def is_dtype(xp: Namespace, dtype: DType, kinds: tuple[str, ...]) -> bool:
         return False
 
 
+def native(dtype: DType) -> DType:
+    """Return the dtype in this machine's order of bytes; files may have NumPy's in another."""
+    swapped = isinstance(dtype, np.dtype) and not dtype.isnative
+    return dtype.newbyteorder("=") if swapped else dtype
+
+
 def _is_registered(xp: Namespace, dtype: DType) -> bool:
     numpys = compat.is_numpy_namespace(xp) or compat.is_cupy_namespace(xp)
     return numpys and getattr(dtype, "isbuiltin", None) == _REGISTERED

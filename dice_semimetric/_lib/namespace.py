@@ -10,18 +10,21 @@ from typing import Any
 import array_api_compat as compat
 import numpy as np
 
-from .dtypes import PLAIN, is_bfloat16, is_dtype, require_real
+from .dtypes import PLAIN, is_bfloat16, is_dtype, native, require_real
 from .options import require_integer, shown, type_name
 from .typing import Array, Axis, DType, Namespace
 
+#: What the mask is called, here and in optax.
+MASKS = ("mask", "where")
+
 
 def namespace(**arrays: Array | None) -> Namespace:
-    """Return the one array API namespace of the named arrays; a ``mask`` of None is left out.
+    """Return the one array API namespace of the named arrays; a mask of None is left out.
 
     Raises TypeError if one of them is no array of real numbers or if they come from two libraries,
     ValueError if they lie on two devices.
     """
-    given = {n: array for n, array in arrays.items() if array is not None or n != "mask"}
+    given = {n: array for n, array in arrays.items() if array is not None or n not in MASKS}
     for array in given.values():
         if type(array) is not np.ndarray or array.dtype.num not in PLAIN:
             break
@@ -93,6 +96,11 @@ def _require_array(name: str, array: object) -> None:
             remedy = "give its data and its mask apart"
         raise TypeError(
             f"{name} must be an array without a mask of its own, got a masked array; {remedy}"
+        )
+    if blocks is not array and not (compat.is_numpy_array(blocks) or compat.is_cupy_array(blocks)):
+        raise TypeError(
+            f"{name} must have blocks of NumPy or CuPy arrays, got blocks of {type_name(blocks)}; "
+            f"write {name}.map_blocks(lambda block: block.toarray()), or .todense()"
         )
 
 
@@ -208,7 +216,7 @@ def sum_dtype(xp: Namespace, *arrays: Array | None) -> DType:
     dtype = given[0].dtype
     if dtype in (xp.float32, xp.float64) and all(a.dtype == dtype for a in given):
         return dtype  # as it mostly is
-    floating = [a.dtype for a in given if is_floating(xp, a)]
+    floating = [native(a.dtype) for a in given if is_floating(xp, a)]
     if not floating:
         return default_float(xp, given[0])
     # half precision first: of its two kinds not every library has a common type

@@ -185,7 +185,7 @@ def test_bad_input() -> None:
         rater_agreement(good, mask=np.ones(3))
     with pytest.raises(ValueError, match="mask"):
         rater_agreement(good, mask=np.ones(4, bool))
-    with pytest.raises(TypeError, match="dtype must be a floating one"):
+    with pytest.raises(TypeError, match="dtype must be a floating dtype"):
         disagreement(good, dtype=np.int32)
     with pytest.raises(ValueError, match="as many raters, got 2 and 3"):
         rater_agreement(good) + rater_agreement(np.zeros((3, 3), bool))

@@ -163,9 +163,9 @@ def test_properties(raters: np.ndarray, data: st.DataObject) -> None:
     [
         ({"max_iter": 0}, "max_iter must be at least 1, got 0"),
         ({"tol": -1.0}, "tol must be at least 0, got -1"),
-        ({"tol": np.nan}, "tol must be at least 0, got nan"),
+        ({"tol": np.nan}, "tol must be finite, got nan"),
         ({"prior": 0.0}, "prior must lie between 0 and 1, got 0"),
-        ({"prior": np.nan}, "prior must lie between 0 and 1, got nan"),
+        ({"prior": np.nan}, "prior must be finite, got nan"),
     ],
 )
 def test_bad_options_are_named(options: dict, words: str) -> None:

@@ -18,9 +18,7 @@ ELSEWHERE = {
     "core/_lib/bin_inputs": "core/test_bins",
     "core/_lib/pairs": "core/test_bad_input",
     "core/_lib/raters": "core/test_fusion",
-    "core/_lib/fitting": "core/test_temperature",
     "core/_lib/aggregate": "core/test_region",
-    "core/_lib/additive": "core/test_overlap",
     "core/_lib/blocks": "core/_numpy/test_reductions",
     "core/_lib/quantiles": "core/test_bins",
     "core/_lib/special": "core/_lib/test_native",
@@ -28,7 +26,6 @@ ELSEWHERE = {
     "core/_lib/levels": "core/test_thresholds",
     "core/averages": "core/test_fusion",
     "core/baselines": "core/test_losses",
-    "core/formulas": "core/test_losses",
     "core/region_scores": "core/test_scores",
     "core/tversky": "core/test_losses",
     # JAX's reductions are compared with plain operations, not one by one

@@ -138,7 +138,7 @@ def test_optax_style_is_the_cores_losses(rng, dtype) -> None:
         ({"targets": np.zeros((2, 6, 3))}, TypeError, "one array library, got predictions: jax"),
         ({"targets": jnp.full((2, 6), 3)}, ValueError, "labels from 0 to 2, got values from 3"),
         ({"axis": -1}, ValueError, "axis must not name the class axis"),
-        ({"axis": 3}, ValueError, "axis must be integers from -3 to 2"),
+        ({"axis": 3}, ValueError, "axis must be from -3 to 2"),
         ({"reduction": "avg"}, ValueError, "reduction must be one of"),
         ({"class_weights": jnp.ones(2)}, ValueError, "each of the 3 classes"),
         ({"where": jnp.ones((2, 6))}, TypeError, "mask must be of dtype bool"),

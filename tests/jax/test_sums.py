@@ -193,6 +193,16 @@ def test_only_the_inputs_are_kept_for_the_backward_pass(rng) -> None:
     assert saved(plain) > 2 * ours
 
 
+@pytest.mark.parametrize("shape", [(2**22 + 5,), (161, 161, 161)])
+def test_equal_terms_keep_six_digits_in_float32(shape) -> None:
+    """Whose rounding errors all point one way; their size does not depend on how many there are."""
+    x = jnp.full(shape, 0.1, "float32")
+    pixels = Pixels(x, x, axis=tuple(range(x.ndim)), dtype=x.dtype, checked=False)
+    expected = float(np.float32(0.1)) * x.size
+    for total in (overlap_sums(pixels)[0], jax.jit(lambda p: overlap_sums(p)[0])(pixels)):
+        np.testing.assert_allclose(float(total), expected, rtol=1e-6)
+
+
 @pytest.mark.parametrize("classes", [1, 2, 5, 16, 17, 30])
 def test_any_number_of_classes(rng, classes) -> None:
     z = jnp.asarray(rng.normal(size=(2, classes, 7)))

@@ -83,7 +83,7 @@ def test_faults_of_scans_are_named(tmp_path: Path, capsys: pytest.CaptureFixture
         "case_00004: imaging.nii.gz has shape (6, 20, 16), segmentation.nii.gz has (6, 20, 15)",
         "case_00006: imaging.nii.gz holds NaN",
         "case_00007: two files stand for one",
-        "case_00209: ",
+        "202 cases: such as case_00000/imaging.nii.gz is missing",
     ):
         assert text in shown
     with pytest.warns(UserWarning, match="case_00209"):

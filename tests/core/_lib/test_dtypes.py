@@ -1,10 +1,14 @@
-"""The dtype option: one of the library's own, and the error says which to write."""
+"""Dtypes: the option is one of the library's own; of arrays, each that there is is right."""
 
+import dataclasses
+import itertools
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 import pytest
 from backends import Backend
+from public_calls import CALLS, parameters
 
 import dice_semimetric as ds
 
@@ -33,3 +37,57 @@ def test_integers_of_masks_are_not_for_soft_labels() -> None:
         TypeError, match=r"dtype must be a floating dtype of numpy, got numpy\.uint8"
     ):
         ds.smooth_labels(LABEL, 2, epsilon=0.1, dtype=np.uint8)
+
+
+def arrays_of(value: Any) -> list[Any]:
+    """Return the arrays in a result."""
+    if isinstance(value, tuple):
+        return [a for v in value for a in arrays_of(v)]
+    if dataclasses.is_dataclass(value):
+        return [a for f in dataclasses.fields(value) for a in arrays_of(getattr(value, f.name))]
+    return [value] if hasattr(value, "dtype") else []
+
+
+def called(name: str, change: Callable[[np.ndarray], Any]) -> list[np.ndarray]:
+    """Return the arrays that a public function makes of changed arrays."""
+    call, options = CALLS[name]
+    seed = {"rng": 0} if "rng" in parameters(call) else {}
+    given = {k: change(v) if isinstance(v, np.ndarray) else v for k, v in options.items()}
+    return [np.asarray(a) for a in arrays_of(call(**given | seed))]
+
+
+OF_ARRAYS = [
+    name
+    for name, (_, options) in CALLS.items()
+    if any(isinstance(v, np.ndarray) for v in options.values())
+]
+OF_INTEGERS = [
+    name
+    for name, (_, options) in CALLS.items()
+    if any(isinstance(v, np.ndarray) and v.dtype.kind == "i" for v in options.values())
+]
+
+
+@pytest.mark.parametrize("library", ["numpy", "torch"])
+@pytest.mark.parametrize("name", OF_INTEGERS)
+def test_every_integer_dtype_counts_alike(name: str, library: str) -> None:
+    convert = np.asarray if library == "numpy" else pytest.importorskip("torch").tensor
+    expected = called(name, convert)
+    for bits, sign in itertools.product((8, 16, 32, 64), ("int", "uint")):
+        dtype = f"{sign}{bits}"
+        got = called(
+            name, lambda a, d=dtype: convert(a.astype(d) if a.dtype.kind == "i" else a.copy())
+        )
+        for one, other in zip(got, expected, strict=True):
+            np.testing.assert_array_equal(one, other, err_msg=dtype)
+            assert one.dtype in (other.dtype, np.dtype(dtype))  # a mask keeps the raters' own
+
+
+@pytest.mark.parametrize("name", OF_ARRAYS)
+def test_the_order_of_bytes_is_of_no_influence(name: str) -> None:
+    expected = called(name, np.asarray)
+    got = called(name, lambda a: a.astype(a.dtype.newbyteorder()))
+    for one, other in zip(got, expected, strict=True):
+        np.testing.assert_array_equal(one, other)
+        assert one.dtype.isnative
+        assert one.dtype == other.dtype

@@ -207,6 +207,10 @@ def bad_arrays(array: np.ndarray) -> Iterator[tuple[Any, str]]:
     dask = pytest.importorskip("dask.array")
     masked = dask.ma.masked_equal(dask.from_array(array), 0)
     yield masked, r"masked array.*mask=~dask\.array\.ma\.getmaskarray"
+    if array.ndim == 2:
+        sparse = pytest.importorskip("scipy.sparse")
+        blocks = dask.from_array(array).map_blocks(sparse.csr_array)
+        yield blocks, r"have blocks of NumPy or CuPy arrays, got blocks of scipy.*block\.toarray"
 
 
 @pytest.mark.parametrize(
@@ -239,3 +243,10 @@ def test_arrays_on_disk_and_of_the_other_byte_order_are_arrays(name: str, tmp_pa
     expected = plain(call(**given))
     assert plain(call(**given | on_disk)) == expected
     assert plain(call(**given | swapped)) == expected
+
+
+def test_dask_arrays_of_objects_are_refused() -> None:
+    dask = pytest.importorskip("dask.array")
+    x = dask.from_array(np.array([0.5, 1.0], dtype=object), -1)
+    with pytest.raises(TypeError, match=r"^pred must .*object; write pred\.astype\('float64'\)"):
+        ds.dml1(x, x)
