@@ -156,9 +156,8 @@ def table_loss(
         if indices is not None:
             factor = xp.stack([factor[i] for i in indices])
         values = values * factor
+    kept = None
     if classes == "present":
         kept = table.target > 0
         values = xp.where(kept, values, xp.zeros_like(values))
-    else:
-        kept = xp.ones_like(values, dtype=xp.bool)
     return aggregate(xp, values, kept, per=per, reduction=reduction, empty=0.0)

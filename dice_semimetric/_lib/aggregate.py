@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from typing import Literal
 
 from .checks import checks_apply, value_range
-from .namespace import constant, namespace
+from .namespace import constant, namespace, size
 from .options import require_choice, require_indices, require_numbers
 from .special import divide
 from .typing import Array, Namespace
@@ -47,15 +47,25 @@ def class_weights(
 
 
 def aggregate(
-    xp: Namespace, values: Array, kept: Array, *, per: Per, reduction: Reduction, empty: float
+    xp: Namespace,
+    values: Array,
+    kept: Array | None,
+    *,
+    per: Per,
+    reduction: Reduction,
+    empty: float,
 ) -> Array:
-    """Reduce values of (C,) for "batch", else (B, C), leaving out what is not kept.
+    """Reduce values of (C,) for "batch", else (B, C), leaving out what is not kept; None keeps all.
 
     "image" takes the mean over the classes kept in each image, then over the images that kept
     any; "class" the other way round. ``empty`` is the mean of nothing.
     """
     if reduction == "none":
         return values
+    if kept is None and size(values) > 0:  # where all count, the mean of means is the mean
+        return xp.sum(values) if reduction == "sum" else xp.mean(values)
+    if kept is None:
+        kept = xp.ones_like(values, dtype=xp.bool)
     values = xp.where(kept, values, xp.zeros_like(values))
     if reduction == "sum":
         return xp.sum(values)

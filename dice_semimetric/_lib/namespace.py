@@ -30,6 +30,9 @@ def namespace(**arrays: Array | None) -> Namespace:
             break
     else:
         return _NUMPY
+    if _are_plain_tensors(list(given.values())):
+        plain: Namespace = compat.array_namespace(*given.values())
+        return plain
     for name, array in given.items():
         require_dense(name, array)
         _require_array(name, array)
@@ -48,6 +51,19 @@ def namespace(**arrays: Array | None) -> Namespace:
     if compat.is_dask_namespace(xp):
         _require_known_shapes(given)
     return xp
+
+
+def _are_plain_tensors(arrays: list[Any]) -> bool:
+    """Return whether all are dense tensors of PyTorch on one device, the usual case."""
+    torch = sys.modules.get("torch")
+    if torch is None:
+        return False
+    for array in arrays:
+        if type(array) is not torch.Tensor or array.layout != torch.strided or array.is_nested:
+            return False
+        if array.is_quantized or array.dtype.is_complex or array.device != arrays[0].device:
+            return False
+    return True
 
 
 def _require_known_shapes(given: dict[str, Array]) -> None:
@@ -196,10 +212,13 @@ def sum_dtype(xp: Namespace, *arrays: Array | None) -> DType:
 
     Without any floating array it is the library's default on that device, at least float32.
     """
-    floating = [native(a.dtype) for a in arrays if a is not None and is_floating(xp, a)]
+    given = [a for a in arrays if a is not None]
+    dtype = given[0].dtype
+    if dtype in (xp.float32, xp.float64) and all(a.dtype == dtype for a in given):
+        return dtype  # as it mostly is
+    floating = [native(a.dtype) for a in given if is_floating(xp, a)]
     if not floating:
-        some = next(a for a in arrays if a is not None)
-        return default_float(xp, some)
+        return default_float(xp, given[0])
     # half precision first: of its two kinds not every library has a common type
     wide = [xp.float32 if finfo(xp, dtype).bits < 32 else dtype for dtype in floating]
     return functools.reduce(xp.result_type, wide)

@@ -7,6 +7,7 @@ import functools
 import sys
 from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
+from contextvars import ContextVar
 from importlib import import_module
 from typing import Any, ParamSpec, TypeVar, cast
 
@@ -19,6 +20,9 @@ from .typing import Array, DType, Namespace
 F = TypeVar("F", bound=Callable[..., Any])
 P = ParamSpec("P")
 R = TypeVar("R")
+
+#: Whether `quietly` is at work, which need not be asked for twice.
+_quiet: ContextVar[bool] = ContextVar("quiet", default=False)
 
 #: Coefficients of 1/z, 1/z^3, ... in Stirling's series of ln Gamma.
 _STIRLING = (1 / 12, -1 / 360, 1 / 1260, -1 / 1680, 1 / 1188, -691 / 360360)
@@ -36,8 +40,14 @@ def quietly(function: Callable[P, R]) -> Callable[P, R]:
         torch = sys.modules.get("torch")
         if torch is not None and torch.compiler.is_compiling():  # which cannot trace a context
             return function(*args, **kwargs)
-        with np.errstate(under="ignore", over="ignore"):
+        if _quiet.get():
             return function(*args, **kwargs)
+        token = _quiet.set(True)
+        try:
+            with np.errstate(under="ignore", over="ignore"):
+                return function(*args, **kwargs)
+        finally:
+            _quiet.reset(token)
 
     return call
 

@@ -29,9 +29,10 @@ def test_kernels_agree_with_the_core() -> None:
     assert "passed" in done.stdout
 
 
-@pytest.mark.parametrize("capability", [80, 90])
-@pytest.mark.parametrize("soft", [False, True])
-@pytest.mark.parametrize("classes", [4, 105])
+@pytest.mark.parametrize(
+    ("capability", "soft", "classes"),
+    [(80, False, 4), (80, True, 105), (90, True, 4), (90, False, 105)],
+)
 def test_kernels_compile_without_a_gpu(
     capability: int, soft: bool, classes: int, monkeypatch: Any, tmp_path: Path
 ) -> None:

@@ -5,8 +5,9 @@ still runs in blocks. The gradient is a function too; its own gradient, for doub
 from the core's generic reduction, which takes memory of several times the input.
 """
 
+import inspect
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, TypeVar
 
 import torch
 from torch import Tensor
@@ -18,6 +19,8 @@ from .paths import sums_module
 from .reader import Mask, Needs, Options, wide
 from .vmap import fold
 
+F = TypeVar("F", bound=torch.autograd.Function)
+
 _generic: Callable[..., tuple[Tensor, ...]] = accelerated_sums.__wrapped__  # type: ignore[attr-defined]
 
 
@@ -27,6 +30,13 @@ def overlap_sums(pred: Tensor, target: Tensor, mask: Mask, options: Options) -> 
     return table.unbind()
 
 
+def _signed(cls: type[F]) -> type[F]:
+    """Keep the signature of ``forward``, which PyTorch works out anew at each call without it."""
+    cls.forward.__signature__ = inspect.signature(cls.forward)  # type: ignore[attr-defined]
+    return cls
+
+
+@_signed
 class _Sums(torch.autograd.Function):
     """The sums as one tensor (4, *kept axes); only the inputs are saved."""
 
@@ -57,6 +67,7 @@ class _Sums(torch.autograd.Function):
         return folded.open(table, 1), 1
 
 
+@_signed
 class _Gradients(torch.autograd.Function):
     """The gradients of pred and target; one that is not needed is empty."""
 
