@@ -1,17 +1,11 @@
-"""Whether what a loss or metric is called with are tensors that it can read; warnings."""
+"""Whether what a loss or metric is called with are tensors that it can read."""
 
-import sys
-import warnings
 from typing import Any
 
-import torch
 from torch import Tensor
 
 from dice_semimetric._lib.namespace import is_torch_fake, require_dense
 from dice_semimetric._lib.options import type_name
-
-#: Whose code a warning does not point at.
-_INNER = {"torch", "torchmetrics", "dice_semimetric", "dice_semimetric_torch"}
 
 
 def require_tensors(mask: Tensor | None = None, **tensors: Any) -> None:
@@ -50,17 +44,3 @@ def _got(name: str, value: Any) -> str:
         keys = ", ".join(map(repr, value))
         return f"a dict; give one of its entries: {keys}"
     return "None" if value is None else type_name(value)
-
-
-def warn_caller(message: str) -> None:
-    """Warn at the line that called the module, past the frames of PyTorch and of this package."""
-    if torch.compiler.is_compiling():
-        return
-    level, frame = 2, sys._getframe(1)
-    while frame.f_back is not None and _package(frame) in _INNER:
-        level, frame = level + 1, frame.f_back
-    warnings.warn(message, stacklevel=level)
-
-
-def _package(frame: Any) -> str:
-    return str(frame.f_globals.get("__name__", "")).partition(".")[0]

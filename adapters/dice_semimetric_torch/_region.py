@@ -20,10 +20,11 @@ from dice_semimetric._lib.options import (
     require_switch,
 )
 from dice_semimetric._lib.typing import Activation
+from dice_semimetric._lib.warning import warn_caller
 from dice_semimetric.formulas import check_options
 from dice_semimetric.region import table_loss
 
-from ._inputs import require_classes, require_tensors, warn_caller
+from ._inputs import require_classes, require_tensors
 from ._keywords import KnownKeywords
 from ._targets import resolve_target
 from .distributed import all_reduce
@@ -197,13 +198,13 @@ class RegionLoss(KnownKeywords, nn.Module):
 
     def _activation(self, num_classes: int) -> Activation:
         if self.softmax and num_classes == 1:
-            warn_caller("softmax=True does nothing to a single channel")
+            _warn("softmax=True does nothing to a single channel")
             return None
         return "softmax" if self.softmax else "sigmoid" if self.sigmoid else None
 
     def _drops_background(self, num_classes: int) -> bool:
         if not self.include_background and num_classes == 1:
-            warn_caller("include_background=False does nothing to a single channel")
+            _warn("include_background=False does nothing to a single channel")
         return not self.include_background and num_classes > 1
 
     def _weight(self, num_classes: int) -> Tensor | None:
@@ -259,3 +260,8 @@ def pool(table: Overlap, process_group: Any = None) -> Overlap:
     wide = fields.dtype if fields.device.type == "mps" else torch.float64
     total = all_reduce(fields.to(wide).sum(1), process_group)
     return Overlap(*total.to(fields.dtype)[:, None].unbind())
+
+
+def _warn(message: str) -> None:
+    if not torch.compiler.is_compiling():
+        warn_caller(message)

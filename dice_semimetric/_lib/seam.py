@@ -12,7 +12,6 @@ package and whose value is the module.
 """
 
 import functools
-import warnings
 from collections.abc import Callable
 from dataclasses import KW_ONLY, dataclass
 from importlib.metadata import EntryPoint, entry_points
@@ -23,6 +22,7 @@ import array_api_compat as compat
 
 from .native import quietly
 from .typing import Activation, Array, DType
+from .warning import warn_caller
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -92,11 +92,10 @@ def _load(name: str) -> ModuleType | None:
         try:
             return cast(ModuleType, entry.load())
         except Exception as error:  # a broken adapter must not take the core down
-            warnings.warn(
+            warn_caller(
                 f"the adapter {entry.value!r} for {name} could not be loaded and is not used: "
                 f"{type(error).__name__}: {error}",
                 RuntimeWarning,
-                stacklevel=4,
             )
     return None
 

@@ -98,12 +98,13 @@ with warnings.catch_warnings(record=True) as caught:
     warnings.simplefilter("always")
     scores = [float(ds.dice_score(x, x)) for _ in range(2)]
 (warning,) = caught
-print(scores, warning.category.__name__, warning.message)
+print(scores, warning.category.__name__, warning.message, warning.filename)
 """
     said = run(broken, body)
     assert said.startswith("[1.0, 1.0] RuntimeWarning the adapter 'dice_semimetric_toy.kernels'")
     assert "for array_api_strict could not be loaded and is not used" in said
     assert reason in said
+    assert said.endswith(" <string>"), "the warning does not point at the user's line"
 
 
 def test_contributing_shows_this_very_adapter() -> None:
