@@ -254,7 +254,8 @@ def test_links_to_folders_are_followed_when_asked_and_never_in_a_circle(tmp_path
     root = touch(tmp_path / "root", "a/x.nii")
     (root / "b").symlink_to(touch(tmp_path / "other", "y.nii"))
     (root / "c").symlink_to(root)
+    (root / "a/above").symlink_to(root / "a")
     assert [f.name for f in list_folder(root, True).nifti] == ["a/x.nii", "b/y.nii"]
     found = list_folder(root, False)
     assert [f.name for f in found.nifti] == ["a/x.nii"]
-    assert [error.filename for error in found.unreadable] == ["b", "c"]
+    assert [error.filename for error in found.unreadable] == ["b", "c", "a/above"]

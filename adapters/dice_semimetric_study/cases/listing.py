@@ -69,7 +69,7 @@ class Listing:
 def list_folder(root: Path, follow: bool) -> Listing:
     """Return what lies below a folder, hidden files and folders left out."""
     found = Listing()
-    seen = {os.path.realpath(root)}
+    seen = {root.resolve()}
     failed = found.unreadable.append
     for folder, folders, files in os.walk(root, onerror=failed, followlinks=follow):
         folders[:] = sorted(f for f in folders if not f.startswith("."))
@@ -79,9 +79,9 @@ def list_folder(root: Path, follow: bool) -> Listing:
             if not follow:
                 name = path.relative_to(root).as_posix()
                 failed(OSError(0, "a link to a folder (see --follow-links)", name))
-            elif os.path.realpath(path) in seen:  # a link in a circle
+            elif path.resolve() in {*seen, *here.resolve().parents, here.resolve()}:  # a circle
                 folders.remove(link)
-            seen.add(os.path.realpath(path))
+            seen.add(path.resolve())
         inside = "" if here == root else here.relative_to(root).as_posix()
         found.folders += [_file(inside, here, f) for f in folders if is_nifti(f)]
         _sort(found, inside, here, sorted(f for f in files if not f.startswith(".")))
