@@ -155,7 +155,7 @@ def table_loss(
         factor = class_weights(xp, weight, values, num_classes)
         if indices is not None:
             factor = xp.stack([factor[i] for i in indices])
-        values = values * factor
+        values = values * xp.reshape(factor, (1,) * (values.ndim - 1) + (-1,))
     kept = None
     if classes == "present":
         kept = table.target > 0

@@ -32,7 +32,6 @@ _SAME = {
     "do_bg": "include_background",
     "class_weights": "weight",
     "class_weight": "weight",
-    "ce_weight": "weight",
     "weight_ce": "lambda_ce",
     "weight_dice": "lambda_dice",
 }

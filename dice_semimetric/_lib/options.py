@@ -58,6 +58,7 @@ def _remedy(value: object) -> str:
 
 def require_indices(name: str, values: Any, length: int) -> tuple[int, ...]:
     """Return different numbers from 0 to length - 1, at least one, or raise."""
+    values = _scalar(values)
     if isinstance(values, str | bytes) or not isinstance(values, Iterable):
         got = shown(values)
         remedy = f"; write {name}=({got},)" if isinstance(values, int | np.integer) else ""
@@ -68,6 +69,11 @@ def require_indices(name: str, values: Any, length: int) -> tuple[int, ...]:
     if len(set(found)) != len(found):
         raise ValueError(f"{name} must not hold a number twice, got {found}")
     return found
+
+
+def _scalar(values: Any) -> Any:
+    """Return the number in an array without axes, and anything else as it is."""
+    return values.item() if getattr(values, "ndim", None) == 0 else values
 
 
 def require_label(name: str, value: Any) -> int | None:
@@ -107,6 +113,7 @@ def _real(name: str, value: Any) -> float:
 
 def require_numbers(name: str, values: Any, **limits: Any) -> tuple[float, ...]:
     """Return several finite numbers as floats, or raise; one alone is one of several."""
+    values = _scalar(values)
     if isinstance(values, Real) and not isinstance(values, bool):
         values = (values,)
     if isinstance(values, str | bytes | dict) or not isinstance(values, Iterable):

@@ -113,9 +113,9 @@ def is_label_map(
 
     Dtype and shape decide: see `dice_semimetric.region_loss`.
     """
-    shape, labels_shape = tuple(pred.shape), (pred.shape[0], *pred.shape[2:])
     if pred.ndim < 2:
         raise ValueError(no_class_axis(names[0], pred))
+    shape, labels_shape = tuple(pred.shape), (pred.shape[0], *pred.shape[2:])
     integer = is_integer(xp, target)
     if tuple(target.shape) == shape and (
         integer or is_floating(xp, target) or is_boolean(xp, target)

@@ -133,7 +133,7 @@ def calibrate_teacher(
 def _given_keys(keys: Sequence[Array], prob: Array) -> tuple[Array, ...]:
     """Return flat indices for each image, or raise for what is none of its pixels."""
     images, pixels = prob.shape[0], math.prod(prob.shape[2:])
-    if isinstance(keys, str) or not hasattr(keys, "__len__"):
+    if isinstance(keys, str) or not hasattr(keys, "__len__") or getattr(keys, "ndim", 1) == 0:
         raise TypeError(f"keys must be a sequence of index arrays, got {shown(keys)}")
     if len(keys) != images:
         raise ValueError(f"keys must hold indices for each of the {images} images, got {len(keys)}")

@@ -62,6 +62,24 @@ def test_eager(name: str) -> None:
     function(*map(jnp.asarray, arrays))
 
 
+def test_what_a_jitted_function_closes_over_is_not_checked() -> None:
+    prob, label = jnp.full((2, 3, 4), 1 / 3), jnp.arange(8).reshape(2, 4) % 3
+    losses = jax.jit(lambda weight: ds.region_loss(prob, label, weight=weight))
+    np.testing.assert_allclose(losses(jnp.ones(3)), ds.region_loss(prob, label), rtol=1e-6)
+    assert jax.jit(lambda: ds.dice_score(prob, prob))() == 1
+    assert jax.jit(lambda x: ds.one_hot(label, 3) * x)(1.0).shape == (2, 3, 4)
+    with pytest.raises(ValueError, match="pred must lie in"):
+        ds.dice_score(prob * 6, prob)
+
+
+@pytest.mark.parametrize("per", ["batch", "image", "class"])
+def test_class_weights_are_not_broadcast_silently(per: str) -> None:
+    prob, label = jnp.full((2, 3, 4), 1 / 3), jnp.arange(8).reshape(2, 4) % 3
+    some = {"per": per, "weight": [1.0, 2.0, 3.0], "classes": [0, 2]}
+    expected = ds.region_loss(np.asarray(prob), np.asarray(label), **some)
+    np.testing.assert_allclose(ds.region_loss(prob, label, **some), expected, rtol=1e-6)
+
+
 @pytest.mark.filterwarnings("error")
 def test_no_warning_without_the_64_bit_switch() -> None:
     with jax.enable_x64(False):

@@ -6,7 +6,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
-from dice_semimetric_study import UsageError
+from dice_semimetric_study import UsageError, read_scores
 from dice_semimetric_study.cli import main
 from dice_semimetric_study.faults import Fault
 from dice_semimetric_study.files.atomic import Written, is_stream, write_text
@@ -157,6 +157,24 @@ def test_a_page_and_a_summary_replace_only_their_like(tmp_path: Path, capsys) ->
         assert table.read_bytes() == content
     assert evaluate(tmp_path, "--report", str(tmp_path / "new/cases.csv"), out="new") == 2
     assert "is the name of a table" in capsys.readouterr().err
+    assert evaluate(tmp_path, "--report", "-", out="new") == 2
+    assert "--report must be the name of a file, got '-'" in capsys.readouterr().err
+
+
+def test_a_page_and_a_summary_stay_out_of_the_results_of_another_run(
+    tmp_path: Path, capsys
+) -> None:
+    study(tmp_path)
+    assert evaluate(tmp_path) == 0
+    before = tree(tmp_path / "out")
+    for flag, name in (
+        ("--json", "summary.json"),
+        ("--json", "new/a.json"),
+        ("--report", "a.html"),
+    ):
+        assert evaluate(tmp_path, flag, str(tmp_path / "out" / name), out="other") == 2
+        assert "holds the results of another run" in capsys.readouterr().err
+    assert tree(tmp_path / "out") == before
 
 
 @pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="there are no named pipes")
@@ -214,6 +232,8 @@ def test_a_stopped_run_is_known(tmp_path: Path) -> None:
     write_text(out / "a.nii.gz", "")
     output.close([stopped(1, 2)])
     assert json.loads((out / MANIFEST).read_text())["state"] == "stopped"
+    with pytest.raises(UsageError, match="a stopped run: go on with it by --resume"):
+        read_scores("model", out)
     with pytest.raises(UsageError, match="other options"):
         claim(out, "fuse", {"seed": 1}, ["a.nii.gz"])
     output = claim(out, "fuse", {}, ["a.nii.gz", "b.nii.gz"])

@@ -60,6 +60,17 @@ def test_value_and_gradient_are_pytorch_s(slow, hard, classes, masked, weighted,
     torch.testing.assert_close(slope.double(), exact_slope, rtol=1e-5, atol=1e-6)
 
 
+@pytest.mark.parametrize("default", [torch.float16, torch.bfloat16])
+def test_a_half_default_dtype_changes_nothing(default) -> None:
+    logits, label = torch.arange(12.0).reshape(1, 3, 4), torch.tensor([[0, 1, 2, 0]])
+    expected = DiceSemimetricCELoss(softmax=True)(logits, label)
+    torch.set_default_dtype(default)
+    try:
+        assert DiceSemimetricCELoss(softmax=True)(logits, label) == expected
+    finally:
+        torch.set_default_dtype(torch.float32)
+
+
 def test_it_is_the_one_of_torch_nn() -> None:
     logits, label = torch.randn(2, 4, 30, 30), torch.randint(0, 4, (2, 30, 30))
     label[:, :5] = 255

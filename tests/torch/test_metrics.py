@@ -185,6 +185,9 @@ def test_half_precision_and_gradients_do_not_reach_the_states(metrics) -> None:
     metric.half()
     assert float(metric.compute()) == pytest.approx(2 / 3, rel=1e-6)
     assert not metric.compute().requires_grad
+    for kept in (metric, metrics.ExpectedCalibrationError(2), metrics.BinarizedDice(2)):
+        with pytest.raises(TypeError, match=r"torch.float64 or torch.float32, got torch.float16"):
+            kept.set_dtype(torch.float16)
 
 
 def test_metric_collection(rng) -> None:

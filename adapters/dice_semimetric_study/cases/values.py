@@ -138,4 +138,7 @@ def _label(values: NDArray[Any]) -> str:
     """Return what to do with a map of labels, given those that it holds."""
     if values.size <= 2 and values[0] >= 0:  # 0 and another number
         return f": give --label {values[-1]}"
-    return ": for a map of labels see --label and --regions"
+    return (
+        ": for a map of labels see --label and --regions; "
+        "divide probabilities by the number that stands for 1"
+    )

@@ -72,7 +72,7 @@ def add_json(parser: argparse.ArgumentParser) -> None:
 def check_json(args: argparse.Namespace, *reads: Path | None) -> None:
     """Raise UsageError, before any work is done, if ``--json`` names a file that must stay."""
     if args.json not in (None, "-"):
-        require_replaceable(Path(args.json), "--json", reads, is_summary)
+        require_replaceable(Path(args.json), "--json", reads, is_summary, args.out)
 
 
 def print_summary(args: argparse.Namespace, summary: dict[str, Any], text: str) -> None:

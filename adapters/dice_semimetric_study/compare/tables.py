@@ -9,6 +9,7 @@ from typing import Any, NoReturn
 
 from ..faults import UsageError, printable
 from ..results.registry import PREDICTION_SCORES, curve_names, prediction_score, threshold_text
+from ..runs.output import was_stopped
 from ..scores.summary import CASES
 
 _SIZES = ("raters", "voxels")
@@ -85,6 +86,10 @@ def read_scores(name: str, folder: Path) -> Scores:
         If it cannot be read or is not such a table; the file is named.
     """
     path = folder / f"{CASES}.json"
+    if was_stopped(folder):
+        raise UsageError(
+            f"{_shown(folder)} holds the scores of a stopped run: go on with it by --resume"
+        )
     try:
         content = path.read_bytes()
     except OSError as error:

@@ -136,7 +136,7 @@ def _require_page(page: Page, study: Study, out: Path) -> None:
     if page.report is not None:
         check_page("--report")
         reads = (study.ref, study.pred, study.mask)
-        require_replaceable(page.report, "--report", reads, is_page)
+        require_replaceable(page.report, "--report", reads, is_page, out)
         if page.report.absolute() in {out.absolute() / name for name in (*_FILES, "run.json")}:
             raise UsageError(f"--report {page.report} is the name of a table: choose another")
     if page.pictures:

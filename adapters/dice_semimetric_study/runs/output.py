@@ -138,13 +138,22 @@ def claim(
     return Output(out, known)
 
 
+def was_stopped(out: Path) -> bool:
+    """Return whether a folder holds the results of a run that the user stopped."""
+    known = _read(out)
+    return known is not None and known.state == _STOPPED
+
+
 def require_replaceable(
-    path: Path, flag: str, reads: Iterable[Path | None], ours: Callable[[bytes], bool]
+    path: Path, flag: str, reads: Iterable[Path | None], ours: Callable[[bytes], bool], out: Path
 ) -> None:
     """Raise UsageError if a file that an option names must not be written.
 
-    That is a file in a folder that is read, or one that this package did not write.
+    That is a file in a folder that is read, or that has the results of a run other than the one
+    to ``out``, or a file that this package did not write.
     """
+    if path == Path("-"):
+        raise UsageError(f"{flag} must be the name of a file, got '-'")
     if path.is_dir():
         raise UsageError(f"{flag} must be the name of a file, got the folder {path}")
     for folder in reads:
@@ -152,6 +161,11 @@ def require_replaceable(
             raise UsageError(f"{flag} {path} must not lie in the folder that is read, {folder}")
     if is_stream(path):
         return
+    for folder in path.resolve().parents:
+        if not out.resolve().is_relative_to(folder) and _read(folder) is not None:
+            raise UsageError(
+                f"{flag} {path} must not lie in {folder}, which holds the results of another run"
+            )
     if path.exists():
         try:
             content = path.read_bytes()
@@ -209,6 +223,8 @@ def _files(out: Path) -> Iterator[tuple[str, set[str]]]:
 def _read(out: Path) -> _Known | None:
     """Return what a run left in a folder, None if there is no such file or it is not ours."""
     try:
+        if not (out / MANIFEST).is_file():
+            return None
         found = json.loads((out / MANIFEST).read_bytes())
         known = _Known(**{**found, "files": tuple(found["files"])})
         texts = (known.command, known.options, known.state, *known.files)

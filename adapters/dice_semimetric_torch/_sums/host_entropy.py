@@ -84,7 +84,11 @@ class _Entropy(torch.autograd.Function):
 def _prepared(
     logits: Tensor, target: Tensor, weight: Tensor | None, mask: Mask, ignore_index: int | None
 ) -> tuple[Call, np.ndarray]:
-    factor = torch.ones(logits.shape[1]) if weight is None else weight.detach().float()
+    factor = (
+        torch.ones(logits.shape[1], dtype=torch.float32)
+        if weight is None
+        else weight.detach().float()
+    )
     call = Call(logits, target, mask, _options(logits, ignore_index))
     return call, factor.contiguous().numpy()
 

@@ -28,6 +28,11 @@ class PlottedMetric(Metric):
     plot_upper_bound = 1.0
     plot_legend_name = "Class"
 
+    def set_dtype(self, dst_type: Any) -> Any:
+        """Hold the sums in float64 or float32; another dtype is refused."""
+        require_state_dtype(dst_type)
+        return super().set_dtype(dst_type)
+
     def plot(self, val: Any = None, ax: Any = None) -> Any:
         """Draw one or several results of `compute`, by default the current one.
 
