@@ -23,7 +23,6 @@ def label_pair(
     xp: Namespace, prob: Array, label: Array, ignore_index: int | None
 ) -> tuple[Array, Array]:
     """Return integer labels (B, *spatial) and soft ones (B, C, *spatial)."""
-    label = labels_or_soft(xp, prob, label)
     hard, label = checked_labels(xp, prob, label, ignore_index)
     if hard is not label:
         return hard, label
@@ -34,7 +33,11 @@ def label_pair(
 def checked_labels(
     xp: Namespace, prob: Array, label: Array, ignore_index: int | None
 ) -> tuple[Array, Array]:
-    """Return integer labels (B, *spatial), of soft ones the most probable class, and the labels."""
+    """Return integer labels (B, *spatial), of soft ones the most probable class, and the labels.
+
+    Masks of each class are soft labels.
+    """
+    label = labels_or_soft(xp, prob, label)
     if not is_label_map(xp, prob, label, None, ("prob", "label")):
         if ignore_index is not None:
             raise ValueError("ignore_index is for integer labels, got soft ones; leave it out")

@@ -130,10 +130,15 @@ def is_jax_tracer(array: Array) -> bool:
 
 def is_eager(*arrays: Array | None) -> bool:
     """Return whether the arrays' values can be read now: nothing is lazy or being traced."""
-    return all(array is None or _is_eager(array) for array in arrays)
+    given = [array for array in arrays if array is not None]
+    if not all(map(_is_known, given)):
+        return False
+    if any(map(compat.is_jax_array, given)):  # what a jitted function closes over is no tracer
+        return not is_jax_tracer(sys.modules["jax"].numpy.add(0, 0))
+    return True
 
 
-def _is_eager(array: Array) -> bool:
+def _is_known(array: Array) -> bool:
     if compat.is_dask_array(array) or is_jax_tracer(array):
         return False
     if compat.is_torch_array(array):
@@ -142,8 +147,6 @@ def _is_eager(array: Array) -> bool:
             return False
         fake = type(array) is not torch.Tensor and is_torch_fake(array)
         return not (fake or torch._C._functorch.is_functorch_wrapped_tensor(array) or array.is_meta)
-    if compat.is_jax_array(array):  # one that a jitted function closes over is no tracer itself
-        return not is_jax_tracer(sys.modules["jax"].numpy.add(0, 0))
     return True
 
 

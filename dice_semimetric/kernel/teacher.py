@@ -18,7 +18,6 @@ from .._lib.namespace import (
 )
 from .._lib.native import to_host
 from .._lib.options import Rng, require_choice, require_label, shown
-from .._lib.pairs import labels_or_soft
 from .._lib.special import widen
 from .._lib.typing import Array, Namespace
 from ..boundary import label_boundary, require_width
@@ -107,7 +106,7 @@ def calibrate_teacher(
     width, ignore_index = require_width(width), require_label("ignore_index", ignore_index)
     n_keys, generator = require_draw(n_keys, rng)
     prob = require_probabilities(xp, prob, "prob")
-    hard, label = checked_labels(xp, prob, labels_or_soft(xp, prob, label), ignore_index)
+    hard, label = checked_labels(xp, prob, label, ignore_index)
     if keys is not None:
         keys = _given_keys(keys, prob)
     replaced = _replaced(xp, prob, hard, where, width, ignore_index)
