@@ -59,6 +59,9 @@ def end() -> None:
     """Leave Ctrl-C alone: the command is about to end anyway."""
     if _is_command():
         signal.signal(signal.SIGINT, signal.SIG_IGN)
+    # A Ctrl-C caught while Python ran a text, as dataclasses do, would yet end it by the signal
+    # and not by our status: Python remembers that until it runs the next text.
+    exec("")
 
 
 _begin()

@@ -81,6 +81,23 @@ def test_stopped_at_any_moment(tmp_path: Path, seen: str, jobs: str) -> None:
     assert not list(tmp_path.rglob("*.part"))
 
 
+def test_stopped_while_python_runs_a_text(tmp_path: Path) -> None:
+    (tmp_path / "stopping.py").write_text(
+        "import sys\nfrom dice_semimetric_study import cli\n"
+        "cli._run = lambda _: exec('raise KeyboardInterrupt')\nsys.exit(cli.main())\n"
+    )
+    path = os.pathsep.join([str(tmp_path), os.environ.get("PYTHONPATH", "")])
+    done = subprocess.run(
+        [sys.executable, "-m", "stopping"],
+        capture_output=True,
+        text=True,
+        check=False,
+        env=os.environ | {"PYTHONPATH": path},
+    )
+    assert done.stderr == "dice-semimetric: stopped by the user\n"
+    assert done.returncode == 130
+
+
 @pytest.mark.parametrize("what", ["nibabel", "numpy"])
 @pytest.mark.parametrize("how", ["raise ImportError('no module')", "raise MemoryError", "1/0"])
 def test_what_keeps_it_from_its_start(tmp_path: Path, what: str, how: str) -> None:
