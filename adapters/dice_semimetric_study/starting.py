@@ -6,6 +6,8 @@ In any other process this does nothing: a program that imports the package keeps
 import os
 import signal
 import sys
+import threading
+from _thread import interrupt_main
 from itertools import pairwise
 from types import FrameType, TracebackType
 
@@ -53,6 +55,16 @@ def run() -> None:
     """Have Ctrl-C raise KeyboardInterrupt, which whoever works can catch."""
     if signal.getsignal(signal.SIGINT) is _stop:
         signal.signal(signal.SIGINT, signal.default_int_handler)
+    if _is_command():
+        sys.unraisablehook = _interrupt_again
+
+
+def _interrupt_again(lost: "sys.UnraisableHookArgs") -> None:
+    """Repeat a Ctrl-C that struck where Python drops exceptions, as in a destructor."""
+    if lost.exc_type is KeyboardInterrupt:
+        threading.Timer(0.01, interrupt_main).start()  # once Python has left that place
+    else:
+        sys.__unraisablehook__(lost)
 
 
 def end() -> None:

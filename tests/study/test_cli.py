@@ -81,18 +81,28 @@ def test_stopped_at_any_moment(tmp_path: Path, seen: str, jobs: str) -> None:
     assert not list(tmp_path.rglob("*.part"))
 
 
-def test_stopped_while_python_runs_a_text(tmp_path: Path) -> None:
-    (tmp_path / "stopping.py").write_text(
-        "import sys\nfrom dice_semimetric_study import cli\n"
-        "cli._run = lambda _: exec('raise KeyboardInterrupt')\nsys.exit(cli.main())\n"
+DESTROYED = """
+class Destroyed:
+    def __del__(self):
+        raise KeyboardInterrupt
+Destroyed()
+for _ in range(1000):
+    time.sleep(0.01)
+"""
+
+
+@pytest.mark.parametrize(
+    ("how", "struck"),
+    [(["-m", "dice-semimetric"], "raise KeyboardInterrupt"), (["dice-semimetric.py"], DESTROYED)],
+    ids=["text", "destructor"],
+)
+def test_stopped_where_python_forgets_it(tmp_path: Path, how: list[str], struck: str) -> None:
+    (tmp_path / "dice-semimetric.py").write_text(
+        "import sys, time\nfrom dice_semimetric_study import cli\n"
+        f"cli._run = lambda _: exec({struck!r}, globals())\nsys.exit(cli.main())\n"
     )
-    path = os.pathsep.join([str(tmp_path), os.environ.get("PYTHONPATH", "")])
     done = subprocess.run(
-        [sys.executable, "-m", "stopping"],
-        capture_output=True,
-        text=True,
-        check=False,
-        env=os.environ | {"PYTHONPATH": path},
+        [sys.executable, *how], cwd=tmp_path, capture_output=True, text=True, check=False
     )
     assert done.stderr == "dice-semimetric: stopped by the user\n"
     assert done.returncode == 130
