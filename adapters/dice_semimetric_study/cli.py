@@ -13,7 +13,7 @@ from . import starting
 from .commands import COMMANDS
 from .commands.command import EXIT
 from .commands.parser import Parser
-from .faults import UsageError, printable
+from .faults import UsageError, comes_of_stop, printable
 from .runs.logs import log, set_verbosity
 from .runs.memory import keep_memory
 
@@ -82,10 +82,10 @@ def _run(argv: Sequence[str] | None) -> int:
 def _report(error: BaseException) -> int:
     """Report on one line what has ended the command, and return its exit status."""
     text, status = str(error), 1
-    if isinstance(error, UsageError):
-        status = 2
-    elif isinstance(error, KeyboardInterrupt):
+    if comes_of_stop(error):
         text, status = "stopped by the user", starting.STOPPED
+    elif isinstance(error, UsageError):
+        status = 2
     elif isinstance(error, OSError):
         text = f"cannot write the results: {error}"
     elif isinstance(error, MemoryError):

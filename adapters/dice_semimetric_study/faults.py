@@ -100,9 +100,26 @@ def reason_of(error: Exception) -> str:
     return str(error) if ours else f"{type(error).__name__}: {error}"
 
 
+def comes_of_stop(error: BaseException | None) -> bool:
+    """Return whether Ctrl-C is what an error comes of.
+
+    A compiled module that it strikes while it is imported raises ImportError.
+    """
+    while error is not None and not isinstance(error, KeyboardInterrupt):
+        error = error.__cause__ or error.__context__
+    return error is not None
+
+
+def require_no_stop(error: Exception) -> None:
+    """Raise KeyboardInterrupt if that is what an error comes of."""
+    if comes_of_stop(error):
+        raise KeyboardInterrupt from error
+
+
 def attempt(work: Callable[[Item], Result], item: Item) -> Result | Failure:
     """Return the result, or what went wrong: whatever it is, it is about this case only."""
     try:
         return work(item)
     except Exception as error:
+        require_no_stop(error)
         return Failure(reason_of(error))

@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 import time
+from importlib import import_module
 from pathlib import Path
 
 import pytest
@@ -102,7 +103,12 @@ def test_stopped_where_python_forgets_it(tmp_path: Path, how: list[str], struck:
         f"cli._run = lambda _: exec({struck!r}, globals())\nsys.exit(cli.main())\n"
     )
     done = subprocess.run(
-        [sys.executable, *how], cwd=tmp_path, capture_output=True, text=True, check=False
+        [sys.executable, *how],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        check=False,
+        preexec_fn=normal_interrupts,
     )
     assert done.stderr == "dice-semimetric: stopped by the user\n"
     assert done.returncode == 130
@@ -123,6 +129,37 @@ def test_what_keeps_it_from_its_start(tmp_path: Path, what: str, how: str) -> No
     assert done.returncode == 2
     (line,) = done.stderr.splitlines()
     assert line.startswith("dice-semimetric: cannot start: ")
+
+
+@pytest.mark.parametrize(
+    ("command", "place"),
+    [
+        ("evaluate", "results.extras.import_module"),
+        ("evaluate", "scores.devices.score_files"),
+        ("evaluate", "evaluate.evaluate.summarize"),
+        ("evaluate", "results.plots.save"),
+        ("calibrate", "calibrate.fit.voxels_of"),
+    ],
+)
+def test_stopped_within_the_import_of_a_compiled_module(
+    tmp_path: Path, monkeypatch, capsys, command: str, place: str
+) -> None:
+    study(tmp_path)
+
+    def stop(*_: object, **__: object) -> None:
+        try:
+            raise KeyboardInterrupt
+        except KeyboardInterrupt as error:  # as those of pybind11 do
+            raise ImportError("initialization failed") from error
+
+    module, _, name = f"dice_semimetric_study.{place}".rpartition(".")
+    monkeypatch.setattr(import_module(module), name, stop)
+    fit = ["--fit-pred", str(tmp_path / "pred"), "--fit-ref", str(tmp_path / "ref")]
+    more = [*fit, "--method", "temperature"] if command == "calibrate" else []
+    assert main([command, *argv_of(tmp_path)[1:], *more]) == 130
+    text = capsys.readouterr()
+    assert "stopped by the user" in text.out + text.err
+    assert "ImportError" not in text.out + text.err
 
 
 def test_the_tables_of_a_stopped_run_say_so(tmp_path: Path, monkeypatch, capsys) -> None:

@@ -3,7 +3,7 @@
 from importlib import import_module
 
 from ..extras import INSTALL
-from ..faults import UsageError
+from ..faults import UsageError, require_no_stop
 from ..runs.logs import log
 
 
@@ -17,4 +17,5 @@ def require_pictures(instead: str = "") -> None:
     except ModuleNotFoundError as error:
         raise UsageError(f"pictures need matplotlib: {INSTALL}{instead}") from error
     except Exception as error:
+        require_no_stop(error)
         log.debug("matplotlib is broken: %s", error)

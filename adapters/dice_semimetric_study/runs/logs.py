@@ -7,7 +7,7 @@ from contextlib import contextmanager
 
 from tqdm import tqdm
 
-from ..faults import UsageError, printable
+from ..faults import UsageError, printable, require_no_stop
 
 log = logging.getLogger("dice_semimetric_study")
 
@@ -51,6 +51,7 @@ def left_out(what: str) -> Iterator[None]:
     except (OSError, UsageError):
         raise
     except Exception as error:
+        require_no_stop(error)
         log.error("%s left out: %s: %s", what, type(error).__name__, error)
 
 
