@@ -8,7 +8,6 @@ differences in NumPy float64, whose own error is about 1e-9.
 """
 
 import argparse
-import dataclasses
 import functools
 import json
 import platform
@@ -19,7 +18,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from backends import Backend
+from backends import Backend, leaves
 from tqdm import tqdm
 
 from dice_semimetric import value_checks
@@ -35,11 +34,7 @@ START, END = "<!-- consistency: make consistency -->", "<!-- end of consistency 
 
 def arrays(value: Any) -> list[np.ndarray]:
     """Return the arrays in a result."""
-    if isinstance(value, tuple):
-        return [a for v in value for a in arrays(v)]
-    if dataclasses.is_dataclass(value):
-        return [a for f in dataclasses.fields(value) for a in arrays(getattr(value, f.name))]
-    return [np.asarray(value, float)]
+    return [np.asarray(a, float) for a in leaves(value)]
 
 
 def inputs(call: Call, dtype: str) -> tuple[Any, ...]:

@@ -211,6 +211,15 @@ def frozen(array: np.ndarray) -> np.ndarray:
     return array
 
 
+def leaves(value: Any) -> list[Any]:
+    """Return what tuples and dataclasses hold, one after the other: arrays, and their options."""
+    if isinstance(value, tuple):
+        return [a for v in value for a in leaves(v)]
+    if dataclasses.is_dataclass(value):
+        return [a for f in dataclasses.fields(value) for a in leaves(getattr(value, f.name))]
+    return [value]
+
+
 def _map_arrays(value: Any, function: Callable[[Any], Any]) -> Any:
     """Apply the function to every array in tuples and dataclasses."""
     if isinstance(value, tuple):

@@ -1,24 +1,19 @@
 """Every public function takes awkward input where NumPy raises at any rounding to 0 or infinity."""
 
-import dataclasses
 import inspect
 from typing import Any
 
 import awkward
 import numpy as np
 import pytest
-from backends import frozen
+from backends import frozen, leaves
 
 import dice_semimetric as ds
 
 
 def numbers(value: Any) -> list[np.ndarray]:
     """Return the arrays in a result, one after the other."""
-    if isinstance(value, tuple):
-        return [a for v in value for a in numbers(v)]
-    if dataclasses.is_dataclass(value):
-        return [a for f in dataclasses.fields(value) for a in numbers(getattr(value, f.name))]
-    return [np.asarray(value)]
+    return [np.asarray(a) for a in leaves(value)]
 
 
 @pytest.mark.parametrize("dtype", ["float16", "float32", "float64"])

@@ -3,7 +3,6 @@
 `make support` runs this file to record which of them ran; the numbers are asked about elsewhere.
 """
 
-import dataclasses
 import inspect
 from collections.abc import Callable
 from typing import Any
@@ -11,7 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 import support
-from backends import BACKENDS, UNSUPPORTED, Backend
+from backends import BACKENDS, UNSUPPORTED, Backend, leaves
 
 import dice_semimetric as ds
 
@@ -141,11 +140,7 @@ def named(name: str) -> Callable[..., Any]:
 
 def numbers(value: Any) -> list[np.ndarray]:
     """Return the arrays in a result, one after the other."""
-    if isinstance(value, tuple):
-        return [a for v in value for a in numbers(v)]
-    if dataclasses.is_dataclass(value):
-        return [a for f in dataclasses.fields(value) for a in numbers(getattr(value, f.name))]
-    return [np.asarray(value)]
+    return [np.asarray(a) for a in leaves(value)]
 
 
 @pytest.mark.parametrize("name", sorted(CALLS))

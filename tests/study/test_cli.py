@@ -28,6 +28,20 @@ def normal_interrupts() -> None:
     signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 
+def run_beside(folder: Path, *argv: str) -> subprocess.CompletedProcess[str]:
+    """Run Python in a folder, whose modules come before those that are installed."""
+    path = os.pathsep.join([str(folder), os.environ.get("PYTHONPATH", "")])
+    return subprocess.run(
+        [sys.executable, *argv],
+        cwd=folder,
+        env=os.environ | {"PYTHONPATH": path},
+        capture_output=True,
+        text=True,
+        check=False,
+        preexec_fn=normal_interrupts,
+    )
+
+
 @pytest.mark.parametrize("more", [["--json", "-"], ["--dry-run"], [], ["--help"]])
 def test_a_reader_that_has_enough(tmp_path: Path, more: list[str]) -> None:
     study(tmp_path, cases=[f"c{i}" for i in range(3)])
@@ -50,15 +64,7 @@ def test_stopped_while_it_starts(tmp_path: Path, slow: str) -> None:
     (tmp_path / f"{slow}.py").write_text(
         "import os, signal, time\nos.kill(os.getpid(), signal.SIGINT)\ntime.sleep(5)\n"
     )
-    path = os.pathsep.join([str(tmp_path), os.environ.get("PYTHONPATH", "")])
-    done = subprocess.run(
-        [*COMMAND, "--help"],
-        capture_output=True,
-        text=True,
-        check=False,
-        env=os.environ | {"PYTHONPATH": path},
-        preexec_fn=normal_interrupts,
-    )
+    done = run_beside(tmp_path, "-m", "dice_semimetric_study", "--help")
     assert done.stderr == "dice-semimetric: stopped by the user\n"
     assert done.returncode == 130
 
@@ -102,14 +108,7 @@ def test_stopped_where_python_forgets_it(tmp_path: Path, how: list[str], struck:
         "import sys, time\nfrom dice_semimetric_study import cli\n"
         f"cli._run = lambda _: exec({struck!r}, globals())\nsys.exit(cli.main())\n"
     )
-    done = subprocess.run(
-        [sys.executable, *how],
-        cwd=tmp_path,
-        capture_output=True,
-        text=True,
-        check=False,
-        preexec_fn=normal_interrupts,
-    )
+    done = run_beside(tmp_path, *how)
     assert done.stderr == "dice-semimetric: stopped by the user\n"
     assert done.returncode == 130
 
@@ -118,14 +117,7 @@ def test_stopped_where_python_forgets_it(tmp_path: Path, how: list[str], struck:
 @pytest.mark.parametrize("how", ["raise ImportError('no module')", "raise MemoryError", "1/0"])
 def test_what_keeps_it_from_its_start(tmp_path: Path, what: str, how: str) -> None:
     (tmp_path / f"{what}.py").write_text(how)
-    path = os.pathsep.join([str(tmp_path), os.environ.get("PYTHONPATH", "")])
-    done = subprocess.run(
-        [*COMMAND, "--help"],
-        capture_output=True,
-        text=True,
-        check=False,
-        env=os.environ | {"PYTHONPATH": path},
-    )
+    done = run_beside(tmp_path, "-m", "dice_semimetric_study", "--help")
     assert done.returncode == 2
     (line,) = done.stderr.splitlines()
     assert line.startswith("dice-semimetric: cannot start: ")

@@ -1,13 +1,12 @@
 """Dtypes: the option is one of the library's own; of arrays, each that there is is right."""
 
-import dataclasses
 import itertools
 from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 import pytest
-from backends import Backend
+from backends import Backend, leaves
 from public_calls import CALLS, parameters
 
 import dice_semimetric as ds
@@ -39,21 +38,12 @@ def test_integers_of_masks_are_not_for_soft_labels() -> None:
         ds.smooth_labels(LABEL, 2, epsilon=0.1, dtype=np.uint8)
 
 
-def arrays_of(value: Any) -> list[Any]:
-    """Return the arrays in a result."""
-    if isinstance(value, tuple):
-        return [a for v in value for a in arrays_of(v)]
-    if dataclasses.is_dataclass(value):
-        return [a for f in dataclasses.fields(value) for a in arrays_of(getattr(value, f.name))]
-    return [value] if hasattr(value, "dtype") else []
-
-
 def called(name: str, change: Callable[[np.ndarray], Any]) -> list[np.ndarray]:
     """Return the arrays that a public function makes of changed arrays."""
     call, options = CALLS[name]
     seed = {"rng": 0} if "rng" in parameters(call) else {}
     given = {k: change(v) if isinstance(v, np.ndarray) else v for k, v in options.items()}
-    return [np.asarray(a) for a in arrays_of(call(**given | seed))]
+    return [np.asarray(a) for a in leaves(call(**given | seed)) if hasattr(a, "dtype")]
 
 
 OF_ARRAYS = [
