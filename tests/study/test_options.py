@@ -84,8 +84,12 @@ def test_values_out_of_range(capsys: Any, options: str, words: str) -> None:
         ("phantoms --out o --shape 4 4", "--shape must be two or three axes of at least 16"),
     ],
 )
-def test_options_that_would_do_nothing(capsys: Any, line: str, words: str) -> None:
+def test_options_that_would_do_nothing(
+    tmp_path: Path, capsys: Any, monkeypatch: Any, line: str, words: str
+) -> None:
+    monkeypatch.chdir(tmp_path)
     assert words in refused(capsys, line.format("--fit-pred a --fit-ref b --pred c --out d"))
+    assert not list(tmp_path.iterdir())  # nothing is written
 
 
 def test_a_negative_label_is_a_value(capsys: Any) -> None:

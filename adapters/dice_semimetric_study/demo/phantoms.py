@@ -95,14 +95,7 @@ def phantom(
     ((3, 64, 64), 'int16')
     """
     shape = tuple(shape)
-    if len(shape) not in (2, 3) or min(shape[:2]) < 16 or min(shape) < 4:
-        raise ValueError(
-            f"shape must be two or three axes of at least 16, the third of at least 4, got {shape}"
-        )
-    if raters < 1 or case < 0 or seed < 0:
-        raise ValueError(
-            f"raters must be at least 1, case and seed at least 0, got {raters}, {case}, {seed}"
-        )
+    _require_range(case, shape, raters, seed)
     rng = np.random.default_rng([seed, 1, case])
     depth = _depth(shape, rng)
     image = _image(depth, rng)
@@ -154,6 +147,7 @@ def write_phantoms(
             f"cases must be at least 1 and spacing one positive length for each of the "
             f"{len(shape)} axes, got {cases} and {spacing}"
         )
+    _require_range(cases, shape, raters, seed)
     like = _like(shape, spacing)
     digits = max(2, len(str(cases)))
     names = [f"case{number:0{digits}d}" for number in range(1, cases + 1)]
@@ -169,6 +163,17 @@ def write_phantoms(
         write_volume(folder / "truth" / case / "task01.nii.gz", made.truth, like)
         write_volume(folder / "prediction" / case / "task01.nii.gz", made.prediction, like)
     output.close()
+
+
+def _require_range(case: int, shape: tuple[int, ...], raters: int, seed: int) -> None:
+    if len(shape) not in (2, 3) or min(shape[:2]) < 16 or min(shape) < 4:
+        raise ValueError(
+            f"shape must be two or three axes of at least 16, the third of at least 4, got {shape}"
+        )
+    if raters < 1 or case < 0 or seed < 0:
+        raise ValueError(
+            f"raters must be at least 1, case and seed at least 0, got {raters}, {case}, {seed}"
+        )
 
 
 def _files(case: str, raters: int) -> set[str]:
