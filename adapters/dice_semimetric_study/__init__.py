@@ -4,8 +4,7 @@ The command ``dice-semimetric`` is made of these functions. A case is read, scor
 function of its arrays, and dropped; what is kept of it is a small record of statistics that add up.
 """
 
-from . import starting as starting  # the first, since what follows takes a moment
-from .extras import stop_without
+from .starting import stop_without  # the first, since what follows takes a moment
 
 try:
     from .agree import CaseAgreement, agree, agree_files

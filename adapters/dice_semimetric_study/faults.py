@@ -28,6 +28,11 @@ def show(text: str) -> None:
     print("\n".join(map(printable, text.split("\n"))))
 
 
+def counted(count: int, noun: str) -> str:
+    """Return a count with its noun, such as "1 case" or "2 cases"."""
+    return f"{count} {noun}{'' if count == 1 else 's'}"
+
+
 @dataclass(frozen=True)
 class Fault:
     """A case that could not be done, and why.
@@ -80,8 +85,7 @@ def line_of(faults: Sequence[Fault]) -> str:
     more = f" and {len(names) - FEW} more" if len(names) > FEW else ""
     same = all(fault.reason == first.reason for fault in faults)
     reason = first.reason if same else f"such as {first.reason}"
-    count = f"{len(names)} case{'s' * (len(names) != 1)}"
-    return printable(f"{count}: {reason}; {', '.join(names[:FEW])}{more}")
+    return printable(f"{counted(len(names), 'case')}: {reason}; {', '.join(names[:FEW])}{more}")
 
 
 @dataclass(frozen=True)

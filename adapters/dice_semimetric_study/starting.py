@@ -11,6 +11,8 @@ from _thread import interrupt_main
 from itertools import pairwise
 from types import FrameType, TracebackType
 
+#: Brings every package of this tool.
+INSTALL = "pip install 'dice-semimetric[study]'"
 _PROGRAM, _PACKAGE = "dice-semimetric", __name__.partition(".")[0]
 #: The exit status of what Ctrl-C has ended, as shells have it.
 STOPPED = 130
@@ -18,9 +20,10 @@ STOPPED = 130
 
 def _is_command() -> bool:
     """Return whether this process is the command, by either of its names."""
-    words = sys.orig_argv
-    script = os.path.basename(words[1]) if len(words) > 1 else ""
-    return script.partition(".")[0] == _PROGRAM or ("-m", _PACKAGE) in pairwise(words)
+    # A process of --jobs has the arguments of the one that started it, and an origin of its own.
+    script = next((word for word in sys.argv[:1] if word in sys.orig_argv), "")
+    is_script = os.path.basename(script).partition(".")[0] == _PROGRAM
+    return is_script or ("-m", _PACKAGE) in pairwise(sys.orig_argv)
 
 
 def _end(text: str, status: int) -> None:
@@ -37,7 +40,7 @@ def _fail(kind: type[BaseException], error: BaseException, _: TracebackType | No
     # Some packages wrap what is wrong in a page of advice.
     reason = " ".join(str(error.__cause__ or error).split())[:300]
     if issubclass(kind, ImportError):
-        _end(f"cannot start: {reason}; pip install 'dice-semimetric[study]'", 2)
+        _end(f"cannot start: {reason}; {INSTALL}", 2)
     if issubclass(kind, MemoryError):
         _end("cannot start: there is not enough memory", 2)
     _end(f"cannot start: {kind.__name__}: {reason}", 2)
@@ -45,10 +48,24 @@ def _fail(kind: type[BaseException], error: BaseException, _: TracebackType | No
 
 def _begin() -> None:
     """Have Ctrl-C, and what is broken or missing, end the command with one line."""
-    if _is_command() and signal.getsignal(signal.SIGINT) is signal.default_int_handler:
+    if not _is_command():
+        return
+    if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
         signal.signal(signal.SIGINT, _stop)
-    if _is_command():
-        sys.excepthook = _fail
+    sys.excepthook = _fail
+
+
+def stop_without(error: ImportError) -> None:
+    """End the command with one line about the missing package, or raise ImportError for others."""
+    package = (error.name or "").split(".", maxsplit=1)[0]
+    if package in ("", _PACKAGE, "dice_semimetric"):
+        raise error
+    why = "" if isinstance(error, ModuleNotFoundError) else f" ({error})"
+    text = f"dice-semimetric needs {package}{why}: {INSTALL}"
+    if not _is_command():
+        raise ImportError(text, name=error.name) from error
+    print(text, file=sys.stderr)
+    sys.exit(2)
 
 
 def run() -> None:

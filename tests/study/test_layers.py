@@ -11,7 +11,7 @@ ROOT = Path(dice_semimetric_study.__file__).parent
 JOBS = ("fuse", "agree", "evaluate", "compare", "calibrate", "demo")
 #: From the ground up; those of one row do not see each other.
 LAYERS: tuple[tuple[str, ...], ...] = (
-    ("extras", "faults", "starting"),
+    ("faults", "starting"),
     ("files",),
     ("cases",),
     ("runs",),

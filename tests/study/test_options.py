@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from dice_semimetric_study.cli import main
 
-HIDE = "import sys; sys.modules[{0!r}] = None; sys.argv[0] = 'dice-semimetric'; "
+HIDE = "import sys; sys.modules[{0!r}] = None; sys.argv = sys.orig_argv = ['dice-semimetric']; "
 EVALUATE = "evaluate --pred p --ref r --out o "
 
 

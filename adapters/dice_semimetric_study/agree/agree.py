@@ -22,7 +22,7 @@ from ..runs.each import report, stop_of
 from ..runs.logs import left_out
 from ..runs.recorded import Run, each_recorded, write_run
 from ..scores.case_score import Empty
-from ..scores.occurrence import Occurrence, report_absent
+from ..scores.occurrence import Occurrence, occurring
 from .case import Agreed, CaseAgreement, agree_files
 from .rows import COLUMNS, tables_of
 from .summary import summarize_agreement
@@ -103,10 +103,9 @@ def agree(
         action="compare raters",
     )
     regions = reading.structures
-    found = [pair for _, d in done for pair in zip(regions, d.value.found, strict=True)]
-    absent = report_absent((_occurrence(*pair) for pair in found), reading, "rater's map")
-    kept = [one for _, one in found if one.task not in {f.task for f in absent}]
-    faults += absent
+    found = (pair for _, d in done for pair in zip(regions, d.value.found, strict=True))
+    occur = ((_occurrence(region, one), one) for region, one in found)
+    kept = occurring(occur, reading, "rater's map", faults)
     tables = tables_of(kept, patient, empty)
     summary = summarize_agreement(tables, faults, reading=reading, empty=empty, bootstrap=bootstrap)
     names = Names(study)

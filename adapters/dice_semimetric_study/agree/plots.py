@@ -7,8 +7,9 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from ..faults import counted
 from ..results.plots import BLUE, DARK, GREY, ORANGE, new_figure, note, style
-from ..results.text import counted, number, short_name
+from ..results.text import number, short_name
 from .rows import Row
 
 MOST_TASKS = 6

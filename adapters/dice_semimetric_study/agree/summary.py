@@ -15,8 +15,8 @@ from ..files.json import jsonable
 from ..results.bootstrap import Bootstrap, means_with_intervals
 from ..results.registry import RATER_SCORES
 from ..results.tables import table
-from ..results.text import confidence, interval, known, number, shortened
-from ..runs.each import is_stop, stop_of
+from ..results.text import confidence, interval, number, shortened
+from ..runs.each import without_stop
 from ..scores.case_score import Empty
 from .rows import Row, Tables
 
@@ -43,7 +43,7 @@ def summarize_agreement(
     ``raters``, the means of each rater, and the ``matrices`` of Dice and Cohen's kappa over the
     raters in that order, None where two raters share no case.
     """
-    stop, faults = stop_of(faults), [f for f in faults if not is_stop(f)]
+    faults, stop = without_stop(faults)
     tasks = sorted({row["task"] for row in tables[0]} | {f.task for f in faults if f.task})
     parts = {}
     for task in tasks:
@@ -131,7 +131,7 @@ def _matrix_text(task: str, part: Mapping[str, Any]) -> str:
     """Return the mean Dice of every two raters as text; the columns have the raters' numbers."""
     rows = [
         [f"{i:2d} {shortened(name)}"]
-        + ["" if i == j else number(known(value), ".3f") for j, value in enumerate(line, start=1)]
+        + ["" if i == j else number(value, ".3f") for j, value in enumerate(line, start=1)]
         for i, (name, line) in enumerate(
             zip(part["raters"], part["matrices"]["dice"], strict=True), 1
         )

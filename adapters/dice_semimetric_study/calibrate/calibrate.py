@@ -25,7 +25,7 @@ from ..runs.each import is_stop, report, stop_of
 from ..runs.recorded import Run, each_recorded, write_run
 from ..runs.records import Done, Stamp, stamp
 from ..scores.case_score import CaseScore, Options, RaterScore
-from ..scores.occurrence import of_score, report_absent
+from ..scores.occurrence import occurring, of_score
 from ..scores.scoring import scores_of
 from ..scores.sums import Sums, in_doubt, sums_of
 from .calibrators import FLOOR, Fitting, MapCalibrator
@@ -163,11 +163,9 @@ def _occurring(
     """Return the scores of structures that occur; the faults get the others."""
     names = options.structures
     # A case without a reference has no scores.
-    scores = [each for _, d in done for each in zip(names, d.value.scores, strict=False)]
-    occur = (of_score(s.before, region) for region, s in scores)
-    absent = report_absent(occur, options, "reference or prediction")
-    faults += absent
-    return [s for _, s in scores if s.before.task not in {f.task for f in absent}]
+    scores = (each for _, d in done for each in zip(names, d.value.scores, strict=False))
+    occur = ((of_score(one.before, region), one) for region, one in scores)
+    return occurring(occur, options, "reference or prediction", faults)
 
 
 def _of(calibrators: Calibrators, task: str) -> MapCalibrator:
@@ -213,8 +211,7 @@ def _read_as(item: Prediction, options: Options) -> Pair:
 
     Axes that are permuted are those of the reference, so that the prediction stands for itself.
     """
-    ignores = options.ignore or (options.regions and options.regions.ignore)
-    partner = None if options.reorient or not ignores else item.partner
+    partner = None if options.reorient or not options.ignored else item.partner
     return item if partner is None or partner.fault else partner
 
 

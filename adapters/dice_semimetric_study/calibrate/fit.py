@@ -15,7 +15,7 @@ from ..cases.foreground import Voxels, voxels_of
 from ..cases.generator import case_generator
 from ..cases.pairing import Pair
 from ..cases.regions import task_name
-from ..faults import CaseError, Fault, UsageError, reason_of, require_no_stop
+from ..faults import CaseError, Fault, UsageError, reason_of
 from ..results.totals import AddedByField, total_by_name
 from ..runs.cluster import Workers
 from ..runs.each import each_case
@@ -74,7 +74,6 @@ def in_fit(pair: Pair, *, work: Callable[[Pair], Result]) -> Result:
     try:
         return work(pair)
     except Exception as error:
-        require_no_stop(error)
         raise CaseError(f"{IN_FIT}{reason_of(error)}") from error
 
 

@@ -12,7 +12,7 @@ from ..files.atomic import write_text
 from ..results.registry import PREDICTION_SCORES
 from ..results.tables import csv_text, summarized, table
 from ..results.text import number
-from ..runs.each import is_stop, stop_of
+from ..runs.each import without_stop
 from ..runs.logs import left_out
 from ..scores.case_score import CaseScore, Options
 from ..scores.summary import summarize
@@ -69,8 +69,9 @@ def write_report(
         }
         summary |= {key: before[key] for key in ("aggregation", "options")}
         summary["ece_soft"] = _PIXELS
-    summary |= {"faults": [asdict(f) for f in faults if not is_stop(f)], "version": __version__}
-    if stop := stop_of(faults):
+    faults, stop = without_stop(faults)
+    summary |= {"faults": [asdict(f) for f in faults], "version": __version__}
+    if stop:
         summary["stopped"] = stop
     with summarized(out / "calibration.json", summary):
         write_text(out / "calibration.csv", _case_table(parts))

@@ -74,6 +74,11 @@ class Reading:
         return self.regions is not None or self.label is not None
 
     @property
+    def ignored(self) -> tuple[int, ...]:
+        """The labels of voxels that do not count, those of the regions among them."""
+        return self.ignore + (self.regions.ignore if self.regions else ())
+
+    @property
     def why_labels(self) -> str:
         """The option that makes maps label maps, for a sentence about one that is none."""
         return "for --regions" if self.regions else f"for --label {self.label}"

@@ -29,10 +29,8 @@ class Voxels:
         if case.mask is not None and block.mask is not None:
             expected = "a map of whole numbers, nonzero where voxels count"
             self.kept = require_labels(block.mask, f"the mask {case.mask.name}", expected) != 0
-        regions = reading.regions
-        ignore = reading.ignore + (regions.ignore if regions else ())
-        if ignore and block.reference:
-            ignored = np.any([is_any_of(r, ignore) for r in block.reference], axis=0)
+        if reading.ignored and block.reference:
+            ignored = np.any([is_any_of(r, reading.ignored) for r in block.reference], axis=0)
             self.kept = ~ignored if self.kept is None else self.kept & ~ignored
         self._names = [case.name_of(p) for p in case.reference.maps]
 
@@ -134,6 +132,5 @@ def _counting(case: Rated, reading: Reading) -> Iterator[Voxels]:
         yield voxels
     if not counts:
         mask = f"the mask {case.mask.name} " if case.mask else ""
-        ignoring = reading.ignore or (reading.regions and reading.regions.ignore)
         left = f"{mask}and the labels to ignore leave none" if mask else "all labels are ignored"
-        raise CaseError(f"no voxel counts: {left if ignoring else f'{mask}is 0 everywhere'}")
+        raise CaseError(f"no voxel counts: {left if reading.ignored else f'{mask}is 0 everywhere'}")

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import NamedTuple
 
+from ..faults import counted
 from ..files.names import (
     DICOM_ENDINGS,
     PICTURES,
@@ -62,7 +63,7 @@ class Listing:
         if self.others:
             return f"found {count_formats(self.others)}, and only {READ} is read; "
         if self.nifti:
-            return f"found {_number(len(self.nifti), 'NIfTI')}, such as {self.nifti[0].name}; "
+            return f"found {counted(len(self.nifti), 'NIfTI file')}, such as {self.nifti[0].name}; "
         return ""
 
 
@@ -120,7 +121,7 @@ def _has_no_ending(name: str) -> bool:
 def count_formats(others: Iterable[File]) -> str:
     """Return how many images of each format there are, as words."""
     counts = Counter(format_of(f) for f in others)
-    words = [_number(counts[k], k) for k in sorted(counts, key=lambda k: (-counts[k], k))]
+    words = [counted(counts[k], f"{k} file") for k in sorted(counts, key=lambda k: (-counts[k], k))]
     return " and ".join(filter(None, [", ".join(words[:-1]), *words[-1:]]))
 
 
@@ -129,10 +130,6 @@ def format_of(file: File) -> str:
     if is_nifti(file.name):
         return file.name[len(without_ending(file.name)) :].lower()
     return other_format(file.name) or _DICOM
-
-
-def _number(count: int, kind: str) -> str:
-    return f"{count} {kind} file{'s' if count > 1 else ''}"
 
 
 def not_read(file: File) -> str:

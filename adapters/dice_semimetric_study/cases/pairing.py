@@ -52,7 +52,7 @@ class Rated:
     @property
     def paths(self) -> tuple[Path, ...]:
         """All files."""
-        return self.reference.paths + ((self.mask,) if self.mask else ())
+        return tuple(path for side in self._sides.values() for path in side)
 
     @property
     def _sides(self) -> dict[str, tuple[Path, ...]]:
@@ -96,11 +96,6 @@ class Pair(Rated):
     def fault(self) -> str:
         """Why one of both sides cannot be used; empty if both can."""
         return self.reference.fault or self.prediction.fault
-
-    @property
-    def paths(self) -> tuple[Path, ...]:
-        """All files of both sides."""
-        return super().paths + self.prediction.paths
 
     @property
     def _sides(self) -> dict[str, tuple[Path, ...]]:

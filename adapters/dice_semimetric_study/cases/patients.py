@@ -12,7 +12,7 @@ from typing import Any
 
 from ..faults import UsageError, printable
 from ..files.names import one_spelling
-from ..files.text import read_small
+from ..files.text import digest_of, read_small
 
 _COLUMNS = ("case", "patient")
 
@@ -57,7 +57,7 @@ class Patients:
         """Return how patients were told apart, and how many: a digest, no name and no pattern."""
         count = len(set(self.of_all(cases).values()))
         if self.pattern is not None:
-            digest = hashlib.sha256(self.pattern.encode(errors="surrogateescape")).hexdigest()
+            digest = digest_of(self.pattern)
             return {"from": "a pattern", "count": count, "sha256": digest}
         if not self.of_case:
             return {"from": "each case", "count": count}

@@ -8,12 +8,11 @@ from ..calibrate.calibrate import calibrate
 from ..calibrate.calibrators import FLOOR, METHODS, Fitting
 from ..calibrate.fit import IN_FIT
 from ..calibrate.report import change_table
-from ..faults import show
-from ..results.text import counted
+from ..faults import counted
 from ..scores.case_score import Options
 from .command import EXIT, LAYOUT, Command, add_count, add_path, integer, number, require_use
 from .options import add_bins, add_study, bootstrap_of, reading_of, study_of
-from .printing import print_files, status_of
+from .printing import print_files, print_summary, status_of
 from .running import run_of
 
 _EPILOG = f"""examples:
@@ -82,11 +81,9 @@ def _run(args: argparse.Namespace) -> int:
         Options(n_bins=args.bins, **vars(reading_of(args))),
         bootstrap=bootstrap_of(args),
     )
-    if not args.quiet:
-        if "stopped" in summary:
-            show(f"{summary['stopped']}: of the others nothing is known\n")
-        maps = counted(summary["written"], "map")
-        show(f"{change_table(summary)}\n{maps} and the report written to {args.out}")
+    maps = counted(summary["written"], "map")
+    text = f"{change_table(summary)}\n{maps} and the report written to {args.out}"
+    print_summary(args, summary, text)
     return status_of(summary)
 
 

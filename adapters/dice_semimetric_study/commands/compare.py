@@ -8,10 +8,9 @@ from ..cases.patients import Patients
 from ..cases.study import Study
 from ..compare import FILES, Scores, align, compare, comparison_text, pairs_of, read_scores
 from ..evaluate.evaluate import Page, evaluate
-from ..faults import UsageError, printable, show
+from ..faults import UsageError, counted, printable, show
 from ..files.atomic import require_apart
 from ..results.registry import PREDICTION_SCORES, glossary
-from ..results.text import counted
 from ..runs.logs import log
 from ..runs.output import Output
 from ..starting import STOPPED

@@ -2,8 +2,8 @@
 
 import argparse
 
-from ..extras import INSTALL
 from ..faults import UsageError
+from ..starting import INSTALL
 from .command import EXIT, Command
 
 SHELLS = ("bash", "zsh", "fish", "tcsh")

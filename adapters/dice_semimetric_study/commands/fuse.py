@@ -2,11 +2,10 @@
 
 import argparse
 
-from ..faults import show
+from ..faults import counted, show
 from ..fuse.fuse import fuse
 from ..fuse.methods import METHODS
-from ..results.text import counted
-from ..runs.each import stop_of
+from ..runs.each import without_stop
 from ..starting import STOPPED
 from .command import EXIT, LAYOUT, Command, add_path, integer, require_use
 from .options import add_files, add_reading, reading_of, study_of
@@ -50,15 +49,11 @@ def _run(args: argparse.Namespace) -> int:
     if args.dry_run:
         return print_files(study)
     count, faults = fuse(study, run_of(args), args.method, reading_of(args), seed=args.seed or 0)
+    wrong, stop = without_stop(faults)
     if not args.quiet:
-        stop = stop_of(faults)
-        wrong = counted(len(faults) - bool(stop), "case")
-        show(
-            f"{counted(count, 'label')} written to {args.out}, {wrong} faulty{stop and '; ' + stop}"
-        )
-    if stop_of(faults):
-        return STOPPED
-    return 1 if faults else 0
+        faulty = f"{counted(len(wrong), 'case')} faulty{stop and '; ' + stop}"
+        show(f"{counted(count, 'label')} written to {args.out}, {faulty}")
+    return STOPPED if stop else 1 if wrong else 0
 
 
 COMMAND = Command("fuse", "fuse the masks of several raters into one", _EPILOG, _add_options, _run)

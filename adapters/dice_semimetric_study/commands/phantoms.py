@@ -3,8 +3,7 @@
 import argparse
 
 from ..demo.phantoms import write_phantoms
-from ..faults import UsageError, show
-from ..results.text import counted
+from ..faults import UsageError, counted, show
 from .command import EXIT, Command, add_count, add_path, integer
 from .running import add_overwrite
 

@@ -79,10 +79,11 @@ def print_summary(args: argparse.Namespace, summary: dict[str, Any], text: str) 
     """Write the summary where ``--json`` asks for it, and print the text unless that is stdout."""
     if "stopped" in summary:
         text = f"{summary['stopped']}: of the others nothing is known\n\n{text}"
-    if args.json == "-":
+    target = vars(args).get("json")  # some commands have no such option
+    if target == "-":
         print(json_text(summary), end="")
-    elif args.json is not None:
+    elif target is not None:
         check_json(args)  # it may be the name of a table, which is there now
-        write_json(Path(args.json), summary)
-    if args.json != "-" and not args.quiet:
+        write_json(Path(target), summary)
+    if target != "-" and not args.quiet:
         show(text)

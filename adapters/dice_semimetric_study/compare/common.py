@@ -6,10 +6,9 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from ..cases.patients import Patients
-from ..faults import UsageError, printable
+from ..faults import UsageError, counted, printable
 from ..results.bootstrap import Numbers
 from ..results.registry import PREDICTION_SCORES, curve_names
-from ..results.text import counted
 from .tables import Key, Scores
 
 

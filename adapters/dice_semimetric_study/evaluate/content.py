@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from ..faults import printable
+from ..faults import counted, printable
 from ..results.page.charts import (
     ReliabilityChart,
     ThresholdsChart,
@@ -16,7 +16,6 @@ from ..results.page.charts import (
 )
 from ..results.page.page import Card, score_card
 from ..results.registry import PREDICTION_SCORES
-from ..results.text import counted
 from ..results.totals import total
 from ..scores.case_score import CaseScore, Options
 from .chosen import Scored

@@ -20,7 +20,7 @@ from ..runs.output import require_replaceable
 from ..runs.recorded import Run, each_recorded, write_run
 from ..scores.case_score import CaseScore, Options, RaterScore
 from ..scores.devices import scorer
-from ..scores.occurrence import of_score, report_absent
+from ..scores.occurrence import occurring, of_score
 from ..scores.summary import CASES, RATERS, summarize, write_score_tables
 from .chosen import Scored
 from .report import write_report
@@ -109,11 +109,9 @@ def evaluate(
             action="evaluate",
         )
     regions = options.structures
-    scored = [Scored(p, n, s) for p, d in done for n, s in zip(regions, d.value, strict=True)]
-    occur = (of_score(s.score, s.region) for s in scored)
-    absent = report_absent(occur, options, "reference or prediction")
-    scored = [s for s in scored if s.score.task not in {f.task for f in absent}]
-    faults += absent
+    found = (Scored(p, n, s) for p, d in done for n, s in zip(regions, d.value, strict=True))
+    occur = ((of_score(one.score, one.region), one) for one in found)
+    scored = occurring(occur, options, "reference or prediction", faults)
     scores = [s.score for s in scored]
     summary = summarize(scores, faults, options, patients=patient, bootstrap=bootstrap)
     names = Names(study)

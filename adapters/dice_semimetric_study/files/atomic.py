@@ -127,9 +127,9 @@ def abandon_parts() -> None:
             part.unlink()
 
 
-def write_text(path: Path, text: str) -> None:
+def write_text(path: Path, text: str, *, durable: bool = True) -> None:
     """Write a text file in UTF-8 as `write_bytes` does; undecodable file names are escaped."""
-    write_bytes(path, text.encode("utf-8", errors="backslashreplace"))
+    write_bytes(path, text.encode("utf-8", errors="backslashreplace"), durable=durable)
 
 
 def prepare_folder(folder: Path) -> None:

@@ -133,7 +133,7 @@ def _differences(one: Geometry, other: Geometry, tolerance: float) -> str:
             return parts[0]
     spacings = _spacing(one), _spacing(moved)
     if np.abs(spacings[0] - spacings[1]).max() > tolerance:
-        parts.append(f"has a spacing of {_vector(_spacing(moved))}, not {_vector(_spacing(one))}")
+        parts.append(f"has a spacing of {_vector(spacings[1])}, not {_vector(spacings[0])}")
     if degrees := _angle(one, moved, tolerance):
         parts.append(f"is rotated by {degrees:.2g} degrees")
     shift = (moved.affine - one.affine)[:3, 3]

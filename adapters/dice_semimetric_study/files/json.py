@@ -21,9 +21,9 @@ def jsonable(value: Any) -> Any:
     return value
 
 
-def write_json(path: Path, value: dict[str, Any]) -> None:
-    """Write a dictionary for people and machines to read."""
-    write_text(path, json_text(value))
+def write_json(path: Path, value: dict[str, Any], *, durable: bool = True) -> None:
+    """Write a dictionary for people and machines to read, as `write_bytes` does."""
+    write_text(path, json_text(value), durable=durable)
 
 
 def json_text(value: dict[str, Any]) -> str:

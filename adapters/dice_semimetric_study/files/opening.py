@@ -190,5 +190,5 @@ def is_dicom(path: Path) -> bool:
     try:
         with open_stored(path) as file:
             return bool(file.read(132)[128:] == b"DICM")
-    except (CaseError, OSError):
+    except CaseError:
         return False

@@ -1,5 +1,6 @@
-"""Small text files that a person wrote."""
+"""Text: small files that a person wrote, and digests."""
 
+import hashlib
 from pathlib import Path
 
 #: More bytes than any table of patients or regions has.
@@ -16,3 +17,8 @@ def read_small(path: Path) -> bytes:
     if len(content) > _MOST:
         raise OSError(f"it has more than {_MOST >> 20} MiB")
     return content
+
+
+def digest_of(text: str) -> str:
+    """Return the SHA-256 of a text, whatever characters file names hold."""
+    return hashlib.sha256(text.encode("utf-8", errors="surrogateescape")).hexdigest()

@@ -12,8 +12,7 @@ from dice_semimetric import majority_vote
 from ..cases.blocks import Reading
 from ..cases.pairing import Rated
 from ..cases.regions import task_name
-from ..faults import Fault
-from ..results.text import counted
+from ..faults import Fault, counted
 from ..results.totals import AddedByField
 from ..runs.logs import log
 from ..scores.occurrence import Occurrence, report_absent

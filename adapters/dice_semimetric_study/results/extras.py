@@ -2,9 +2,9 @@
 
 from importlib import import_module
 
-from ..extras import INSTALL
 from ..faults import UsageError, require_no_stop
 from ..runs.logs import log
+from ..starting import INSTALL
 
 
 def require_pictures(instead: str = "") -> None:

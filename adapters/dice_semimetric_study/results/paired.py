@@ -23,7 +23,7 @@ class Paired:
     difference: float  # the mean of first minus second, and its bootstrap interval by patient
     low: float
     high: float
-    nonzero: int  # patients owners mean difference is not 0: all that the test uses
+    nonzero: int  # patients whose mean difference is not 0: all that the test uses
     p: float  # of Wilcoxon's signed-rank test
     effect: float  # the rank-biserial correlation of matched pairs, and its bootstrap interval
     effect_low: float

@@ -45,11 +45,6 @@ def confidence(summary: Mapping[str, Any]) -> str:
     return f"{100 * summary['bootstrap']['confidence']:g} %"
 
 
-def counted(count: int, noun: str) -> str:
-    """Return a count with its noun, such as "1 case" or "2 cases"."""
-    return f"{count} {noun}{'' if count == 1 else 's'}"
-
-
 def setting(value: Any) -> str:
     """Return the value of an option as words, a dash where there is none."""
     if isinstance(value, Mapping):

@@ -65,8 +65,9 @@ def each_case(
             for i, outcome in outcomes(work, items, workers):
                 if isinstance(outcome, Failure):
                     failed[i] = Fault(items[i].case, items[i].task, outcome.reason)
-                    kinds[kind_of(failed[i])] += 1
-                    if kinds[kind_of(failed[i])] <= FEW or is_verbose():
+                    kind = kind_of(failed[i])
+                    kinds[kind] += 1
+                    if kinds[kind] <= FEW or is_verbose():
                         report([failed[i]])
                 else:
                     done[i] = outcome
@@ -94,6 +95,12 @@ def stopped(done: int, total: int) -> Fault:
 def stop_of(faults: Iterable[Fault]) -> str:
     """Return what `stopped` reported, nothing if the run went to its end."""
     return next((fault.reason for fault in faults if is_stop(fault)), "")
+
+
+def without_stop(faults: Iterable[Fault]) -> tuple[list[Fault], str]:
+    """Return the faults of cases, and what `stopped` reported, if it did."""
+    faults = list(faults)
+    return [fault for fault in faults if not is_stop(fault)], stop_of(faults)
 
 
 def is_stop(fault: Fault) -> bool:

@@ -5,7 +5,6 @@ written before the first of them, and again when all are there, so that the file
 stopped are known too.
 """
 
-import hashlib
 import json
 import os
 import re
@@ -15,8 +14,9 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 from ..faults import Fault, UsageError, printable
-from ..files.atomic import Written, is_stream, prepare_folder, write_bytes
-from ..files.json import json_text, jsonable
+from ..files.atomic import Written, is_stream, prepare_folder
+from ..files.json import jsonable, write_json
+from ..files.text import digest_of
 from .each import is_stop
 from .records import FOLDER
 
@@ -114,7 +114,7 @@ def claim(
     """
     out, planned = out.absolute(), set(files)
     text = json.dumps(jsonable(options), sort_keys=True, default=str)
-    digest = hashlib.sha256(text.encode("utf-8", errors="surrogateescape")).hexdigest()
+    digest = digest_of(text)
     former = _read(out)
     if former is not None and former.is_there(out):
         if former.command != command and not overwrite:
@@ -236,8 +236,7 @@ def _read(out: Path) -> _Known | None:
 
 def _write(out: Path, known: _Known, *, durable: bool) -> None:
     record = asdict(known) | {"files": sorted({*known.files} - {MANIFEST})}
-    text = json_text(record).encode("utf-8", errors="backslashreplace")
-    write_bytes(out / MANIFEST, text, durable=durable)
+    write_json(out / MANIFEST, record, durable=durable)
 
 
 def _is_below(name: str) -> bool:

@@ -21,6 +21,7 @@ from dice_semimetric import __version__
 from ..faults import CaseError
 from ..files.atomic import remove_parts, write_bytes
 from ..files.opening import open_stored
+from ..files.text import digest_of
 from .each import Item, Named, Result
 
 _FORMAT = 5
@@ -119,7 +120,7 @@ class Records:
             "case": item.case,
             "task": item.task,
             "settings": self.settings,
-            "inputs": [vars(i) | {"path": _digest_of(i.path)} for i in inputs],
+            "inputs": [vars(i) | {"path": digest_of(i.path)} for i in inputs],
             "result": value,
         }
         text = json.dumps(record, allow_nan=False, separators=(",", ":"))
@@ -135,7 +136,7 @@ class Records:
             same = (
                 (record["format"], record["case"], record["task"], record["settings"])
                 == (_FORMAT, item.case, item.task, self.settings)
-            ) and [i.stamp for i in kept] == [(_digest_of(i.path), *i.stamp[1:]) for i in now]
+            ) and [i.stamp for i in kept] == [(digest_of(i.path), *i.stamp[1:]) for i in now]
             inputs = tuple(replace(i, sha256=k.sha256) for i, k in zip(now, kept, strict=False))
             return Done(decode(record["result"]), inputs) if same else None
         except (OSError, ValueError, TypeError, KeyError):
@@ -143,14 +144,9 @@ class Records:
 
     def path(self, item: Named) -> Path:
         """Return the file of a record, legal and unlike others whatever the case is called."""
-        name = f"{item.case}\0{item.task}"
-        digest = _digest_of(name)
+        digest = digest_of(f"{item.case}\0{item.task}")
         readable = re.sub(r"[^A-Za-z0-9.-]+", "_", f"{item.case} {item.task}").strip("._")[-60:]
         return self.folder / f"{readable}-{digest[:16]}.json"
-
-
-def _digest_of(name: str) -> str:
-    return hashlib.sha256(name.encode("utf-8", errors="surrogateescape")).hexdigest()
 
 
 def _digest(path: str) -> str:

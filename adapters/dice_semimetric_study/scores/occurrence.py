@@ -2,15 +2,17 @@
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import TypeVar
 
 import numpy as np
 
 from ..cases.blocks import Reading
-from ..faults import Fault
-from ..results.text import counted
+from ..faults import Fault, counted
 from ..runs.each import report
 from ..runs.logs import log
 from .case_score import CaseScore
+
+One = TypeVar("One")
 
 
 @dataclass(frozen=True)
@@ -41,6 +43,17 @@ def of_score(score: CaseScore, region: str) -> Occurrence:
         in_reference=bool(np.any(score.soft_bins.correct)),
         in_prediction=bool(np.any(score.counts.pred) or np.any(score.hard.pred)),
     )
+
+
+def occurring(
+    found: Iterable[tuple[Occurrence, One]], reading: Reading, where: str, faults: list[Fault]
+) -> list[One]:
+    """Return what is of structures that occur; the faults get those that do not."""
+    found = list(found)
+    absent = report_absent((occurrence for occurrence, _ in found), reading, where)
+    faults += absent
+    gone = {fault.task for fault in absent}
+    return [one for occurrence, one in found if occurrence.task not in gone]
 
 
 def report_absent(

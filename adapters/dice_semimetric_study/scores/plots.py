@@ -9,11 +9,12 @@ from matplotlib.figure import Figure
 
 from dice_semimetric import CalibrationBins
 
+from ..faults import counted
 from ..results.bootstrap import mean_of_known
 from ..results.curves import spread_of
 from ..results.plots import BLUE, GREY, draw_reliability, new_figure, note, style
 from ..results.registry import PREDICTION_SCORES
-from ..results.text import counted, number, short_name
+from ..results.text import number, short_name
 from ..results.totals import total
 from .case_score import CaseScore, Options
 

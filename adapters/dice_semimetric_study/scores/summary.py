@@ -15,7 +15,7 @@ from ..results.bootstrap import Bootstrap, means_with_intervals
 from ..results.registry import PREDICTION_SCORES, curve_names
 from ..results.tables import table, write_table
 from ..results.text import confidence, interval, number
-from ..runs.each import is_stop, stop_of
+from ..runs.each import without_stop
 from .case_score import CaseScore, Options, pooled
 
 #: The tables of a study, without their endings, and what names the rows of both.
@@ -80,7 +80,7 @@ def summarize(
         there is none, and their ``intervals``, None where fewer than two patients have a value;
         ``faults``, ``options`` and ``version``; ``stopped`` where the user stopped the run.
     """
-    stop, faults = stop_of(faults), [f for f in faults if not is_stop(f)]
+    faults, stop = without_stop(faults)
     bootstrap = bootstrap or Bootstrap()
     patients = {s.case: s.case for s in scores} if patients is None else patients
     tasks = sorted({s.task for s in scores} | {f.task for f in faults if f.task})

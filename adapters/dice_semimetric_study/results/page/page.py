@@ -9,11 +9,11 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
-from ...extras import INSTALL
-from ...faults import Fault, UsageError, grouped, printable
+from ...faults import Fault, UsageError, counted, grouped, printable
 from ...files.atomic import write_text
+from ...starting import INSTALL
 from ..registry import Score
-from ..text import confidence, counted, interval, number, setting
+from ..text import confidence, interval, number, setting
 
 _NEEDS = {"jinja2": "Jinja2", "matplotlib": "matplotlib", "PIL": "pillow", "contourpy": "contourpy"}
 _TEMPLATES = Path(__file__).parent / "templates"
