@@ -4,6 +4,7 @@ import csv
 import json
 import subprocess
 import sys
+from importlib import import_module
 from pathlib import Path
 
 import numpy as np
@@ -48,6 +49,20 @@ def test_a_real_folder(tmp_path: Path, capsys) -> None:
     assert "This holds in 87 of 87 cases." in text
     assert " 0.8648 " in text
     assert all((tmp_path / name).is_file() for name in PICTURES)
+
+
+@pytest.mark.parametrize(
+    ("module", "name"), [("agree.agree", "agree_files"), ("scores.devices", "score_files")]
+)
+def test_stopped_in_any_part(tmp_path: Path, monkeypatch, capsys, module: str, name: str) -> None:
+    def stop(*_: object, **__: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(import_module(f"dice_semimetric_study.{module}"), name, stop)
+    assert main(["demo", "--out", str(tmp_path / "out")]) == 130
+    assert capsys.readouterr().err.splitlines()[-1] == "dice-semimetric: stopped by the user"
+    known = json.loads((tmp_path / "out/files.json").read_text())
+    assert known["state"] != "finished"
 
 
 def test_three_axes_faults_and_empty_labels(tmp_path: Path, capsys) -> None:

@@ -17,7 +17,7 @@ EXIT = """exit status:
   0  every case is done
   1  some cases are faulty, each named on stderr with the reason; the others are done
   2  the command cannot run: a wrong option, or a folder that cannot be read or written
-  130  the user stopped it; what is done stays, --resume goes on"""
+  130  the user stopped it; what is done stays, and --resume goes on where it is an option"""
 LAYOUT = """layout, recognised below DIR and its subfolders, .nii or .nii.gz:
   folders  CASE/image.nii.gz   CASE/task01_seg01.nii.gz   CASE/task01.nii.gz (prediction)
   flat     CASE_image.nii.gz   CASE_task01_seg01.nii.gz   CASE_task01.nii.gz or CASE.nii.gz

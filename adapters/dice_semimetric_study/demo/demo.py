@@ -63,18 +63,19 @@ def demo(
         if folder is not None:
             require_apart(out, folder)
     found = [] if data is None else find_cases(data)
-    maps = {f"fused/{m}/{f.label_name}" for f in found for m in METHODS}
+    maps = {f"fused/{m}/{files.label_name}" for files in found for m in METHODS}
     options = {"data": data and data.absolute(), "pred": pred and pred.absolute()}
     output = claim(out, "demo", options, {*_FILES, *maps}, overwrite=overwrite)
     truth: Path | None = None
     if data is None:
         write_phantoms(out / "phantoms", overwrite=overwrite)
         data, truth, pred = (out / "phantoms" / n for n in ("raters", "truth", "prediction"))
+        found = find_cases(data)
         show(f"Eight cases with five raters each and known probabilities, in {out / 'phantoms'}\n")
     cases: list[DemoCase] = []
     faults = each_case(
         lambda files: _fuse_case(files, out, truth),
-        find_cases(data),
+        found,
         results=cases,
         action="fuse and compare losses",
     )
@@ -117,7 +118,7 @@ def _show_agreement(data: Path, out: Path, overwrite: bool) -> None:
     show("How far do the raters agree? Dice of every two, and of each to their majority; maps of")
     show(f"where they do not: {out / 'agreement/maps'}\n")
     run = Run(out / "agreement", overwrite=overwrite)
-    show(agreement_table(agree(Study(data), run)) + "\n")
+    show(agreement_table(_whole(agree(Study(data), run))) + "\n")
 
 
 def _show_paradox(cases: Sequence[DemoCase], out: Path, pred: Path | None) -> None:
@@ -173,7 +174,14 @@ def _show_scores(pred: Path, data: Path, out: Path, overwrite: bool) -> list[Fau
     show("soft ECE to their mean where there is doubt.\n")
     page = Page(report=out / "report.html")
     run = Run(out / "scores", overwrite=overwrite)
-    summary: dict[str, Any] = evaluate(Study(data, pred), run, page=page)
+    summary = _whole(evaluate(Study(data, pred), run, page=page))
     show(score_table(summary))
     show(f"\nThe same to look at, in a browser: {out / 'report.html'}")
     return [Fault(**f) for f in summary["faults"]]
+
+
+def _whole(summary: dict[str, Any]) -> dict[str, Any]:
+    """Return a summary, or end the demonstration where the user stopped that part of it."""
+    if "stopped" in summary:
+        raise KeyboardInterrupt
+    return summary
