@@ -66,6 +66,33 @@ def test_predictions_and_scores_give_the_same(tmp_path: Path, capsys: Any) -> No
     assert "soft ECE" not in text
 
 
+@pytest.mark.parametrize("scored", [False, True])
+def test_the_same_comparison_is_known_by_what_it_depends_on(
+    tmp_path: Path, capsys: Any, monkeypatch: Any, scored: bool
+) -> None:
+    models = three_models(tmp_path)
+    monkeypatch.chdir(tmp_path)
+    table = tmp_path / "patients.csv"
+    table.write_text("case,patient\n" + "".join(f"{c},{c[0]}\n" for c in CASES))
+    by = ("--patients", "patients.csv")
+    assert compare(Path(), models, Path("one"), *by) == 0
+    out, names = "one", [m.split("=")[0] for m in models]
+    argv = ["compare", "--pred", *(f"{n}=preds/{n}" for n in names), "--ref", "ref"]
+    if scored:
+        out, argv = "two", ["compare", "--scores", *(f"one/{n}" for n in names)]
+        assert main([*argv, "--resamples", "200", *by, "--out", out]) == 0
+    argv += ["--resamples", "200", "--no-pictures", "--quiet"]
+    assert main([*argv, *by, "--out", out]) == 0
+    (tmp_path / "elsewhere").mkdir()
+    monkeypatch.chdir(tmp_path / "elsewhere")
+    there = [a.replace("preds/", "../preds/").replace("one/", "../one/") for a in argv]
+    there = ["../ref" if a == "ref" else a for a in there]
+    assert main([*there, "--patients", "../patients.csv", "--out", f"../{out}"]) == 0
+    table.write_text("case,patient\n" + "".join(f"{c},{c}\n" for c in CASES))
+    assert main([*there, "--patients", "../patients.csv", "--out", f"../{out}"]) == 2
+    assert "with other options or files" in capsys.readouterr().err
+
+
 def test_the_tables_say_what_the_cases_say(tmp_path: Path) -> None:
     models = three_models(tmp_path, tasks=("task01", "task02"))
     out = tmp_path / "out"

@@ -155,8 +155,9 @@ def test_a_page_and_a_summary_replace_only_their_like(tmp_path: Path, capsys) ->
         content = table.read_bytes()
         assert evaluate(tmp_path, flag, str(table)) == 2
         assert table.read_bytes() == content
-    assert evaluate(tmp_path, "--report", str(tmp_path / "new/cases.csv"), out="new") == 2
-    assert "is the name of a table" in capsys.readouterr().err
+    for name in ("new/cases.csv", "new/run.json", "new/files.json", "new/../new/cases.csv"):
+        assert evaluate(tmp_path, "--report", str(tmp_path / name), out="new") == 2
+        assert "is the name of a table" in capsys.readouterr().err
     assert evaluate(tmp_path, "--report", "-", out="new") == 2
     assert "--report must be the name of a file, got '-'" in capsys.readouterr().err
 

@@ -41,8 +41,8 @@ class Names:
 
 
 def full_name(path: Path) -> str:
-    """Return the absolute path, for what only a digest is kept of."""
-    return str(path.absolute())
+    """Return the path however it was spelled, for what only a digest is kept of."""
+    return os.path.abspath(path)
 
 
 @dataclass(frozen=True)

@@ -2,10 +2,11 @@
 
 import argparse
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import asdict, replace
+from typing import Any
 
 from ..cases.patients import Patients
-from ..cases.study import Study
+from ..cases.study import Study, full_name
 from ..compare import FILES, Scores, align, compare, comparison_text, pairs_of, read_scores
 from ..evaluate.evaluate import Page, evaluate
 from ..faults import UsageError, counted, printable, show
@@ -106,7 +107,8 @@ def _run_scores(args: argparse.Namespace, models: Sequence[Model]) -> int:
         show(f"{len(common.keys)} of them in all models, of {patients_of_all}")
         return 0
     align(scores, patients)  # before anything is written
-    return _compare(args, scores, patients, [], _claim(args))
+    folders = {m.name: full_name(m.folder) for m in models}
+    return _compare(args, scores, patients, [], _claim(args, folders, patients))
 
 
 def _require_no_scoring(args: argparse.Namespace) -> None:
@@ -125,7 +127,8 @@ def _run_predictions(args: argparse.Namespace, models: Sequence[Model]) -> int:
         raise UsageError("--pred needs --ref, the folder of references")
     for model in models:
         require_apart(args.out, model.folder)
-    studies = [study_of(args, ref=args.ref, pred=m.folder) for m in models]
+    study, options, bootstrap = study_of(args, ref=args.ref), options_of(args), bootstrap_of(args)
+    studies = [replace(study, pred=m.folder) for m in models]
     if args.dry_run:
         status = 0
         for model, study in zip(models, studies, strict=True):
@@ -136,15 +139,16 @@ def _run_predictions(args: argparse.Namespace, models: Sequence[Model]) -> int:
     _require_common(models, studies)
     faults: list[dict[str, str]] = []
     run = run_of(args)
-    output = _claim(args)
+    folders = {m.name: s.settings(full_name) for m, s in zip(models, studies, strict=True)}
+    output = _claim(args, folders, study.patients, asdict(options))
     for model, study in zip(models, studies, strict=True):
         log.info("scoring %s", model.name)
         summary = evaluate(
             study,
             replace(run, out=run.out / model.name),
-            options_of(args),
+            options,
             page=Page(not args.no_pictures),
-            bootstrap=bootstrap_of(args),
+            bootstrap=bootstrap,
             device=args.device,
         )
         faults += [{"model": model.name} | fault for fault in summary["faults"]]
@@ -154,12 +158,16 @@ def _run_predictions(args: argparse.Namespace, models: Sequence[Model]) -> int:
     return _compare(args, scores, None, faults, output)
 
 
-def _claim(args: argparse.Namespace) -> Output:
-    """Take the folder for the results, which depend on all options but those of how it is run."""
-    how = {"parser", "run", "jobs", "scheduler", "resume", "overwrite", "dry_run", "quiet"}
-    how |= {"verbose", "json", "no_pictures", "out"}
-    options = {name: value for name, value in vars(args).items() if name not in how}
-    return run_of(args).claim("compare", options, FILES)
+def _claim(
+    args: argparse.Namespace,
+    models: dict[str, Any],
+    patients: Patients | None,
+    options: dict[str, Any] | None = None,
+) -> Output:
+    """Take the folder for the results, which depend on all this besides the content of files."""
+    described = {"models": models, "options": options, "patients": patients and asdict(patients)}
+    described |= {"metrics": args.metric, "baseline": args.baseline}
+    return run_of(args).claim("compare", described | asdict(bootstrap_of(args)), FILES)
 
 
 def _require_common(models: Sequence[Model], studies: Sequence[Study]) -> None:

@@ -8,7 +8,7 @@ from pathlib import Path
 from ..compare import FILES
 from ..faults import UsageError, printable
 from ..files.atomic import names_a_file
-from ..runs.output import MANIFEST
+from ..runs.output import OWN
 
 MODEL = "[NAME=]DIR"
 
@@ -42,6 +42,6 @@ def _model(text: str) -> Model:
             f"{name!r} cannot be the name of a model, since it must be that of a folder: no "
             f"separator, = or control character, no dot or dash in front; give NAME=DIR"
         )
-    if name.casefold() in (*FILES, MANIFEST, "run.json"):
+    if name.casefold() in (*FILES, *OWN):
         raise UsageError(f"a model cannot have the name {name}: the results have it")
     return Model(name, Path(folder))

@@ -9,6 +9,7 @@ from typing import Any
 from dice_semimetric import __version__
 
 from ..cases.patients import Patients
+from ..cases.study import full_name
 from ..faults import UsageError, printable
 from ..files.json import jsonable
 from ..results.bootstrap import Bootstrap
@@ -97,7 +98,8 @@ def compare(
     common = align(models, patients)
     if pictures:
         require_pictures(", or give --no-pictures")
-    options = {"models": {m.name: m.path for m in models}, "metrics": metrics, "baseline": baseline}
+    paths = {m.name: full_name(m.path) for m in models}
+    options = {"models": paths, "metrics": metrics, "baseline": baseline}
     means = {"patients": patients and asdict(patients), "bootstrap": asdict(bootstrap)}
     output = output or claim(out, "compare", options | means, FILES)
     dropped = {m.name: len(m.rows) - len(common.keys) for m in models}

@@ -16,7 +16,7 @@ from ..results.page.page import check_page, is_page
 from ..results.tables import files_of, summarized
 from ..runs.each import report, stop_of
 from ..runs.logs import left_out
-from ..runs.output import require_replaceable
+from ..runs.output import OWN, require_replaceable
 from ..runs.recorded import Run, each_recorded, write_run
 from ..scores.case_score import CaseScore, Options, RaterScore
 from ..scores.devices import scorer
@@ -135,7 +135,7 @@ def _require_page(page: Page, study: Study, out: Path) -> None:
         check_page("--report")
         reads = (study.ref, study.pred, study.mask)
         require_replaceable(page.report, "--report", reads, is_page, out)
-        if page.report.absolute() in {out.absolute() / name for name in (*_FILES, "run.json")}:
+        if page.report.resolve() in {out.resolve() / name for name in (*_FILES, *OWN)}:
             raise UsageError(f"--report {page.report} is the name of a table: choose another")
     if page.pictures:
         require_pictures(", or give --no-pictures")

@@ -20,7 +20,9 @@ from ..files.text import digest_of
 from .each import is_stop
 from .records import FOLDER
 
-MANIFEST = "files.json"
+MANIFEST, RECORD = "files.json", "run.json"
+#: What every run may write into its folder besides its results.
+OWN = (MANIFEST, RECORD)
 #: What is an image for sure, by the end of its name.
 _IMAGES = (".nii", ".nii.gz", ".hdr", ".img", ".img.gz", ".mha", ".mhd", ".nrrd", ".dcm")
 _STARTED, _STOPPED, _FINISHED, _EMPTY = "started", "stopped", "finished", "no case done"

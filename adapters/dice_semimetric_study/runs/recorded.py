@@ -17,7 +17,7 @@ from .cluster import Workers
 from .each import HERE, Item, Named, Result, each_case, report, stopped
 from .encoding import from_json, to_json
 from .logs import log
-from .output import Output, claim
+from .output import RECORD, Output, claim
 from .records import Done, Records, require_unchanged, traced
 
 _PACKAGES = ("numpy", "scipy", "nibabel", "array-api-compat", "isal", "deflate", "distributed")
@@ -47,7 +47,7 @@ class Run:
     def claim(self, command: str, options: Any, files: Iterable[str]) -> Output:
         """Take the folder for the results of a run; see `claim`."""
         how = {"resume": self.resume, "overwrite": self.overwrite}
-        return claim(self.out, command, options, {"run.json", *files}, **how)
+        return claim(self.out, command, options, {RECORD, *files}, **how)
 
 
 def each_recorded(
@@ -158,7 +158,7 @@ def write_run(
     if stopped:
         record["stopped"] = stopped
     if done:
-        write_json(out / "run.json", record)
+        write_json(out / RECORD, record)
     return record
 
 
