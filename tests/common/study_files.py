@@ -1,6 +1,8 @@
 """Small studies in NIfTI files, for the tests of the adapter."""
 
+import csv
 import os
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -9,6 +11,7 @@ import nibabel as nib
 import numpy as np
 import pytest
 
+COMMAND = [sys.executable, "-m", "dice_semimetric_study"]
 AFFINE = np.diag([0.7, 0.7, 2.5, 1.0])
 TOML = """
 ignore = [9]
@@ -32,6 +35,27 @@ def load(path: Path) -> tuple[np.ndarray, Any]:
     """Read one file with nibabel alone."""
     image = nib.load(path)
     return np.asanyarray(image.dataobj), image
+
+
+def rows(path: Path) -> list[dict[str, str]]:
+    """Return the rows of a table in CSV."""
+    with path.open(encoding="utf-8", newline="") as file:
+        return list(csv.DictReader(file))
+
+
+def tree(folder: Path) -> dict[str, bytes]:
+    """Return the content of all files in a folder."""
+    files = (p for p in folder.rglob("*") if p.is_file())
+    return {p.relative_to(folder).as_posix(): p.read_bytes() for p in files}
+
+
+def touch(root: Path, *names: str, content: bytes = b"x") -> Path:
+    """Write files that hold no image."""
+    for name in names:
+        path = root / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(content)
+    return root
 
 
 def masks(case: int, raters: int = 3, shape: Sequence[int] = (20, 24)) -> np.ndarray:

@@ -1,6 +1,5 @@
 """`dice-semimetric agreement`: every number the slow way, maps, layouts, and bad input."""
 
-import csv
 import itertools
 import json
 from pathlib import Path
@@ -12,18 +11,13 @@ import pytest
 import reference
 from dice_semimetric_study.cli import main
 from realdata import ROOT
-from study_files import AFFINE, load, save
+from study_files import AFFINE, load, rows, save
 
 from dice_semimetric import majority_vote
 
 
 def agreement(folder: Path, out: Path, *options: str) -> int:
     return main(["agreement", str(folder), "--out", str(out), *options])
-
-
-def table(path: Path) -> list[dict[str, str]]:
-    with path.open(encoding="utf-8", newline="") as file:
-        return list(csv.DictReader(file))
 
 
 def study(root: Path, shape: tuple[int, ...] = (9, 8, 5), cases: int = 3) -> list[np.ndarray]:
@@ -47,7 +41,7 @@ def mean_of_pairs(function: Any, seen: np.ndarray) -> float:
 def test_every_number_against_the_slow_way(tmp_path: Path, capsys) -> None:
     kept = study(tmp_path / "in")
     assert agreement(tmp_path / "in", tmp_path / "out") == 0
-    cases, raters, pairs = (table(tmp_path / f"out/{n}.csv") for n in ("cases", "raters", "pairs"))
+    cases, raters, pairs = (rows(tmp_path / f"out/{n}.csv") for n in ("cases", "raters", "pairs"))
     for row, seen in zip(cases, kept, strict=True):
         vote, share = majority_vote(seen), seen.mean(axis=0)
         some = seen.any(axis=0)
@@ -105,7 +99,7 @@ def test_maps_are_where_the_masks_are(tmp_path: Path) -> None:
     assert len(maps) == len(kept)
     for path in maps:
         assert path.read_bytes() == (again / path.relative_to(tmp_path / "out")).read_bytes()
-    assert table(again / "cases.csv") == table(tmp_path / "out/cases.csv")
+    assert rows(again / "cases.csv") == rows(tmp_path / "out/cases.csv")
     assert agreement(tmp_path / "in", tmp_path / "none", "--no-maps") == 0
     assert not (tmp_path / "none/maps").exists()
 
@@ -143,7 +137,7 @@ def test_regions_ignored_labels_and_masks(tmp_path: Path) -> None:
     options = ["--regions", str(tmp_path / "organs.toml"), "--mask", str(tmp_path / "mask")]
     assert agreement(tmp_path / "in", tmp_path / "out", *options) == 0
     counted = kept & ~(seen == 9).any(axis=0)
-    for row, labels in zip(table(tmp_path / "out/cases.csv"), ([5], [2, 3]), strict=True):
+    for row, labels in zip(rows(tmp_path / "out/cases.csv"), ([5], [2, 3]), strict=True):
         a, b = (np.isin(s, labels) & counted for s in seen)
         assert float(row["dice"]) == pytest.approx(reference.dice(a, b), abs=1e-6)
         kappa = reference.cohen_kappa(a[counted], b[counted])
@@ -216,7 +210,7 @@ def test_faulty_cases_are_named_and_the_others_done(tmp_path: Path, capsys) -> N
         "case0 task01: task01_seg02.nii.gz is empty",
     ):
         assert part in text
-    cases = [row["case"] for row in table(tmp_path / "out/cases.csv")]
+    cases = [row["case"] for row in rows(tmp_path / "out/cases.csv")]
     assert cases == [odd.replace("\n", "\\n"), "case1", "case2"]
     assert len(list((tmp_path / "out/maps").rglob("*.nii.gz"))) == 3
     assert not list(tmp_path.rglob("*.part"))

@@ -13,9 +13,7 @@ import pytest
 from dice_semimetric_study.cli import main
 from dice_semimetric_study.evaluate import evaluate as evaluating
 from dice_semimetric_study.scores import devices
-from study_files import study
-
-COMMAND = [sys.executable, "-m", "dice_semimetric_study"]
+from study_files import COMMAND, study
 
 
 def argv_of(root: Path, *options: str) -> list[str]:

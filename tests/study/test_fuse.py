@@ -10,9 +10,7 @@ import nibabel as nib
 import numpy as np
 import pytest
 from dice_semimetric_study.cli import main
-from study_files import AFFINE, data_folder, load, masks, save, study
-
-COMMAND = [sys.executable, "-m", "dice_semimetric_study"]
+from study_files import AFFINE, COMMAND, data_folder, load, masks, save, study
 
 
 def fuse(folder: Path, out: Path, method: str, *options: str) -> int:

@@ -8,10 +8,9 @@ from dice_semimetric_study.cli import main
 from dice_semimetric_study.faults import CaseError
 from dice_semimetric_study.files.geometry import Geometry, require_same_geometry, towards
 from nibabel import orientations
-from study_files import load, save, study
+from study_files import AFFINE, load, save, study
 
 SHAPE = (20, 24, 6)
-AFFINE = np.diag([0.7, 0.7, 2.5, 1.0])
 
 
 def reason(affine: np.ndarray, shape: tuple[int, ...] = SHAPE) -> str:

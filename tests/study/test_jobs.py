@@ -18,15 +18,12 @@ from dice_semimetric_study.runs import cluster
 from dice_semimetric_study.runs.cluster import Workers
 from dice_semimetric_study.runs.each import each_case
 from dice_semimetric_study.runs.processes import Processes
-from study_files import study
-
-COMMAND = [sys.executable, "-m", "dice_semimetric_study"]
+from study_files import COMMAND, study, tree
 
 
-def tree(folder: Path) -> dict[str, bytes]:
+def lasting(folder: Path) -> dict[str, bytes]:
     """Return all files but the records of labels, which hold the time of their writing."""
-    files = {p.relative_to(folder).as_posix(): p for p in folder.rglob("*") if p.is_file()}
-    return {n: p.read_bytes() for n, p in files.items() if not n.startswith("fused/records")}
+    return {n: c for n, c in tree(folder).items() if not n.startswith("fused/records")}
 
 
 def spoiled_study(root: Path) -> tuple[Path, Path]:
@@ -46,7 +43,7 @@ def test_two_processes_give_the_same_results(tmp_path: Path, capsys) -> None:
         assert main(["evaluate", *files, *argv, str(out / "scores")]) == 1
         assert main(["fuse", str(ref), "--method", "weighted", *argv, str(out / "fused")]) == 1
         text[jobs] = capsys.readouterr()
-    assert tree(tmp_path / "1") == tree(tmp_path / "2")
+    assert lasting(tmp_path / "1") == lasting(tmp_path / "2")
     assert sorted(text["1"].err.splitlines()) == sorted(text["2"].err.splitlines())
     assert "case03 task02: task02.nii.gz is corrupt" in text["2"].err
 

@@ -7,14 +7,7 @@ from dice_semimetric_study.cases.layout import CaseFiles, find_cases
 from dice_semimetric_study.cases.pairing import pair_up
 from dice_semimetric_study.cases.patterns import compile_pattern
 from dice_semimetric_study.faults import UsageError
-
-
-def touch(root: Path, *names: str) -> Path:
-    for name in names:
-        path = root / name
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.touch()
-    return root
+from study_files import touch
 
 
 def keys(cases: list[CaseFiles]) -> list[tuple[str, str]]:

@@ -16,7 +16,7 @@ from dice_semimetric_study.cli import main
 from dice_semimetric_study.faults import UsageError
 from dice_semimetric_study.files.names import is_nifti, other_format, without_ending
 from dice_semimetric_study.runs.logs import set_verbosity
-from study_files import load, masks, save, study
+from study_files import load, masks, save, study, touch
 
 DICOM = bytes(128) + b"DICM"
 NFC, NFD = (unicodedata.normalize(form, "käse_é") for form in ("NFC", "NFD"))
@@ -25,14 +25,6 @@ OTHER_RATERS = (
     *("seg03.nrrd", "seg03.seg.nrrd", "seg03.mha", "seg03.img", "seg03.PNG", "seg03.nii.bz2"),
     *("seg03.npz", "seg03", "seg03/IM1", "seg03/1.dcm"),
 )
-
-
-def touch(root: Path, *names: str, content: bytes = b"x") -> Path:
-    for name in names:
-        path = root / name
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_bytes(content)
-    return root
 
 
 def faults(root: Path, **how) -> dict[str, str]:

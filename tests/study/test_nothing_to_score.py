@@ -125,7 +125,7 @@ def test_compare(tmp_path: Path, capsys: Any, defined: int, cases: int) -> None:
 
 
 @pytest.mark.parametrize("method", ["kernel", "temperature"])
-@pytest.mark.parametrize(("defined", "cases"), [(0, 1)])
+@pytest.mark.parametrize(("defined", "cases"), [(0, 1), (1, 1), (2, 2)])
 def test_calibrate(tmp_path: Path, capsys: Any, method: str, defined: int, cases: int) -> None:
     ref, one, _ = study(tmp_path, defined, cases)
     known, fitted, _ = study(tmp_path / "fit", 1, 1)

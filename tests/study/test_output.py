@@ -12,12 +12,7 @@ from dice_semimetric_study.faults import Fault
 from dice_semimetric_study.files.atomic import Written, is_stream, write_text
 from dice_semimetric_study.runs.each import stopped
 from dice_semimetric_study.runs.output import MANIFEST, claim
-from study_files import study
-
-
-def tree(folder: Path) -> dict[str, bytes]:
-    files = (p for p in folder.rglob("*") if p.is_file())
-    return {p.relative_to(folder).as_posix(): p.read_bytes() for p in files}
+from study_files import study, tree
 
 
 def fuse(root: Path, method: str, *options: str) -> int:

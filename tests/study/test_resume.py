@@ -3,7 +3,6 @@
 import json
 import os
 import subprocess
-import sys
 import time
 from pathlib import Path
 from typing import Any
@@ -15,16 +14,9 @@ from dice_semimetric_study.cli import main
 from dice_semimetric_study.fuse import fuse as fusing
 from dice_semimetric_study.runs.records import Done, Input, Records
 from dice_semimetric_study.scores import devices
-from study_files import load, save, study
+from study_files import COMMAND, load, save, study, tree
 
-COMMAND = [sys.executable, "-m", "dice_semimetric_study"]
 NAMES = ("case 1", "käse_二", 'a,"b\n<i>', "x" * 200)
-
-
-def tree(folder: Path) -> dict[str, bytes]:
-    return {
-        p.relative_to(folder).as_posix(): p.read_bytes() for p in folder.rglob("*") if p.is_file()
-    }
 
 
 def count_calls(monkeypatch, module: Any, name: str, stop_at: int | None = None) -> list[str]:

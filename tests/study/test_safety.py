@@ -6,7 +6,6 @@ import gzip
 import json
 import os
 import subprocess
-import sys
 from importlib import import_module
 from pathlib import Path
 from typing import Any
@@ -17,9 +16,7 @@ import pytest
 from dice_semimetric_study.cli import main
 from dice_semimetric_study.files import atomic
 from dice_semimetric_study.results import plots
-from study_files import AFFINE, load, masks, save, study
-
-COMMAND = [sys.executable, "-m", "dice_semimetric_study"]
+from study_files import AFFINE, COMMAND, load, masks, save, study
 
 
 def argv(kind: str, root: Path, out: Path, *options: str) -> list[str]:

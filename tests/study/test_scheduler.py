@@ -9,16 +9,11 @@ from typing import Any
 import pytest
 from dice_semimetric_study.cli import main
 from dice_semimetric_study.runs import scheduler
-from study_files import study
+from study_files import study, tree
 
 dask = pytest.importorskip("dask")
 distributed = pytest.importorskip("distributed", reason="--scheduler needs distributed")
 ARGV = ["evaluate", "--pred", "pred", "--ref", "ref", "--no-pictures"]
-
-
-def tree(folder: Path) -> dict[str, bytes]:
-    files = (p for p in folder.rglob("*") if p.is_file())
-    return {p.relative_to(folder).as_posix(): p.read_bytes() for p in files}
 
 
 def cluster_of(protocol: str, **how: Any) -> Any:

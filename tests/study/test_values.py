@@ -1,6 +1,5 @@
 """What the values of a map are, in every command: labels, 0 and 1, or probabilities."""
 
-import csv
 from pathlib import Path
 
 import nibabel as nib
@@ -16,7 +15,7 @@ from dice_semimetric_study.cases.values import (
 )
 from dice_semimetric_study.cli import main
 from dice_semimetric_study.faults import CaseError
-from study_files import AFFINE, load, save
+from study_files import AFFINE, load, rows, save
 
 SHAPE = (9, 10, 6)
 FLOATS = (np.float32, np.float64)
@@ -29,11 +28,6 @@ def save_scaled(path: Path, data: np.ndarray, dtype: type = np.int16) -> np.ndar
     path.parent.mkdir(parents=True, exist_ok=True)
     nib.save(image, path)
     return load(path)[0]
-
-
-def rows(path: Path) -> list[dict[str, str]]:
-    with path.open(encoding="utf-8", newline="") as file:
-        return list(csv.DictReader(file))
 
 
 def test_nibabel_rounds_labels_under_an_integer_header(tmp_path: Path) -> None:
