@@ -4,6 +4,7 @@ import copy
 import importlib
 import itertools
 import math
+import re
 import subprocess
 import sys
 from types import ModuleType
@@ -286,6 +287,9 @@ def test_bad_input(metrics) -> None:
         metrics.ExpectedCalibrationError(2).update(*torch.zeros(2, 1, 2, 3, dtype=torch.int64))
     with pytest.raises(ValueError, match=r"\(B, 3, \*spatial\), got \(1, 2, 4\)"):
         metrics.BinarizedDice(3).update(torch.zeros(1, 2, 4), torch.zeros(1, 2, 4))
+    for name, shape in itertools.product(EVERY, [(5,), ()]):
+        with pytest.raises(ValueError, match=rf"\(B, 3, \*spatial\), got {re.escape(str(shape))}"):
+            getattr(metrics, name)(3).update(torch.zeros(shape), torch.zeros(shape))
     with pytest.raises(ValueError, match="per must be one of 'image', 'class', 'dataset'"):
         metrics.BinarizedDice(3, per="batch")
     with pytest.raises(ValueError, match="reduction='none'"):

@@ -180,7 +180,7 @@ def _dtype_text(dtype: Any) -> str:
 def require_batch(pred: Tensor, num_classes: int, state: Tensor) -> None:
     """Raise unless it is a tensor with the metric's number of classes and its device."""
     require_tensors(pred=pred)
-    if pred.shape[1] != num_classes:
+    if pred.ndim < 2 or pred.shape[1] != num_classes:
         raise ValueError(
             f"pred must have shape (B, {num_classes}, *spatial), got {tuple(pred.shape)}"
         )
