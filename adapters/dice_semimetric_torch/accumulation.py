@@ -1,10 +1,11 @@
 """Exact gradients of a batch loss that is taken in several steps."""
 
+import array_api_compat.torch as xp
 import torch
 from torch import Tensor
 
 from dice_semimetric import Overlap
-from dice_semimetric._lib.namespace import namespace, sum_dtype
+from dice_semimetric._lib.namespace import sum_dtype
 
 from ._region import RegionLoss, pool
 
@@ -67,9 +68,9 @@ class AccumulatedLoss:
 
     def add(self, input: Tensor, target: Tensor, mask: Tensor | None = None) -> None:
         """Add the sums of a micro-batch; arguments as for the loss."""
-        self._dtype = sum_dtype(namespace(input=input), input, target)
         with torch.no_grad():
             self._tables.append(self._loss.overlap(input, target, mask))
+        self._dtype = sum_dtype(xp, input, target)
         self._gradient = None
 
     def backward(self, input: Tensor, target: Tensor, mask: Tensor | None = None) -> None:

@@ -309,6 +309,19 @@ def test_accumulated_micro_batches_are_exact() -> None:
     torch.testing.assert_close(logits.grad, expected, rtol=1e-12, atol=1e-15)
 
 
+def test_a_refused_micro_batch_changes_nothing() -> None:
+    logits, label = torch.randn(2, 3, 8), torch.randint(0, 3, (2, 8))
+    criterion = DiceSemimetricLoss(softmax=True, batch=True)
+    total = AccumulatedLoss(criterion)
+    total.add(logits, label)
+    with pytest.raises(ValueError, match="target must hold labels"):
+        total.add(logits.double(), label + 3)
+    assert total.value.dtype == torch.float32
+    assert total.value == criterion(logits, label)
+    with pytest.raises(TypeError, match="input must be a tensor, got a list of 1; for deep superv"):
+        total.add([logits], label)
+
+
 def test_accumulation_says_what_it_needs() -> None:
     with pytest.raises(ValueError, match="batch=True"):
         AccumulatedLoss(DiceSemimetricLoss(softmax=True))
