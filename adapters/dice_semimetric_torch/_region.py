@@ -230,7 +230,8 @@ def weight_tensor(weight: Weight) -> Tensor | None:
         tensor = weight.to(torch.float32)
     else:
         numbers = require_numbers("weight", weight, least=0.0)
-        tensor = torch.tensor(numbers if isinstance(weight, Sized) else numbers[0])
+        given = numbers if isinstance(weight, Sized) else numbers[0]
+        tensor = torch.tensor(given, dtype=torch.float32)
     if tensor.ndim > 1:
         raise ValueError(f"weight must hold a number for each class, got {tuple(tensor.shape)}")
     if not tensor.is_meta:
