@@ -1,6 +1,5 @@
 """What all region losses share: MONAI's options around the core's statistic and formulas."""
 
-import math
 from collections.abc import Callable, Sequence, Sized
 from typing import Any, ClassVar, TypedDict
 
@@ -10,7 +9,6 @@ from torch import Tensor, nn
 
 from dice_semimetric import Overlap, region_overlap
 from dice_semimetric._lib.aggregate import Classes, Per
-from dice_semimetric._lib.checks import checks_apply, value_range
 from dice_semimetric._lib.namespace import sum_dtype
 from dice_semimetric._lib.options import (
     require_choice,
@@ -166,10 +164,15 @@ class RegionLoss(KnownKeywords, nn.Module):
             table = region_overlap(
                 input, target, activation=activation, ignore_index=self.ignore_index, mask=mask
             )
-        except ValueError:
-            if activation is None and self.other_act is None:
-                _require_no_logits(input)
-            raise
+        except ValueError as error:
+            # the core's verdict on the pixels that count; NaN and all else stay as it words them
+            got = str(error).removeprefix("pred must lie in [0, 1], got values ")
+            if got == str(error) or self.other_act is not None:
+                raise
+            raise ValueError(
+                f"input must hold probabilities from 0 to 1, got values {got.partition(';')[0]}; "
+                "for logits set softmax=True or sigmoid=True"
+            ) from None
         if not self._drops_background(input.shape[1]):
             return table
         return table.take(tuple(range(1, input.shape[1])))
@@ -237,18 +240,6 @@ def weight_tensor(weight: Weight) -> Tensor | None:
     if not tensor.is_meta:
         require_numbers("weight", tensor.reshape(-1).tolist(), least=0.0)
     return tensor
-
-
-def _require_no_logits(input: Tensor) -> None:
-    """Raise ValueError for values that are finite, but no probabilities."""
-    if not checks_apply(input):
-        return
-    low, high = (float(end) for end in value_range(input))
-    if math.isfinite(low) and math.isfinite(high) and not -1e-5 < low <= high < 1 + 1e-5:
-        raise ValueError(
-            f"input must hold probabilities from 0 to 1, got values from {low:g} to {high:g}; "
-            "for logits set softmax=True or sigmoid=True"
-        ) from None
 
 
 def pool(table: Overlap, process_group: Any = None) -> Overlap:

@@ -91,6 +91,20 @@ def test_a_forgotten_activation_is_suggested() -> None:
         DiceSemimetricLoss()(logits.softmax(1), logits.softmax(1) + 1)
 
 
+def test_no_activation_is_suggested_for_another_error() -> None:
+    loss, (logits, labels) = DiceSemimetricLoss(ignore_index=255), batch()
+    rounded = logits.softmax(1).half()
+    rounded[0, 0, 0, 0] = 1.002  # as a half may be
+    masked = logits.softmax(1)
+    masked[:, :, 0] = 5.0
+    mask = torch.ones(2, 6, 5, dtype=torch.bool)
+    mask[:, 0] = False
+    for pred, *rest in ((rounded,), (masked, mask)):
+        assert torch.isfinite(loss(pred, labels, *rest))
+        with pytest.raises(ValueError, match="target must hold labels from 0 to 2"):
+            loss(pred, labels + 7, *rest)
+
+
 @every_loss
 @every_target
 def test_a_trace_computes_the_loss_of_other_values(loss, kind) -> None:
