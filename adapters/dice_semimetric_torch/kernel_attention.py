@@ -13,10 +13,10 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from dice_semimetric._lib.namespace import is_eager
 from dice_semimetric.kernel.density import KEYS, block_length, lowest_exponent
 
 from ._inputs import plain
-from ._sums.paths import without_values
 
 
 def kernel_sums(query: Tensor, key: Tensor, bias: Tensor, value: Tensor, *, skip_self: bool) -> Any:
@@ -25,18 +25,12 @@ def kernel_sums(query: Tensor, key: Tensor, bias: Tensor, value: Tensor, *, skip
     One tile holds all keys; larger sets, and what cannot be looked at, are left to the core.
     """
     arrays = (query, key, bias, value)
-    if key.shape[0] > KEYS or query.shape[1] == 0 or not _are_plain(arrays):
+    if key.shape[0] > KEYS or query.shape[1] == 0 or not is_eager(*arrays):
         return NotImplemented
     query, key, bias, value = (plain(a) for a in arrays)
     if torch.is_grad_enabled() and any(a.requires_grad for a in arrays):
         return _KernelSums.apply(query, key, bias, value, skip_self)  # type: ignore[no-untyped-call]
     return _forward(query, key, bias, value, skip_self)
-
-
-def _are_plain(tensors: tuple[Tensor, ...]) -> bool:
-    if torch.compiler.is_compiling() or without_values(*tensors):
-        return False
-    return not any(torch._C._functorch.is_functorch_wrapped_tensor(t) for t in tensors)
 
 
 def _forward(
