@@ -24,6 +24,7 @@ from dice_semimetric.region import table_loss
 
 from ._inputs import require_classes, require_tensors
 from ._keywords import KnownKeywords
+from ._sums.reader import wide
 from ._targets import resolve_target
 from .distributed import all_reduce
 
@@ -245,12 +246,10 @@ def weight_tensor(weight: Weight) -> Tensor | None:
 def pool(table: Overlap, process_group: Any = None) -> Overlap:
     """Return the overlap (1, C) of the batch, of all processes of a group where one is given.
 
-    It is summed in float64, where sums of a few float32 numbers do not depend on their order: any
-    split of a batch over processes gives the same value.
+    It is summed in float64: how a batch is split over processes shows in the last bits at most.
     """
     fields = torch.stack([table.pred, table.target, table.difference, table.product])
-    wide = fields.dtype if fields.device.type == "mps" else torch.float64
-    total = all_reduce(fields.to(wide).sum(1), process_group)
+    total = all_reduce(fields.to(wide(fields)).sum(1), process_group)
     return Overlap(*total.to(fields.dtype)[:, None].unbind())
 
 
