@@ -6,9 +6,7 @@ this module the statistics become pytrees, so that they pass through `jax.jit` a
 
 import dataclasses
 
-from jax.lax import stop_gradient
-
-from dice_semimetric._lib.checks import require_unit_interval
+from dice_semimetric._lib.checks import clipped, require_unit_interval
 from dice_semimetric._lib.seam import Pixels
 
 from . import _pytrees
@@ -40,7 +38,6 @@ def _checked(pixels: Pixels) -> Pixels:
         logits = activation if name == "pred" else None
         dtype = given.dtype if logits is None else None
         inside = require_unit_interval(xp, ends, name, dtype=dtype, activation=logits)
-        if inside is not ends and logits is None:  # rounding, as 0 and 1 with the same derivative
-            clipped = xp.clip(given, 0, 1)
-            pixels = dataclasses.replace(pixels, **{name: given + stop_gradient(clipped - given)})
+        if inside is not ends and logits is None:
+            pixels = dataclasses.replace(pixels, **{name: clipped(xp, given)})
     return pixels

@@ -112,10 +112,15 @@ def require_unit_interval(
         return array
     slack = max(rounding(xp, array.dtype), 0.0 if dtype is None else rounding(xp, dtype))
     if low >= -slack and high <= 1 + slack:
-        return array + without_gradient(xp, xp.clip(array, 0.0, 1.0) - array)
+        return clipped(xp, array)
     if activation is not None and (math.isnan(low) or math.isnan(high)):
         raise ValueError(f"{name} must hold finite logits, got some whose {activation} is NaN")
     raise ValueError(f"{name} must lie in [0, 1], got {_range_text(low, high)}")
+
+
+def clipped(xp: Namespace, array: Array) -> Array:
+    """Return the values, those outside [0, 1] as 0 and 1 with the same derivative."""
+    return array + without_gradient(xp, xp.clip(array, 0.0, 1.0) - array)
 
 
 def require_labels(
