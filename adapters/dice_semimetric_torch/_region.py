@@ -31,17 +31,22 @@ from .distributed import all_reduce
 Weight = Sequence[float] | float | Tensor | None
 
 
-class RegionOptions(TypedDict, total=False):
-    """The keywords of every regional loss beside MONAI's arguments."""
+class FormulaOptions(TypedDict, total=False):
+    """The keywords of every regional loss that choose its formula and what is averaged."""
 
     variant: str | None
-    ignore_index: int | None
     classes: Classes
     per: Per | None
     log: bool
     gamma: float | None
     focal_exponent: str
     process_group: Any
+
+
+class RegionOptions(FormulaOptions, total=False):
+    """The keywords of every regional loss beside MONAI's arguments."""
+
+    ignore_index: int | None
 
 
 class RegionLoss(KnownKeywords, nn.Module):

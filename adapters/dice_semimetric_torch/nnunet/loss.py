@@ -3,27 +3,21 @@
 nnU-Net imports this file by itself, outside its package: hence no relative imports.
 """
 
-from typing import Any, TypedDict, Unpack
+from typing import Unpack
 
 from torch import Tensor, nn
 
 from dice_semimetric_torch._keywords import KnownKeywords
+from dice_semimetric_torch._region import FormulaOptions, Weight
 from dice_semimetric_torch.compound import DiceSemimetricCELoss
 
 
-class NNUNetOptions(TypedDict, total=False):
+class NNUNetOptions(FormulaOptions, total=False):
     """The keywords that `NNUNetLoss` hands on to `DiceSemimetricCELoss`."""
 
-    variant: str | None
-    weight: Any
+    weight: Weight
     smooth_nr: float
     smooth_dr: float
-    classes: Any
-    per: Any
-    log: bool
-    gamma: float | None
-    focal_exponent: str
-    process_group: Any
 
 
 class NNUNetLoss(KnownKeywords, nn.Module):
