@@ -4,6 +4,7 @@ from typing import Any
 
 from torch import Tensor
 
+from dice_semimetric._lib.checks import no_class_axis
 from dice_semimetric._lib.namespace import is_torch_fake, require_dense
 from dice_semimetric._lib.options import type_name
 
@@ -21,7 +22,7 @@ def require_tensors(mask: Tensor | None = None, **tensors: Any) -> None:
 def require_classes(name: str, tensor: Tensor) -> None:
     """Raise ValueError for a tensor that lacks the axis of the classes."""
     if tensor.ndim < 2:
-        raise ValueError(f"{name} must have shape (B, C, *spatial), got {tuple(tensor.shape)}")
+        raise ValueError(no_class_axis(name, tensor))
 
 
 def plain(tensor: Tensor) -> Tensor:
