@@ -25,12 +25,11 @@ def require_classes(name: str, tensor: Tensor) -> None:
         raise ValueError(no_class_axis(name, tensor))
 
 
-def plain(tensor: Tensor) -> Tensor:
-    """Return a tensor of PyTorch's own class where it is one of a library, such as MONAI's."""
-    if type(tensor) is Tensor or is_torch_fake(tensor):
+def plain(tensor: Tensor | None) -> Any:
+    """Return a tensor of a library's class, such as MONAI's, as PyTorch's own; None as None."""
+    if tensor is None or type(tensor) is Tensor or is_torch_fake(tensor):
         return tensor
-    same: Tensor = tensor.as_subclass(Tensor)
-    return same
+    return tensor.as_subclass(Tensor)
 
 
 def _got(name: str, value: Any) -> str:

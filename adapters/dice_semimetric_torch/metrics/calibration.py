@@ -108,8 +108,7 @@ class ExpectedCalibrationError(PlottedMetric):
         require_batch(pred, self.num_classes, self.bins)
         require_floating(namespace(pred=pred), pred=pred)
         require_tensors(label=label, mask=mask)
-        pred, label = plain(pred), plain(label)
-        mask = None if mask is None else plain(mask)
+        pred, label, mask = plain(pred), plain(label), plain(mask)
         xp = namespace(pred=pred, label=label, mask=mask)
         prob = activate(xp, pred.detach().to(sum_dtype(xp, pred)), self.activation)
         if self.kind == "binary":

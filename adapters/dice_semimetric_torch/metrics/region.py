@@ -111,7 +111,7 @@ class RegionMetric(PlottedMetric):
         options: dict[str, Any] = {
             "activation": self.activation,
             "ignore_index": self.ignore_index,
-            "mask": None if mask is None else plain(mask),
+            "mask": plain(mask),
         }
         table = self._chosen(self._statistic(*given, **options))
         present = torch.ones(table.pred.shape[-2:], dtype=state.dtype, device=state.device)
