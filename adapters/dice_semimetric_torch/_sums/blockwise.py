@@ -105,7 +105,6 @@ def _backward(
         _Result(tensor, reader) if need else None
         for tensor, need in zip((pred, target), needs, strict=True)
     ]
-    gradient = gradient.to(options.dtype)
     with_product = not _on_host(pred) or bool(gradient[3].any())
 
     def start() -> Callable[[Place], None]:

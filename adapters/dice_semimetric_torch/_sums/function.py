@@ -126,6 +126,7 @@ def _backward(
 ) -> tuple[Tensor, Tensor]:
     with torch.autocast(pred.device.type, enabled=False), torch._C.DisableTorchFunctionSubclass():
         module = sums_module(pred, target, mask, options)
+        gradient = gradient.to(options.dtype)
         grads = module.backward(gradient, pred, target, mask, options, needs)
         one, other = (pred.new_empty((0,)) if g is None else g for g in grads)
     return one, other

@@ -75,7 +75,7 @@ def backward(
     if needs != (True, False):
         return blockwise.backward(gradient, pred, target, mask, options, needs)
     call = Call(pred, target, mask, options)
-    upstream = gradient.to(torch.float32).permute(1, 0, 2).contiguous().numpy()
+    upstream = gradient.permute(1, 0, 2).contiguous().numpy()
     out = call.empty()
     call.map(lambda part: sums_backward(upstream, *call.arrays, *call.place(part), out))
     return torch.from_numpy(out.reshape(pred.shape)), None

@@ -17,7 +17,10 @@ from .reader import Mask, Options
 
 
 def sums_module(pred: Tensor, target: Tensor, mask: Mask, options: Options) -> ModuleType:
-    """Return the module with the `forward` and `backward` to use."""
+    """Return the module with the `forward` and `backward` to use.
+
+    The gradient that `backward` takes is in the dtype of the options.
+    """
     fast = None
     if pred.device.type == "cuda":
         fast = _triton(pred.device)

@@ -95,7 +95,7 @@ def _backward(
             pred,
             target,
             *_mask(pred, mask),
-            gradient.to(options.dtype).contiguous(),
+            gradient.contiguous(),
             pred if of_pred is None else of_pred,
             pred if of_target is None else of_target,
             pixels,
