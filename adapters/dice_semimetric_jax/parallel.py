@@ -40,7 +40,8 @@ def region_loss(
         This device's (B, C, *spatial), floating: probabilities, or logits if ``activation`` is
         given.
     target : Array
-        Integer labels (B, *spatial), or soft labels of the shape of ``pred``.
+        Integer labels (B, *spatial); or, of the shape of ``pred``, soft labels in a floating dtype,
+        or a mask of each class in an integer dtype or bool.
     axis_name : hashable or tuple of hashable, optional
         The name of the device axis or axes; None is the core's function itself.
     activation, per, classes, ignore_index, mask, weight, reduction

@@ -29,9 +29,9 @@ def cross_entropy(
 ) -> Tensor:
     """Return the cross-entropy over classes or, with ``sigmoid``, of each class by itself.
 
-    Labels (B, *spatial) or soft targets of the shape of ``logits``, both checked beforehand. As in
-    torch, the mean over labels is weighted by the weights of their classes; it is over all
-    processes of a group where one is given, and 0 where nothing counts.
+    The target is labels (B, *spatial) or, of the shape of ``logits``, soft labels or masks of each
+    class, checked beforehand. As in torch, the mean over labels is weighted by the weights of their
+    classes; it is over all processes of a group where one is given, and 0 where nothing counts.
     """
     if logits.dtype.itemsize < 4:
         logits = logits.float()
