@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 import pytest
 import support
-from backends import BACKENDS, NUMBERS, RAN, THEOREMS, Backend
+from backends import BACKENDS, NUMBERS, RAN, THEOREMS, Backend, available
 from hypothesis import HealthCheck, settings
 
 settings.register_profile(
@@ -54,29 +54,22 @@ except ImportError:
     pass
 
 
-def _available(request: pytest.FixtureRequest) -> Backend:
-    reason = request.param.unavailable()
-    if reason is not None:
-        pytest.skip(reason)
-    return request.param
-
-
 @pytest.fixture(params=[b for b in BACKENDS if b.name in NUMBERS], ids=lambda b: b.name)
 def backend(request: pytest.FixtureRequest) -> Backend:
     """Every array library once; one that is absent is skipped with the reason."""
-    return _available(request)
+    return available(request.param)
 
 
 @pytest.fixture(params=BACKENDS, ids=lambda b: b.name)
 def every_backend(request: pytest.FixtureRequest) -> Backend:
     """Every array library in every mode and on every device: for smoke tests and bad input."""
-    return _available(request)
+    return available(request.param)
 
 
 @pytest.fixture(params=[b for b in BACKENDS if b.name in THEOREMS], ids=lambda b: b.name)
 def theorem_backend(request: pytest.FixtureRequest) -> Backend:
     """The libraries that theorems are tried on with many examples."""
-    return _available(request)
+    return available(request.param)
 
 
 @pytest.fixture(params=["float32", "float64"])

@@ -205,6 +205,15 @@ THEOREMS = ("numpy", "torch")
 in_float32 = pytest.mark.parametrize("dtype", ["float32"])  # where the dtype is not the question
 
 
+def available(library: str | Backend) -> Backend:
+    """Return the library, given itself or by its name, or skip the test with the reason."""
+    found = next(b for b in BACKENDS if library in (b, b.name))
+    reason = found.unavailable()
+    if reason is not None:
+        pytest.skip(reason)
+    return found
+
+
 def frozen(array: np.ndarray) -> np.ndarray:
     """Make a NumPy array read-only, so that a function that writes into its input fails."""
     array.flags.writeable = False

@@ -3,13 +3,11 @@
 import numpy as np
 import pytest
 import reference
-from backends import BACKENDS, Backend, in_float32
+from backends import Backend, available, in_float32
 from scipy.optimize import minimize_scalar
 from scipy.special import log_softmax
 
-from dice_semimetric import (
-    TemperatureScaling,
-)
+from dice_semimetric import TemperatureScaling
 
 
 @in_float32
@@ -63,9 +61,7 @@ def best_temperature(logits: np.ndarray, label: np.ndarray) -> float:
 @pytest.mark.parametrize("name", ["numpy", "torch", "jax"])
 @pytest.mark.parametrize("offset", [0.0, 1e6, -1e6])
 def test_a_common_offset_changes_nothing_in_float32(rng, name, offset) -> None:
-    backend = next(b for b in BACKENDS if b.name == name)
-    if backend.unavailable():
-        pytest.skip(str(backend.unavailable()))
+    backend = available(name)
     logits, label = draw(rng)
     shifted = backend.array((logits + offset).astype(np.float32))  # halves, exact at 1e6
     scaling = TemperatureScaling().fit(shifted, backend.array(label))
@@ -86,9 +82,7 @@ def test_logits_near_the_end_of_float32(rng) -> None:
 @pytest.mark.parametrize("name", ["numpy", "torch", "jax"])
 @pytest.mark.parametrize("bad", [np.nan, np.inf, -np.inf])
 def test_what_an_ignored_pixel_holds_has_no_influence(rng, name, bad) -> None:
-    backend = next(b for b in BACKENDS if b.name == name)
-    if backend.unavailable():
-        pytest.skip(str(backend.unavailable()))
+    backend = available(name)
     logits, label = draw(rng)
     expected = TemperatureScaling().fit(logits, label).temperature_
     logits = np.concatenate([logits, np.full((5, 3), bad)]).astype(np.float32)

@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from backends import Backend
+from backends import Backend, available
 
 import dice_semimetric as ds
 from dice_semimetric._lib.fitting import predicted_class
@@ -40,10 +40,7 @@ def test_ties_among_classes_go_to_the_lowest(backend: Backend) -> None:
 @pytest.mark.parametrize("library", ["numpy", "torch", "jax"])
 @pytest.mark.parametrize("kind", ["top_label", "classwise"])
 def test_a_tie_counts_as_background_in_calibration(library, kind) -> None:
-    module = pytest.importorskip(library)
-    asarray = {"numpy": np.asarray, "torch": getattr(module, "tensor", None)}.get(
-        library, getattr(getattr(module, "numpy", None), "asarray", None)
-    )
+    asarray = available(library).array
     label = asarray(np.array([[0, 1, 0, 1]]))
     one = asarray(np.full((1, 1, 4), 0.5, np.float32))
     two = asarray(np.full((1, 2, 4), 0.5, np.float32))
