@@ -11,6 +11,7 @@ from ._lib.bin_inputs import (
     is_hard,
     pixel_mask,
     quantile_edges,
+    require_class_axis,
     require_one_hot,
 )
 from ._lib.bin_sums import bin_sums
@@ -221,6 +222,7 @@ def calibration_bins(
     ignore_index = require_label("ignore_index", ignore_index)
     xp = namespace(prob=prob, label=label, mask=mask)
     require_floating(xp, prob=prob)
+    require_class_axis(prob, kind)
     mask = pixel_mask(xp, prob, mask, kind)
     if kind != "binary":
         require_one_hot(xp, prob, label, mask, kind)

@@ -20,16 +20,20 @@ from .quantiles import quantiles
 from .typing import Array, DType, Namespace
 
 
+def require_class_axis(prob: Array, kind: str) -> None:
+    """Raise ValueError unless the prediction has an axis of classes, or needs none."""
+    if kind != "binary" and prob.ndim < 2:
+        raise ValueError(
+            f"prob must have shape (B, C, *spatial), got {tuple(prob.shape)}; "
+            "arrays of any shape are for kind='binary'"
+        )
+
+
 def is_hard(xp: Namespace, prob: Array, label: Array, kind: str, ignore_index: int | None) -> bool:
     """Return True for hard labels and False for soft ones, by dtype and shape; else raise."""
     same = tuple(label.shape) == tuple(prob.shape)
     hard = is_integer(xp, label) or is_boolean(xp, label)
     if kind != "binary":
-        if prob.ndim < 2:
-            raise ValueError(
-                f"prob must have shape (B, C, *spatial), got {tuple(prob.shape)}; "
-                "arrays of any shape are for kind='binary'"
-            )
         hard = is_label_map(xp, prob, label, ignore_index, ("prob", "label"))
         if prob.shape[1] == 0:
             raise ValueError(f"prob must have a class at least, got shape {tuple(prob.shape)}")
@@ -50,7 +54,7 @@ def require_one_hot(
     xp: Namespace, prob: Array, label: Array, mask: Array | None, kind: str
 ) -> None:
     """Raise ValueError for masks of each class that do not give each pixel one class."""
-    same = tuple(label.shape) == tuple(prob.shape) and prob.ndim > 1
+    same = tuple(label.shape) == tuple(prob.shape)
     if not same or prob.shape[1] < 2 or is_floating(xp, label) or not checks_apply(label, mask):
         return
     marked = label if is_boolean(xp, label) else label != 0

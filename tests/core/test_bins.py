@@ -6,7 +6,7 @@ import hypothesis.extra.numpy as hnp
 import numpy as np
 import pytest
 import reference
-from backends import Backend, frozen, in_float32
+from backends import Backend, available, frozen, in_float32
 from binned import by_hand, problem
 from hypothesis import given
 from hypothesis import strategies as st
@@ -242,3 +242,16 @@ L = frozen(np.zeros((2, 4), int))
 def test_bad_input(args, options, error, message) -> None:
     with pytest.raises(error, match=message):
         ds.calibration_bins(*args, **options)
+
+
+@pytest.mark.parametrize("name", ["numpy", "torch"])
+@pytest.mark.parametrize("shape", [(), (4,)])
+@pytest.mark.parametrize(
+    "function", [ds.calibration_bins, ds.expected_calibration_error, ds.reliability_curve]
+)
+def test_a_mask_without_an_axis_of_classes(name, shape, function) -> None:
+    backend = available(name)
+    prob, label = backend.array(np.full(shape, 0.5)), backend.array(np.zeros(shape, int))
+    mask = backend.array(np.ones(shape, bool))
+    with pytest.raises(ValueError, match=r"prob must have shape .* arrays of any shape are for"):
+        function(prob, label, mask=mask)
