@@ -90,6 +90,9 @@ class Additive:
 def _added(one: Array, other: Array) -> Array:
     """Return the sum, in 64 bits where the library has them or lends them."""
     xp = namespace(self=one, other=other)
+    wide = one.dtype == other.dtype and one.dtype in (xp.float64, xp.int64)
+    if wide and not compat.is_jax_namespace(xp):  # as it mostly is; JAX hides 64 bits
+        return one + other
     if not is_eager(one, other):  # inside a jitted loop a carry keeps its dtype
         return one + other
     with double_precision(xp):
