@@ -114,8 +114,9 @@ def region_score(
     if empty != "skip":
         kept = xp.ones_like(kept)
     if classes == "present":
-        # not from the counts: a class whose labels all lie below the thresholds is present
-        kept = kept & (chosen(region_overlap(pred, target, **inputs)).target > 0)
+        if score == "bdice":  # a class whose labels all lie below the thresholds is present too
+            table = chosen(region_overlap(pred, target, **inputs))
+        kept = kept & (table.target > 0)
         values = xp.where(kept, values, math.nan)
     return aggregate(xp, values, kept, per=per, reduction=reduction, empty=math.nan)
 

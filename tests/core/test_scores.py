@@ -3,6 +3,7 @@
 import math
 import os
 from pathlib import Path
+from unittest.mock import Mock
 
 import numpy as np
 import pytest
@@ -120,6 +121,14 @@ def test_faint_labels_are_present(backend: Backend) -> None:
     pred, target = np.full((1, 1, 3), 0.02), np.full((1, 1, 3), 0.05)
     result = backend.run(ds.region_score, pred, target, score="bdice", classes="present")
     assert float(result) == 1
+
+
+@pytest.mark.parametrize("score", ["dice", "jaccard", "bdice"])
+def test_present_classes_take_one_overlap(monkeypatch, score) -> None:
+    summed = Mock(wraps=ds.region_overlap)
+    monkeypatch.setattr("dice_semimetric.region_scores.region_overlap", summed)
+    ds.region_score(np.full((1, 2, 4), 0.5), np.zeros((1, 4), int), score=score, classes="present")
+    assert summed.call_count == 1
 
 
 @pytest.mark.parametrize(
