@@ -37,17 +37,27 @@ def checked_labels(
 
     Masks of each class are soft labels.
     """
+    hard, label = known_labels(xp, prob, label, ignore_index)
+    return label if hard else predicted_class(xp, label), label
+
+
+def known_labels(
+    xp: Namespace, prob: Array, label: Array, ignore_index: int | None, name: str = "label"
+) -> tuple[bool, Array]:
+    """Return whether labels are integers (B, *spatial), and the labels, else soft ones; or raise.
+
+    Integers come in a dtype that holds the classes and ``ignore_index``.
+    """
     label = labels_or_soft(xp, prob, label)
-    if not is_label_map(xp, prob, label, None, ("prob", "label")):
+    if not is_label_map(xp, prob, label, None, ("prob", name)):
         if ignore_index is not None:
             raise ValueError("ignore_index is for integer labels, got soft ones; leave it out")
-        label = require_probabilities(xp, label, "label")
-        return predicted_class(xp, label), label
+        return False, require_probabilities(xp, label, name)
     num_classes = max(prob.shape[1], 2)
     label = widen(xp, label, num_classes - 1, ignore_index)
     if checks_apply(label):
-        require_labels(xp, label, num_classes, ignore_index, "label")
-    return label, label
+        require_labels(xp, label, num_classes, ignore_index, name)
+    return True, label
 
 
 def predicted_class(xp: Namespace, prob: Array) -> Array:

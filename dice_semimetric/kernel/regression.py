@@ -1,10 +1,9 @@
 """Kernel regression on the probability simplex: what the labels are, given the prediction."""
 
-from .._lib.checks import checks_apply, require_labels, require_probabilities
+from .._lib.checks import require_probabilities
+from .._lib.fitting import known_labels
 from .._lib.namespace import constant, is_boolean, namespace, sum_dtype
 from .._lib.options import require_number
-from .._lib.pairs import is_label_map, labels_or_soft
-from .._lib.special import widen
 from .._lib.typing import Array, DType, Namespace
 from .density import regress
 
@@ -109,12 +108,8 @@ def label_columns(xp: Namespace, label: Array, prob: Array, dtype: DType, name: 
     num_classes = prob.shape[1]
     if is_boolean(xp, label) and label.ndim == 1:
         label = xp.astype(label, xp.uint8)
-    label = labels_or_soft(xp, prob, label)
-    if not is_label_map(xp, prob, label, None, ("prob", name)):
-        label = require_probabilities(xp, label, name)
+    hard, label = known_labels(xp, prob, label, None, name)
+    if not hard:
         return xp.astype(xp.permute_dims(label, (1, 0)), dtype, copy=False)
-    label = widen(xp, label, max(num_classes, 2) - 1)
-    if checks_apply(label):
-        require_labels(xp, label, max(num_classes, 2), None, name)
     numbers = constant(xp, (1,) if num_classes == 1 else range(num_classes), label.dtype, label)
     return xp.astype(label[None, :] == numbers[:, None], dtype)
