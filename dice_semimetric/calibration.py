@@ -1,6 +1,6 @@
 """Calibration: do predictions of 0.8 come true in 8 cases of 10?"""
 
-from ._lib.namespace import namespace, sum_dtype
+from ._lib.namespace import namespace
 from ._lib.native import quietly
 from ._lib.typing import Array
 from .bins import Kind, Norm, Strategy, calibration_bins
@@ -83,8 +83,7 @@ def expected_calibration_error(
         mask=mask,
         ignore_index=ignore_index,
     )
-    xp = namespace(prob=prob)
-    return xp.astype(bins.error(norm), sum_dtype(xp, prob, label), copy=False)
+    return namespace(prob=prob).astype(bins.error(norm), bins.edges.dtype, copy=False)
 
 
 @quietly
@@ -155,5 +154,5 @@ def reliability_curve(
     )
     xp = namespace(prob=prob)
     means = (bins.mean_confidence(), bins.frequency())
-    confidence, frequency = (xp.astype(m, sum_dtype(xp, prob, label), copy=False) for m in means)
+    confidence, frequency = (xp.astype(m, bins.edges.dtype, copy=False) for m in means)
     return confidence, frequency, bins.count
