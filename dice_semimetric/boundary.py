@@ -2,8 +2,7 @@
 
 from collections.abc import Callable
 
-from ._lib.dtypes import require_dtype
-from ._lib.namespace import default_float, is_integer, namespace, position
+from ._lib.namespace import is_integer, namespace, position, result_dtype
 from ._lib.options import require_integer, require_label
 from ._lib.seam import accelerated
 from ._lib.special import widen
@@ -135,7 +134,7 @@ def smooth_boundary(
     """
     xp = namespace(label=label)
     epsilon = require_fraction("epsilon", epsilon)
-    out = default_float(xp, label) if dtype is None else require_dtype(xp, dtype)
+    out = result_dtype(xp, label, dtype)
     hard = one_hot(label, num_classes, axis=axis, dtype=out, ignore_index=ignore_index)
     axis = position(axis, hard.ndim)
     edge = label_boundary(label, width=width, ignore_index=ignore_index, batch_axes=axis)

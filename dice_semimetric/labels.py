@@ -2,7 +2,7 @@
 
 from ._lib.checks import checks_apply, require_label_map, require_unit_interval
 from ._lib.dtypes import REAL, require_dtype
-from ._lib.namespace import constant, default_float, is_floating, is_integer, namespace, position
+from ._lib.namespace import constant, is_floating, is_integer, namespace, position, result_dtype
 from ._lib.options import require_label, require_number
 from ._lib.special import widen
 from ._lib.typing import Array, DType, Namespace
@@ -58,7 +58,7 @@ def one_hot(
     ignore_index = require_label("ignore_index", ignore_index)
     num_classes = require_label_map(xp, label, num_classes, ignore_index)
     hot, _ = _expand(xp, label, num_classes, axis, ignore_index)
-    out = default_float(xp, label) if dtype is None else require_dtype(xp, dtype, REAL)
+    out = result_dtype(xp, label, dtype, REAL)
     return xp.astype(hot, out, copy=False)
 
 
@@ -125,7 +125,7 @@ def smooth_labels(
             raise TypeError("num_classes must be given with integer labels, got None")
         num_classes = require_label_map(xp, label, num_classes, ignore_index)
         hard, kept = _expand(xp, label, num_classes, axis, ignore_index)
-        soft = xp.astype(hard, default_float(xp, label) if out is None else out)
+        soft = xp.astype(hard, result_dtype(xp, label, out))
     else:
         label = _soft(xp, label, num_classes, ignore_index)
         axis = position(axis, label.ndim)

@@ -7,9 +7,8 @@ from numbers import Real
 from typing import ClassVar, Literal, Self
 
 from ._lib.additive import Regional, exact
-from ._lib.dtypes import require_dtype
 from ._lib.levels import threshold_sums
-from ._lib.namespace import default_float, namespace, normalize_axis
+from ._lib.namespace import namespace, normalize_axis, result_dtype
 from ._lib.native import widest_float
 from ._lib.options import require_numbers, shown
 from ._lib.pairs import pixels_of, pixels_of_batch
@@ -163,8 +162,7 @@ class ThresholdCounts(Regional):
 
 def in_dtype(xp: Namespace, score: Array, dtype: DType | None) -> Array:
     """Return a score in a dtype, None for the library's default."""
-    dtype = default_float(xp, score) if dtype is None else require_dtype(xp, dtype)
-    return xp.astype(score, dtype, copy=False)
+    return xp.astype(score, result_dtype(xp, score, dtype), copy=False)
 
 
 def fill_empty(xp: Namespace, score: Array, some: Array, empty: Empty) -> Array:

@@ -10,7 +10,7 @@ from typing import Any
 import array_api_compat as compat
 import numpy as np
 
-from .dtypes import PLAIN, is_bfloat16, is_dtype, native, require_real
+from .dtypes import PLAIN, is_bfloat16, is_dtype, native, require_dtype, require_real
 from .options import require_integer, shown, type_name
 from .typing import Array, Axis, DType, Namespace
 
@@ -237,6 +237,13 @@ def default_float(xp: Namespace, like: Array) -> DType:
     info = xp.__array_namespace_info__()
     default = info.default_dtypes(device=device(like))["real floating"]
     return xp.float32 if finfo(xp, default).bits < 32 else default
+
+
+def result_dtype(
+    xp: Namespace, like: Array, dtype: DType | None, kinds: tuple[str, ...] = ("real floating",)
+) -> DType:
+    """Return the dtype of a result, None for the library's default, or raise TypeError."""
+    return default_float(xp, like) if dtype is None else require_dtype(xp, dtype, kinds)
 
 
 def default_index(xp: Namespace, like: Array) -> DType:

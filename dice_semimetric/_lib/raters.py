@@ -9,8 +9,7 @@ import array_api_compat as compat
 
 from .blocks import BLOCK
 from .checks import checks_apply, require_label_map
-from .dtypes import require_dtype
-from .namespace import default_float, is_boolean, is_integer, namespace, position, size
+from .namespace import is_boolean, is_integer, namespace, position, result_dtype, size
 from .options import require_choice
 from .seam import accelerated
 from .special import widen
@@ -50,7 +49,7 @@ def require_hard(raters: Array) -> Namespace:
 
 def float_dtypes(xp: Namespace, raters: Array, dtype: DType | None) -> tuple[DType, DType]:
     """Return the floating dtype of a result, and that of the sums: at least float32."""
-    out = default_float(xp, raters) if dtype is None else require_dtype(xp, dtype)
+    out = result_dtype(xp, raters, dtype)
     return out, xp.float32 if xp.finfo(out).bits < 32 else out
 
 
