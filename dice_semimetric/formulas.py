@@ -20,12 +20,13 @@ from typing import Any, NamedTuple
 
 from ._lib.additive import exact
 from ._lib.dtypes import require_dtype
-from ._lib.namespace import finfo, namespace, sum_dtype
+from ._lib.namespace import finfo, namespace
 from ._lib.native import quietly
 from ._lib.options import require_choice, require_number, require_switch, shown, type_name
+from ._lib.pairs import pixels_of
 from ._lib.special import divide, positive_part, power
 from ._lib.typing import Array, Axis, DType, Namespace, Smooth
-from .overlap import Overlap, overlap
+from .overlap import Overlap, overlap_of
 
 Count = Callable[[Namespace, Overlap, float, float], tuple[Array, Array]]
 
@@ -184,9 +185,8 @@ def pair_loss(
     pred: Array, target: Array, *, axis: Axis, mask: Array | None, **formula: Any
 ) -> Array:
     """Return a regional loss of two arrays, in the dtype that they are summed in."""
-    o = overlap(pred, target, axis=axis, mask=mask)
-    dtype = sum_dtype(namespace(pred=pred), pred, target)
-    return overlap_loss(o, dtype=dtype, **formula)
+    pixels = pixels_of(pred, target, axis=axis, mask=mask)
+    return overlap_loss(overlap_of(pixels), dtype=pixels.dtype, **formula)
 
 
 class _Options(NamedTuple):

@@ -118,7 +118,7 @@ def overlap(pred: Array, target: Array, *, axis: Axis = None, mask: Array | None
     >>> o.difference
     array([0.5, 1. ])
     """
-    return _overlap(pixels_of(pred, target, axis=axis, mask=mask))
+    return overlap_of(pixels_of(pred, target, axis=axis, mask=mask))
 
 
 def region_overlap(
@@ -169,10 +169,11 @@ def region_overlap(
     pixels = pixels_of_batch(
         pred, target, activation=activation, ignore_index=ignore_index, mask=mask
     )
-    return _overlap(pixels)
+    return overlap_of(pixels)
 
 
-def _overlap(pixels: Pixels) -> Overlap:
+def overlap_of(pixels: Pixels) -> Overlap:
+    """Return the overlap of what has been checked, in the widest dtype that the device has."""
     xp = namespace(pred=pixels.pred)
     return Overlap(*in_double(xp, overlap_sums(pixels)))
 

@@ -4,11 +4,12 @@ from collections.abc import Sequence
 from typing import Any
 
 from ._lib.aggregate import Classes, Per, Reduction, aggregate, class_indices, class_weights
-from ._lib.namespace import namespace, sum_dtype
+from ._lib.namespace import namespace
 from ._lib.options import require_choice
+from ._lib.pairs import pixels_of_batch
 from ._lib.typing import Activation, Array, Smooth
 from .formulas import overlap_loss
-from .overlap import Overlap, region_overlap
+from .overlap import Overlap, overlap_of
 
 
 def region_loss(
@@ -110,12 +111,12 @@ def region_loss(
     """
     require_choice("per", per, ("batch", "image", "class"))
     require_choice("reduction", reduction, ("mean", "sum", "none"))
-    table = region_overlap(
+    pixels = pixels_of_batch(
         pred, target, activation=activation, ignore_index=ignore_index, mask=mask
     )
     return table_loss(
-        table,
-        dtype=sum_dtype(namespace(pred=pred), pred, target),
+        overlap_of(pixels),
+        dtype=pixels.dtype,
         per=per,
         classes=classes,
         weight=weight,

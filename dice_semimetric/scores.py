@@ -3,9 +3,10 @@
 from collections.abc import Sequence
 
 from ._lib.namespace import namespace, sum_dtype
+from ._lib.pairs import pixels_of
 from ._lib.typing import Array, Axis, DType
 from .formulas import overlap_loss
-from .overlap import Overlap, overlap
+from .overlap import Overlap, overlap_of
 from .thresholds import Empty, fill_empty, threshold_counts
 
 LOSSES = {"dice": "dml1", "jaccard": "jml1"}
@@ -198,8 +199,8 @@ def binarized_dice(
 def _pair_score(
     pred: Array, target: Array, axis: Axis, mask: Array | None, score: str, empty: Empty
 ) -> Array:
-    o = overlap(pred, target, axis=axis, mask=mask)
-    return overlap_score(o, score, empty, sum_dtype(namespace(pred=pred), pred, target))[0]
+    pixels = pixels_of(pred, target, axis=axis, mask=mask)
+    return overlap_score(overlap_of(pixels), score, empty, pixels.dtype)[0]
 
 
 def overlap_score(
