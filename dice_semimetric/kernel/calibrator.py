@@ -8,7 +8,7 @@ from .._lib.checks import require_probabilities
 from .._lib.fitting import class_rows, from_class_rows, label_pair, require_fitted
 from .._lib.namespace import device, namespace, sum_dtype
 from .._lib.native import to_host, without_gradient
-from .._lib.options import Rng, require_choice, require_label
+from .._lib.options import Rng, require_label
 from .._lib.typing import Array, Namespace
 from .density import regress
 from .error import select_bandwidth
@@ -55,8 +55,7 @@ class KernelCalibrator:
         sampling: Sampling = "balanced",
         rng: Rng = 0,
     ) -> None:
-        require_choice("sampling", sampling, ("balanced", "proportional"))
-        require_draw(n_keys, rng)
+        require_draw(n_keys, rng, sampling)
         self.bandwidth = None if bandwidth is None else require_bandwidth(bandwidth)
         self.n_keys = n_keys
         self.sampling = sampling

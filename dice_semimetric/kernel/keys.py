@@ -66,10 +66,9 @@ def sample_keys(
     array([0, 0, 1, 1])
     """
     xp = namespace(label=label)
-    require_choice("sampling", sampling, ("balanced", "proportional"))
+    n_keys, rng = require_draw(n_keys, rng, sampling)
     if not (is_integer(xp, label) or is_boolean(xp, label)):
         raise TypeError(f"label must be of an integer dtype, got {label.dtype}")
-    n_keys, rng = require_draw(n_keys, rng)
     ignore_index = require_label("ignore_index", ignore_index)
     flat = to_host(xp, label, "label").reshape(-1)
     groups = _groups(flat, sampling, ignore_index)
@@ -82,8 +81,9 @@ def sample_keys(
     return xp.asarray(indices.astype(np.int64), device=device(label))
 
 
-def require_draw(n_keys: int, rng: Rng) -> tuple[int, np.random.Generator]:
-    """Return how many keys to draw and the generator that draws, or raise."""
+def require_draw(n_keys: int, rng: Rng, sampling: Sampling) -> tuple[int, np.random.Generator]:
+    """Return how many keys to draw and the generator that draws, or raise for a bad option."""
+    require_choice("sampling", sampling, ("balanced", "proportional"))
     return require_integer("n_keys", n_keys, least=1), generator(rng)
 
 

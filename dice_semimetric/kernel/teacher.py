@@ -101,10 +101,9 @@ def calibrate_teacher(
     """
     xp = namespace(prob=prob, label=label)
     require_choice("where", where, ("uncertain", "all"))
-    require_choice("sampling", sampling, ("balanced", "proportional"))
+    n_keys, generator = require_draw(n_keys, rng, sampling)
     bandwidth = require_bandwidth(bandwidth)
     width, ignore_index = require_width(width), require_label("ignore_index", ignore_index)
-    n_keys, generator = require_draw(n_keys, rng)
     prob = require_probabilities(xp, prob, "prob")
     hard, label = checked_labels(xp, prob, label, ignore_index)
     if keys is not None:
