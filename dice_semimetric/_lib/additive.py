@@ -20,7 +20,7 @@ R = TypeVar("R")
 def in_double(xp: Namespace, arrays: Iterable[Array]) -> list[Array]:
     """Return sums in float64, or in the widest type that there is; counts as they are.
 
-    In float32, cases that are added one after the other stall at 2 ** 25 pixels.
+    In float32 a count of pixels that are added one by one stalls at 2 ** 24.
     """
     arrays = list(arrays)
     dtype = widest_float(xp, arrays[0])
@@ -31,7 +31,8 @@ def in_double(xp: Namespace, arrays: Iterable[Array]) -> list[Array]:
 def exact(formula: Callable[P, R]) -> Callable[P, R]:
     """Let a formula of a statistic take sums that JAX holds in 64 bits with its switch not set.
 
-    What it returns then is in float32 again, as everything else in JAX is.
+    An array that it returns is in float32 again, as everything else in JAX is. A statistic, such
+    as that of some classes, stays in 64 bits.
     """
 
     name = next(iter(inspect.signature(formula).parameters))

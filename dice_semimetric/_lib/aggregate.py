@@ -26,7 +26,11 @@ def class_indices(classes: Classes, num_classes: int) -> tuple[int, ...] | None:
 def class_weights(
     xp: Namespace, weight: Sequence[float] | Array, values: Array, num_classes: int
 ) -> Array:
-    """Return one weight a class beside ``values``, or raise ValueError for another number."""
+    """Return one weight per class, in the dtype and on the device of ``values``.
+
+    Raises ValueError for another number of weights or one that is negative or not finite (of an
+    array where values are checked), TypeError for what is neither numbers nor an array.
+    """
     given: Array = weight
     if isinstance(weight, list | tuple | float | int):
         given = constant(xp, require_numbers("weight", weight, least=0.0), values.dtype, values)

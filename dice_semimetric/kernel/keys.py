@@ -48,9 +48,10 @@ def sample_keys(
     Raises
     ------
     TypeError
-        If ``label`` is no eager array of integers, or ``rng`` of a wrong type.
+        If ``label`` is no eager array of integers or booleans, ``n_keys`` or ``ignore_index`` no
+        integer, or ``rng`` of a wrong type.
     ValueError
-        If ``n_keys`` is not a whole number above 0, or ``sampling`` is unknown.
+        If ``n_keys`` is below 1, or ``sampling`` is unknown.
 
     References
     ----------
