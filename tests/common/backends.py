@@ -229,6 +229,11 @@ def leaves(value: Any) -> list[Any]:
     return [value]
 
 
+def numbers(value: Any) -> list[np.ndarray]:
+    """Return what a result holds as arrays of NumPy, one after the other."""
+    return [np.asarray(a) for a in leaves(value)]
+
+
 def _map_arrays(value: Any, function: Callable[[Any], Any]) -> Any:
     """Apply the function to every array in tuples and dataclasses."""
     if isinstance(value, tuple):

@@ -1,12 +1,11 @@
 """A valid call of every public function, constructor and method of the core."""
 
-import dataclasses
 import inspect
 from collections.abc import Callable
 from typing import Any
 
 import numpy as np
-from backends import frozen
+from backends import frozen, numbers
 
 import dice_semimetric as ds
 
@@ -94,8 +93,4 @@ def plain(value: Any) -> str:
     """Return the numbers of a result as text, which NaN equals."""
     if isinstance(value, ds.KernelCalibrator):
         return plain(value.fit(PROB, LABEL).predict_proba(PROB))
-    if dataclasses.is_dataclass(value):
-        return str([plain(getattr(value, f.name)) for f in dataclasses.fields(value)])
-    if isinstance(value, tuple):
-        return str([plain(v) for v in value])
-    return str(np.asarray(value).tolist())
+    return str([array.tolist() for array in numbers(value)])

@@ -1,19 +1,13 @@
 """Every public function takes awkward input where NumPy raises at any rounding to 0 or infinity."""
 
 import inspect
-from typing import Any
 
 import awkward
 import numpy as np
 import pytest
-from backends import frozen, leaves
+from backends import frozen, numbers
 
 import dice_semimetric as ds
-
-
-def numbers(value: Any) -> list[np.ndarray]:
-    """Return the arrays in a result, one after the other."""
-    return [np.asarray(a) for a in leaves(value)]
 
 
 @pytest.mark.parametrize("dtype", ["float16", "float32", "float64"])

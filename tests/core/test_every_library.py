@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 import support
-from backends import BACKENDS, UNSUPPORTED, Backend, leaves
+from backends import BACKENDS, UNSUPPORTED, Backend, numbers
 
 import dice_semimetric as ds
 
@@ -136,11 +136,6 @@ def named(name: str) -> Callable[..., Any]:
 
     call.__name__ = name
     return call
-
-
-def numbers(value: Any) -> list[np.ndarray]:
-    """Return the arrays in a result, one after the other."""
-    return [np.asarray(a) for a in leaves(value)]
 
 
 @pytest.mark.parametrize("name", sorted(CALLS))
