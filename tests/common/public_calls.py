@@ -1,5 +1,7 @@
 """A valid call of every public function, constructor and method of the core."""
 
+import copy
+import functools
 import inspect
 from collections.abc import Callable
 from typing import Any
@@ -26,6 +28,16 @@ SCALING = ds.TemperatureScaling().fit(PROB, LABEL)
 def checking(mode: Any = "host") -> None:
     with ds.value_checks(mode):
         pass
+
+
+def fit_of(calibrator: Any, result: Callable[..., Any]) -> Callable[..., Any]:
+    """Return the method fit of a calibrator, but of a copy, with what that has learned."""
+
+    @functools.wraps(calibrator.fit)
+    def fit(**options: Any) -> Any:
+        return result(copy.copy(calibrator).fit(**options), options)
+
+    return fit
 
 
 # a valid call of every public function, constructor with options, and method
@@ -64,10 +76,16 @@ CALLS: dict[str, tuple[Callable[..., Any], dict[str, Any]]] = {
     "smooth_boundary": (ds.smooth_boundary, {"label": LABEL, "num_classes": 2, "epsilon": 0.1}),
     "value_checks": (checking, {}),
     "KernelCalibrator": (ds.KernelCalibrator, {}),
-    "KernelCalibrator.fit": (KERNEL.fit, CALIBRATION),
+    "KernelCalibrator.fit": (
+        fit_of(KERNEL, lambda k, given: k.predict_proba(given["prob"])),
+        CALIBRATION,
+    ),
     "KernelCalibrator.predict_proba": (KERNEL.predict_proba, {"prob": PROB}),
     "TemperatureScaling": (ds.TemperatureScaling, {}),
-    "TemperatureScaling.fit": (SCALING.fit, {"logits": PROB, "label": LABEL}),
+    "TemperatureScaling.fit": (
+        fit_of(SCALING, lambda s, _: s.temperature_),
+        {"logits": PROB, "label": LABEL},
+    ),
     "TemperatureScaling.predict_proba": (SCALING.predict_proba, {"logits": PROB}),
     "Overlap.sum": (OVERLAP.sum, {}),
     "Overlap.take": (OVERLAP.take, {"indices": (0,)}),
