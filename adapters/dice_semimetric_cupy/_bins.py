@@ -4,10 +4,11 @@ from typing import Any
 
 import numpy as np
 
+from dice_semimetric._lib.layout import Axes, split_axes
 from dice_semimetric._lib.typing import Array, DType
 
 from ._device import C_TYPES, DIMS, FLOATING, Device, Kernel
-from ._layout import Axes, axes_type, parts_of, split_axes
+from ._layout import axes_type, parts_of, structure
 from ._pairs import Pairs, pair_sums
 
 _CELLS = 64
@@ -85,7 +86,7 @@ def top_bins(device: Device, pairs: Pairs, edges: Array, threads: int) -> Array:
         _step(pred),
         0 if pairs.labels else _step(target),
         pairs.ignore_index or 0,
-        pixels.structure(),
+        structure(pixels),
     )
     macros: tuple[tuple[str, Any], ...] = (
         ("PRED", C_TYPES[pred.dtype.name]),

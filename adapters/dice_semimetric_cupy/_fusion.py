@@ -2,10 +2,11 @@
 
 import numpy as np
 
+from dice_semimetric._lib.layout import Axes, split_axes
 from dice_semimetric._lib.typing import Array, DType
 
 from ._device import C_TYPES, DIMS, Device, Kernel
-from ._layout import Axes, axes_type, split_axes, vector
+from ._layout import axes_type, structure, vector
 
 _THREADS = 256
 _BLOCKS = 32
@@ -55,7 +56,7 @@ def join_raters(
         step,
         0 if shares is None else shares.strides[0] // shares.dtype.itemsize,
         wanted,
-        pixels.structure(),
+        structure(pixels),
     )
     macros = (
         ("LABEL", C_TYPES[raters.dtype.name]),

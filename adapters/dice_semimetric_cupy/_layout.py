@@ -1,12 +1,11 @@
-"""How arrays that broadcast against one another lie in memory, as the kernels want to know it."""
+"""What the kernels are told of how arrays lie in memory."""
 
-import math
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
+from dice_semimetric._lib.layout import Axes
 from dice_semimetric._lib.typing import Array
 
 from ._device import DIMS
@@ -15,83 +14,15 @@ from ._device import DIMS
 _LOAD = 16
 
 
-@dataclass(frozen=True)
-class Axes:
-    """Some axes of several arrays, the last varying fastest.
-
-    Attributes
-    ----------
-    shape : tuple of int
-        The length of each axis.
-    strides : tuple of tuple of int
-        For each array the distance of neighbours along each axis, in elements; 0 where the array
-        is broadcast.
-    """
-
-    shape: tuple[int, ...]
-    strides: tuple[tuple[int, ...], ...]
-
-    @property
-    def size(self) -> int:
-        """The number of elements along all axes."""
-        return math.prod(self.shape)
-
-    def joined(self) -> "Axes":
-        """Return the axes without those of length 1, neighbours joined where all allow it."""
-        shape: list[int] = []
-        strides: list[list[int]] = [[] for _ in self.strides]
-        for a, length in enumerate(self.shape):
-            if length == 1:
-                continue
-            if shape and all(
-                s[-1] == own[a] * length for s, own in zip(strides, self.strides, strict=True)
-            ):
-                shape[-1] *= length
-                for s, own in zip(strides, self.strides, strict=True):
-                    s[-1] = own[a]
-            else:
-                shape.append(length)
-                for s, own in zip(strides, self.strides, strict=True):
-                    s.append(own[a])
-        return Axes(tuple(shape), tuple(tuple(s) for s in strides))
-
-    def structure(self) -> tuple[int, list[int], list[list[int]]]:
-        """Return the fields of the kernels' structure of that name."""
-        rest = [0] * (DIMS - len(self.shape))
-        return len(self.shape), [*self.shape, *rest], [[*s, *rest] for s in self.strides]
+def structure(axes: Axes) -> tuple[int, list[int], list[list[int]]]:
+    """Return axes as the fields of the kernels' structure of that name."""
+    rest = [0] * (DIMS - len(axes.shape))
+    return len(axes.shape), [*axes.shape, *rest], [[*s, *rest] for s in axes.strides]
 
 
 def axes_type(arrays: int) -> np.dtype[Any]:
     """Return the layout in memory of the kernels' structure for so many arrays."""
     return np.dtype([("count", "i8"), ("shape", "i8", DIMS), ("stride", "i8", (arrays, DIMS))])
-
-
-def split_axes(
-    arrays: Sequence[Array | None], axis: Sequence[int], shape: Sequence[int]
-) -> tuple[Axes, Axes]:
-    """Return the kept and the summed axes of arrays that broadcast to a shape.
-
-    The summed ones are walked in the memory order of the first array.
-    """
-    strides = [_strides(a, len(shape)) for a in arrays]
-    kept = [a for a in range(len(shape)) if a not in axis]
-    summed = sorted(axis, key=lambda a: -abs(strides[0][a]))
-    first, second = (
-        Axes(tuple(shape[a] for a in some), tuple(tuple(s[a] for a in some) for s in strides))
-        for some in (kept, summed)
-    )
-    return first, second.joined()
-
-
-def _strides(array: Array | None, ndim: int) -> list[int]:
-    """Return the strides of an array broadcast to so many axes; of none, zeros."""
-    if array is None:
-        return [0] * ndim
-    own = [
-        0 if length == 1 else step // array.dtype.itemsize
-        for length, step in zip(array.shape, array.strides, strict=True)
-    ]
-    return [0] * (ndim - len(own)) + own
 
 
 def vector(

@@ -6,11 +6,12 @@ from typing import Any
 
 import numpy as np
 
+from dice_semimetric._lib.layout import Axes, split_axes
 from dice_semimetric._lib.seam import Pixels
 from dice_semimetric._lib.typing import Array
 
 from ._device import C_TYPES, DIMS, Device, Kernel
-from ._layout import Axes, axes_type, parts_of, split_axes, vector
+from ._layout import axes_type, parts_of, structure, vector
 
 #: Loads that a thread has under way at once, as in pairs.cuh.
 _UNROLL = 4
@@ -135,8 +136,8 @@ def pair_sums(
         chunk,
         pairs.pred.shape[1] if pairs.labels else 0,
         pairs.ignore_index or 0,
-        kept.structure(),
-        summed.structure(),
+        structure(kept),
+        structure(summed),
     )
     for name, values in more:
         arguments[name] = values

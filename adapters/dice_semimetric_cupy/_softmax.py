@@ -4,8 +4,10 @@ from dataclasses import replace
 
 import numpy as np
 
+from dice_semimetric._lib.layout import split_axes
+
 from ._device import C_TYPES, Device, Kernel
-from ._layout import axes_type, split_axes
+from ._layout import axes_type, structure
 from ._pairs import Pairs
 
 _THREADS = 256
@@ -38,7 +40,7 @@ def softmax_scale(device: Device, pairs: Pairs) -> Pairs:
         pixels.size,
         pred.shape[1],
         pred.strides[1] // pred.dtype.itemsize,
-        pixels.structure(),
+        structure(pixels),
     )
     macros = (
         ("PRED", C_TYPES[pred.dtype.name]),

@@ -5,6 +5,12 @@ this module the statistics become pytrees, so that they pass through `jax.jit` a
 """
 
 import dataclasses
+from contextlib import AbstractContextManager, nullcontext
+from typing import Any
+
+import jax
+import numpy as np
+from jax import Array
 
 from dice_semimetric._lib.checks import clipped, require_unit_interval
 from dice_semimetric._lib.seam import Pixels
@@ -14,6 +20,27 @@ from ._counts import counts
 from ._sums import Sums, ranges, sums, xp
 
 _pytrees.register()
+
+
+def lend(array: Array) -> Any:
+    """Return an array in the host's memory as NumPy's, or NotImplemented."""
+    if isinstance(array, jax.core.Tracer):
+        return NotImplemented
+    devices = array.devices()
+    host = len(devices) == 1 and all(device.platform == "cpu" for device in devices)
+    return np.asarray(array) if host else NotImplemented
+
+
+def lending(array: Array) -> AbstractContextManager[None]:
+    """Return the context in which NumPy's kernels run."""
+    return nullcontext()
+
+
+def give_back(array: Any, like: Array) -> Array:
+    """Return NumPy's result as an array where the other one lies."""
+    (device,) = like.devices()
+    result: Array = jax.device_put(np.asarray(array), device)
+    return result
 
 
 def overlap_sums(pixels: Pixels) -> Sums:

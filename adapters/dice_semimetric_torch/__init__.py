@@ -4,14 +4,14 @@ Importing `dice_semimetric` is enough for its functions to run on tensors throug
 this package.
 """
 
-from dice_semimetric._lib.seam import adapter
+from dice_semimetric._lib.seam import adapters
 
 from .accumulation import AccumulatedLoss
 from .compound import DiceSemimetricCELoss, DistillationLoss
 from .losses import DiceSemimetricLoss, JaccardMetricLoss, SoftDiceLoss, SoftJaccardLoss
 from .tversky import CompatibleFocalTverskyLoss, CompatibleTverskyLoss
 
-adapter("torch")  # looked up now, since torch.compile cannot trace the search for entry points
+adapters("torch")  # looked up now, since torch.compile cannot trace the search for entry points
 
 __all__ = [
     "AccumulatedLoss",

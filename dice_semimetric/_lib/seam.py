@@ -1,22 +1,29 @@
 """The seam: the one place where the core meets an adapter.
 
 A reduction of the core is a plain function, written against the array API standard and marked
-``@accelerated``. Before it runs, the adapter registered for the arrays' library is asked for a
+``@accelerated``. Before it runs, the adapters registered for the arrays' library are asked for a
 function of the same name and arguments. That function may return NotImplemented for input it is
-not made for; then, and where there is no such function, the generic reduction runs on the arrays
-where they are.
+not made for; then the next one is asked. Where none takes the input, the generic reduction runs on
+the arrays where they are.
 
-An adapter is a module. NumPy's is part of the core and named in ``OWN``; any other is announced by
-an entry point in the group ``dice_semimetric.kernels`` whose name is the library's top-level
-package and whose value is the module.
+An adapter is a module. NumPy's are named in ``OWN``: compiled kernels, for whoever has Numba, and
+the core's own blocks. Any other is announced by an entry point in the group
+``dice_semimetric.kernels`` whose name is the library's top-level package and whose value is the
+module.
+
+Kernels belong to memory, not to a library. An adapter of a library whose arrays lie in memory that
+another library can read, as those of PyTorch on a host, lends them: ``lend(array)`` returns the
+other library's array without a copy, or NotImplemented, and the adapters of that library are asked
+first, within the context ``lending(array)``. ``give_back(result, array)`` makes an array of its own
+of a result, where the array lies.
 """
 
 import functools
-from collections.abc import Callable
-from dataclasses import KW_ONLY, dataclass
+from collections.abc import Callable, Iterator
+from dataclasses import KW_ONLY, dataclass, replace
 from importlib.metadata import EntryPoint, entry_points
 from types import ModuleType
-from typing import ParamSpec, TypeVar, cast
+from typing import Any, ParamSpec, TypeVar, cast
 
 import array_api_compat as compat
 
@@ -28,11 +35,11 @@ P = ParamSpec("P")
 R = TypeVar("R")
 
 GROUP = "dice_semimetric.kernels"
-#: The adapters that are part of the core.
-OWN = {"numpy": EntryPoint("numpy", "dice_semimetric._numpy.reductions", GROUP)}
+#: NumPy's adapters, which no entry point announces: to look for one takes longer than a sum.
+OWN = {"numpy": ("dice_semimetric_numba.kernels", "dice_semimetric._numpy.reductions")}
 
 # A plain dictionary, since torch.compile looks into one but calls a cached function anew.
-_loaded: dict[str, ModuleType | None] = {}
+_loaded: dict[str, tuple[ModuleType, ...]] = {}
 
 
 @dataclass(frozen=True, eq=False)
@@ -80,24 +87,24 @@ def library(xp: ModuleType) -> str:
     return xp.__name__.removeprefix("array_api_compat.").split(".")[0]
 
 
-def adapter(name: str) -> ModuleType | None:
-    """Return the module of fast reductions for a library, or None."""
+def adapters(name: str) -> tuple[ModuleType, ...]:
+    """Return the modules of fast reductions for a library, the one to be asked first in front."""
     if name not in _loaded:
-        _loaded[name] = _load(name)
+        _loaded[name] = tuple(_load(name))
     return _loaded[name]
 
 
-def _load(name: str) -> ModuleType | None:
-    for entry in [OWN[name]] if name in OWN else entry_points(group=GROUP, name=name):
+def _load(name: str) -> Iterator[ModuleType]:
+    own = (EntryPoint(name, module, GROUP) for module in OWN.get(name, ()))
+    for entry in own if name in OWN else entry_points(group=GROUP, name=name):
         try:
-            return cast(ModuleType, entry.load())
+            yield entry.load()
         except Exception as error:  # a broken adapter must not take the core down
             warn_caller(
                 f"the adapter {entry.value!r} for {name} could not be loaded and is not used: "
                 f"{type(error).__name__}: {error}",
                 RuntimeWarning,
             )
-    return None
 
 
 def accelerated(generic: Callable[P, R]) -> Callable[P, R]:
@@ -110,13 +117,56 @@ def accelerated(generic: Callable[P, R]) -> Callable[P, R]:
     @functools.wraps(generic)  # outermost: __wrapped__ is the generic reduction
     @quietly
     def reduction(*args: P.args, **kwargs: P.kwargs) -> R:
-        first = args[0]
-        xp = compat.array_namespace(first.pred if isinstance(first, Pixels) else first)
-        fast = getattr(adapter(library(xp)), name, None)
-        if fast is not None:
-            result = fast(*args, **kwargs)
-            if result is not NotImplemented:
-                return cast(R, result)
-        return generic(*args, **kwargs)
+        xp = compat.array_namespace(_first(args))
+        found = _accelerated(name, adapters(library(xp)), args, kwargs)
+        return generic(*args, **kwargs) if found is NotImplemented else cast(R, found)
 
     return reduction
+
+
+def _accelerated(
+    name: str, modules: tuple[ModuleType, ...], args: tuple[Any, ...], kwargs: dict[str, Any]
+) -> Any:
+    """Return what the first adapter that takes the arguments returns, or NotImplemented."""
+    for module in modules:
+        if hasattr(module, "lend"):
+            result = _borrowed(name, module, args, kwargs)
+            if result is not NotImplemented:
+                return result
+        fast = getattr(module, name, None)
+        result = NotImplemented if fast is None else fast(*args, **kwargs)
+        if result is not NotImplemented:
+            return result
+    return NotImplemented
+
+
+def _borrowed(name: str, lender: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+    """Return what the adapters say of the library that the arrays are lent to."""
+    first = _first(args)
+    lent = [_lent(lender, value) for value in (*args, *kwargs.values())]
+    if any(value is NotImplemented for value in lent):
+        return NotImplemented
+    args, values = tuple(lent[: len(args)]), lent[len(args) :]
+    modules = adapters(library(compat.array_namespace(_first(args))))
+    with lender.lending(first):
+        found = _accelerated(name, modules, args, dict(zip(kwargs, values, strict=True)))
+    if isinstance(found, tuple):
+        return tuple(lender.give_back(array, first) for array in found)
+    return found if found is NotImplemented else lender.give_back(found, first)
+
+
+def _lent(lender: Any, value: Any) -> Any:
+    """Return an argument as the other library's, or NotImplemented where that took a copy."""
+    if not isinstance(value, Pixels):
+        return lender.lend(value) if compat.is_array_api_obj(value) else value
+    given = {n: getattr(value, n) for n in ("pred", "target", "mask")}
+    lent = {n: lender.lend(array) for n, array in given.items() if array is not None}
+    if any(array is NotImplemented for array in lent.values()):
+        return NotImplemented
+    dtype = str(getattr(value.dtype, "dtype", value.dtype)).rpartition(".")[2]
+    return replace(value, **lent, dtype=getattr(compat.array_namespace(lent["pred"]), dtype))
+
+
+def _first(args: tuple[Any, ...]) -> Array:
+    first = args[0]
+    return first.pred if isinstance(first, Pixels) else first

@@ -10,12 +10,13 @@ import array_api_compat.numpy as xp
 import numpy as np
 
 from .._lib.blocks import Place, rows
+from .._lib.dtypes import PLAIN
 from .._lib.levels import cast_thresholds
 from .._lib.pairs import both
 from .._lib.seam import Pixels
 from .._lib.special import activate
 from .._lib.typing import Array
-from .bins import bin_sums
+from . import bins
 from .checks import require_probabilities
 from .levels import MANY, LevelCounts, level_corrections
 
@@ -25,8 +26,10 @@ RUN = 4096
 __all__ = ["bin_sums", "overlap_sums", "threshold_sums"]
 
 
-def overlap_sums(pixels: Pixels) -> tuple[Array, ...]:
+def overlap_sums(pixels: Pixels) -> Any:
     """Return the sums of `dice_semimetric.overlap.overlap_sums`, block by block."""
+    if not _own_dtypes(pixels):
+        return NotImplemented
     total = np.zeros((4, *_kept_shape(pixels)))
     if pixels.pred.dtype == pixels.target.dtype == bool:
         return tuple(_mask_sums(pixels, total))
@@ -37,8 +40,10 @@ def overlap_sums(pixels: Pixels) -> tuple[Array, ...]:
     return tuple(total)
 
 
-def threshold_sums(pixels: Pixels, thresholds: tuple[float, ...]) -> tuple[Array, ...]:
+def threshold_sums(pixels: Pixels, thresholds: tuple[float, ...]) -> Any:
     """Return the counts of `dice_semimetric._lib.levels.threshold_sums`, block by block."""
+    if not _own_dtypes(pixels):
+        return NotImplemented
     total = np.zeros((3, len(thresholds), *_kept_shape(pixels)), np.intp)
     levels = cast_thresholds(xp, thresholds, pixels)
     number = np.arange(total[0, 0].size).reshape(total.shape[2:])
@@ -60,6 +65,16 @@ def threshold_sums(pixels: Pixels, thresholds: tuple[float, ...]) -> tuple[Array
     for n, counter in enumerate(counters):
         total.reshape(*total.shape[:2], -1)[..., n] = counter.counts()
     return tuple(total)
+
+
+def bin_sums(pixels: Pixels, edges: Array, kind: str) -> Any:
+    """Return the sums of `dice_semimetric._lib.bin_sums.bin_sums`, block by block."""
+    return bins.bin_sums(pixels, edges, kind) if _own_dtypes(pixels) else NotImplemented
+
+
+def _own_dtypes(pixels: Pixels) -> bool:
+    """Return whether NumPy itself has the dtypes: another library may lend arrays of bfloat16."""
+    return {pixels.pred.dtype.num, pixels.target.dtype.num} <= PLAIN
 
 
 def _kept_shape(pixels: Pixels) -> tuple[int, ...]:

@@ -32,7 +32,7 @@ def device(monkeypatch: pytest.MonkeyPatch) -> Emulated:
     """A processor in the place of the GPU; the core takes NumPy's namespace for CuPy's."""
     found = Emulated()
     monkeypatch.setattr(kernels, "device", lambda: found)
-    monkeypatch.setattr(seam, "adapter", lambda name: kernels)
+    monkeypatch.setattr(seam, "adapters", lambda name: (kernels,))
     monkeypatch.setattr(compat, "is_numpy_namespace", lambda xp: False)
     monkeypatch.setattr(compat, "is_cupy_namespace", lambda xp: True)
     return found

@@ -33,7 +33,7 @@ def device(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> E
 @pytest.fixture
 def through_the_core(device: Emulated, monkeypatch: pytest.MonkeyPatch) -> Emulated:
     """Let the core find these kernels for NumPy's arrays."""
-    monkeypatch.setattr(seam, "adapter", lambda name: kernels)
+    monkeypatch.setattr(seam, "adapters", lambda name: (kernels,))
     return device
 
 

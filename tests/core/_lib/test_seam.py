@@ -76,7 +76,7 @@ def test_a_broken_adapter_is_named_once_and_left_out(adapter) -> None:
 
 def test_numpy_never_sees_the_generic_reduction(rng) -> None:
     x, y = rng.random((2, 3, 5))
-    fast = seam.adapter("numpy").overlap_sums
+    fast = seam.adapters("numpy")[-1].overlap_sums
     pixels = seam.Pixels(x, y, axis=(1,), dtype=x.dtype, checked=True)
     generic = overlap_sums.__wrapped__
     assert not hasattr(generic, "__wrapped__")  # what an adapter's tests compare it with

@@ -1,0 +1,35 @@
+"""The reductions of arrays in the host's memory, found by the core's seam for NumPy.
+
+An array of fewer than ``SMALL`` elements is left to NumPy's own blocks: to import Numba takes
+longer than thousands of such sums. So are all where Numba is not installed, which is said once.
+"""
+
+import functools
+from importlib import import_module
+from types import ModuleType
+from typing import Any
+
+from dice_semimetric._lib.seam import Pixels
+from dice_semimetric._lib.warning import warn_caller
+
+SMALL = 1 << 14
+
+
+def overlap_sums(pixels: Pixels) -> Any:
+    """Return the sums of `dice_semimetric.overlap.overlap_sums`."""
+    module = _compiled("sums") if pixels.pred.size >= SMALL else None
+    return NotImplemented if module is None else module.overlap_sums(pixels)
+
+
+@functools.cache
+def _compiled(name: str) -> ModuleType | None:
+    """Return a module of compiled kernels, or None where Numba is absent or broken."""
+    try:
+        return import_module(f".{name}", __package__)
+    except Exception as error:  # a broken compiler must not take the core down
+        warn_caller(
+            "arrays are summed by NumPy, since its kernels could not be compiled by Numba: "
+            f"{type(error).__name__}: {error}; write pip install 'dice-semimetric[numba]'",
+            RuntimeWarning,
+        )
+        return None

@@ -1,0 +1,102 @@
+"""Describe arrays to kernels by numbers, so that one compiled kernel serves every dtype and layout.
+
+An operand is a row of integers: where its first element lies, the code of its dtype, how many bytes
+an element has, and how many elements apart neighbours lie along the class axis, each kept axis and
+each summed axis. A last row has the lengths of these axes.
+"""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from dice_semimetric._lib.layout import split_axes
+from dice_semimetric._lib.typing import Array
+
+#: The dtypes that kernels read, by NumPy's names; the place of each is its code.
+NAMES = (
+    *("bool", "uint8", "int8", "uint16", "int16", "uint32", "int32", "uint64", "int64"),
+    *("float16", "bfloat16", "float32", "float64"),
+)
+CODES = {name: code for code, name in enumerate(NAMES)}
+# a dtype of another order of bytes is another key
+_KNOWN = {np.dtype(name): code for name, code in CODES.items() if name != "bfloat16"}
+#: Columns in front of the kept axes: address, code, bytes of an element, step along the classes.
+HEAD = 4
+
+
+@dataclass(frozen=True)
+class Operands:
+    """Arrays as kernels read them.
+
+    Attributes
+    ----------
+    table : numpy.ndarray
+        Integers, a row for each array and one of lengths.
+    kept : int
+        How many columns the kept axes take.
+    rows : int
+        The product of the lengths of the kept axes.
+    classes : int
+        The length of the class axis: 1 where each class is a row of its own.
+    columns : int
+        The product of the lengths of the summed axes.
+    """
+
+    table: np.ndarray
+    kept: int
+    rows: int
+    classes: int
+    columns: int
+
+    @classmethod
+    def of(
+        cls, arrays: Sequence[Array | None], axis: Sequence[int], *, regional: bool = False
+    ) -> "Operands":
+        """Describe arrays that broadcast to the first of them, which lend their memory.
+
+        With ``regional`` axis 1 is the class axis, and kernels hold all classes of some pixels.
+        """
+        shape = arrays[0].shape  # type: ignore[union-attr]
+        kept, summed = split_axes(arrays, axis, shape)
+        along = [a for a in range(len(shape)) if a not in axis].index(1) if regional else None
+        lengths, steps = list(kept.shape), [list(k) for k in kept.strides]
+        classes = 1 if along is None else lengths.pop(along)
+        class_steps = [0 if along is None else s.pop(along) for s in steps]
+        lengths, across = lengths or [1], summed.shape or (1,)
+        table = [
+            [*_head(array), step, *(own or [0]), *(summed_steps or (0,))]
+            for array, step, own, summed_steps in zip(
+                arrays, class_steps, steps, summed.strides, strict=True
+            )
+        ]
+        table.append([0, 0, 0, classes, *lengths, *across])
+        rows = math.prod(lengths)
+        return cls(np.array(table, np.int64), len(lengths), rows, classes, summed.size)
+
+
+def readable(*arrays: Array | None) -> bool:
+    """Return whether kernels can read these arrays where they lie."""
+    return all(a is None or (_code(a.dtype) is not None and _is_even(a)) for a in arrays)
+
+
+def _code(dtype: np.dtype) -> int | None:
+    """Return the code of a dtype; NumPy has bfloat16 from another package."""
+    code = _KNOWN.get(dtype)
+    return CODES["bfloat16"] if code is None and dtype.name == "bfloat16" else code
+
+
+def _is_even(array: Array) -> bool:
+    """Return whether every element lies at a multiple of its size from the first."""
+    size = array.dtype.itemsize
+    return array.flags.aligned and all(step % size == 0 for step in array.strides)
+
+
+def _head(array: Array | None) -> tuple[int, int, int]:
+    """Return address, code and bytes of an element; of no array, zeros."""
+    if array is None:
+        return 0, 0, 0
+    code = _code(array.dtype)
+    assert code is not None
+    return array.ctypes.data, code, array.dtype.itemsize

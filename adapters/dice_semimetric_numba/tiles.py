@@ -1,0 +1,151 @@
+# mypy: ignore-errors
+"""Tiles of a prediction and its target: all classes of some pixels, in the L1 cache.
+
+``how`` is a tuple of what is to be done: softmax, sigmoid, labels, masked, ignores, ignored.
+"""
+
+from numba import carray
+
+from .arithmetic import exp
+from .compiling import sums
+from .memory import F32, F64, IGNORED, WRONG, pointer, read, read_labels, run_at
+from .operands import HEAD
+
+#: Entries of a tile; its probabilities and targets take 32 KiB together in float32.
+TILE = 4096
+PRED, TARGET, MASK, OUT = 0, 1, 2, 3
+
+
+@sums
+def tile_size(classes):
+    return max(256, TILE // classes)
+
+
+@sums
+def offset_of(table, kept, operand, row):
+    """Return where a row of an operand begins, in elements."""
+    lengths = table[-1, HEAD : HEAD + kept]
+    return run_at(row, lengths, table[operand, HEAD : HEAD + kept])[0]
+
+
+@sums
+def read_class(table, kept, operand, row, c, start, n, out):
+    """Read n pixels of a class from ``start`` on into out[:n]."""
+    own = table[operand]
+    offset = offset_of(table, kept, operand, row) + c * own[HEAD - 1]
+    read(own, offset, table[-1, HEAD + kept :], own[HEAD + kept :], start, n, out)
+
+
+@sums
+def class_of(table, kept, operand, row, c, start, n, scratch):
+    """Return n pixels of a class where they lie, or read into scratch if kernels need a cast."""
+    own, lengths = table[operand], table[-1, HEAD + kept :]
+    steps = own[HEAD + kept :]
+    same = own[1] == (F32 if scratch.itemsize == 4 else F64)
+    offset, beside = run_at(start, lengths, steps)
+    if not same or steps[steps.size - 1] != 1 or beside < n:
+        read_class(table, kept, operand, row, c, start, n, scratch)
+        return scratch[:n]
+    offset += offset_of(table, kept, operand, row) + c * own[HEAD - 1]
+    return carray(pointer(own[0] + offset * own[2], scratch.dtype), n)
+
+
+@sums
+def read_tile(table, kept, row, start, n, how, x, y, keep, label):
+    """Read probabilities, targets and what counts of n pixels; return whether a label is wrong.
+
+    ``keep`` has one row, or one for each class where the mask has.
+    """
+    softmax, sigmoid, labels, masked, ignores, ignored = how
+    classes = x.shape[0]
+    for c in range(classes):
+        read_class(table, kept, PRED, row, c, start, n, x[c])
+    if softmax:
+        softmax_of(x, y[0], n)
+    elif sigmoid:
+        sigmoid_of(x, n)
+    if masked:
+        for k in range(keep.shape[0]):
+            read_class(table, kept, MASK, row, k, start, n, keep[k])
+    elif ignores:
+        keep[0, :n] = 1
+    if labels:
+        rule = (max(classes, 2), ignores, ignored)
+        return read_label_tile(table, kept, row, start, n, rule, y, keep, label)
+    for c in range(classes):
+        read_class(table, kept, TARGET, row, c, start, n, y[c])
+    return False
+
+
+@sums
+def read_label_tile(table, kept, row, start, n, rule, y, keep, label):
+    """Read labels as one-hot targets; those that are ignored do not count."""
+    own, wrong = table[TARGET], 0
+    first = 1 if y.shape[0] == 1 else 0  # one class alone is the foreground
+    offset = offset_of(table, kept, TARGET, row)
+    read_labels(own, offset, table[-1, HEAD + kept :], own[HEAD + kept :], start, n, rule, label)
+    for i in range(n):
+        wrong += label[i] == WRONG
+    for c in range(y.shape[0]):
+        one = y[c]
+        for i in range(n):
+            one[i] = label[i] == c + first
+    if rule[1]:
+        for k in range(keep.shape[0]):
+            some = keep[k]
+            for i in range(n):
+                some[i] = 0 if label[i] == IGNORED else some[i]
+    return wrong > 0
+
+
+@sums
+def hide(x, keep, n):
+    """Set to 0 what does not count, whatever it was."""
+    for c in range(x.shape[0]):
+        own, some = x[c], keep[c if keep.shape[0] > 1 else 0]
+        for i in range(n):
+            own[i] = own[i] if some[i] != 0 else 0
+
+
+@sums
+def softmax_of(x, row, n):
+    """Turn logits (classes, n) into probabilities."""
+    top(x, row, n)
+    for c in range(x.shape[0]):
+        own = x[c]
+        for i in range(n):
+            own[i] = exp(own[i] - row[i])
+    for i in range(n):
+        row[i] = x[0, i]
+    for c in range(1, x.shape[0]):
+        own = x[c]
+        for i in range(n):
+            row[i] += own[i]
+    for i in range(n):
+        row[i] = 1 / row[i]
+    for c in range(x.shape[0]):
+        own = x[c]
+        for i in range(n):
+            own[i] *= row[i]
+
+
+@sums
+def top(x, row, n):
+    """Put the largest of the classes into row."""
+    for i in range(n):
+        row[i] = x[0, i]
+    for c in range(1, x.shape[0]):
+        own = x[c]
+        for i in range(n):
+            row[i] = own[i] if own[i] > row[i] else row[i]
+
+
+@sums
+def sigmoid_of(x, n):
+    """Turn logits into the probability of each class by itself."""
+    for c in range(x.shape[0]):
+        own = x[c]
+        for i in range(n):
+            small = exp(-abs(own[i]))
+            share = 1 / (1 + small)
+            own[i] = share if own[i] >= 0 else small * share

@@ -1,0 +1,98 @@
+"""Spread work that releases the interpreter's lock over threads, never threads within threads."""
+
+import multiprocessing
+import os
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from contextvars import ContextVar
+from typing import TypeVar
+
+T = TypeVar("T")
+R = TypeVar("R")
+
+_lock = threading.Lock()
+_pools: dict[int, ThreadPoolExecutor] = {}
+#: The number that the library in use says; None is for this module to find.
+_given: ContextVar[int | None] = ContextVar("threads", default=None)
+
+
+@contextmanager
+def threads(count: int | None) -> Iterator[None]:
+    """Let work inside the context take so many threads."""
+    token = _given.set(count)
+    try:
+        yield
+    finally:
+        _given.reset(token)
+
+
+def thread_count() -> int:
+    """Return how many threads work may take: the cores allowed to the process.
+
+    It is one inside a worker, a thread or process that something else has started, since the
+    others are busy too. ``OMP_NUM_THREADS`` sets a limit, as for NumPy's own linear algebra.
+    """
+    given = _given.get()
+    if given is not None:
+        return given
+    if threading.current_thread() is not threading.main_thread():
+        return 1
+    if multiprocessing.parent_process() is not None:
+        return 1
+    limit = os.environ.get("OMP_NUM_THREADS", "")
+    cores = _cores()
+    return max(1, min(cores, int(limit))) if limit.isdecimal() else cores
+
+
+def _cores() -> int:
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
+def map_parts(function: Callable[[T], R], parts: Sequence[T]) -> list[R]:
+    """Return the result for each part, in their order, from as many threads as may be taken.
+
+    The caller is one of them. Which thread takes a part is left to chance, so a result must not
+    depend on it.
+    """
+    count = min(thread_count(), len(parts)) if len(parts) > 1 else 1
+    if count <= 1:
+        return [function(part) for part in parts]
+    results: dict[int, R] = {}
+    numbers = iter(range(len(parts)))  # one that threads may share
+
+    def work() -> None:
+        for number in numbers:
+            results[number] = function(parts[number])
+
+    try:
+        others = [_pool(count - 1).submit(work) for _ in range(count - 1)]
+    except RuntimeError:  # the interpreter is shutting down, or may start no thread
+        others = []
+    try:
+        work()
+    finally:
+        for other in others:
+            other.result()
+    return [results[number] for number in range(len(parts))]
+
+
+def _pool(count: int) -> ThreadPoolExecutor:
+    with _lock:
+        if count not in _pools:
+            _pools[count] = ThreadPoolExecutor(count, thread_name_prefix="dice_semimetric")
+        return _pools[count]
+
+
+def _forget() -> None:
+    """Let a forked child, where a lock may be held by a thread that is gone, start anew."""
+    global _lock  # noqa: PLW0603
+    _lock = threading.Lock()
+    _pools.clear()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_forget)
