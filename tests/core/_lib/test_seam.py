@@ -1,5 +1,6 @@
 """The seam: adapters are found, fast paths are used, broken ones are not, and nothing leaks in."""
 
+import contextlib
 import subprocess
 import sys
 import types
@@ -72,6 +73,51 @@ def test_a_broken_adapter_is_named_once_and_left_out(adapter) -> None:
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         overlap(x, x)
+
+
+class _Lender(types.SimpleNamespace):
+    """An adapter that lends its arrays to NumPy's, but not those that hold 0.75."""
+
+    def lend(self, array):
+        host = np.asarray(array)
+        return NotImplemented if (host == 0.75).any() else host
+
+    def lending(self, array):
+        self.lent = array
+        return contextlib.nullcontext()
+
+    def give_back(self, array, like):
+        import array_api_strict
+
+        return array_api_strict.asarray(np.asarray(array))
+
+
+def test_an_adapter_may_lend_its_arrays_to_another_library_s(adapter) -> None:
+    lender = _Lender()
+    x = adapter(lender)
+    calls = []
+    fast = seam.adapters("numpy")[-1].overlap_sums
+
+    def seen(pixels):
+        calls.append(pixels)
+        return fast(pixels)
+
+    seam._loaded["numpy"] = (types.SimpleNamespace(overlap_sums=seen),)
+    found = overlap(x, x).target
+    assert type(found) is type(x)
+    assert float(found) == 0.75
+    assert lender.lent is x
+    assert type(calls[0].pred) is np.ndarray
+    assert calls[0].dtype == np.float64
+
+
+def test_what_is_not_lent_stays_where_it_is(adapter) -> None:
+    import array_api_strict
+
+    adapter(_Lender())
+    seam._loaded["numpy"] = ()
+    x = array_api_strict.asarray(np.array([0.75, 0.0]))
+    assert float(overlap(x, x).target) == 0.75
 
 
 def test_numpy_never_sees_the_generic_reduction(rng) -> None:
