@@ -4,36 +4,38 @@ The command ``dice-semimetric`` is made of these functions. A case is read, scor
 function of its arrays, and dropped; what is kept of it is a small record of statistics that add up.
 """
 
-from .starting import stop_without  # the first, since what follows takes a moment
+from .starting import is_command, stop_without
 
-try:
-    from .agree import CaseAgreement, agree, agree_files
-    from .calibrate.calibrate import calibrate
-    from .calibrate.calibrators import Fitting
-    from .cases.blocks import Reading
-    from .cases.layout import CaseFiles, find_cases
-    from .cases.pairing import Pair, Rated, pair_up
-    from .cases.patients import Patients, match_patients, read_patients
-    from .cases.regions import Regions, read_regions
-    from .cases.study import Study
-    from .compare import Scores, compare, read_scores
-    from .demo.paradox import Paradox, best_threshold, soft_dice_paradox
-    from .demo.phantoms import Phantom, phantom, write_phantoms
-    from .evaluate.evaluate import Page, evaluate
-    from .faults import CaseError, Fault, UsageError
-    from .files.geometry import Geometry
-    from .files.volumes import Volume, read_volume
-    from .files.writing import write_volume
-    from .fuse.fuse import fuse
-    from .fuse.methods import Fused, fuse_masks
-    from .results.bootstrap import Bootstrap
-    from .runs.cluster import Workers
-    from .runs.recorded import Run
-    from .scores.case_score import CaseScore, Options, RaterScore
-    from .scores.scoring import score_case, score_files, score_pair
-    from .scores.summary import summarize
-except ImportError as missing:
-    stop_without(missing)
+if not is_command():  # which imports what it needs, once it is known what that is
+    try:
+        from .agree import CaseAgreement, agree, agree_files
+        from .calibrate.calibrate import calibrate
+        from .calibrate.calibrators import Fitting
+        from .cases.blocks import Reading
+        from .cases.layout import CaseFiles, find_cases
+        from .cases.pairing import Pair, Rated, pair_up
+        from .cases.patients import Patients, match_patients, read_patients
+        from .cases.regions import Regions, read_regions
+        from .cases.study import Study
+        from .compare import Scores, compare, read_scores
+        from .demo.paradox import Paradox, best_threshold, soft_dice_paradox
+        from .demo.phantoms import Phantom, phantom, write_phantoms
+        from .evaluate.evaluate import Page, evaluate
+        from .faults import CaseError, Fault, UsageError
+        from .files.geometry import Geometry
+        from .files.volumes import Volume, read_volume
+        from .files.writing import write_volume
+        from .fuse.fuse import fuse
+        from .fuse.methods import Fused, fuse_masks
+        from .results.bootstrap import Bootstrap
+        from .runs.cluster import Workers
+        from .runs.recorded import Run
+        from .scores.case_score import CaseScore, Options, RaterScore
+        from .scores.scoring import score_case, score_files, score_pair
+        from .scores.summary import summarize
+    except ImportError as missing:
+        stop_without(missing)
+        raise
 
 __all__ = [
     "Bootstrap",

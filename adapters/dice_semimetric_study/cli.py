@@ -1,21 +1,16 @@
 """The command ``dice-semimetric``."""
 
 import argparse
-import logging
 import os
 import sys
 from collections.abc import Sequence
 from contextlib import suppress
 
-from dice_semimetric import __version__
-
 from . import starting
 from .commands import COMMANDS
 from .commands.command import EXIT
-from .commands.parser import Parser
+from .commands.parser import Parser, Version
 from .faults import UsageError, comes_of_stop, printable
-from .runs.logs import log, set_verbosity
-from .runs.memory import keep_memory
 
 #: As shells have it for a process that SIGPIPE ended.
 _BROKEN_PIPE = 141
@@ -25,14 +20,14 @@ _DESCRIPTION = (
 
 
 def make_parser() -> argparse.ArgumentParser:
-    """Return the parser of the command line; what it parses has the command's ``run``."""
+    """Return the parser of the command line; what it parses has the name of the ``command``."""
     parser = Parser(
         prog="dice-semimetric",
         description=_DESCRIPTION,
         epilog=EXIT,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.add_argument("--version", action="version", version=f"%(prog)s {__version__}")
+    parser.add_argument("--version", action=Version)
     commands = parser.add_subparsers(required=True, metavar="COMMAND", dest="command")
     for command in COMMANDS:
         options = commands.add_parser(
@@ -43,7 +38,6 @@ def make_parser() -> argparse.ArgumentParser:
             formatter_class=argparse.RawDescriptionHelpFormatter,
         )
         command.add_options(options)
-        options.set_defaults(run=command.run)
     return parser
 
 
@@ -54,7 +48,6 @@ def main(argv: Sequence[str] | None = None) -> int:
     user stopped it. The arguments are by default those of the process.
     """
     try:
-        starting.run()
         status = _run(argv)
         sys.stdout.flush()
         return status
@@ -74,9 +67,13 @@ def _run(argv: Sequence[str] | None) -> int:
         args = parser.parse_args(argv, argparse.Namespace(parser=parser))
     except SystemExit as stop:  # argparse: 0 after --help, 2 after a wrong option
         return int(stop.code or 0)
-    set_verbosity(quiet=getattr(args, "quiet", False), verbose=getattr(args, "verbose", False))
-    keep_memory()
-    return int(args.run(args))
+    logs, memory, action = (
+        starting.load(name) for name in ("runs.logs", "runs.memory", f"actions.{args.command}")
+    )
+    starting.run()
+    logs.set_verbosity(quiet=getattr(args, "quiet", False), verbose=getattr(args, "verbose", False))
+    memory.keep_memory()
+    return int(action.run(args))
 
 
 def _report(error: BaseException) -> int:
@@ -90,9 +87,11 @@ def _report(error: BaseException) -> int:
         text = f"cannot write the results: {error}"
     elif isinstance(error, MemoryError):
         text = f"there is not enough memory: {error}".rstrip(": ")
-    elif log.isEnabledFor(logging.DEBUG):
-        raise error
     else:
+        from .runs.logs import is_verbose
+
+        if is_verbose():
+            raise error
         text = f"{type(error).__name__}: {error} (-v shows where)"
     print(f"dice-semimetric: {printable(text)}", file=sys.stderr)
     return status

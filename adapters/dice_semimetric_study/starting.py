@@ -8,8 +8,10 @@ import signal
 import sys
 import threading
 from _thread import interrupt_main
+from importlib import import_module
 from itertools import pairwise
 from types import FrameType, TracebackType
+from typing import Any
 
 #: Brings every package of this tool.
 INSTALL = "pip install 'dice-semimetric[study]'"
@@ -18,7 +20,7 @@ _PROGRAM, _PACKAGE = "dice-semimetric", __name__.partition(".")[0]
 STOPPED = 130
 
 
-def _is_command() -> bool:
+def is_command() -> bool:
     """Return whether this process is the command, by either of its names."""
     # A process of --jobs has the arguments of the one that started it, and an origin of its own.
     script = next((word for word in sys.argv[:1] if word in sys.orig_argv), "")
@@ -48,7 +50,7 @@ def _fail(kind: type[BaseException], error: BaseException, _: TracebackType | No
 
 def _begin() -> None:
     """Have Ctrl-C, and what is broken or missing, end the command with one line."""
-    if not _is_command():
+    if not is_command():
         return
     if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
         signal.signal(signal.SIGINT, _stop)
@@ -56,23 +58,35 @@ def _begin() -> None:
 
 
 def stop_without(error: ImportError) -> None:
-    """End the command with one line about the missing package, or raise ImportError for others."""
+    """End the command, or have others raise ImportError, with one line about a missing package."""
     package = (error.name or "").split(".", maxsplit=1)[0]
     if package in ("", _PACKAGE, "dice_semimetric"):
-        raise error
+        return
     why = "" if isinstance(error, ModuleNotFoundError) else f" ({error})"
     text = f"dice-semimetric needs {package}{why}: {INSTALL}"
-    if not _is_command():
+    if not is_command():
         raise ImportError(text, name=error.name) from error
     print(text, file=sys.stderr)
     sys.exit(2)
+
+
+def load(name: str) -> Any:
+    """Import a module of this package, or end the command with one line."""
+    try:
+        return import_module(f"{_PACKAGE}.{name}")
+    except Exception as error:
+        if isinstance(error, ImportError):
+            stop_without(error)
+        if is_command():
+            _fail(type(error), error, None)
+        raise
 
 
 def run() -> None:
     """Have Ctrl-C raise KeyboardInterrupt, which whoever works can catch."""
     if signal.getsignal(signal.SIGINT) is _stop:
         signal.signal(signal.SIGINT, signal.default_int_handler)
-    if _is_command():
+    if is_command():
         sys.unraisablehook = _interrupt_again
 
 
@@ -86,7 +100,7 @@ def _interrupt_again(lost: "sys.UnraisableHookArgs") -> None:
 
 def end() -> None:
     """Leave Ctrl-C alone: the command is about to end anyway."""
-    if _is_command():
+    if is_command():
         signal.signal(signal.SIGINT, signal.SIG_IGN)
     # A Ctrl-C caught while Python ran a text, as dataclasses do, would yet end it by the signal
     # and not by our status: Python remembers that until it runs the next text.

@@ -12,12 +12,12 @@ import numpy as np
 import pytest
 from dice_semimetric_study.calibrate import calibrate as calibrating
 from dice_semimetric_study.calibrate.calibrators import (
-    FLOOR,
     MapCalibrator,
     Sample,
     draw,
 )
 from dice_semimetric_study.cases.generator import case_generator
+from dice_semimetric_study.choices import FLOOR
 from dice_semimetric_study.cli import main
 from scipy.optimize import minimize_scalar
 from scipy.stats import beta

@@ -62,7 +62,7 @@ def test_stopped_while_it_starts(tmp_path: Path, slow: str) -> None:
     (tmp_path / f"{slow}.py").write_text(
         "import os, signal, time\nos.kill(os.getpid(), signal.SIGINT)\ntime.sleep(5)\n"
     )
-    done = run_beside(tmp_path, "-m", "dice_semimetric_study", "--help")
+    done = run_beside(tmp_path, "-m", "dice_semimetric_study", *argv_of(tmp_path))
     assert done.stderr == "dice-semimetric: stopped by the user\n"
     assert done.returncode == 130
 
@@ -104,7 +104,9 @@ for _ in range(1000):
 def test_stopped_where_python_forgets_it(tmp_path: Path, how: list[str], struck: str) -> None:
     (tmp_path / "dice-semimetric.py").write_text(
         "import sys, time\nfrom dice_semimetric_study import cli\n"
-        f"cli._run = lambda _: exec({struck!r}, globals())\nsys.exit(cli.main())\n"
+        "from dice_semimetric_study.actions import completion\n"
+        f"completion.run = lambda _: exec({struck!r}, globals())\n"
+        "sys.exit(cli.main(['completion', 'bash']))\n"
     )
     done = run_beside(tmp_path, *how)
     assert done.stderr == "dice-semimetric: stopped by the user\n"
@@ -115,7 +117,7 @@ def test_stopped_where_python_forgets_it(tmp_path: Path, how: list[str], struck:
 @pytest.mark.parametrize("how", ["raise ImportError('no module')", "raise MemoryError", "1/0"])
 def test_what_keeps_it_from_its_start(tmp_path: Path, what: str, how: str) -> None:
     (tmp_path / f"{what}.py").write_text(how)
-    done = run_beside(tmp_path, "-m", "dice_semimetric_study", "--help")
+    done = run_beside(tmp_path, "-m", "dice_semimetric_study", *argv_of(tmp_path))
     assert done.returncode == 2
     (line,) = done.stderr.splitlines()
     assert line.startswith("dice-semimetric: cannot start: ")

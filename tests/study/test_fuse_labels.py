@@ -8,8 +8,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from dice_semimetric_study.choices import FUSE_METHODS as METHODS
 from dice_semimetric_study.cli import main
-from dice_semimetric_study.fuse.methods import METHODS, Patterns, fuse_masks, most_frequent
+from dice_semimetric_study.fuse.methods import Patterns, fuse_masks, most_frequent
 from study_files import TOML, load, save
 
 from dice_semimetric import dice_weighted_average, staple

@@ -11,7 +11,7 @@ ROOT = Path(dice_semimetric_study.__file__).parent
 JOBS = ("fuse", "agree", "evaluate", "compare", "calibrate", "demo")
 #: From the ground up; those of one row do not see each other.
 LAYERS: tuple[tuple[str, ...], ...] = (
-    ("faults", "starting"),
+    ("choices", "faults", "starting"),
     ("files",),
     ("cases",),
     ("runs",),
@@ -20,6 +20,7 @@ LAYERS: tuple[tuple[str, ...], ...] = (
     tuple(job for job in JOBS if job != "demo"),
     ("demo",),  # runs the other jobs
     ("commands",),
+    ("actions",),
     ("cli", "__init__"),
     ("__main__",),
 )

@@ -26,6 +26,30 @@ def test_memory_that_was_freed_is_used_again_without_new_pages() -> None:
     assert done.returncode == 0, done.stderr
 
 
+TEXTS = {
+    "--help": 0,
+    "--version": 0,
+    "evaluate --help": 0,
+    "calibrate --help": 0,
+    "completion bash": 0,
+    "evaluate --treshold 1": 2,
+    "": 2,
+}
+SLOW = {"dice_semimetric", "numpy", "scipy", "array_api_compat", "nibabel", "tqdm", "matplotlib"}
+SLOW |= {"isal", "deflate", "jinja2", "PIL", "dask", "distributed", "numba", "torch", "jax", "cupy"}
+
+
+@pytest.mark.parametrize("line", TEXTS)
+def test_a_text_needs_nothing_slow(line: str) -> None:
+    argv = [sys.executable, "-X", "importtime", "-m", "dice_semimetric_study", *line.split()]
+    done = subprocess.run(argv, check=False, capture_output=True, text=True)
+    assert done.returncode == TEXTS[line]
+    lines = [text for text in done.stderr.splitlines() if text.startswith("import time:")]
+    names = {text.split("|")[-1].strip().split(".")[0] for text in lines}
+    assert "argparse" in names
+    assert not names & SLOW
+
+
 def test_the_command_imports_no_plots_before_there_are_any() -> None:
     code = (
         "import sys; from dice_semimetric_study.cli import main; main(['--help']);"

@@ -98,7 +98,8 @@ def test_a_negative_label_is_a_value(capsys: Any) -> None:
 
 @pytest.mark.parametrize("package", ["nibabel", "tqdm", "numpy"])
 def test_without_the_extra(package: str) -> None:
-    code = HIDE.format(package) + "from dice_semimetric_study.cli import main"
+    code = HIDE.format(package) + "from dice_semimetric_study.cli import main; "
+    code += f"main({EVALUATE.split()})"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
     install = "pip install 'dice-semimetric[study]'"
     assert (done.returncode, done.stderr) == (2, f"dice-semimetric needs {package}: {install}\n")

@@ -15,6 +15,7 @@ from ..cases.foreground import voxels_of
 from ..cases.pairing import Pair
 from ..cases.regions import require_file_names, task_name
 from ..cases.study import Names, Study, full_name
+from ..choices import FLOOR
 from ..faults import CaseError, Fault
 from ..files.json import jsonable
 from ..files.writing import written_maps
@@ -28,7 +29,7 @@ from ..scores.case_score import CaseScore, Options, RaterScore
 from ..scores.occurrence import occurring, of_score
 from ..scores.scoring import scores_of
 from ..scores.sums import Sums, in_doubt, sums_of
-from .calibrators import FLOOR, Fitting, MapCalibrator
+from .calibrators import Fitting, MapCalibrator
 from .fit import IN_FIT, Calibrators, fit_calibrators, in_fit, sides_of
 from .predictions import Prediction, known_pairs, predictions_of
 from .report import FILES, Part, Scored, write_report

@@ -14,12 +14,10 @@ from numpy.typing import NDArray
 
 from dice_semimetric import KernelCalibrator, TemperatureScaling, value_checks
 
-Method = Literal["kernel", "temperature"]
-METHODS: tuple[Method, ...] = ("kernel", "temperature")
+from ..choices import FLOOR, KEYS, Calibration
+
 Target = Literal["mean", "majority"]
 
-#: Probabilities up to here stay as they are; 0 itself always does.
-FLOOR: dict[Method, float] = {"kernel": 0.01, "temperature": 0.0}
 #: A temperature is one number: more pixels hardly change it.
 MOST_PIXELS = 1_000_000
 #: float32 has 1.0 for every probability nearer to 1.
@@ -34,10 +32,10 @@ class Fitting:
     are drawn depends on the seed and on the cases' names alone.
     """
 
-    method: Method
+    method: Calibration
     target: Target = "mean"
     bandwidth: float | None = None
-    keys: int = 1000
+    keys: int = KEYS
     seed: int = 0
 
 
@@ -84,7 +82,7 @@ def draw(
 class MapCalibrator:
     """Calibrate a foreground map, by E[y | p] or by one temperature of the logits."""
 
-    def __init__(self, method: Method, *, bandwidth: float | None = None) -> None:
+    def __init__(self, method: Calibration, *, bandwidth: float | None = None) -> None:
         self.method = method
         self.bandwidth = bandwidth
 

@@ -15,13 +15,14 @@ from ..cases.foreground import Voxels, voxels_of
 from ..cases.generator import case_generator
 from ..cases.pairing import Pair
 from ..cases.regions import task_name
+from ..choices import FLOOR
 from ..faults import CaseError, Fault, UsageError, reason_of
 from ..results.totals import AddedByField, total_by_name
 from ..runs.cluster import Workers
 from ..runs.each import each_case
 from ..scores.case_score import Options
 from ..scores.sums import HALF
-from .calibrators import FLOOR, MOST_PIXELS, Fitting, MapCalibrator, Sample, draw
+from .calibrators import MOST_PIXELS, Fitting, MapCalibrator, Sample, draw
 
 Calibrators = dict[str, MapCalibrator]
 Result = TypeVar("Result")

@@ -9,6 +9,7 @@ from typing import Any
 
 from numpy.typing import NDArray
 
+from ..choices import WHOLE
 from ..faults import CaseError
 from ..files.geometry import (
     REORIENT,
@@ -26,9 +27,6 @@ from .pairing import Pair, Rated
 from .regions import Class, Regions
 
 Vector = NDArray[Any]
-
-#: Voxels of a volume that is read as a whole: 256 MiB of float32 in each file.
-WHOLE = 1 << 26
 
 
 @dataclass(frozen=True)

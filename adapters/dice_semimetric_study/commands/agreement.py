@@ -2,20 +2,9 @@
 
 import argparse
 
-from ..agree import agree
-from ..agree.summary import agreement_table
 from ..results.registry import RATER_SCORES, glossary
 from .command import EXIT, LAYOUT, Command, add_path
-from .options import (
-    add_empty,
-    add_study,
-    bootstrap_of,
-    empty_of,
-    reading_of,
-    study_of,
-)
-from .printing import add_json, check_json, print_files, print_summary, status_of
-from .running import run_of
+from .options import add_empty, add_json, add_study
 
 _EPILOG = f"""examples:
   dice-semimetric agreement study/Training --out agreement
@@ -43,24 +32,6 @@ def _add_options(parser: argparse.ArgumentParser) -> None:
     add_study(parser, predictions=False)
 
 
-def _run(args: argparse.Namespace) -> int:
-    study = study_of(args, ref=args.folder)
-    if args.dry_run:
-        return print_files(study)
-    check_json(args, args.folder, args.mask)
-    summary = agree(
-        study,
-        run_of(args),
-        reading_of(args),
-        empty=empty_of(args),
-        maps=not args.no_maps,
-        pictures=not args.no_pictures,
-        bootstrap=bootstrap_of(args),
-    )
-    print_summary(args, summary, f"{agreement_table(summary)}\nresults in {args.out}")
-    return status_of(summary)
-
-
 COMMAND = Command(
-    "agreement", "measure how far raters agree, and show where not", _EPILOG, _add_options, _run
+    "agreement", "measure how far raters agree, and show where not", _EPILOG, _add_options
 )

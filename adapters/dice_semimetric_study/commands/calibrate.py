@@ -2,18 +2,10 @@
 
 import argparse
 import math
-from dataclasses import replace
 
-from ..calibrate.calibrate import calibrate
-from ..calibrate.calibrators import FLOOR, METHODS, Fitting
-from ..calibrate.fit import IN_FIT
-from ..calibrate.report import change_table
-from ..faults import counted
-from ..scores.case_score import Options
-from .command import EXIT, LAYOUT, Command, add_count, add_path, integer, number, require_use
-from .options import add_bins, add_study, bootstrap_of, reading_of, study_of
-from .printing import print_files, print_summary, status_of
-from .running import run_of
+from ..choices import CALIBRATIONS, FLOOR, KEYS
+from .command import EXIT, LAYOUT, Command, add_count, add_path, integer, number
+from .options import add_bins, add_study
 
 _EPILOG = f"""examples:
   dice-semimetric calibrate --fit-pred val-pred --fit-ref study/Validation \\
@@ -39,7 +31,7 @@ def _add_options(parser: argparse.ArgumentParser) -> None:
     ):
         add_path(parser, flag, required=True, metavar="DIR", help=text)
     add_path(parser, "--ref", metavar="DIR", help="their references, to score them")
-    parser.add_argument("--method", required=True, choices=METHODS)
+    parser.add_argument("--method", required=True, choices=CALIBRATIONS)
     parser.add_argument(
         "--target",
         choices=("mean", "majority"),
@@ -56,35 +48,11 @@ def _add_options(parser: argparse.ArgumentParser) -> None:
         "--keys",
         type=integer(2),
         metavar="N",
-        help=f"pixels that serve as keys of the kernel (default: {Fitting.keys})",
+        help=f"pixels that serve as keys of the kernel (default: {KEYS})",
     )
     add_count(parser, "--seed", 0, "of the draw of pixels (default: 0)", low=0, metavar=None)
     add_bins(parser)
     add_study(parser)
-
-
-def _run(args: argparse.Namespace) -> int:
-    for name in ("keys", "bandwidth"):
-        require_use(args, name, args.method == "kernel", "--method kernel")
-    study = study_of(args, ref=args.ref, pred=args.pred)
-    fit = replace(study, ref=args.fit_ref, pred=args.fit_pred)
-    if args.dry_run:
-        print("fit:")
-        faulty = print_files(fit, IN_FIT)
-        print("\ncalibrate:")
-        return faulty | print_files(study)
-    summary = calibrate(
-        fit,
-        study,
-        run_of(args),
-        Fitting(args.method, args.target, args.bandwidth, args.keys or Fitting.keys, args.seed),
-        Options(n_bins=args.bins, **vars(reading_of(args))),
-        bootstrap=bootstrap_of(args),
-    )
-    maps = counted(summary["written"], "map")
-    text = f"{change_table(summary)}\n{maps} and the report written to {args.out}"
-    print_summary(args, summary, text)
-    return status_of(summary)
 
 
 def _bandwidth(text: str) -> float | None:
@@ -93,5 +61,5 @@ def _bandwidth(text: str) -> float | None:
 
 
 COMMAND = Command(
-    "calibrate", "calibrate predicted probabilities by held-out cases", _EPILOG, _add_options, _run
+    "calibrate", "calibrate predicted probabilities by held-out cases", _EPILOG, _add_options
 )

@@ -1,4 +1,7 @@
-"""What a command is, and the types of its options' values."""
+"""What a command is, and the types of its options' values.
+
+Nothing in this folder imports what is slow, so that texts about commands are quick.
+"""
 
 import argparse
 from collections.abc import Callable
@@ -6,13 +9,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from ..faults import UsageError
-
-try:
-    from shtab import FILE
-except ImportError:  # whoever asks for completion reads what to install
-    FILE = {}
-
+#: How shells complete the names of files, by shell; filled in once a script is asked for.
+FILE: dict[str, Any] = {}
 EXIT = """exit status:
   0  every case is done
   1  some cases are faulty, each named on stderr with the reason; the others are done
@@ -26,13 +24,15 @@ LAYOUT = """layout, recognised below DIR and its subfolders, .nii or .nii.gz:
 
 @dataclass(frozen=True)
 class Command:
-    """A command: its name, what it does in a few words, and what stands below its options."""
+    """A command: its name, what it does in a few words, and what stands below its options.
+
+    The module of its name in `actions` runs it.
+    """
 
     name: str
     text: str
     epilog: str
     add_options: Callable[[argparse.ArgumentParser], None]
-    run: Callable[[argparse.Namespace], int]
 
 
 def add_path(parser: Any, name: str, *, type: Callable[[str], Any] = Path, **how: Any) -> None:
@@ -92,10 +92,3 @@ def number(accepts: Callable[[float], bool], expected: str) -> Callable[[str], f
         return value
 
     return parse
-
-
-def require_use(args: argparse.Namespace, name: str, of_use: bool, needs: str) -> None:
-    """Raise UsageError if an option without a default is given where it would do nothing."""
-    if getattr(args, name) is not None and not of_use:
-        flag = "--" + name.replace("_", "-")
-        raise UsageError(f"{flag} has no use without {needs}")

@@ -2,8 +2,6 @@
 
 import argparse
 
-from ..faults import UsageError
-from ..starting import INSTALL
 from .command import EXIT, Command
 
 SHELLS = ("bash", "zsh", "fish", "tcsh")
@@ -20,13 +18,4 @@ def _add_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("shell", choices=SHELLS, help="the shell to write the script for")
 
 
-def _run(args: argparse.Namespace) -> int:
-    try:
-        import shtab
-    except ImportError as error:
-        raise UsageError(f"completion needs the package shtab: {INSTALL}") from error
-    print(shtab.complete(args.parser, args.shell))
-    return 0
-
-
-COMMAND = Command("completion", "print a script for a shell", _EPILOG, _add_options, _run)
+COMMAND = Command("completion", "print a script for a shell", _EPILOG, _add_options)

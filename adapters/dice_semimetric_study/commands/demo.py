@@ -3,10 +3,8 @@
 import argparse
 from pathlib import Path
 
-from ..faults import UsageError
-from ..results.extras import require_pictures
 from .command import EXIT, Command, add_path
-from .running import add_overwrite
+from .options import add_overwrite
 
 _EPILOG = f"""examples:
   dice-semimetric demo --out demo
@@ -28,13 +26,4 @@ def _add_options(parser: argparse.ArgumentParser) -> None:
     add_overwrite(parser)
 
 
-def _run(args: argparse.Namespace) -> int:
-    if args.pred is not None and args.data is None:
-        raise UsageError("--pred needs --data")
-    require_pictures()
-    from ..demo.demo import demo  # with it comes matplotlib, which is slow to import
-
-    return demo(args.out, data=args.data, pred=args.pred, overwrite=args.overwrite)
-
-
-COMMAND = Command("demo", "show every step on generated or real cases", _EPILOG, _add_options, _run)
+COMMAND = Command("demo", "show every step on generated or real cases", _EPILOG, _add_options)

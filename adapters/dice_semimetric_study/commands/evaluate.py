@@ -2,19 +2,9 @@
 
 import argparse
 
-from ..evaluate.evaluate import Page, evaluate
 from ..results.registry import PREDICTION_SCORES, glossary
-from ..scores.summary import score_table
 from .command import EXIT, LAYOUT, Command, add_path
-from .options import (
-    add_scoring,
-    add_study,
-    bootstrap_of,
-    options_of,
-    study_of,
-)
-from .printing import add_json, check_json, print_files, print_summary, status_of
-from .running import run_of
+from .options import add_json, add_scoring, add_study
 
 _EPILOG = f"""examples:
   dice-semimetric evaluate --pred predictions --ref study/Testing --out scores --report report.html
@@ -49,22 +39,4 @@ def _add_options(parser: argparse.ArgumentParser) -> None:
     add_study(parser)
 
 
-def _run(args: argparse.Namespace) -> int:
-    study = study_of(args, ref=args.ref, pred=args.pred)
-    if args.dry_run:
-        return print_files(study)
-    check_json(args, args.pred, args.ref, args.mask)
-    summary = evaluate(
-        study,
-        run_of(args),
-        options_of(args),
-        page=Page(not args.no_pictures, args.report),
-        bootstrap=bootstrap_of(args),
-        device=args.device,
-    )
-    where = f"results in {args.out}" + (f", report in {args.report}" if args.report else "")
-    print_summary(args, summary, f"{score_table(summary)}\n{where}")
-    return status_of(summary)
-
-
-COMMAND = Command("evaluate", "score predictions against references", _EPILOG, _add_options, _run)
+COMMAND = Command("evaluate", "score predictions against references", _EPILOG, _add_options)

@@ -2,15 +2,9 @@
 
 import argparse
 
-from ..faults import counted, show
-from ..fuse.fuse import fuse
-from ..fuse.methods import METHODS
-from ..runs.each import without_stop
-from ..starting import STOPPED
-from .command import EXIT, LAYOUT, Command, add_path, integer, require_use
-from .options import add_files, add_reading, reading_of, study_of
-from .printing import print_files
-from .running import add_running, add_workers, run_of
+from ..choices import FUSE_METHODS
+from .command import EXIT, LAYOUT, Command, add_path, integer
+from .options import add_files, add_reading, add_running, add_workers
 
 _EPILOG = f"""examples:
   dice-semimetric fuse study/Training --out mean --method uniform
@@ -33,7 +27,7 @@ def _add_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--method",
         required=True,
-        choices=METHODS,
+        choices=FUSE_METHODS,
         help="majority and random make masks and label maps, the others soft labels",
     )
     parser.add_argument("--seed", type=integer(0), help="of the draw of random (default: 0)")
@@ -43,17 +37,4 @@ def _add_options(parser: argparse.ArgumentParser) -> None:
     add_running(parser)
 
 
-def _run(args: argparse.Namespace) -> int:
-    require_use(args, "seed", args.method == "random", "--method random")
-    study = study_of(args, ref=args.folder)
-    if args.dry_run:
-        return print_files(study)
-    count, faults = fuse(study, run_of(args), args.method, reading_of(args), seed=args.seed or 0)
-    wrong, stop = without_stop(faults)
-    if not args.quiet:
-        faulty = f"{counted(len(wrong), 'case')} faulty{stop and '; ' + stop}"
-        show(f"{counted(count, 'label')} written to {args.out}, {faulty}")
-    return STOPPED if stop else 1 if wrong else 0
-
-
-COMMAND = Command("fuse", "fuse the masks of several raters into one", _EPILOG, _add_options, _run)
+COMMAND = Command("fuse", "fuse the masks of several raters into one", _EPILOG, _add_options)

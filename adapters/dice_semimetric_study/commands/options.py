@@ -1,21 +1,9 @@
-"""The options that commands share: each is added here once, with one help text, and read here."""
+"""The options that commands share: each is added here once, with one help text."""
 
 import argparse
-from itertools import pairwise
-from pathlib import Path
-from typing import Literal
 
-from ..cases.blocks import WHOLE, Reading
-from ..cases.patients import Patients, match_patients, read_patients
-from ..cases.regions import read_regions
-from ..cases.study import Study
-from ..faults import UsageError
-from ..results.bootstrap import Bootstrap
-from ..results.registry import curve_names, threshold_text
-from ..scores.case_score import Options
-from ..scores.devices import DEVICES
-from .command import add_count, add_flag, add_path, integer, number, require_use
-from .running import add_running, add_workers
+from ..choices import CONFIDENCE, DEVICES, RESAMPLES, WHOLE
+from .command import add_count, add_flag, add_path, integer, number
 
 
 def add_study(parser: argparse.ArgumentParser, *, predictions: bool = True) -> None:
@@ -54,22 +42,6 @@ def add_files(parser: argparse.ArgumentParser, *, predictions: bool = False) -> 
         parser,
         "--follow-links",
         "follow links to folders, and to files elsewhere (default: each is a fault)",
-    )
-
-
-def study_of(args: argparse.Namespace, *, ref: Path | None, pred: Path | None = None) -> Study:
-    """Return where a study lies: in these folders, with the patterns that were given."""
-    require_use(args, "mask_pattern", args.mask is not None, "--mask")
-    return Study(
-        ref,
-        pred,
-        pattern=args.pattern,
-        pred_pattern=getattr(args, "pred_pattern", None),
-        raters=args.raters,
-        mask=args.mask,
-        mask_pattern=args.mask_pattern,
-        follow_links=args.follow_links,
-        patients=patients_of(args),
     )
 
 
@@ -116,25 +88,12 @@ def add_reading(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def reading_of(args: argparse.Namespace) -> Reading:
-    """Return how cases are read."""
-    return Reading(
-        label=args.label,
-        tolerance=args.affine_tolerance,
-        regions=read_regions(args.regions) if args.regions else None,
-        ignore=tuple(args.ignore),
-        reorient=args.allow_reorient,
-        slab=args.slab,
-    )
-
-
 def add_scoring(parser: argparse.ArgumentParser) -> None:
     """Add the options of how predictions are scored."""
     parser.add_argument(
         "--thresholds",
         type=number(lambda value: 0 < value <= 1, "above 0 and at most 1"),
         nargs="+",
-        default=Options.thresholds,
         metavar="T",
         help="levels of BDice (default: 0.1 0.2 ... 0.9)",
     )
@@ -163,25 +122,6 @@ def add_empty(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def empty_of(args: argparse.Namespace) -> float | Literal["skip"]:
-    """Return what two empty masks score."""
-    return "skip" if args.empty == "skip" else float(args.empty)
-
-
-def options_of(args: argparse.Namespace) -> Options:
-    """Return how cases are scored."""
-    levels = sorted(args.thresholds)
-    for one, two in pairwise(curve_names(levels)):
-        if one == two:  # they would be one column of the tables
-            raise UsageError(f"--thresholds has {threshold_text(one)} twice")
-    return Options(
-        thresholds=tuple(levels),
-        n_bins=args.bins,
-        empty=empty_of(args),
-        **vars(reading_of(args)),
-    )
-
-
 def add_means(parser: argparse.ArgumentParser) -> None:
     """Add the options of how far means can be trusted."""
     group = parser.add_argument_group("how far means can be trusted")
@@ -197,31 +137,62 @@ def add_means(parser: argparse.ArgumentParser) -> None:
         metavar="REGEX",
         help="the patient in the name of a case: its first group, or all that it matches",
     )
-    draws, text = Bootstrap.resamples, "draws of patients by the bootstrap"
-    help = f"{text} (default: {draws})"
-    add_count(group, "--resamples", draws, help, low=100, high=1_000_000)
+    help = f"draws of patients by the bootstrap (default: {RESAMPLES})"
+    add_count(group, "--resamples", RESAMPLES, help, low=100, high=1_000_000)
     group.add_argument(
         "--confidence",
         type=number(lambda value: 0 < value < 1, "above 0 and below 1"),
-        default=Bootstrap.confidence,
+        default=CONFIDENCE,
         metavar="P",
-        help=f"of the intervals (default: {Bootstrap.confidence})",
+        help=f"of the intervals (default: {CONFIDENCE})",
     )
 
 
-def patients_of(args: argparse.Namespace) -> Patients:
-    """Return the patients, each case one of its own where the command has no such option."""
-    given = vars(args)
-    if given.get("patients") is not None:
-        return read_patients(args.patients)
-    if given.get("patient_pattern") is not None:
-        return match_patients(args.patient_pattern)
-    return Patients()
+def add_json(parser: argparse.ArgumentParser) -> None:
+    """Add the option of where else the summary goes."""
+    add_path(
+        parser,
+        "--json",
+        type=str,
+        metavar="FILE",
+        help="write the summary there too; - is stdout, which then has nothing else",
+    )
 
 
-def bootstrap_of(args: argparse.Namespace) -> Bootstrap:
-    """Return how patients are drawn."""
-    return Bootstrap(args.resamples, args.confidence)
+def add_workers(parser: argparse.ArgumentParser) -> None:
+    """Add the options of who does the work."""
+    group = parser.add_argument_group("who does the work")
+    who = group.add_mutually_exclusive_group()
+    add_count(
+        who,
+        "--jobs",
+        1,
+        "processes on this machine, each with one case at a time; 0: one per core (default: 1)",
+        low=0,
+    )
+    who.add_argument(
+        "--scheduler",
+        metavar="ADDRESS",
+        help="a Dask cluster whose workers see the same files, such as tls://node1:8786, with the "
+        "certificates of Dask's configuration (distributed.comm.tls); whoever reaches a tcp:// "
+        "address can run programs as you",
+    )
+
+
+def add_running(parser: argparse.ArgumentParser) -> None:
+    """Add the options of what is done, and of how much is reported."""
+    kept = "keep what an earlier run finished, where files and options are the same"
+    add_flag(parser, "--resume", kept)
+    add_overwrite(parser)
+    add_flag(parser, "--dry-run", "list the cases and their files, and write nothing")
+    how = parser.add_mutually_exclusive_group()
+    how.add_argument("-q", "--quiet", action="store_true", help="report faults only")
+    how.add_argument("-v", "--verbose", action="store_true", help="report each case that is done")
+
+
+def add_overwrite(parser: argparse.ArgumentParser) -> None:
+    """Add the option of what becomes of another run's results."""
+    add_flag(parser, "--overwrite", "replace the files of another run in OUT; no others")
 
 
 def label(text: str) -> int:

@@ -10,6 +10,24 @@ from typing import Any, NoReturn
 from ..faults import printable
 
 
+class Version(argparse.Action):
+    """Print the version that is installed; to import the core for it would take a moment."""
+
+    def __init__(self, option_strings: Sequence[str], dest: str) -> None:
+        text = "show program's version number and exit"
+        super().__init__(option_strings, dest, nargs=0, help=text)
+
+    def __call__(self, parser: argparse.ArgumentParser, *_: object) -> None:
+        """Print it, and end."""
+        from importlib.metadata import PackageNotFoundError, version
+
+        try:
+            found = version("dice-semimetric")
+        except PackageNotFoundError:  # a folder that is merely on the path
+            from dice_semimetric import __version__ as found
+        parser.exit(message=f"{parser.prog} {found}\n")
+
+
 class Parser(argparse.ArgumentParser):
     """An argparse parser without abbreviations: they change their meaning as options are added."""
 

@@ -2,10 +2,8 @@
 
 import argparse
 
-from ..demo.phantoms import write_phantoms
-from ..faults import UsageError, counted, show
 from .command import EXIT, Command, add_count, add_path, integer
-from .running import add_overwrite
+from .options import add_overwrite
 
 _EPILOG = f"""examples:
   dice-semimetric phantoms --out study
@@ -30,22 +28,4 @@ def _add_options(parser: argparse.ArgumentParser) -> None:
     add_overwrite(parser)
 
 
-def _run(args: argparse.Namespace) -> int:
-    if len(args.shape) not in (2, 3):
-        raise UsageError(f"--shape must have two or three axes, got {len(args.shape)}")
-    try:
-        write_phantoms(
-            args.out,
-            cases=args.cases,
-            shape=args.shape,
-            raters=args.raters,
-            seed=args.seed,
-            overwrite=args.overwrite,
-        )
-    except ValueError as error:
-        raise UsageError(f"--{error}") from error
-    show(f"{counted(args.cases, 'case')} written to {args.out}")
-    return 0
-
-
-COMMAND = Command("phantoms", "generate a study with a known truth", _EPILOG, _add_options, _run)
+COMMAND = Command("phantoms", "generate a study with a known truth", _EPILOG, _add_options)

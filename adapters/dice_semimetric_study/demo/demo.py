@@ -22,12 +22,13 @@ from ..cases.foreground import Voxels
 from ..cases.layout import CaseFiles, find_cases
 from ..cases.pairing import Rated
 from ..cases.study import Study
+from ..choices import FUSE_METHODS
 from ..evaluate.evaluate import Page, evaluate
 from ..faults import CaseError, Fault, printable, show
 from ..files.atomic import require_apart, write_text
 from ..files.volumes import read_volume
 from ..files.writing import written_maps
-from ..fuse.methods import METHODS, fuse_masks
+from ..fuse.methods import fuse_masks
 from ..results.plots import save
 from ..results.tables import csv_text, table
 from ..runs.each import each_case
@@ -63,7 +64,7 @@ def demo(
         if folder is not None:
             require_apart(out, folder)
     found = [] if data is None else find_cases(data)
-    maps = {f"fused/{m}/{files.label_name}" for files in found for m in METHODS}
+    maps = {f"fused/{m}/{files.label_name}" for files in found for m in FUSE_METHODS}
     options = {"data": data and data.absolute(), "pred": pred and pred.absolute()}
     output = claim(out, "demo", options, {*_FILES, *maps}, overwrite=overwrite)
     truth: Path | None = None
@@ -104,7 +105,7 @@ def _fuse_case(files: CaseFiles, out: Path, truth: Path | None) -> DemoCase:
     masks = np.stack([m.reshape(block.shape, order="F") for m in marks])
     known = None if truth is None else read_volume(truth / files.label_name).data
     to_truth: dict[str, float] = {}
-    for method in METHODS:
+    for method in FUSE_METHODS:
         label = fuse_masks(masks, method).label
         maps, folder = {files.label_name: label.dtype}, out / "fused" / method
         with written_maps(folder, maps, files.maps[0], at_once=True) as (write,):
@@ -162,10 +163,10 @@ def _examples(cases: Sequence[DemoCase]) -> list[DemoCase]:
 
 def _show_fusion(cases: Sequence[DemoCase], out: Path) -> None:
     if not all(c.to_truth for c in cases):
-        show(f"Fused by {', '.join(METHODS)}: {out / 'fused'}\n")
+        show(f"Fused by {', '.join(FUSE_METHODS)}: {out / 'fused'}\n")
         return
     show("How far is the fused label from the true probabilities? (DML1, mean over cases)\n")
-    rows = [[m, f"{np.mean([c.to_truth[m] for c in cases]):.4f}"] for m in METHODS]
+    rows = [[m, f"{np.mean([c.to_truth[m] for c in cases]):.4f}"] for m in FUSE_METHODS]
     show(table(["method", "DML1 to truth"], rows) + "\n")
 
 

@@ -15,6 +15,7 @@ from ..cases.generator import case_generator
 from ..cases.pairing import Rated
 from ..cases.regions import require_file_names, task_name
 from ..cases.study import Names, Study, full_name
+from ..choices import FuseMethod
 from ..faults import CaseError, Fault
 from ..files.atomic import write_text
 from ..files.json import jsonable
@@ -26,7 +27,7 @@ from ..runs.each import report, stop_of
 from ..runs.recorded import Run, each_recorded, write_run
 from ..runs.records import Stamp, stamp
 from .kept import Kept, report_kept
-from .methods import HARD, LEARNING, Masks, Method, Rule, gather, most_frequent, rule_of
+from .methods import HARD, LEARNING, Masks, Rule, gather, most_frequent, rule_of
 
 #: Voxels that are fused at a time: what is computed of them is wider than the masks.
 _SOME = 1 << 22
@@ -42,7 +43,7 @@ class Written:
 
 
 def fuse(
-    study: Study, run: Run, method: Method, reading: Reading | None = None, *, seed: int = 0
+    study: Study, run: Run, method: FuseMethod, reading: Reading | None = None, *, seed: int = 0
 ) -> tuple[int, list[Fault]]:
     """Fuse the masks of every case and write one label per case, in the layout of the masks.
 
@@ -110,14 +111,16 @@ def fuse(
     return sum(len(d.value.maps) for _, d in done), faults
 
 
-def _names(case: Rated, method: Method, reading: Reading) -> set[str]:
+def _names(case: Rated, method: FuseMethod, reading: Reading) -> set[str]:
     """Return the names of the maps that a case may get."""
     files = case.reference
     names = {files.map_name(region) for region in reading.structures}
     return names | {files.label_name} if method in HARD and reading.label is None else names
 
 
-def _fuse_case(case: Rated, *, out: Path, method: Method, seed: int, reading: Reading) -> Written:
+def _fuse_case(
+    case: Rated, *, out: Path, method: FuseMethod, seed: int, reading: Reading
+) -> Written:
     """Write the maps of one case and return what the method finds about its raters."""
     files = case.reference
     if files.fault:
@@ -159,7 +162,7 @@ class _Blocks:
     def __iter__(self) -> Iterator[Voxels]:
         return iter(self._kept or voxels_of(self.case, self.reading))
 
-    def statistics(self, method: Method, regions: Iterable[str]) -> dict[str, Any]:
+    def statistics(self, method: FuseMethod, regions: Iterable[str]) -> dict[str, Any]:
         """Return what a method must know of each region, from one pass over the voxels."""
         return total_by_name(
             (region, gather(method, masks, kept))

@@ -10,7 +10,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import reduce
 from operator import or_
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,15 +18,14 @@ from numpy.typing import NDArray
 from dice_semimetric import Agreement, majority_vote, rater_agreement, uniform_average
 from dice_semimetric.staple import MOST, estimate
 
+from ..choices import FuseMethod
 from ..faults import CaseError
 
-Method = Literal["majority", "random", "uniform", "weighted", "staple"]
-METHODS: tuple[Method, ...] = ("majority", "random", "uniform", "weighted", "staple")
 #: Methods whose result is a label, and not the probability of one.
-HARD: tuple[Method, ...] = ("majority", "random")
+HARD: tuple[FuseMethod, ...] = ("majority", "random")
 Masks = NDArray[np.bool_]
 #: Methods that must know all voxels before they label one.
-LEARNING: tuple[Method, ...] = ("weighted", "staple")
+LEARNING: tuple[FuseMethod, ...] = ("weighted", "staple")
 
 
 @dataclass(frozen=True)
@@ -53,7 +52,9 @@ class Rule:
     raters: dict[str, NDArray[Any]] = field(default_factory=dict)
 
 
-def fuse_masks(masks: Masks, method: Method, *, rng: np.random.Generator | None = None) -> Fused:
+def fuse_masks(
+    masks: Masks, method: FuseMethod, *, rng: np.random.Generator | None = None
+) -> Fused:
     """Fuse masks with raters on axis 0.
 
     Parameters
@@ -83,14 +84,14 @@ def fuse_masks(masks: Masks, method: Method, *, rng: np.random.Generator | None 
     return Fused(rule.label(masks), rule.raters)
 
 
-def gather(method: Method, masks: Masks, kept: NDArray[np.bool_] | None) -> Any:
+def gather(method: FuseMethod, masks: Masks, kept: NDArray[np.bool_] | None) -> Any:
     """Return what a method must know of some voxels, a statistic that adds up."""
     if method == "weighted":
         return rater_agreement(masks, mask=kept)
     return Patterns.of(masks, kept) if method == "staple" else None
 
 
-def rule_of(method: Method, statistic: Any, *, chosen: int) -> Rule:
+def rule_of(method: FuseMethod, statistic: Any, *, chosen: int) -> Rule:
     """Return the rule of a method for the statistic of all voxels; "random" takes one rater."""
     if method == "weighted":
         return _weighted(statistic)

@@ -9,6 +9,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from ..choices import CONFIDENCE, RESAMPLES
+
 Numbers = NDArray[np.float64]
 
 
@@ -26,8 +28,8 @@ class Bootstrap:
         Of the generator.
     """
 
-    resamples: int = 2000
-    confidence: float = 0.95
+    resamples: int = RESAMPLES
+    confidence: float = CONFIDENCE
     seed: int = 0
 
     def __post_init__(self) -> None:

@@ -5,8 +5,6 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from tqdm import tqdm
-
 from ..faults import UsageError, printable, require_no_stop
 
 log = logging.getLogger("dice_semimetric_study")
@@ -16,6 +14,8 @@ class _BesideTheBar(logging.Handler):
     """Write lines to stderr without tearing a progress bar."""
 
     def emit(self, record: logging.LogRecord) -> None:
+        from tqdm import tqdm  # slow to import where there is nothing to report
+
         tqdm.write(self.format(record), file=sys.stderr)
 
 

@@ -21,7 +21,6 @@ from .device_sums import sums_on_device, sums_with_room
 from .scoring import score_files, scores_of
 from .sums import Sums
 
-DEVICES = ("cpu", "cuda")
 Work = Callable[[Pair], tuple[CaseScore, ...]]
 
 

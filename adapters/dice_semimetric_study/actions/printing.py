@@ -13,7 +13,6 @@ from ..results.tables import table
 from ..runs.each import report
 from ..runs.output import is_summary, require_replaceable
 from ..starting import STOPPED
-from .command import add_path
 
 
 def print_files(study: Study, note: str = "") -> int:
@@ -56,17 +55,6 @@ def _names(folder: Path | None, files: CaseFiles) -> str:
 def status_of(summary: dict[str, Any]) -> int:
     """Return the exit status of a command."""
     return STOPPED if "stopped" in summary else 1 if summary["faults"] else 0
-
-
-def add_json(parser: argparse.ArgumentParser) -> None:
-    """Add the option of where else the summary goes."""
-    add_path(
-        parser,
-        "--json",
-        type=str,
-        metavar="FILE",
-        help="write the summary there too; - is stdout, which then has nothing else",
-    )
 
 
 def check_json(args: argparse.Namespace, *reads: Path | None) -> None:

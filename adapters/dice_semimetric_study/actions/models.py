@@ -10,8 +10,6 @@ from ..faults import UsageError, printable
 from ..files.atomic import names_a_file
 from ..runs.output import OWN
 
-MODEL = "[NAME=]DIR"
-
 
 @dataclass(frozen=True)
 class Model:
@@ -24,7 +22,7 @@ class Model:
 def models_of(texts: Sequence[str]) -> list[Model]:
     """Return the models: NAME=DIR or DIR each; what has a separator before its first = is a DIR.
 
-    >>> from dice_semimetric_study.commands.models import models_of
+    >>> from dice_semimetric_study.actions.models import models_of
     >>> [(m.name, m.folder.as_posix()) for m in models_of(["dml=preds/a", "preds/lr=1/sdl"])]
     [('dml', 'preds/a'), ('sdl', 'preds/lr=1/sdl')]
     """

@@ -1,0 +1,27 @@
+"""Run ``agreement``."""
+
+import argparse
+
+from ..agree import agree
+from ..agree.summary import agreement_table
+from .given import bootstrap_of, empty_of, reading_of, run_of, study_of
+from .printing import check_json, print_files, print_summary, status_of
+
+
+def run(args: argparse.Namespace) -> int:
+    """Run the command and return its exit status."""
+    study = study_of(args, ref=args.folder)
+    if args.dry_run:
+        return print_files(study)
+    check_json(args, args.folder, args.mask)
+    summary = agree(
+        study,
+        run_of(args),
+        reading_of(args),
+        empty=empty_of(args),
+        maps=not args.no_maps,
+        pictures=not args.no_pictures,
+        bootstrap=bootstrap_of(args),
+    )
+    print_summary(args, summary, f"{agreement_table(summary)}\nresults in {args.out}")
+    return status_of(summary)

@@ -1,0 +1,27 @@
+"""Run ``evaluate``."""
+
+import argparse
+
+from ..evaluate.evaluate import Page, evaluate
+from ..scores.summary import score_table
+from .given import bootstrap_of, options_of, run_of, study_of
+from .printing import check_json, print_files, print_summary, status_of
+
+
+def run(args: argparse.Namespace) -> int:
+    """Run the command and return its exit status."""
+    study = study_of(args, ref=args.ref, pred=args.pred)
+    if args.dry_run:
+        return print_files(study)
+    check_json(args, args.pred, args.ref, args.mask)
+    summary = evaluate(
+        study,
+        run_of(args),
+        options_of(args),
+        page=Page(not args.no_pictures, args.report),
+        bootstrap=bootstrap_of(args),
+        device=args.device,
+    )
+    where = f"results in {args.out}" + (f", report in {args.report}" if args.report else "")
+    print_summary(args, summary, f"{score_table(summary)}\n{where}")
+    return status_of(summary)

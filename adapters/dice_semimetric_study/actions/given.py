@@ -1,0 +1,92 @@
+"""What the options that commands share stand for."""
+
+import argparse
+from itertools import pairwise
+from pathlib import Path
+from typing import Literal
+
+from ..cases.blocks import Reading
+from ..cases.patients import Patients, match_patients, read_patients
+from ..cases.regions import read_regions
+from ..cases.study import Study
+from ..faults import UsageError
+from ..results.bootstrap import Bootstrap
+from ..results.registry import curve_names, threshold_text
+from ..runs.cluster import Workers, cores
+from ..runs.recorded import Run
+from ..scores.case_score import Options
+
+
+def study_of(args: argparse.Namespace, *, ref: Path | None, pred: Path | None = None) -> Study:
+    """Return where a study lies: in these folders, with the patterns that were given."""
+    require_use(args, "mask_pattern", args.mask is not None, "--mask")
+    return Study(
+        ref,
+        pred,
+        pattern=args.pattern,
+        pred_pattern=getattr(args, "pred_pattern", None),
+        raters=args.raters,
+        mask=args.mask,
+        mask_pattern=args.mask_pattern,
+        follow_links=args.follow_links,
+        patients=patients_of(args),
+    )
+
+
+def reading_of(args: argparse.Namespace) -> Reading:
+    """Return how cases are read."""
+    return Reading(
+        label=args.label,
+        tolerance=args.affine_tolerance,
+        regions=read_regions(args.regions) if args.regions else None,
+        ignore=tuple(args.ignore),
+        reorient=args.allow_reorient,
+        slab=args.slab,
+    )
+
+
+def empty_of(args: argparse.Namespace) -> float | Literal["skip"]:
+    """Return what two empty masks score."""
+    return "skip" if args.empty == "skip" else float(args.empty)
+
+
+def options_of(args: argparse.Namespace) -> Options:
+    """Return how cases are scored."""
+    levels = sorted(args.thresholds or Options.thresholds)
+    for one, two in pairwise(curve_names(levels)):
+        if one == two:  # they would be one column of the tables
+            raise UsageError(f"--thresholds has {threshold_text(one)} twice")
+    return Options(
+        thresholds=tuple(levels),
+        n_bins=args.bins,
+        empty=empty_of(args),
+        **vars(reading_of(args)),
+    )
+
+
+def patients_of(args: argparse.Namespace) -> Patients:
+    """Return the patients, each case one of its own where the command has no such option."""
+    given = vars(args)
+    if given.get("patients") is not None:
+        return read_patients(args.patients)
+    if given.get("patient_pattern") is not None:
+        return match_patients(args.patient_pattern)
+    return Patients()
+
+
+def bootstrap_of(args: argparse.Namespace) -> Bootstrap:
+    """Return how patients are drawn."""
+    return Bootstrap(args.resamples, args.confidence)
+
+
+def run_of(args: argparse.Namespace) -> Run:
+    """Return where results go, and who does the work."""
+    workers = Workers(jobs=args.jobs or cores(), scheduler=args.scheduler)
+    return Run(args.out, workers, args.resume, args.overwrite)
+
+
+def require_use(args: argparse.Namespace, name: str, of_use: bool, needs: str) -> None:
+    """Raise UsageError if an option without a default is given where it would do nothing."""
+    if getattr(args, name) is not None and not of_use:
+        flag = "--" + name.replace("_", "-")
+        raise UsageError(f"{flag} has no use without {needs}")
