@@ -1,113 +1,63 @@
-"""Time functions side by side: interleaved, median of several, with memory and the machine."""
+"""Time functions side by side: interleaved, median of several; and the machine it was done on."""
 
-import json
+import os
 import platform
 import statistics
 import time
-import tracemalloc
-from collections.abc import Callable
-from importlib.metadata import version
+from collections.abc import Callable, Iterable
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
-import numpy as np
+Call = Callable[[], Any]
 
-
-class Case(NamedTuple):
-    """What is compared: our function first, then its peers, on inputs of so many bytes."""
-
-    name: str
-    functions: dict[str, Callable[[], Any]]
-    input_bytes: int
+_SAMPLE = 2e-3  # seconds that a sample takes at least: shorter calls are repeated within it
+_MOST = 40
 
 
-def measure(case: Case, repeats: int, bandwidth: float) -> list[dict[str, Any]]:
-    """Return one row a function; raise if a result is not that of ours.
+def interleaved(
+    calls: dict[str, Call], *, repeats: int = 7, budget: float = 1.5, least: int = 3
+) -> dict[str, float]:
+    """Return the median seconds of each call; all must have been called once before.
 
-    Processor time is what a ratio is taken of: it counts all threads, and other programs on the
-    machine lengthen it less than the time on the clock.
+    The calls take turns, so that a busy moment hits all alike. There are `repeats` rounds, fewer
+    when they take longer than the budget in seconds, but at least `least`, or one where a round
+    alone takes the budget.
     """
-    results = {name: float(f()) for name, f in case.functions.items()}  # warm up
-    clock: dict[str, list[float]] = {name: [] for name in results}
-    cpu: dict[str, list[float]] = {name: [] for name in results}
-    for _ in range(repeats):
-        for name, function in case.functions.items():
-            start, start_cpu = time.perf_counter(), time.process_time()
-            function()
-            clock[name].append(time.perf_counter() - start)
-            cpu[name].append(time.process_time() - start_cpu)
-    ours = next(iter(results))
-    rows = []
-    for name, function in case.functions.items():
-        if abs(results[name] - results[ours]) > 1e-3:
-            raise AssertionError(f"{case.name}: {ours} {results[ours]}, {name} {results[name]}")
-        seconds = statistics.median(clock[name])
-        rows.append(
-            {
-                "case": case.name,
-                "function": name,
-                "seconds": seconds,
-                "cpu_seconds": statistics.median(cpu[name]),
-                "ratio": seconds / statistics.median(clock[ours]),
-                "cpu_ratio": statistics.median(cpu[name]) / statistics.median(cpu[ours]),
-                "peak_memory": peak_memory(function) / case.input_bytes,
-                "bandwidth": case.input_bytes / seconds / bandwidth,
-            }
-        )
-    return rows
+    samples: dict[str, list[float]] = {name: [] for name in calls}
+    numbers = dict.fromkeys(calls, 1)
+    begin = time.perf_counter()
+    for done in range(repeats):
+        spent = time.perf_counter() - begin
+        if done and (spent > 3 * budget or (spent > budget and done >= least)):
+            break
+        for name, call in calls.items():
+            start = time.perf_counter()
+            for _ in range(numbers[name]):
+                call()
+            seconds = (time.perf_counter() - start) / numbers[name]
+            samples[name].append(seconds)
+            numbers[name] = max(1, min(_MOST, int(_SAMPLE / max(seconds, 1e-9))))
+    return {name: statistics.median(times) for name, times in samples.items()}
 
 
-def peak_memory(function: Callable[[], Any]) -> int:
-    """Return the bytes that Python and NumPy allocate on the way; PyTorch's are not seen."""
-    tracemalloc.start()
-    function()
-    _, peak = tracemalloc.get_traced_memory()
-    tracemalloc.stop()
-    return peak
-
-
-def read_bandwidth(repeats: int = 5) -> float:
-    """Return the bytes a second of a copy, what is read and what is written taken together."""
-    source = np.ones(1 << 25, np.float32)
-    target = np.empty_like(source)
-    times = []
-    for _ in range(repeats):
-        start = time.perf_counter()
-        np.copyto(target, source)
-        times.append(time.perf_counter() - start)
-    return 2 * source.nbytes / statistics.median(times)
-
-
-def environment(packages: list[str]) -> dict[str, Any]:
+def environment(packages: Iterable[str]) -> dict[str, Any]:
     """Return the machine and the versions that a run depends on."""
-    names = [line for line in _cpuinfo() if line.startswith("model name")]
+    info = Path("/proc/cpuinfo")
+    lines = info.read_text().splitlines() if info.exists() else []
+    names = [line.split(":")[1].strip() for line in lines if line.startswith("model name")]
     return {
-        "processor": names[0].split(":")[1].strip() if names else platform.processor(),
-        "cores": len(names),
+        "processor": names[0] if names else platform.processor(),
+        "cores": len(os.sched_getaffinity(0)),
+        "load_before": os.getloadavg()[0],
         "python": platform.python_version(),
-        **{name: version(name) for name in packages},
+        **{name: installed(name) for name in packages},
     }
 
 
-def _cpuinfo() -> list[str]:
-    path = Path("/proc/cpuinfo")
-    return path.read_text().splitlines() if path.exists() else []
-
-
-def show(rows: list[dict[str, Any]]) -> None:
-    """Print a table; ratios are how many times slower than ours."""
-    print(
-        f"{'case':34} {'function':26} {'ms':>8} {'x ours':>7} {'cpu ms':>8} {'x ours':>7}"
-        f" {'memory':>7} {'copy':>6}"
-    )
-    for row in rows:
-        print(
-            f"{row['case']:34} {row['function']:26} {row['seconds'] * 1e3:8.1f}"
-            f" {row['ratio']:7.2f} {row['cpu_seconds'] * 1e3:8.1f} {row['cpu_ratio']:7.2f}"
-            f" {row['peak_memory']:7.1%} {row['bandwidth']:6.1%}"
-        )
-
-
-def write(path: Path, machine: dict[str, Any], rows: list[dict[str, Any]]) -> None:
-    """Write a run as JSON."""
-    path.write_text(json.dumps({"environment": machine, "rows": rows}, indent=1) + "\n")
+def installed(package: str) -> str:
+    """Return the version of a package."""
+    try:
+        return version(package)
+    except PackageNotFoundError:
+        return "absent"
