@@ -1,8 +1,8 @@
 """Describe arrays to kernels by numbers, so that one compiled kernel serves every dtype and layout.
 
 An operand is a row of integers: where its first element lies, the code of its dtype, how many bytes
-an element has, and how many elements apart neighbours lie along the class axis, each kept axis and
-each summed axis. A last row has the lengths of these axes.
+an element has, the address of what reads or writes it, and how many elements apart neighbours lie
+along the class axis, each kept axis and each summed axis. A last row has the lengths of these axes.
 """
 
 import math
@@ -14,6 +14,8 @@ import numpy as np
 from dice_semimetric._lib.layout import split_axes
 from dice_semimetric._lib.typing import Array
 
+from .access import access
+
 #: The dtypes that kernels read, by NumPy's names; the place of each is its code.
 NAMES = (
     *("bool", "uint8", "int8", "uint16", "int16", "uint32", "int32", "uint64", "int64"),
@@ -22,8 +24,8 @@ NAMES = (
 CODES = {name: code for code, name in enumerate(NAMES)}
 # a dtype of another order of bytes is another key
 _KNOWN = {np.dtype(name): code for name, code in CODES.items() if name != "bfloat16"}
-#: Columns in front of the kept axes: address, code, bytes of an element, step along the classes.
-HEAD = 4
+#: Columns in front of the kept axes: address, code, bytes, accessor, step along the classes.
+HEAD = 5
 
 
 @dataclass(frozen=True)
@@ -52,11 +54,18 @@ class Operands:
 
     @classmethod
     def of(
-        cls, arrays: Sequence[Array | None], axis: Sequence[int], *, regional: bool = False
+        cls,
+        arrays: Sequence[Array | None],
+        axis: Sequence[int],
+        *,
+        roles: Sequence[str],
+        unit: str,
+        regional: bool = False,
     ) -> "Operands":
         """Describe arrays that broadcast to the first of them, which lend their memory.
 
-        With ``regional`` axis 1 is the class axis, and kernels hold all classes of some pixels.
+        ``roles`` says what each is and ``unit`` the dtype of tiles; see `access`. With
+        ``regional`` axis 1 is the class axis, and kernels hold all classes of some pixels.
         """
         shape = arrays[0].shape  # type: ignore[union-attr]
         kept, summed = split_axes(arrays, axis, shape)
@@ -66,12 +75,12 @@ class Operands:
         class_steps = [0 if along is None else s.pop(along) for s in steps]
         lengths, across = lengths or [1], summed.shape or (1,)
         table = [
-            [*_head(array), step, *(own or [0]), *(summed_steps or (0,))]
-            for array, step, own, summed_steps in zip(
-                arrays, class_steps, steps, summed.strides, strict=True
+            [*_head(array, role, unit), step, *(own or [0]), *(summed_steps or (0,))]
+            for array, role, step, own, summed_steps in zip(
+                arrays, roles, class_steps, steps, summed.strides, strict=True
             )
         ]
-        table.append([0, 0, 0, classes, *lengths, *across])
+        table.append([0, 0, 0, 0, classes, *lengths, *across])
         rows = math.prod(lengths)
         return cls(np.array(table, np.int64), len(lengths), rows, classes, summed.size)
 
@@ -93,10 +102,11 @@ def _is_even(array: Array) -> bool:
     return array.flags.aligned and all(step % size == 0 for step in array.strides)
 
 
-def _head(array: Array | None) -> tuple[int, int, int]:
-    """Return address, code and bytes of an element; of no array, zeros."""
+def _head(array: Array | None, role: str, unit: str) -> tuple[int, int, int, int]:
+    """Return address, code, bytes of an element and accessor; of no array, zeros."""
     if array is None:
-        return 0, 0, 0
-    code = _code(array.dtype)
+        return 0, 0, 0, 0
+    dtype = array.dtype
+    code = _code(dtype)
     assert code is not None
-    return array.ctypes.data, code, array.dtype.itemsize
+    return array.ctypes.data, code, dtype.itemsize, access(role, dtype.name, unit)

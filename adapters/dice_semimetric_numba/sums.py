@@ -9,7 +9,7 @@ from dice_semimetric._lib.seam import Pixels
 from dice_semimetric._lib.threads import map_parts
 
 from . import overlap
-from .operands import Operands, readable
+from .operands import HEAD, Operands, readable
 
 R = TypeVar("R")
 
@@ -35,7 +35,11 @@ class Pairs(NamedTuple):
         pred, mask, labels = pixels.pred, pixels.mask, pixels.labels
         target = pixels.target[:, None] if labels else pixels.target
         regional = labels or pixels.activation == "softmax"
-        operands = Operands.of([pred, target, mask], pixels.axis, regional=regional)
+        roles = "values", "labels" if labels else "values", "values"
+        unit = np.dtype(pixels.dtype).name
+        operands = Operands.of(
+            [pred, target, mask], pixels.axis, roles=roles, unit=unit, regional=regional
+        )
         ignored = pixels.ignore_index if labels else None
         if ignored is not None and not _fits(ignored, target.dtype):
             ignored = None  # no label is
@@ -47,7 +51,7 @@ class Pairs(NamedTuple):
             ignored is not None,
             ignored or 0,
         )
-        per_class = regional and bool(operands.table[2, 3])
+        per_class = regional and bool(operands.table[2, HEAD - 1])
         return cls(operands, per_class, how, np.arange(2, dtype=pixels.dtype))
 
     def map(self, function: Callable[[Place], R]) -> list[tuple[Place, R]]:

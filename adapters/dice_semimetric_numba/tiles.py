@@ -6,14 +6,18 @@
 
 from numba import carray
 
+from .access import IGNORED
 from .arithmetic import exp
 from .compiling import sums
-from .memory import F32, F64, IGNORED, WRONG, pointer, read, read_labels, run_at
-from .operands import HEAD
+from .memory import move, pointer, run_at
+from .operands import CODES, HEAD
 
 #: Entries of a tile; its probabilities and targets take 32 KiB together in float32.
 TILE = 4096
 PRED, TARGET, MASK, OUT = 0, 1, 2, 3
+F32, F64 = CODES["float32"], CODES["float64"]
+#: For what is read without a rule.
+PLAIN = (0, 0, 0)
 
 
 @sums
@@ -33,7 +37,7 @@ def read_class(table, kept, operand, row, c, start, n, out):
     """Read n pixels of a class from ``start`` on into out[:n]."""
     own = table[operand]
     offset = offset_of(table, kept, operand, row) + c * own[HEAD - 1]
-    read(own, offset, table[-1, HEAD + kept :], own[HEAD + kept :], start, n, out)
+    move(own, offset, table[-1, HEAD + kept :], own[HEAD + kept :], start, n, PLAIN, out)
 
 
 @sums
@@ -80,12 +84,11 @@ def read_tile(table, kept, row, start, n, how, x, y, keep, label):
 @sums
 def read_label_tile(table, kept, row, start, n, rule, y, keep, label):
     """Read labels as one-hot targets; those that are ignored do not count."""
-    own, wrong = table[TARGET], 0
+    own = table[TARGET]
     first = 1 if y.shape[0] == 1 else 0  # one class alone is the foreground
     offset = offset_of(table, kept, TARGET, row)
-    read_labels(own, offset, table[-1, HEAD + kept :], own[HEAD + kept :], start, n, rule, label)
-    for i in range(n):
-        wrong += label[i] == WRONG
+    lengths, steps = table[-1, HEAD + kept :], own[HEAD + kept :]
+    wrong = move(own, offset, lengths, steps, start, n, rule, label)
     for c in range(y.shape[0]):
         one = y[c]
         for i in range(n):

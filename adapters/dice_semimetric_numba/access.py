@@ -1,0 +1,169 @@
+# mypy: ignore-errors
+"""Compiled code that moves a run of elements of one dtype to or from a tile, with a cast.
+
+Each is compiled for itself when a dtype first comes, and called by its address: a kernel that held
+them all took seconds to compile.
+"""
+
+import functools
+
+import numpy as np
+from numba import types
+
+from .compiling import exact
+from .memory import bits_of, float_of
+
+#: What stands in a tile of labels for one that is ignored, and for one that is no class.
+IGNORED, WRONG = np.int32(-1), np.int32(-2)
+#: 2^112: takes the exponent of a float16, read as that of a float32, to where it belongs.
+HALF_SCALE, HALF_TINY = np.float32(2.0**112), np.float32(2.0**-112)
+HALF_END, HALF_MOST = np.float32(65536.0), np.float32(65520.0)
+INFINITY = 0x7F800000
+
+
+@exact
+def _of_half(half):
+    """Return the float32 of a float16's bits, without a branch."""
+    wide = types.int32(half)
+    size = float_of(types.int32((wide & 0x7FFF) << 13)) * HALF_SCALE
+    size = size if size < HALF_END else float_of(types.int32(bits_of(size) | INFINITY))
+    return float_of(types.int32(bits_of(size) | types.int32((wide & 0x8000) << 16)))
+
+
+@exact
+def _to_half(value):
+    """Return the bits of the nearest float16, of two the even one."""
+    bits = bits_of(value)
+    sign = types.int32((bits >> 16) & 0x8000)
+    size = types.int32(bits & 0x7FFFFFFF)
+    normal = types.int32((size - 0x38000000 + 0xFFF + ((size >> 13) & 1)) >> 13)
+    # adding 1/2 lets the processor round what is below the smallest normal number
+    small = types.int32(bits_of(float_of(size) + np.float32(0.5)) - 0x3F000000)
+    found = normal if size >= 0x38800000 else small
+    found = found if size < 0x477FF000 else types.int32(0x7C00)
+    found = found if size <= INFINITY else types.int32(0x7E00)
+    return types.uint16(found | sign)
+
+
+@exact
+def _of_brain(brain):
+    """Return the float32 of a bfloat16's bits."""
+    return float_of(types.int32(types.int32(brain) << 16))
+
+
+@exact
+def _to_brain(value):
+    """Return the bits of the nearest bfloat16, of two the even one."""
+    bits = bits_of(value)
+    rounded = (bits + 0x7FFF + ((bits >> 16) & 1)) >> 16
+    is_nan = types.int32(bits & 0x7FFFFFFF) > INFINITY
+    return types.uint16((bits >> 16) | 0x40) if is_nan else types.uint16(rounded)
+
+
+@exact
+def _plain(memory, step, tile, n, a, b, c):
+    if step == 1:
+        for i in range(n):
+            tile[i] = memory[i]
+    else:
+        for i in range(n):
+            tile[i] = memory[i * step]
+    return 0
+
+
+@exact
+def _halves(memory, step, tile, n, a, b, c):
+    if step == 1:
+        for i in range(n):
+            tile[i] = _of_half(memory[i])
+    else:
+        for i in range(n):
+            tile[i] = _of_half(memory[i * step])
+    return 0
+
+
+@exact
+def _brains(memory, step, tile, n, a, b, c):
+    if step == 1:
+        for i in range(n):
+            tile[i] = _of_brain(memory[i])
+    else:
+        for i in range(n):
+            tile[i] = _of_brain(memory[i * step])
+    return 0
+
+
+@exact
+def _labels(memory, step, tile, n, classes, ignores, ignored):
+    """Read labels as numbers of classes, `IGNORED` or `WRONG`; return how many are wrong.
+
+    A uint64 beyond an int64 becomes negative, and so no class.
+    """
+    wrong = types.int32(0)
+    for i in range(n):
+        label = types.int64(memory[i * step])
+        found = types.int32(label) if (label >= 0) & (label < classes) else WRONG
+        found = IGNORED if (ignores != 0) & (label == ignored) else found
+        tile[i] = found
+        wrong += types.int32(found == WRONG)
+    return types.int64(wrong)
+
+
+@exact
+def _marks(memory, step, tile, n, every, number, c):
+    """Read where masks are not 0, or labels are a number, as 0 and 1."""
+    if every != 0:
+        for i in range(n):
+            tile[i] = memory[i * step] != 0
+    else:
+        for i in range(n):
+            tile[i] = types.int64(memory[i * step]) == number
+    return 0
+
+
+@exact
+def _to_plain(memory, step, tile, n, a, b, c):
+    for i in range(n):
+        memory[i * step] = tile[i]
+    return 0
+
+
+@exact
+def _to_halves(memory, step, tile, n, a, b, c):
+    for i in range(n):
+        memory[i * step] = _to_half(np.float32(tile[i]))
+    return 0
+
+
+@exact
+def _to_brains(memory, step, tile, n, a, b, c):
+    for i in range(n):
+        memory[i * step] = _to_brain(np.float32(tile[i]))
+    return 0
+
+
+_VALUES = {"float16": _halves, "bfloat16": _brains}
+_OUT = {"float16": _to_halves, "bfloat16": _to_brains}
+_BITS = {"bool": "uint8", "float16": "uint16", "bfloat16": "uint16"}
+
+
+@functools.cache
+def access(role: str, dtype: str, unit: str) -> int:
+    """Return the address of the code that moves elements of a dtype.
+
+    ``role`` is "values" or "out", to or from floating numbers of the dtype ``unit``; "labels", to
+    int32; or "marks", to uint8.
+    """
+    if role == "labels":
+        code, tile = _labels, "int32"
+    elif role == "marks":
+        code, tile = _marks, "uint8"
+    else:
+        code, tile = (_OUT if role == "out" else _VALUES).get(dtype), unit
+        code = code or (_to_plain if role == "out" else _plain)
+    memory, tile = (types.CPointer(getattr(types, n)) for n in (_BITS.get(dtype, dtype), tile))
+    signature = (memory, types.int64, tile, *[types.int64] * 4)
+    code.compile(signature)
+    compiled = code.overloads[signature]
+    address: int = compiled.library.get_pointer_to_function(compiled.fndesc.llvm_cfunc_wrapper_name)
+    return address
