@@ -88,11 +88,19 @@ clean:           ## Remove the environment and what the demo wrote.
 # Its environment may be one that is there already: make gpu GPU_PYTHON=python3
 GPU_PYTHON ?= $(BIN)/python
 NAME ?= gpu
-.PHONY: gpu
-gpu:             ## On a machine with a GPU: suite and benchmarks; writes results/gpu-NAME.json.
+PART ?= benchmarks training tests
+.PHONY: gpu gpu-rehearse gpu-wheels
+gpu:             ## On a machine with a GPU: speed, then tests, 8 minutes; NAME=h200, PART=tests.
 	@command -v nvidia-smi >/dev/null || { echo "gpu: nothing was run: there is no nvidia-smi" >&2; exit 3; }
 	@[ "$(GPU_PYTHON)" != "$(BIN)/python" ] || $(MAKE) .venv/.gpu
-	PYTHONPATH=.:adapters $(GPU_PYTHON) -m benchmarks.speed.gpu --name $(NAME)
+	PYTHONPATH=.:adapters $(GPU_PYTHON) -m benchmarks.speed.gpu --name $(NAME) --part $(PART)
+
+gpu-rehearse: .venv/.dev  ## The same on a processor, tiny, the GPU emulated.
+	PYTHONPATH=.:adapters $(BIN)/python -m benchmarks.speed.gpu --rehearse --part $(PART)
+
+gpu-wheels:      ## What `make gpu` needs and GPU_PYTHON lacks; WHEELS=DIR NEEDS=... downloads it.
+	@$(if $(WHEELS),$(GPU_PYTHON) -m pip download -d $(WHEELS) -c constraints.txt \
+		--only-binary :all: $(NEEDS),$(GPU_PYTHON) -m benchmarks.speed.gpu_wheels)
 
 .venv/.gpu: .venv/.dev
 	$(BIN)/python -m pip install --quiet -c constraints.txt -e '.[dev,cupy]'

@@ -1,23 +1,25 @@
-"""On a GPU: the suite, then the speed of every kernel over what the memory allows.
+"""On a GPU: the speed of every kernel, a training step, and the tests of the GPU's backends.
 
     make gpu NAME=h200
+    python -m benchmarks.speed.gpu --name h200 --part benchmarks training tests
 
-writes benchmarks/results/gpu-<name>.json with the GPU, its driver, all versions and the date. The
-unit of speed is the device's own copy, measured in the same run: a kernel at 80 % moves its bytes
-at 80 % of that rate. Without a GPU it says so and ends with status 3. `--rehearse` runs the same
-code on a processor with tiny inputs and writes nothing.
+writes benchmarks/results/gpu-<name>.json with the GPU, its driver, all versions and the date; each
+figure is written as it is measured, so that a run that is cut off keeps what it has, and a part
+that runs later is added. The unit of speed is the device's own copy, measured in the same run: a
+kernel at 80 % moves its bytes at 80 % of that rate. Without a GPU it says so and ends with status
+3. `--rehearse` runs the same code on a processor with tiny inputs: CUDA's sources compiled by g++,
+Triton's in its interpreter.
 """
 
 import argparse
 import datetime
-import json
+import os
 import platform
-import statistics
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
-from importlib.metadata import PackageNotFoundError, version
+from collections.abc import Iterator
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -28,38 +30,59 @@ import dice_semimetric as ds
 
 from . import gpu_cases
 from .gpu_cases import FULL, TINY, GpuCase
+from .gpu_record import Record
+from .gpu_timing import copy_rate, measure
+from .gpu_training import training
+from .timing import installed
 
-RESULTS = Path(__file__).parents[1] / "results"
+ROOT = Path(__file__).parents[2]
+RESULTS = ROOT / "benchmarks" / "results"
 NO_GPU = 3
+PARTS = ("benchmarks", "training", "tests")
 PACKAGES = ("numpy", "torch", "triton", "cupy-cuda12x", "cupy-cuda13x", "monai", "torchmetrics")
+
+#: What meets a GPU: the core's tests on its backends, and Triton's kernels.
+BACKENDS = "cupy or torch-cuda"
+CALLS = "tests/core/test_every_library.py"
+ON_GPU = ("tests/core", "tests/torch/test_triton.py")
+#: What stands for it on a processor.
+EMULATED = ("tests/cupy/test_kernels.py", "tests/cupy/test_fusion.py", "tests/torch/test_triton.py")
 
 
 def main(arguments: list[str] | None = None) -> int:
     """Run what the command line asks for and return the exit status."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--name", default="gpu", help="of the result, such as h200")
-    parser.add_argument("--repeats", type=int, default=20)
-    parser.add_argument("--no-suite", action="store_true", help="time only")
-    parser.add_argument("--rehearse", action="store_true", help="tiny, on a processor")
-    options = parser.parse_args(arguments)
-    if options.rehearse:
-        show(run("cpu", np, "NumPy", 1))
-        return 0
-    missing = why_not()
+    options = parse(arguments)
+    missing = None if options.rehearse else why_not()
     if missing:
         print(f"gpu: nothing was run: {missing}", file=sys.stderr)
         return NO_GPU
-    ran = RESULTS / f"support-{options.name}.json"
-    suite = None if options.no_suite else run_suite(ran)
-    import cupy
+    path = options.out or (None if options.rehearse else RESULTS / f"gpu-{options.name}.json")
+    record = Record(path)
+    record.set("environment", environment())
+    status = 0
+    for part in options.part:
+        begin = time.perf_counter()
+        if part == "tests":
+            status |= run_tests(record, options)
+        else:
+            run(part, record, options)
+        seconds = time.perf_counter() - begin
+        record.set("part_seconds", {**record.found.get("part_seconds", {}), part: seconds})
+        print(f"{part}: {seconds:.0f} s", flush=True)
+    rows = [*record.found.get("rows", []), *record.found.get("training", [])]
+    wrong = [row for row in rows if row.get("error", "out of memory") != "out of memory"]
+    return int(bool(status or wrong))
 
-    found = run("cuda", cupy, "CuPy", options.repeats)
-    record = {"environment": environment(), "suite": suite, **found}
-    path = RESULTS / f"gpu-{options.name}.json"
-    path.write_text(json.dumps(record, indent=1) + "\n")
-    show(found)
-    print(f"written to {path}")
-    return int(bool(suite and suite["status"]))
+
+def parse(arguments: list[str] | None) -> argparse.Namespace:
+    """Read the command line."""
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("--name", default="gpu", help="of the result, such as h200")
+    parser.add_argument("--out", type=Path, metavar="FILE", help="instead of the one by the name")
+    parser.add_argument("--part", nargs="+", choices=PARTS, default=list(PARTS))
+    parser.add_argument("--repeats", type=int, default=20)
+    parser.add_argument("--rehearse", action="store_true", help="tiny, on a processor")
+    return parser.parse_args(arguments)
 
 
 def why_not() -> str | None:
@@ -73,109 +96,83 @@ def why_not() -> str | None:
     return None if cupy.cuda.is_available() else "CuPy finds no GPU"
 
 
-def run_suite(record: Path) -> dict[str, Any]:
-    """Run the tests, record what runs on a GPU for docs/support.md, and return how they ended."""
-    command = [sys.executable, "-m", "pytest", "-q", "-m", "not slow", "tests"]
-    command += ["--record-support", str(record)]
-    done = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=False)
-    print(done.stdout[-6000:])
-    return {"status": done.returncode, "summary": done.stdout.strip().splitlines()[-1]}
+def run(part: str, record: Record, options: argparse.Namespace) -> None:
+    """Time the cases of a part; every row is printed and written at once."""
+    if options.rehearse:
+        from .gpu_rehearsal import rehearsal
+
+        device, xp, sizes, repeats, place = "cpu", np, TINY, 1, rehearsal()
+    else:
+        import cupy
+
+        device, xp, sizes, repeats, place = "cuda", cupy, FULL, options.repeats, nullcontext()
+    key = "rows" if part == "benchmarks" else part
+    record.set(key, [])
+    with ds.value_checks("never"), place:
+        copy = copy_rate(device, sizes.pairs, repeats)
+        record.set("copy_bytes_per_second", copy)
+        print(f"copy {copy / 1e12:.3f} TB/s")
+        cases = every_case(device, xp, sizes) if key == "rows" else training(device, sizes)
+        for case in cases:
+            for row in measure(case, device, repeats, copy):
+                record.add(key, row)
+                show(row)
 
 
-def run(device: str, xp: Any, where: str, repeats: int) -> dict[str, Any]:
-    """Time all cases and return the rate of a copy and one row a function."""
-    sizes = FULL if device == "cuda" else TINY
-    copy = copy_rate(device, sizes.pairs, repeats)
-    rows: list[dict[str, Any]] = []
-    with ds.value_checks("never"):
-        for case in every_case(device, xp, where, sizes):
-            rows += measure(case, device, repeats, copy)
-    return {"copy_bytes_per_second": copy, "rows": rows}
-
-
-def every_case(device: str, xp: Any, where: str, sizes: Any) -> Iterator[GpuCase]:
-    """Yield one case after another; the arrays of each are freed before the next."""
-    yield from gpu_cases.statistics(xp, where, sizes, device)
-    _free(device, xp)
-    yield from gpu_cases.fusions(xp, where, sizes, device)
-    _free(device, xp)
-    yield from gpu_cases.losses(sizes, device)
-    _free(device, xp)
-    yield from gpu_cases.regressions(xp, where, sizes, device)
-    _free(device, xp)
-    yield from gpu_cases.metrics(xp, where, sizes, device)
-
-
-def _free(device: str, xp: Any) -> None:
-    if device == "cuda":
-        torch.cuda.empty_cache()
-        xp.get_default_memory_pool().free_all_blocks()
-
-
-def measure(case: GpuCase, device: str, repeats: int, copy: float) -> list[dict[str, Any]]:
-    """Return a row for each function; raise if one of them has another result than ours."""
-    rows: list[dict[str, Any]] = []
-    results: dict[str, float] = {}
-    for name, function in case.functions.items():
-        row: dict[str, Any] = {"case": case.name, "function": name}
-        try:
-            results[name] = float(function())
-            seconds = median_seconds(function, device, repeats)
-        except MemoryError:
-            row["error"] = "out of memory"
-        except torch.OutOfMemoryError:
-            row["error"] = "out of memory"
-        else:
-            row["seconds"] = seconds
-            row["of_copy"] = case.floor_bytes / seconds / copy
-            row["over_floor"] = seconds * copy / case.floor_bytes
-            row["times_ours"] = seconds / (rows[0]["seconds"] if rows else seconds)
-            if device == "cuda" and name != "CuPy":  # whose memory PyTorch does not see
-                row["peak_memory"] = peak_memory(function) / case.unit_bytes
-        rows.append(row)
-    ours = next(iter(results.values()))
-    far = {n: v for n, v in results.items() if abs(v - ours) > 1e-3 * max(1.0, abs(ours))}
-    if case.same and far:
-        raise AssertionError(f"{case.name}: ours {ours}, others {far}")
-    return rows
-
-
-def median_seconds(function: Callable[[], Any], device: str, repeats: int) -> float:
-    """Return the median time, by the device's own clock on a GPU."""
-    for _ in range(min(3, repeats)):
-        function()
-    times = []
-    for _ in range(repeats):
+def every_case(device: str, xp: Any, sizes: Any) -> Iterator[GpuCase]:
+    """Yield one case after another; the arrays of each topic are freed before the next."""
+    where = "CuPy" if device == "cuda" else "NumPy"
+    for topic in gpu_cases.TOPICS:
+        yield from topic(xp, where, sizes, device)
         if device == "cuda":
-            start, end = (torch.cuda.Event(enable_timing=True) for _ in range(2))
-            torch.cuda.synchronize()
-            start.record()
-            function()
-            end.record()
-            torch.cuda.synchronize()
-            times.append(start.elapsed_time(end) / 1e3)
-        else:
-            begin = time.perf_counter()
-            function()
-            times.append(time.perf_counter() - begin)
-    return statistics.median(times)
+            torch.cuda.empty_cache()
+            xp.get_default_memory_pool().free_all_blocks()
 
 
-def peak_memory(function: Callable[[], Any]) -> float:
-    """Return the bytes that PyTorch takes on the GPU beside what it holds already."""
-    torch.cuda.synchronize()
-    before = torch.cuda.memory_allocated()
-    torch.cuda.reset_peak_memory_stats()
-    function()
-    torch.cuda.synchronize()
-    return float(torch.cuda.max_memory_allocated() - before)
+def run_tests(record: Record, options: argparse.Namespace) -> int:
+    """Run the tests of the GPU's backends in parallel; their report lies beside the record.
+
+    The short one that docs/support.md is made from comes first and writes a record of its own.
+    """
+    command = [sys.executable, "-m", "pytest", "-n", "auto", "-m", "not slow", "-rf", "-v"]
+    if options.rehearse:
+        runs = {"emulated": [*EMULATED]}
+    else:
+        support = RESULTS / f"support-{options.name}.json"
+        calls = [CALLS, "-k", BACKENDS, "--record-support", str(support)]
+        rest = [*ON_GPU, "--deselect", CALLS, "-k", f"{BACKENDS} or triton"]
+        runs = {"calls": calls, "on the GPU": rest}
+    record.set("tests", {})
+    status = 0
+    for name, chosen in runs.items():
+        done = run_pytest([*command, *chosen], record.path)
+        summary = done[-1] if done else "no output"
+        found = {
+            "summary": summary.strip("= "),
+            "failed": [line for line in done if line.startswith("FAILED")],
+        }
+        record.set("tests", {**record.found["tests"], name: found})
+        status |= int(" failed" in summary or " error" in summary or " passed" not in summary)
+        print(f"{name}: {summary}")
+    return status
 
 
-def copy_rate(device: str, count: int, repeats: int) -> float:
-    """Return the bytes a second of a copy, what is read and what is written taken together."""
-    source = torch.rand(2 * count, device=device)
-    target = torch.empty_like(source)
-    return 2 * source.nbytes / median_seconds(lambda: target.copy_(source), device, repeats)
+def run_pytest(command: list[str], path: Path | None) -> list[str]:
+    """Run it and return its lines, which are also written as they come."""
+    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
+    report = Path(os.devnull) if path is None else path.with_suffix(".tests.txt")
+    lines = []
+    with (
+        report.open("a", buffering=1) as file,
+        subprocess.Popen(
+            command, cwd=ROOT, env=environment, stdout=subprocess.PIPE, text=True
+        ) as process,
+    ):
+        assert process.stdout is not None
+        for line in process.stdout:
+            file.write(line)
+            lines.append(line.strip())
+    return [line for line in lines if line]
 
 
 def environment() -> dict[str, Any]:
@@ -188,34 +185,22 @@ def environment() -> dict[str, Any]:
         driver = "nvidia-smi is not there"
     return {
         "date": datetime.datetime.now(datetime.UTC).date().isoformat(),
-        "gpu": torch.cuda.get_device_name(),
+        "gpu": torch.cuda.get_device_name() if torch.cuda.is_available() else "none",
         "driver": driver,
         "cuda": torch.version.cuda,
         "python": platform.python_version(),
-        **{name: found for name in PACKAGES if (found := _version(name))},
+        **{name: installed(name) for name in PACKAGES},
     }
 
 
-def _version(name: str) -> str | None:
-    try:
-        return version(name)
-    except PackageNotFoundError:
-        return None
-
-
-def show(found: dict[str, Any]) -> None:
-    """Print a table."""
-    print(f"copy {found['copy_bytes_per_second'] / 1e12:.3f} TB/s")
-    print(f"{'case':52} {'function':13} {'ms':>10} {'copy':>7} {'x ours':>8} {'memory':>7}")
-    for row in found["rows"]:
-        head = f"{row['case']:52} {row['function']:13}"
-        if "error" in row:
-            print(head, row["error"])
-            continue
-        print(
-            f"{head} {row['seconds'] * 1e3:10.3f} {row['of_copy']:7.1%} {row['times_ours']:8.2f}"
-            f" {row.get('peak_memory', float('nan')):7.2f}"
-        )
+def show(row: dict[str, Any]) -> None:
+    """Print a row: milliseconds, the rate over that of a copy, times ours, and memory."""
+    head = f"{row['case']:52} {row['function']:13}"
+    if "seconds" in row:
+        head += f" {row['seconds'] * 1e3:10.3f} ms {row['of_copy']:7.1%} of a copy"
+        head += f" {row.get('times_ours', 1):8.2f} x ours"
+        head += f" {row['peak_memory']:7.2f} memory" if "peak_memory" in row else ""
+    print(head, row.get("error", ""), flush=True)
 
 
 if __name__ == "__main__":

@@ -37,22 +37,26 @@ class Sizes:
 
 FULL = Sizes(1 << 28, ((2, 4, 256, 256, 256), (2, 105, 128, 128, 128)), 8 * 512 * 512, 1000)
 TINY = Sizes(1 << 12, ((2, 4, 6, 6, 6), (1, 105, 4, 4, 4)), 128, 20)
-_EACH = ("overlap", "thresholds", "bins")
+_EACH: dict[str, Callable[[Any, Any], Any]] = {
+    "overlap": lambda x, y: ds.overlap(x, y).product,
+    "thresholds": lambda x, y: ds.threshold_counts(x, y).both[4],
+    "bins": lambda x, y: ds.calibration_bins(x, y, n_bins=10, kind="binary").confidence[4],
+    "BDice": ds.binarized_dice,
+}
 
 
 def statistics(xp: Any, where: str, sizes: Sizes, device: str) -> Iterator[GpuCase]:
-    """Yield the three statistics of pairs of float32 numbers, for CuPy's (or NumPy's) arrays."""
+    """Yield the three statistics of pairs of float32 numbers, and the scores made of them."""
     generator = torch.Generator(device).manual_seed(0)
     drawn = [torch.rand(sizes.pairs, generator=generator, device=device) for _ in range(2)]
     x, y = (xp.asarray(t) if device == "cuda" else t.numpy() for t in drawn)
-    functions = (
-        lambda: ds.overlap(x, y).product,
-        lambda: ds.threshold_counts(x, y).both[4],
-        lambda: ds.calibration_bins(x, y, n_bins=10, kind="binary").confidence[4],
-    )
     nbytes = 2 * 4 * sizes.pairs
-    for name, function in zip(_EACH, functions, strict=True):
-        yield GpuCase(f"{name} of {sizes.pairs} pairs", {where: function}, nbytes, nbytes)
+    for name, function in _EACH.items():
+        functions = {
+            where: lambda f=function: f(x, y),
+            "torch": lambda f=function: f(*drawn),
+        }
+        yield GpuCase(f"{name} of {sizes.pairs} pairs", functions, nbytes, nbytes)
 
 
 def fusions(xp: Any, where: str, sizes: Sizes, device: str) -> Iterator[GpuCase]:
@@ -80,7 +84,7 @@ def fusions(xp: Any, where: str, sizes: Sizes, device: str) -> Iterator[GpuCase]
         yield GpuCase(f"{name} of 4 raters, {pixels} pixels", functions, nbytes, raters.nbytes)
 
 
-def losses(sizes: Sizes, device: str) -> Iterator[GpuCase]:
+def losses(xp: Any, where: str, sizes: Sizes, device: str) -> Iterator[GpuCase]:
     """Yield losses from logits, forward and backward."""
     from monai.losses import DiceLoss
 
@@ -184,3 +188,6 @@ def metrics(xp: Any, where: str, sizes: Sizes, device: str) -> Iterator[GpuCase]
         5 * pixels,
         5 * pixels,
     )
+
+
+TOPICS = (statistics, fusions, losses, regressions, metrics)

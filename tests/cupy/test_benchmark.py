@@ -1,5 +1,6 @@
 """The benchmark for a GPU runs to its end before it meets one."""
 
+import json
 import subprocess
 import sys
 from pathlib import Path
@@ -9,53 +10,74 @@ import pytest
 
 pytest.importorskip("monai")
 pytest.importorskip("torchmetrics")
+pytest.importorskip("triton")
 torch = pytest.importorskip("torch")
 
 ROOT = Path(__file__).parents[2]
 
 
+def run(*options: str) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "benchmarks.speed.gpu", *options]
+    return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+
+
 @pytest.fixture
-def gpu(monkeypatch: pytest.MonkeyPatch) -> Any:
-    """The benchmark's module."""
+def timing(monkeypatch: pytest.MonkeyPatch) -> Any:
+    """The module that measures."""
     monkeypatch.syspath_prepend(str(ROOT))
-    from benchmarks.speed import gpu
+    from benchmarks.speed import gpu_timing
 
-    return gpu
+    return gpu_timing
 
 
-def test_rehearsal_goes_through_every_case(gpu: Any, capsys: pytest.CaptureFixture[str]) -> None:
-    assert gpu.main(["--rehearse"]) == 0
-    text = capsys.readouterr().out
-    words = ("overlap", "thresholds", "bins", "majority vote", "Dice-weighted mean", "loss of")
+def test_rehearsal_goes_through_every_case(tmp_path: Path) -> None:
+    pytest.importorskip("dice_semimetric_cupy.kernels")
+    out = tmp_path / "gpu.json"
+    done = run("--rehearse", "--part", "benchmarks", "training", "--out", str(out))
+    assert done.returncode == 0, done.stdout[-2000:] + done.stderr[-2000:]
+    found = json.loads(out.read_text())
+    names = [row["case"] for row in found["rows"]]
+    words = ("overlap", "thresholds", "bins", "BDice", "majority", "Dice-weighted mean", "loss of")
     for word in (*words, "kernel regression", "Dice of", "ECE"):
-        assert word in text
-    for peer in ("MONAI", "torchmetrics", "plain torch"):
-        assert peer in text
-    assert not list((ROOT / "benchmarks/results").glob("gpu-cpu*.json"))
+        assert any(word in name for name in names), word
+    functions = {row["function"] for row in found["rows"]}
+    assert {"NumPy", "torch", "ours", "MONAI", "torchmetrics", "plain torch"} <= functions
+    assert {row["function"] for row in found["training"]} == {"ours", "MONAI", "no loss"}
+    assert set(found["part_seconds"]) == {"benchmarks", "training"}
 
 
 def test_without_a_gpu_it_says_so() -> None:
     if torch.cuda.is_available():
         pytest.skip("there is a GPU")
-    command = [sys.executable, "-m", "benchmarks.speed.gpu", "--no-suite"]
-    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+    done = run("--part", "benchmarks")
     assert done.returncode == 3
     assert "nothing was run" in done.stderr
     assert not done.stdout
 
 
-def test_other_results_than_ours_stop_the_run(gpu: Any) -> None:
-    case = gpu.GpuCase("x", {"ours": lambda: 1.0, "peer": lambda: 1.1}, 1, 1)
-    with pytest.raises(AssertionError, match="peer"):
-        gpu.measure(case, "cpu", 1, 1.0)
-
-
-def test_what_does_not_fit_is_a_row_of_its_own(gpu: Any) -> None:
+def test_another_result_than_ours_and_what_raises_are_rows_of_their_own(timing: Any) -> None:
     def full() -> float:
         raise MemoryError
 
-    case = gpu.GpuCase("x", {"ours": lambda: 1.0, "peer": full}, 1, 1)
-    rows = gpu.measure(case, "cpu", 1, 1.0)
-    assert "error" not in rows[0]
-    assert rows[1]["error"] == "out of memory"
-    gpu.show({"copy_bytes_per_second": 1.0, "rows": rows})
+    functions = {"ours": lambda: 1.0, "other": lambda: 1.1, "full": full, "bad": lambda: 1 / 0}
+    case = timing.GpuCase("x", {**functions, "same": lambda: 1.0}, 1, 1)
+    rows = {row["function"]: row for row in timing.measure(case, "cpu", 1, 1.0)}
+    assert "ours 1.0" in rows["other"]["error"]
+    assert rows["full"]["error"] == "out of memory"
+    assert "ZeroDivisionError" in rows["bad"]["error"]
+    assert "error" not in rows["ours"]
+    assert "error" not in rows["same"]
+
+
+def test_a_cut_leaves_a_whole_file_and_a_later_part_is_added(timing: Any, tmp_path: Path) -> None:
+    from benchmarks.speed.gpu_record import Record
+
+    path = tmp_path / "gpu.json"
+    record = Record(path)
+    record.set("rows", [])
+    for number in range(3):
+        record.add("rows", {"number": number})
+        assert len(json.loads(path.read_text())["rows"]) == number + 1
+    later = Record(path)
+    later.set("tests", {"calls": 1})
+    assert set(json.loads(path.read_text())) == {"rows", "tests"}
