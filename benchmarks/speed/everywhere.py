@@ -58,12 +58,15 @@ def parse(arguments: list[str] | None) -> argparse.Namespace:
     parser.add_argument("--out", type=Path, default=RESULTS, metavar="DIR")
     parser.add_argument("--only", default="", metavar="PATTERN", help="in topic/function/input")
     parser.add_argument("--quick", action="store_true", help="small inputs, to see that all runs")
-    parser.add_argument("--repeats", type=int, default=7)
-    parser.add_argument("--budget", type=float, default=1.0, help="seconds for a comparison")
-    parser.add_argument("--threads", type=int, nargs="+", default=[1, 2])
+    parser.add_argument("--repeats", type=int, help="at most, in turn (7; quick: 1)")
+    parser.add_argument("--budget", type=float, default=0.6, help="seconds for a comparison")
+    parser.add_argument("--threads", type=int, nargs="+", help="(1 2; quick: 1)")
     parser.add_argument("--table", action="store_true", help="of the last run, as Markdown")
     parser.add_argument("--worker", action="store_true", help=argparse.SUPPRESS)
-    return parser.parse_args(arguments)
+    options = parser.parse_args(arguments)
+    options.repeats = options.repeats or (1 if options.quick else 7)
+    options.threads = options.threads or ([1] if options.quick else [1, 2])
+    return options
 
 
 def measure(options: argparse.Namespace, record: Path) -> None:

@@ -17,7 +17,7 @@ from .table import Row, fastest, is_tiny, numpys, short, to_peer
 
 Cells = dict[tuple[str, str], float]
 _SCALE = TwoSlopeNorm(0, -np.log(16), np.log(16))
-_HEIGHT, _WIDTH = 0.2, 0.4  # inches of a cell
+_HEIGHT, _WIDTH, _NAME = 0.2, 0.4, 2.0  # inches of a cell, and of the name beside a row
 
 
 def draw(rows: list[Row], path: Path) -> None:
@@ -27,12 +27,12 @@ def draw(rows: list[Row], path: Path) -> None:
     panels = [
         ("beside the fastest peer", _by_function(functions, EVERY, fastest)),
         ("beside NumPy on the same memory", _by_function(functions, EVERY[1:], numpys)),
-        ("losses in torch, with gradient, beside MONAI", _by_kind(losses)),
+        ("losses with gradient,\nbeside MONAI", _by_kind(losses)),
     ]
     panels = [(title, cells) for title, cells in panels if cells]
     tall = max(len(_first(cells)) for _, cells in panels)
-    ratios = [len(_second(cells)) + 9 for _, cells in panels]
-    size = (sum(ratios) * _WIDTH, tall * _HEIGHT + 1.6)
+    ratios = [len(_second(cells)) for _, cells in panels]
+    size = (sum(ratios) * _WIDTH + (len(panels) + 1) * _NAME, tall * _HEIGHT + 1.6)
     figure, axes = plt.subplots(
         1, len(panels), figsize=size, width_ratios=ratios, layout="constrained", squeeze=False
     )
@@ -98,7 +98,7 @@ def _panel(ax: Axes, title: str, cells: Cells) -> None:
         if not np.isnan(value):
             shade: Any = "white" if abs(value) > np.log(5) else "black"
             ax.text(j, i, short(np.exp(value)), ha="center", va="center", size=7, color=shade)
-    ax.set_title(title, size=11, pad=36)
+    ax.set_title(title, size=11, pad=32, loc="left")
     ax.set_yticks(range(len(names)), names, size=8)
     parts = [column.rsplit(" ", 1) for column in columns]
     ax.set_xticks(range(len(columns)), [part[1] for part in parts], size=8)
@@ -106,6 +106,14 @@ def _panel(ax: Axes, title: str, cells: Cells) -> None:
     libraries = [part[0] for part in parts]
     for library in dict.fromkeys(libraries):
         where = [i for i, found in enumerate(libraries) if found == library]
-        ax.text(sum(where) / len(where), -1.9, library, ha="center", va="center", size=9)
+        ax.annotate(
+            library,
+            (sum(where) / len(where), 1),
+            xytext=(0, 16),
+            xycoords=("data", "axes fraction"),
+            textcoords="offset points",
+            ha="center",
+            size=9,
+        )
         ax.axvline(where[0] - 0.5, color="white", linewidth=3)
     ax.spines[:].set_visible(False)

@@ -15,7 +15,6 @@ TITLES = {
     "labels": "labels",
     "fusion": "fusion and agreement",
     "kernel": "kernel calibration",
-    "modules": "metrics and JAX losses",
 }
 
 
@@ -66,6 +65,9 @@ def lines(rows: list[Row]) -> Iterator[Line]:
             some = _of(large, topic, library)
             yield from _line(f"{title}, {library}", "fastest peer", some, fastest)
     yield from _losses(_of(large, "losses", "torch"))
+    gradients = [row for row in large if row["function"].startswith("dice_semimetric_loss")]
+    some = _of(gradients, "modules", "JAX jit")
+    yield from _line("loss and gradient, JAX jit", "optax, jitted", some, fastest)
     regression = [row for row in large if row["function"] == "kernel_regression"]
     for library, name in (("torch", "torch"), (NUMPY, "NumPy")):
         some = _of(regression, "kernel", library)
@@ -118,8 +120,10 @@ def _line(ours: str, against: str, rows: list[Row], ratio: Ratio) -> Iterator[Li
 
 
 def short(value: float) -> str:
-    """Write two digits."""
-    return f"{value:.0f}" if value >= 9.95 else f"{value:.1f}" if value >= 0.095 else f"{value:.2f}"
+    """Write a ratio in a few digits."""
+    if value < 0.095:
+        return f"{value:.1g}"
+    return f"{value:.0f}" if value >= 9.95 else f"{value:.1f}"
 
 
 def as_text(rows: list[Row], *, markdown: bool) -> str:

@@ -26,7 +26,7 @@ def run(*options: str) -> subprocess.CompletedProcess[str]:
 @pytest.fixture(scope="module")
 def measured(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str]:
     out = tmp_path_factory.mktemp("everywhere")
-    done = run("--quick", "--threads", "1", "--only", SOME, "--out", str(out))
+    done = run("--quick", "--only", SOME, "--out", str(out))
     assert done.returncode == 0, done.stderr[-3000:] + done.stdout[-1000:]
     return out, done.stdout
 
