@@ -98,7 +98,7 @@ def _panel(ax: Axes, title: str, cells: Cells) -> None:
         if not np.isnan(value):
             shade: Any = "white" if abs(value) > np.log(5) else "black"
             ax.text(j, i, short(np.exp(value)), ha="center", va="center", size=7, color=shade)
-    ax.set_title(title, size=11, pad=32, loc="left")
+    ax.set_title(title, size=11, pad=32, loc="left" if len(columns) > 4 else "right")
     ax.set_yticks(range(len(names)), names, size=8)
     parts = [column.rsplit(" ", 1) for column in columns]
     ax.set_xticks(range(len(columns)), [part[1] for part in parts], size=8)

@@ -117,12 +117,12 @@ def comparisons(sizes: Sizes) -> list[Comparison]:
             differs=[NUMPY, TORCH],
         )
     samples = [
-        Input(f"{n} samples", lambda n=n: labelled_rows(n))
-        for n in (sizes.tiny**2, sizes.pixels // 128)
+        Input(f"{size}{n} samples", lambda n=n: labelled_rows(n))
+        for size, n in (("tiny ", sizes.tiny**2), ("", sizes.pixels // 128))
     ]
     image = [
-        Input(f"(2, 3, {n}, {n})", lambda n=n: classes(2, 3, n, n))
-        for n in (2 * sizes.tiny, sizes.image)
+        Input(f"{size}(2, 3, {n}, {n})", lambda n=n: classes(2, 3, n, n))
+        for size, n in (("tiny ", 2 * sizes.tiny), ("", sizes.image))
     ]
     label = [
         Input(each.name.replace("2, 3", "2"), lambda each=each: each.make()[1:]) for each in image

@@ -88,9 +88,8 @@ def _gradients(batch: int, side: int) -> Comparison:
             {"optax, jitted": on("JAX jit", other, arrays)},
         )
 
-    return Comparison(
-        TOPIC, "dice_semimetric_loss, gradient", f"({batch}, {side}, {side}, {COUNT})", make
-    )
+    shape = f"{'tiny ' if batch == 1 else ''}({batch}, {side}, {side}, {COUNT})"
+    return Comparison(TOPIC, "dice_semimetric_loss, gradient", shape, make)
 
 
 def comparisons(sizes: Sizes) -> list[Comparison]:
