@@ -25,8 +25,9 @@ def namespace(**arrays: Array | None) -> Namespace:
     ValueError if they lie on two devices.
     """
     given = {n: array for n, array in arrays.items() if array is not None or n not in MASKS}
-    for array in given.values():
-        if type(array) is not np.ndarray or array.dtype.num not in PLAIN:
+    for array in given.values():  # NumPy's sums over all axes are scalars
+        plainly = type(array) is np.ndarray or isinstance(array, np.generic)
+        if not plainly or array.dtype.num not in PLAIN:
             break
     else:
         return _NUMPY
