@@ -16,6 +16,7 @@ from dice_semimetric._lib.checks import clipped, require_unit_interval
 from dice_semimetric._lib.seam import Pixels
 
 from . import _pytrees
+from ._bins import bins
 from ._counts import counts
 from ._sums import Sums, ranges, sums, xp
 
@@ -52,6 +53,11 @@ def threshold_sums(pixels: Pixels, thresholds: tuple[float, ...]) -> Sums:
     """Return the counts of `dice_semimetric._lib.levels.threshold_sums`."""
     found: Sums = counts(_checked(pixels), thresholds)
     return found
+
+
+def bin_sums(pixels: Pixels, edges: Array, kind: str) -> Any:
+    """Return the sums of `dice_semimetric._lib.bin_sums.bin_sums`, differentiable."""
+    return NotImplemented if pixels.checked else bins(pixels, edges, kind)
 
 
 def _checked(pixels: Pixels) -> Pixels:

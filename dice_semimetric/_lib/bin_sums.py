@@ -1,5 +1,7 @@
 """The sums over bins of confidence, as any library takes them."""
 
+from collections.abc import Iterator
+
 from .bin_inputs import confidences
 from .checks import require_unit_interval
 from .namespace import is_floating, namespace
@@ -13,6 +15,23 @@ def bin_sums(pixels: Pixels, edges: Array, kind: str) -> tuple[Array, Array, Arr
     """Return count, confidence and correctness of each bin: the reduction an adapter replaces.
 
     A confidence's bin is found by comparison with the inner edges.
+    """
+    xp, dtype = namespace(prob=pixels.pred), pixels.dtype
+    pairs, kept = binned_pairs(pixels, kind)
+    found = [
+        _sums_between(xp, confidence, xp.astype(correct, dtype, copy=False), kept, edges, row)
+        for row, (confidence, correct) in enumerate(pairs)
+    ]
+    if kind != "classwise":
+        return found[0]
+    first, second, third = (xp.stack(list(field)) for field in zip(*found, strict=True))
+    return first, second, third
+
+
+def binned_pairs(pixels: Pixels, kind: str) -> tuple[Iterator[tuple[Array, Array]], Array | None]:
+    """Return confidence and correctness for each row of bins, and which pixels count.
+
+    Soft labels and confidences are in the dtype of the sums, and 0 where a pixel does not count.
     """
     prob, label, mask, dtype = pixels.pred, pixels.target, pixels.mask, pixels.dtype
     xp = namespace(prob=prob)
@@ -32,14 +51,7 @@ def bin_sums(pixels: Pixels, edges: Array, kind: str) -> tuple[Array, Array, Arr
         prob = require_unit_interval(xp, prob, "prob", dtype=pixels.pred.dtype)
         if soft:
             label = require_unit_interval(xp, label, "label", dtype=pixels.target.dtype)
-    found = [
-        _sums_between(xp, confidence, xp.astype(correct, dtype, copy=False), kept, edges, row)
-        for row, (confidence, correct) in enumerate(confidences(xp, prob, label, kind))
-    ]
-    if kind != "classwise":
-        return found[0]
-    first, second, third = (xp.stack(list(field)) for field in zip(*found, strict=True))
-    return first, second, third
+    return confidences(xp, prob, label, kind), kept
 
 
 def _sums_between(

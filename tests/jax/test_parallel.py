@@ -90,6 +90,21 @@ expected = core.region_loss(z, label, activation="softmax", per="image", reducti
 np.testing.assert_allclose(table, expected, **close)
 """
 
+BINS = """
+def sums(prob, label):
+    bins = core.calibration_bins(prob, label)
+    return bins.count, bins.confidence, bins.correct
+
+expected = jax.jit(sums)(soft, label)
+spread = [jax.device_put(a, NamedSharding(devices, P("data"))) for a in (soft, label)]
+joined = sharded(
+    lambda *a: jax.lax.psum(sums(*a), "data"), in_specs=(P("data"), P("data")), out_specs=P()
+)
+for got in (jax.jit(sums)(*spread), jax.jit(joined)(soft, label)):
+    jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, **close), got, expected)
+assert "all-gather" not in jax.jit(sums).lower(*spread).compile().as_text()
+"""
+
 WHOLE_ARRAYS = """
 spread = jax.device_put(z, NamedSharding(devices, P("data")))
 everywhere = jax.device_put(soft, NamedSharding(devices, P()))
@@ -116,7 +131,7 @@ assert text.count(" all-reduce(") + text.count(" all-reduce-start(") == 1, text
 def test_four_devices(x64: bool) -> None:
     # In one process: its start takes longer than most. In float32 only the sums are in question.
     body = SHARD_MAP + PMAP if x64 else SHARD_MAP.replace("(CHOICES)", "(CHOICES[:2])")
-    body += NONE + WHOLE_ARRAYS
+    body += NONE + BINS + WHOLE_ARRAYS
     environment = os.environ | {
         "XLA_FLAGS": "--xla_force_host_platform_device_count=4",
         "JAX_PLATFORMS": "cpu",
