@@ -52,7 +52,8 @@ class Emulated(Device):
     def empty(self, shape: tuple[int, ...], dtype: Any) -> Any:
         """Return memory whose use without writing shows."""
         found = np.empty(shape, dtype)
-        found.fill(np.nan if found.dtype.kind == "f" else np.iinfo(found.dtype).min)
+        fill = {"f": np.nan, "b": True}.get(found.dtype.kind)
+        found.fill(np.iinfo(found.dtype).min if fill is None else fill)
         return found
 
     def launch(self, kernel: Kernel, blocks: int, arguments: np.ndarray) -> None:
