@@ -26,8 +26,9 @@ def namespace(**arrays: Array | None) -> Namespace:
     """
     given = {n: array for n, array in arrays.items() if array is not None or n not in MASKS}
     for array in given.values():  # NumPy's sums over all axes are scalars
-        plainly = type(array) is np.ndarray or isinstance(array, np.generic)
-        if not plainly or array.dtype.num not in PLAIN:
+        if not (type(array) is np.ndarray or isinstance(array, np.generic)):
+            break
+        if array.dtype.num not in PLAIN:
             break
     else:
         return _NUMPY
