@@ -17,16 +17,16 @@ from emulation import Emulated
 
 from dice_semimetric._lib import seam
 
-adapter, sums_module = seam.adapter, paths.sums_module
+adapters, sums_module = seam.adapters, paths.sums_module
 
 
 @contextmanager
 def rehearsal() -> Iterator[None]:
-    """Send NumPy's arrays through CuPy's kernels and the torch loss through Triton's."""
+    """Send NumPy's arrays, and what is lent to it, through CuPy's kernels; the loss to Triton."""
     device = Emulated()
 
-    def cuda_for_numpy(name: str) -> object:
-        return kernels if name == np.__name__ else adapter(name)
+    def cuda_for_numpy(name: str) -> tuple[object, ...]:
+        return (kernels,) if name == np.__name__ else adapters(name)
 
     def triton_where_eligible(*arguments: object) -> object:
         eligible = triton.eligible(*arguments)  # type: ignore[arg-type]
@@ -34,7 +34,7 @@ def rehearsal() -> Iterator[None]:
 
     with (
         mock.patch.object(kernels, "device", return_value=device),
-        mock.patch.object(seam, "adapter", cuda_for_numpy),
+        mock.patch.object(seam, "adapters", cuda_for_numpy),
         mock.patch.object(function, "sums_module", triton_where_eligible),
     ):
         yield

@@ -55,6 +55,11 @@ def numpys(row: Row) -> float | None:
     return row["numpy_ratio"]
 
 
+def memory(row: Row) -> float | None:
+    """Return the ratio of the peaks of memory."""
+    return float(row["peer_peak"] / row["peak"])
+
+
 def lines(rows: list[Row]) -> Iterator[Line]:
     """Yield all lines that have rows."""
     timed = [row for row in rows if row["topic"] not in ("memory", "reading")]
@@ -81,6 +86,13 @@ def lines(rows: list[Row]) -> Iterator[Line]:
     for function in dict.fromkeys(row["function"] for row in reading):
         some = [row for row in reading if row["function"] == function]
         yield from _line(f"{function}, {NUMPY}", "reading both arrays once", some, fastest)
+    for function, title in (
+        ("DiceSemimetricLoss", "the loss"),
+        ("kernel_regression", "regression"),
+    ):
+        some = [r for r in rows if r["topic"] == "memory" and r["function"] == function]
+        for peer in dict.fromkeys(row["peer"] for row in some):
+            yield from _line(f"memory of {title}, torch", peer, some, memory)
 
 
 def _losses(rows: list[Row]) -> Iterator[Line]:

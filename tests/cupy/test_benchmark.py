@@ -69,6 +69,16 @@ def test_another_result_than_ours_and_what_raises_are_rows_of_their_own(timing: 
     assert "error" not in rows["same"]
 
 
+def test_what_the_tests_print_is_written_as_it_comes(timing: Any, tmp_path: Path) -> None:
+    from benchmarks.speed import gpu
+
+    record = tmp_path / "gpu.json"
+    script = "import sys; print('one', flush=True); print(); print('= 1 passed =')"
+    lines = gpu.run_pytest([sys.executable, "-c", script], record)
+    assert lines == ["one", "= 1 passed ="]
+    assert record.with_suffix(".tests.txt").read_text().splitlines() == ["one", "", "= 1 passed ="]
+
+
 def test_a_cut_leaves_a_whole_file_and_a_later_part_is_added(timing: Any, tmp_path: Path) -> None:
     from benchmarks.speed.gpu_record import Record
 
