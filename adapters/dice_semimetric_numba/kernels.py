@@ -21,6 +21,19 @@ def overlap_sums(pixels: Pixels) -> Any:
     return NotImplemented if module is None else module.overlap_sums(pixels)
 
 
+def kernel_sums(query: Any, key: Any, bias: Any, value: Any, *, skip_self: bool) -> Any:
+    """Return the sums of `dice_semimetric.kernel.density.kernel_sums`."""
+    module = regression() if query.shape[1] * key.shape[0] >= SMALL else None
+    if module is None:
+        return NotImplemented
+    return module.kernel_sums(query, key, bias, value, skip_self=skip_self)
+
+
+def regression() -> ModuleType | None:
+    """Return the module of the kernel regression and its derivative, or None as `_compiled`."""
+    return _compiled("regression")
+
+
 @functools.cache
 def _compiled(name: str) -> ModuleType | None:
     """Return a module of compiled kernels, or None where Numba is absent or broken."""

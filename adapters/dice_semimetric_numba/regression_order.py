@@ -1,0 +1,93 @@
+# mypy: ignore-errors
+"""An order in which neighbours have like probabilities."""
+
+import numpy as np
+
+from .arithmetic import exp
+from .compiling import exact
+
+#: Steps of a coordinate, as a power of 2; bits of the code that a pass of the sort looks at.
+BITS, DIGIT = 10, 11
+#: Pixels that are looked at together.
+RUN = 256
+
+
+@exact
+def similar(pixels, start, stop):
+    """Return the numbers from start to stop, in the order of what the pixels (n, K) hold.
+
+    They are grouped by their two largest classes. In a group they follow a curve (Morton's) through
+    the roots of the second and the third probability, since the kernel is about as wide everywhere
+    in the roots.
+    """
+    n = stop - start
+    code, most = np.empty(n, np.uint64), np.uint64(0)
+    value, which = np.empty((3, RUN)), np.empty((2, RUN))
+    root = np.empty((2, RUN))
+    for first in range(start, stop, RUN):
+        count = min(RUN, stop - first)
+        _largest(pixels, first, count, value, which)
+        for c in range(2):
+            for j in range(RUN):
+                low = 0.5 * value[c + 1, j]
+                root[c, j] = exp(low if low < 0.0 else 0.0)
+        for j in range(count):
+            pair = np.uint64(which[0, j] * pixels.shape[1] + which[1, j])
+            place = _between(_step(root[0, j])) << np.uint64(1) | _between(_step(root[1, j]))
+            code[first - start + j] = pair << np.uint64(2 * BITS) | place
+            most = max(most, pair)
+    return _sorted(code, np.arange(start, stop), most << np.uint64(2 * BITS))
+
+
+@exact
+def _largest(pixels, first, count, value, which):
+    """Write the three largest queries of some pixels, and which classes the first two are."""
+    value[:] = -np.inf
+    which[:] = 0.0
+    for k in range(pixels.shape[1]):
+        number = float(k)
+        for j in range(count):
+            v, a, b, c = pixels[first + j, k], value[0, j], value[1, j], value[2, j]
+            one, two = which[0, j], which[1, j]
+            value[2, j] = b if v > b else (v if v > c else c)
+            value[1, j] = a if v > a else (v if v > b else b)
+            value[0, j] = v if v > a else a
+            which[1, j] = one if v > a else (number if v > b else two)
+            which[0, j] = number if v > a else one
+
+
+@exact
+def _step(root):
+    """Return in which of the steps from 0 to 1 a number is."""
+    return np.uint64(root * ((1 << BITS) - 1))
+
+
+@exact
+def _between(x):
+    """Return a number of ten bits with a 0 between each two of them."""
+    x = (x | x << np.uint64(8)) & np.uint64(0x00FF00FF)
+    x = (x | x << np.uint64(4)) & np.uint64(0x0F0F0F0F)
+    x = (x | x << np.uint64(2)) & np.uint64(0x33333333)
+    return (x | x << np.uint64(1)) & np.uint64(0x55555555)
+
+
+@exact
+def _sorted(code, order, most):
+    """Return the order sorted by a code whose highest bits are those of most, from the last on."""
+    last = np.uint64((1 << DIGIT) - 1)
+    other_code, other = np.empty_like(code), np.empty_like(order)
+    shift = np.uint64(0)
+    while shift == 0 or most >> shift:
+        begin = np.zeros((1 << DIGIT) + 1, np.int64)
+        for i in range(code.size):
+            begin[(code[i] >> shift & last) + np.uint64(1)] += 1
+        for d in range(1 << DIGIT):
+            begin[d + 1] += begin[d]
+        for i in range(code.size):
+            digit = code[i] >> shift & last
+            at = begin[digit]
+            begin[digit] += 1
+            other_code[at], other[at] = code[i], order[i]
+        code, other_code, order, other = other_code, code, other, order
+        shift += np.uint64(DIGIT)
+    return order
