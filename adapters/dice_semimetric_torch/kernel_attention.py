@@ -4,13 +4,14 @@
 where they reach 5e5, and in float64 it is slower on a CPU and holds n x m on a GPU. Here a tile of
 scores is formed in float64, shifted by each pixel's largest, and rounded to the dtype of the
 result before the exponential. The tiles are written over one another, and formed anew in the
-backward pass.
+backward pass. On a host Numba does both passes, where it is installed.
 """
 
 from collections.abc import Iterator
 from typing import Any
 
 import torch
+from dice_semimetric_numba.kernels import regression
 from torch import Tensor
 
 from dice_semimetric._lib.namespace import is_eager
@@ -22,13 +23,21 @@ from ._inputs import plain
 def kernel_sums(query: Tensor, key: Tensor, bias: Tensor, value: Tensor, *, skip_self: bool) -> Any:
     """Return what `dice_semimetric.kernel.density.kernel_sums` does, differentiable once.
 
-    One tile holds all keys; larger sets, and what cannot be looked at, are left to the core.
+    One tile holds all keys; larger sets, and what cannot be looked at, are left to the core. What
+    needs no gradient on a host was lent to NumPy's kernels before it came here.
     """
     arrays = (query, key, bias, value)
-    if key.shape[0] > KEYS or query.shape[1] == 0 or not is_eager(*arrays):
+    if query.shape[1] == 0 or not is_eager(*arrays):
         return NotImplemented
     query, key, bias, value = (plain(a) for a in arrays)
-    if torch.is_grad_enabled() and any(a.requires_grad for a in arrays):
+    learns = torch.is_grad_enabled() and any(a.requires_grad for a in arrays)
+    if learns and query.device.type == "cpu" and regression() is not None:
+        from ._host_regression import HostSums
+
+        return HostSums.apply(query, key, bias, value, skip_self)  # type: ignore[no-untyped-call]
+    if key.shape[0] > KEYS:
+        return NotImplemented
+    if learns:
         return _KernelSums.apply(query, key, bias, value, skip_self)  # type: ignore[no-untyped-call]
     return _forward(query, key, bias, value, skip_self)
 
