@@ -21,7 +21,7 @@ from ..files.geometry import (
 )
 from ..files.orientation import reoriented
 from ..files.slabs import read_slabs
-from ..files.volumes import read_geometry, read_volume
+from ..files.volumes import read_geometry, read_voxels
 from .layout import CaseFiles
 from .pairing import Pair, Rated
 from .regions import Class, Regions
@@ -197,10 +197,10 @@ def _whole(
         if source.path != path:
             accept = partial(_require_fit, source, like, reading)
             with case.naming(source.path):
-                volume, path = read_volume(source.path, accept=accept), source.path
-            data = volume.data
+                data, geometry = read_voxels(source.path, accept=accept)
+            path = source.path
             if reading.reorient:
-                data, _ = reoriented(data, volume.geometry, like)
+                data, _ = reoriented(data, geometry, like)
             volumes = data.reshape((math.prod(like.shape), -1), order="F")
         found.append(volumes[:, source.channel])
     return found

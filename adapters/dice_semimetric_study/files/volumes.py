@@ -68,6 +68,21 @@ def read_volume(
         If the file is absent, no regular file, empty, truncated, corrupt, longer than its header
         claims or no NIfTI file, or does not hold real numbers.
     """
+    data, geometry, header, content = _read(path, accept)
+    return Volume(data, geometry, with_extensions(path, header, content))
+
+
+def read_voxels(
+    path: Path, *, accept: Callable[[Geometry], None] = lambda geometry: None
+) -> tuple[NDArray[Any], Geometry]:
+    """Return the voxels of one file and where they lie, as `read_volume` does."""
+    return _read(path, accept)[:2]
+
+
+def _read(
+    path: Path, accept: Callable[[Geometry], None]
+) -> tuple[NDArray[Any], Geometry, Any, bytes]:
+    """Return voxels, geometry, the header, and all before the voxels."""
     found: list[Geometry] = []
 
     def look(header: Any) -> None:
@@ -77,9 +92,7 @@ def read_volume(
     header, content, voxels = _from_memory(path, look) or _from_stream(path, look)
     geometry = found[-1]
     data = scaled(path, voxels.view(header.get_data_dtype()), header)
-    return Volume(
-        data.reshape(geometry.shape, order="F"), geometry, with_extensions(path, header, content)
-    )
+    return data.reshape(geometry.shape, order="F"), geometry, header, content
 
 
 _Parts = tuple[Any, bytes, NDArray[np.uint8]]

@@ -17,7 +17,10 @@ def to_json(value: Any) -> Any:
         named = {f.name: to_json(getattr(value, f.name)) for f in fields(value)}
         return {"kind": type(value).__name__, **named}
     if isinstance(value, np.ndarray | np.generic):
-        return {"dtype": value.dtype.name, "data": to_json(value.tolist())}
+        data = value.tolist()
+        if value.dtype.kind == "f" and np.isnan(value).any():
+            data = to_json(data)
+        return {"dtype": value.dtype.name, "data": data}
     if isinstance(value, list | tuple):
         return [to_json(v) for v in value]
     if isinstance(value, dict):

@@ -12,6 +12,7 @@ from dice_semimetric.scores import overlap_score
 from ..cases.foreground import voxels_of
 from ..cases.pairing import Pair
 from ..cases.regions import task_name
+from ..results.registry import PREDICTION_SCORES
 from ..results.totals import total_by_name
 from .case_score import CaseScore, Options, RaterScore
 from .sums import RaterSums, Sums, sums_of, sums_of_marks
@@ -54,12 +55,21 @@ def scores_of(pair: Pair, sums: Mapping[str, Sums], options: Options) -> tuple[C
     names = list(pair.reference.masks)
     raters = max(1, len(names))
     return tuple(
-        replace(
-            _score(found, pair.case, task_name(pair.task, region), raters, options),
-            by_rater=_by_rater(found.raters, names, options) if found.raters and names else (),
+        _worked_out(
+            replace(
+                _score(found, pair.case, task_name(pair.task, region), raters, options),
+                by_rater=_by_rater(found.raters, names, options) if found.raters and names else (),
+            )
         )
         for region, found in sums.items()
     )
+
+
+def _worked_out(score: CaseScore) -> CaseScore:
+    """Return a score whose formulas were evaluated here, where there may be many processes."""
+    for name in (*PREDICTION_SCORES, "curve"):
+        getattr(score, name)
+    return score
 
 
 def _score(sums: Sums, case: str, task: str, raters: int, options: Options) -> CaseScore:

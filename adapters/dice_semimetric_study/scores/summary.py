@@ -88,9 +88,11 @@ def summarize(
         t: ([s for s in scores if s.task == t], [f for f in faults if f.task in (t, "")])
         for t in tasks
     }
+    means = {task: _means(*part, patients, bootstrap) for task, part in parts.items()}
+    alone = len(tasks) == 1  # is all there is
     return {
-        "overall": _means(scores, faults, patients, bootstrap),
-        "tasks": {task: _means(*part, patients, bootstrap) for task, part in parts.items()},
+        "overall": means[tasks[0]] if alone else _means(scores, faults, patients, bootstrap),
+        "tasks": means,
         "aggregation": _AGGREGATION,
         "bootstrap": bootstrap.described(),
         "faults": [asdict(f) for f in faults],
