@@ -12,13 +12,22 @@ from dice_semimetric._lib.seam import Pixels
 
 from ._sums import function
 from ._sums.blocks import HOST_BLOCK
-from ._sums.paths import without_values
+from ._sums.paths import gpu_module, without_values
 from ._sums.reader import Options
 from ._sums.threads import map_blocks
 from .kernel_attention import kernel_sums
 from .lending import give_back, lend, lending
 
-__all__ = ["give_back", "kernel_sums", "lend", "lending", "overlap_sums", "value_range"]
+__all__ = [
+    "bin_sums",
+    "give_back",
+    "kernel_sums",
+    "lend",
+    "lending",
+    "overlap_sums",
+    "threshold_sums",
+    "value_range",
+]
 
 
 def overlap_sums(pixels: Pixels) -> Any:
@@ -30,6 +39,18 @@ def overlap_sums(pixels: Pixels) -> Any:
         return NotImplemented
     options = Options(**{name: getattr(pixels, name) for name in Options._fields})
     return function.overlap_sums(pixels.pred, pixels.target, pixels.mask, options)
+
+
+def threshold_sums(pixels: Pixels, thresholds: tuple[float, ...]) -> Any:
+    """Return the counts of `dice_semimetric._lib.levels.threshold_sums` on a GPU."""
+    module = gpu_module("triton_counts", pixels.pred, pixels.target, pixels.mask)
+    return NotImplemented if module is None else module.threshold_sums(pixels, thresholds)
+
+
+def bin_sums(pixels: Pixels, edges: Tensor, kind: str) -> Any:
+    """Return the sums of `dice_semimetric._lib.bin_sums.bin_sums` on a GPU."""
+    module = gpu_module("triton_counts", pixels.pred, pixels.target, pixels.mask, edges)
+    return NotImplemented if module is None else module.bin_sums(pixels, edges, kind)
 
 
 def value_range(array: Tensor) -> tuple[Tensor, Tensor]:

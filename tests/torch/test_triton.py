@@ -14,14 +14,14 @@ torch = pytest.importorskip("torch")
 _GPU = torch.cuda.is_available()
 
 
-def test_kernels_agree_with_the_core() -> None:
-    """See triton_interpreted.py."""
+@pytest.mark.parametrize("file", ["triton_interpreted.py", "triton_reductions.py"])
+def test_kernels_agree_with_the_core(file: str) -> None:
     here = Path(__file__).parents[1] / "common"
     environment = {**os.environ, "OMP_NUM_THREADS": "1"}
     if not _GPU:
         environment["TRITON_INTERPRET"] = "1"
     command = [sys.executable, "-m", "pytest", "-q", "-p", "no:xdist"]
-    command += [str(here / "triton_interpreted.py")]
+    command += [str(here / file)]
     done = subprocess.run(
         command, cwd=here.parents[1], env=environment, capture_output=True, text=True, check=False
     )
@@ -37,27 +37,35 @@ def test_kernels_compile_without_a_gpu(
     capability: int, soft: bool, classes: int, monkeypatch: Any, tmp_path: Path
 ) -> None:
     monkeypatch.setenv("TRITON_CACHE_DIR", str(tmp_path))
-    from dice_semimetric_torch._sums import triton, triton_kernels
-    from triton.backends.compiler import GPUTarget
-    from triton.compiler import ASTSource
-    from triton.compiler import compile as build
+    from dice_semimetric_torch._sums import triton, triton_count_kernels, triton_kernels
 
     pred = torch.empty((2, classes, 64))
     target = torch.empty((2, classes, 64)) if soft else torch.empty((2, 64), dtype=torch.int64)
     options = triton.Options((2,), torch.float32, "softmax", None, False)
     fixed = triton._switches(pred, target, None, options) | triton._tile_shape(classes)
-    pointers = dict.fromkeys(("pred", "mask", "gradient", "of_pred", "of_target"), "*fp32")
+    names = ("pred", "mask", "gradient", "of_pred", "of_target", "levels", "edges")
+    pointers = dict.fromkeys(names, "*fp32")
     pointers |= {"target": "*fp32" if soft else "*i64", "partial": "*fp64"}
-    needs = {"NEEDS_PRED": True, "NEEDS_TARGET": soft}
+    bins = {"BINS": 10, "BLOCK_K": 16, "HARD": False}
     for kernel, more in (
         (triton_kernels.overlap_forward, {}),
-        (triton_kernels.overlap_backward, needs),
+        (triton_kernels.overlap_backward, {"NEEDS_PRED": True, "NEEDS_TARGET": soft}),
+        (triton_count_kernels.level_counts, {"LEVELS": 9, "BLOCK_K": 16}),
+        (triton_count_kernels.bin_sums, bins | {"TOP": True, "STEP": 0}),
+        (triton_count_kernels.bin_sums, bins | {"TOP": False, "STEP": 11}),
     ):
-        chosen = {**fixed, **more}
-        types = {
-            name: "constexpr" if name in chosen else pointers.get(name, "i32")
-            for name in kernel.arg_names
-        }
-        source = ASTSource(kernel, types, chosen)
-        compiled = build(source, target=GPUTarget("cuda", capability, 32))
-        assert f".target sm_{capability}" in compiled.asm["ptx"]
+        build_for(capability, kernel, fixed | more, pointers)
+
+
+def build_for(capability: int, kernel: Any, fixed: dict[str, Any], pointers: Any) -> None:
+    """Compile a kernel for a GPU that need not be there."""
+    from triton.backends.compiler import GPUTarget
+    from triton.compiler import ASTSource
+    from triton.compiler import compile as build
+
+    types = {
+        name: "constexpr" if name in fixed else pointers.get(name, "i32")
+        for name in kernel.arg_names
+    }
+    compiled = build(ASTSource(kernel, types, fixed), target=GPUTarget("cuda", capability, 32))
+    assert f".target sm_{capability}" in compiled.asm["ptx"]

@@ -12,6 +12,7 @@ from torch import Tensor
 
 from dice_semimetric._lib.namespace import is_torch_fake
 
+from ..lending import on_gpu, recorded
 from . import blockwise
 from .reader import Mask, Options
 
@@ -29,6 +30,14 @@ def sums_module(pred: Tensor, target: Tensor, mask: Mask, options: Options) -> M
     if fast is not None and fast.eligible(pred, target, mask, options):
         return fast
     return blockwise
+
+
+def gpu_module(name: str, *tensors: Tensor | None) -> ModuleType | None:
+    """Return a module of kernels without a gradient if the tensors are on a GPU and need none."""
+    given = [t for t in tensors if t is not None]
+    if not all(on_gpu(t) for t in given) or any(recorded(t) or t.is_neg() for t in given):
+        return None
+    return None if _triton(given[0].device) is None else import_module(f".{name}", __package__)
 
 
 def without_values(*tensors: Tensor | None) -> bool:

@@ -38,37 +38,55 @@ def eligible(pred: Tensor, target: Tensor, mask: Mask, options: Options) -> bool
 
 def forward(pred: Tensor, target: Tensor, mask: Mask, options: Options) -> Tensor:
     """Return the sums, of shape (4, B, C), by fewer programs or in blocks where memory is short."""
-    images, classes = pred.shape[:2]
-    rows = -(-pred[0, 0].numel() // _tile_shape(classes)["BLOCK_N"])
-    most = min(rows, max(1, -(-_PROGRAMS * _processors(pred.device) // images)))
     arguments = (pred, target, mask, options)
-    attempts = [partial(_forward, *arguments, programs) for programs in _fewer(most)]
+    kernel, each = triton_kernels.overlap_forward, (4, pred.shape[1])
+    attempts = [partial(_table, kernel, each, *arguments, n) for n in programs(pred)]
     return first_with_room([*attempts, partial(blockwise.forward, *arguments)])
 
 
-def _fewer(programs: int) -> list[int]:
-    """Return this number of programs, then ever fewer down to one: each needs memory of its own."""
-    return [programs] if programs == 1 else [programs, *_fewer(-(-programs // 8))]
+def _table(*arguments: Any) -> Tensor:
+    return tile_sums(*arguments).permute(1, 0, 2)
 
 
-def _forward(pred: Tensor, target: Tensor, mask: Mask, options: Options, programs: int) -> Tensor:
-    images, classes = pred.shape[:2]
-    pixels = pred[0, 0].numel()
-    tile = _tile_shape(classes)
-    partial = torch.empty((images, programs, 4, classes), dtype=torch.float64, device=pred.device)
+def tile_sums(
+    kernel: Any,
+    each: tuple[int, ...],
+    pred: Tensor,
+    target: Tensor,
+    mask: Mask,
+    options: Options,
+    programs: int,
+    *more: Tensor,
+    **switches: Any,
+) -> Tensor:
+    """Return what a kernel sums over tiles of pixels, of shape (B, *each); ``more`` is read too."""
+    shape = (pred.shape[0], programs, *each)
+    partial = torch.empty(shape, dtype=torch.float64, device=pred.device)
     with _on(pred.device):
-        triton_kernels.overlap_forward[(programs, images)](
+        kernel[(programs, pred.shape[0])](
             pred,
             target,
             *_mask(pred, mask),
+            *more,
             partial,
-            pixels,
+            pred[0, 0].numel(),
             options.ignore_index or 0,
             **_switches(pred, target, mask, options),
-            **tile,
+            **switches,
+            **_tile_shape(pred.shape[1]),
             num_warps=_WARPS,
         )
-    return partial.sum(1).permute(1, 0, 2)
+    return partial.sum(1)
+
+
+def programs(pred: Tensor) -> list[int]:
+    """Return how many programs to try for an image, ever fewer: each needs memory of its own."""
+    images, classes = pred.shape[:2]
+    rows = -(-pred[0, 0].numel() // _tile_shape(classes)["BLOCK_N"])
+    tries = [min(rows, max(1, -(-_PROGRAMS * _processors(pred.device) // images)))]
+    while tries[-1] > 1:
+        tries.append(-(-tries[-1] // 8))
+    return tries
 
 
 def backward(
