@@ -124,3 +124,12 @@ def most_frequent(raters: Array, num_classes: int) -> Any:
     wanted = max(num_classes, 2)
     label = join_raters(device(), "most_frequent", raters, wanted, raters.dtype)
     return NotImplemented if label is None else label
+
+
+@_where_it_lies
+def look_up(index: Array, table: Array) -> Any:
+    """Return the entries of `dice_semimetric._lib.raters.look_up`."""
+    if table.dtype.name not in ("float32", "float64"):
+        return NotImplemented
+    found = join_raters(device(), "look_up", index[None, ...], -1, table.dtype, table)
+    return NotImplemented if found is None else found

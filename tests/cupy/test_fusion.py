@@ -46,7 +46,7 @@ def test_masks(
     raters = rng.integers(0, 2, (number, pixels)).astype(dtype)
     check(majority_vote, raters, monkeypatch)
     check(uniform_average, raters, monkeypatch)
-    assert {k.entry for k, _ in device.launches} == {"marked"}
+    assert {k.entry for k, _ in device.launches} == {"marked", "look_up"}
 
 
 @pytest.mark.parametrize("dtype", ["uint8", "int16"])
@@ -95,6 +95,19 @@ def test_raters_of_any_strides(device: Emulated, rng: Any, order: str, monkeypat
     check(dice_weighted_average, raters, monkeypatch, per="image")
 
 
+@pytest.mark.parametrize("of_index", ["uint8", "int64"])
+@pytest.mark.parametrize("of_table", ["float32", "float64"])
+@pytest.mark.parametrize("shape", [(), (1,), (4097,), (3, 5, 7)])
+def test_look_up(device: Emulated, rng: Any, of_index: str, of_table: str, shape: Any) -> None:
+    table = rng.random((6, 2)).astype(of_table)[::-1, 0]
+    index = rng.integers(0, 6, shape).astype(of_index)
+    for some in (index, index.T[..., ::-2] if shape else index):
+        got = kernels.look_up(some, table)
+        assert got.dtype == table.dtype
+        np.testing.assert_array_equal(got, table[some])
+    assert {k.entry for k, _ in device.launches} == {"look_up"}
+
+
 def test_wide_loads_are_used_and_no_more_than_aligned(device: Emulated, rng: Any) -> None:
     raters = rng.integers(0, 2, (3, 64)).astype(np.uint8)
     kernels.rater_counts(raters)
@@ -106,3 +119,5 @@ def test_wide_loads_are_used_and_no_more_than_aligned(device: Emulated, rng: Any
 def test_nothing_to_join_is_left_to_the_core(device: Emulated) -> None:
     assert kernels.rater_counts(np.zeros((3, 0), bool)) is NotImplemented
     assert kernels.most_frequent(np.zeros((3, 0), np.int8), 2) is NotImplemented
+    assert kernels.look_up(np.zeros(0, np.int8), np.ones(3)) is NotImplemented
+    assert kernels.look_up(np.zeros(3, np.int8), np.ones(3, np.float16)) is NotImplemented

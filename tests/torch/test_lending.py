@@ -21,7 +21,7 @@ from dice_semimetric import overlap
 from dice_semimetric._lib import seam
 from dice_semimetric._lib.bin_sums import bin_sums
 from dice_semimetric._lib.levels import threshold_sums
-from dice_semimetric._lib.raters import rater_counts, weighted_marks
+from dice_semimetric._lib.raters import look_up, rater_counts, weighted_marks
 from dice_semimetric._lib.seam import Pixels
 from dice_semimetric.fusion import most_frequent
 from dice_semimetric.overlap import overlap_sums
@@ -136,7 +136,9 @@ def test_raters(device: Emulated, dtype: torch.dtype) -> None:
     assert_generic(weighted_marks, raters, torch.rand(5, 4, 1), 1)
     assert_generic(most_frequent, raters, 3)
     assert most_frequent(raters, 3).dtype == dtype
-    assert entries(device) == {"marked", "most_frequent"}
+    if dtype != torch.bool:
+        assert_generic(look_up, raters, torch.rand(3))
+    assert entries(device) >= {"marked", "most_frequent"}
 
 
 @pytest.mark.parametrize(

@@ -78,3 +78,13 @@ extern "C" __global__ void __launch_bounds__(THREADS) most_frequent(const Raters
         r.out[at[OF_OUT]] = (OUT)best;
     }
 }
+
+// The entry of the table `shares` at each index: there is one rater.
+extern "C" __global__ void __launch_bounds__(THREADS) look_up(const Raters r) {
+    i64 step = (i64)gridDim.x * THREADS;
+    for (i64 i = (i64)blockIdx.x * THREADS + threadIdx.x; i < r.pixels; i += step) {
+        i64 at[ARRAYS] = {};
+        locate(r.axes, i, at);
+        r.out[at[OF_OUT]] = r.shares[(i64)r.raters[at[OF_RATERS]] * r.share_step];
+    }
+}
