@@ -24,9 +24,13 @@ __all__ = [
     "kernel_sums",
     "lend",
     "lending",
+    "look_up",
+    "most_frequent",
     "overlap_sums",
+    "rater_counts",
     "threshold_sums",
     "value_range",
+    "weighted_marks",
 ]
 
 
@@ -51,6 +55,30 @@ def bin_sums(pixels: Pixels, edges: Tensor, kind: str) -> Any:
     """Return the sums of `dice_semimetric._lib.bin_sums.bin_sums` on a GPU."""
     module = gpu_module("triton_counts", pixels.pred, pixels.target, pixels.mask, edges)
     return NotImplemented if module is None else module.bin_sums(pixels, edges, kind)
+
+
+def rater_counts(raters: Tensor, c: int | None = None) -> Any:
+    """Return the counts of `dice_semimetric._lib.raters.rater_counts` on a GPU."""
+    module = gpu_module("triton_fusion", raters)
+    return NotImplemented if module is None else module.rater_counts(raters, c)
+
+
+def weighted_marks(raters: Tensor, shares: Tensor, c: int | None = None) -> Any:
+    """Return the sums of `dice_semimetric._lib.raters.weighted_marks` on a GPU."""
+    module = gpu_module("triton_fusion", raters, shares)
+    return NotImplemented if module is None else module.weighted_marks(raters, shares, c)
+
+
+def most_frequent(raters: Tensor, num_classes: int) -> Any:
+    """Return the labels of `dice_semimetric.fusion.most_frequent` on a GPU."""
+    module = gpu_module("triton_fusion", raters)
+    return NotImplemented if module is None else module.most_frequent(raters, num_classes)
+
+
+def look_up(index: Tensor, table: Tensor) -> Any:
+    """Return the entries of `dice_semimetric._lib.raters.look_up` on a GPU."""
+    module = gpu_module("triton_fusion", index, table)
+    return NotImplemented if module is None else module.look_up(index, table)
 
 
 def value_range(array: Tensor) -> tuple[Tensor, Tensor]:

@@ -57,6 +57,22 @@ def test_kernels_compile_without_a_gpu(
         build_for(capability, kernel, fixed | more, pointers)
 
 
+@pytest.mark.parametrize("labels", ["*u8", "*i64"])
+@pytest.mark.parametrize("shared", [True, False])
+def test_fusion_compiles_without_a_gpu(
+    labels: str, shared: bool, monkeypatch: Any, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("TRITON_CACHE_DIR", str(tmp_path))
+    from dice_semimetric_torch._sums import triton_fusion_kernels as kernels
+
+    out = "*fp32" if shared else "*u8"
+    pointers = {"raters": labels, "index": labels, "shares": out, "table": "*fp64"}
+    marked = {"SHARED": shared, "CLASS": shared}
+    build_for(90, kernels.marked, marked | {"BLOCK": 1024}, pointers | {"out": out})
+    build_for(90, kernels.most_frequent, {"BLOCK": 1024}, pointers | {"out": labels})
+    build_for(90, kernels.look_up, {"BLOCK": 1024}, pointers | {"out": "*fp64"})
+
+
 def build_for(capability: int, kernel: Any, fixed: dict[str, Any], pointers: Any) -> None:
     """Compile a kernel for a GPU that need not be there."""
     from triton.backends.compiler import GPUTarget

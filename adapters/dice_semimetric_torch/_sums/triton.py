@@ -62,7 +62,7 @@ def tile_sums(
     """Return what a kernel sums over tiles of pixels, of shape (B, *each); ``more`` is read too."""
     shape = (pred.shape[0], programs, *each)
     partial = torch.empty(shape, dtype=torch.float64, device=pred.device)
-    with _on(pred.device):
+    with launching_on(pred.device):
         kernel[(programs, pred.shape[0])](
             pred,
             target,
@@ -108,7 +108,7 @@ def _backward(
         torch.empty_like(tensor) if need else None
         for tensor, need in zip((pred, target), needs, strict=True)
     )
-    with _on(pred.device):
+    with launching_on(pred.device):
         triton_kernels.overlap_backward[(-(-pixels // tile["BLOCK_N"]), images)](
             pred,
             target,
@@ -164,6 +164,6 @@ def _processors(device: torch.device) -> int:
     return torch.cuda.get_device_properties(device).multi_processor_count
 
 
-def _on(device: torch.device) -> Any:
+def launching_on(device: torch.device) -> Any:
     """Return the context in which Triton launches on that GPU."""
     return torch.cuda.device(device if device.type == "cuda" else -1)
