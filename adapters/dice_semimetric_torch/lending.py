@@ -25,7 +25,7 @@ def lend(tensor: Tensor) -> Any:
     gpu = on_gpu(tensor)
     if recorded(tensor) or not (gpu or tensor.device.type == "cpu") or tensor.is_neg():
         return NotImplemented
-    if gpu and (_cupy() is None or not tensor.numel()):
+    if gpu and (cupy() is None or not tensor.numel()):
         return NotImplemented
     values = tensor.detach()
     if tensor.dtype == torch.bfloat16:
@@ -74,13 +74,13 @@ def _array(values: Tensor, gpu: bool) -> Any:
     if not gpu:
         return values.numpy()
     with lending(values):
-        return _cupy().from_dlpack(values)
+        return cupy().from_dlpack(values)
 
 
 @contextmanager
 def _stream(device: torch.device) -> Iterator[None]:
     """Let CuPy work where PyTorch does: on its GPU, on its stream, in its memory."""
-    cuda = _cupy().cuda
+    cuda = cupy().cuda
     stream = torch.cuda.current_stream(device).cuda_stream
 
     def allocate(size: int) -> Any:
@@ -100,11 +100,11 @@ def _stream(device: torch.device) -> Iterator[None]:
 
 
 @functools.cache
-def _cupy() -> Any:
+def cupy() -> Any:
     """Return CuPy if it is installed and works, which is tried once: it imports without either."""
     try:
-        cupy = import_module("cupy")
-        cupy.ones(1).sum()  # compiles and launches a kernel
+        found = import_module("cupy")
+        found.ones(1).sum()  # compiles and launches a kernel
     except Exception as error:  # a broken CuPy must not take PyTorch's sums down
         if getattr(error, "name", None) != "cupy":
             warn_caller(
@@ -113,7 +113,7 @@ def _cupy() -> Any:
                 RuntimeWarning,
             )
         return None
-    return cupy
+    return found
 
 
 @functools.cache

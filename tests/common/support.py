@@ -13,6 +13,7 @@ import sys
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
+import support_kernels
 from backends import BACKENDS, UNSUPPORTED, Backend
 
 import dice_semimetric
@@ -47,6 +48,8 @@ def write_record(path: Path, ran: dict[str, dict[str, str]]) -> None:
         outcomes = {f: ran[f][backend.name] for f in functions() if backend.name in ran.get(f, {})}
         if outcomes:
             record[backend.name] = {"version": _version(backend), "functions": outcomes}
+            if backend.device == "cuda":
+                record[backend.name]["cupy"] = _lent_to_cupy()
     path.write_text(json.dumps(record, indent=1, sort_keys=True) + "\n")
 
 
@@ -55,6 +58,22 @@ def _version(backend: Backend) -> str:
         return version(backend.module.split(".")[0].replace("_", "-"))
     except PackageNotFoundError:  # CuPy's wheels are named after a version of CUDA
         return str(sys.modules[backend.module].__version__)
+
+
+def _lent_to_cupy() -> bool:
+    from dice_semimetric_torch import lending
+
+    return lending.cupy() is not None
+
+
+def read_gpus() -> set[tuple[str, bool]]:
+    """Return the backends that ran on a GPU, and whether CuPy's kernels were there."""
+    entries = [
+        item
+        for path in RECORDS.glob("support*.json")
+        for item in json.loads(path.read_text()).items()
+    ]
+    return {(backend, entry.get("cupy", True)) for backend, entry in entries}
 
 
 def read_records() -> dict[str, Outcomes]:
@@ -90,10 +109,16 @@ def table(outcomes: dict[str, Outcomes]) -> str:
 
 
 def main() -> None:
-    """Write the table between its marks in the page."""
-    before, rest = PAGE.read_text().split(START)
-    after = rest.split(END)[1]
-    PAGE.write_text(f"{before}{START}\n\n{table(read_records())}\n\n{END}{after}")
+    """Write both tables between their marks in the page."""
+    text = PAGE.read_text()
+    for made in (
+        (START, table(read_records()), END),
+        (support_kernels.START, support_kernels.table(read_gpus()), support_kernels.END),
+    ):
+        start, new, end = made
+        before, rest = text.split(start)
+        text = f"{before}{start}\n\n{new}\n\n{end}{rest.split(end)[1]}"
+    PAGE.write_text(text)
 
 
 if __name__ == "__main__":

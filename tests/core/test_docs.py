@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 import support
+import support_kernels
 
 import dice_semimetric
 
@@ -61,3 +62,24 @@ def test_support_table_has_three_states() -> None:
     assert "| `staple` | no [1] |" + " not run |" * (len(support.COLUMNS) - 1) in lines
     assert "| all others |" + " not run |" * len(support.COLUMNS) in lines
     assert lines[-1] == "[1] Too slow."
+
+
+def test_kernel_table_is_made_from_the_adapters() -> None:
+    for library in ("torch", "triton", "jax", "dask", "numba"):
+        pytest.importorskip(library)
+    made = support_kernels.table(support.read_gpus())
+    assert made in support.PAGE.read_text()  # else run python tests/common/support.py
+
+
+def test_kernel_table_names_what_runs_where() -> None:
+    for library in ("torch", "triton", "jax", "dask"):
+        pytest.importorskip(library)
+    rows = dict(line.split("|")[1:3] for line in support_kernels.table(set()).splitlines()[2:])
+    assert [name.strip(" `") for name in rows] == support_kernels.reductions()
+    assert {"bin_sums", "overlap_sums", "rater_counts"} <= set(support_kernels.reductions())
+    table = support_kernels.table({("cupy", True), ("torch-cuda", True)})
+    (bins,) = (line for line in table.splitlines() if "`bin_sums`" in line)
+    cells = dict(zip([c.name for c in support_kernels.COLUMNS], bins.split(" | ")[1:], strict=True))
+    assert cells["PyTorch, GPU with CuPy"] == cells["CuPy"] == "CUDA"
+    assert cells["PyTorch, GPU"] == "Triton, not run"
+    assert cells["Dask"].strip(" |") == "generic"

@@ -35,7 +35,7 @@ def device(monkeypatch: pytest.MonkeyPatch) -> Emulated:
     modules = {"torch": (kernels,), "numpy": (of_cupy,)}
     monkeypatch.setattr(seam, "adapters", modules.__getitem__)
     monkeypatch.setattr(lending, "on_gpu", lambda tensor: True)
-    monkeypatch.setattr(lending, "_cupy", lambda: np)
+    monkeypatch.setattr(lending, "cupy", lambda: np)
     monkeypatch.setattr(lending, "_stream", lambda device: nullcontext())
     return found
 
@@ -193,9 +193,9 @@ def cupy(monkeypatch: pytest.MonkeyPatch) -> Any:
     )
     found = types.SimpleNamespace(cuda=cuda, ones=np.ones, entered=entered)
     monkeypatch.setitem(sys.modules, "cupy", found)
-    lending._cupy.cache_clear()
+    lending.cupy.cache_clear()
     yield found
-    lending._cupy.cache_clear()
+    lending.cupy.cache_clear()
 
 
 def test_cupy_works_on_the_stream_and_in_the_memory_of_pytorch(
@@ -224,7 +224,7 @@ def test_a_broken_cupy_is_named_once(cupy: Any, recwarn: pytest.WarningsRecorder
         raise RuntimeError("cudaErrorInsufficientDriver")
 
     cupy.ones = broken
-    assert lending._cupy() is lending._cupy() is None
+    assert lending.cupy() is lending.cupy() is None
     assert ["cudaErrorInsufficientDriver" in str(w.message) for w in recwarn] == [True]
 
 
