@@ -29,7 +29,7 @@ def lend(tensor: Tensor) -> Any:
         return NotImplemented
     values = tensor.detach()
     if tensor.dtype == torch.bfloat16:
-        brain = _bfloat16()
+        brain = _bfloat16(gpu)
         return (
             NotImplemented if brain is None else _array(values.view(torch.int16), gpu).view(brain)
         )
@@ -117,9 +117,11 @@ def cupy() -> Any:
 
 
 @functools.cache
-def _bfloat16() -> Any:
-    """Return NumPy's dtype of that name, which another package has."""
+def _bfloat16(gpu: bool) -> Any:
+    """Return NumPy's dtype of that name, which another package has, if the arrays can be of it."""
     try:
-        return np.dtype(import_module("ml_dtypes").bfloat16)
-    except ImportError:
+        brain = np.dtype(import_module("ml_dtypes").bfloat16)
+        (cupy() if gpu else np).empty(1, "int16").view(brain)
+    except Exception:  # CuPy before 14
         return None
+    return brain

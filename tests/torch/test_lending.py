@@ -24,6 +24,7 @@ from dice_semimetric._lib.levels import threshold_sums
 from dice_semimetric._lib.raters import look_up, rater_counts, weighted_marks
 from dice_semimetric._lib.seam import Pixels
 from dice_semimetric.fusion import most_frequent
+from dice_semimetric.kernel.density import kernel_sums
 from dice_semimetric.overlap import overlap_sums
 
 
@@ -139,6 +140,21 @@ def test_raters(device: Emulated, dtype: torch.dtype) -> None:
     if dtype != torch.bool:
         assert_generic(look_up, raters, torch.rand(3))
     assert entries(device) >= {"marked", "most_frequent"}
+
+
+@pytest.mark.parametrize("skip_self", [False, True])
+def test_kernel_regression(device: Emulated, skip_self: bool) -> None:
+    query, key = (torch.rand(n, k).double().log() for n, k in ((3, 50), (50, 3)))
+    bias, value = torch.rand(50).double(), torch.rand(4, 50)
+
+    def sums(of: Any, *arrays: Tensor) -> Any:
+        return of(*arrays, skip_self=skip_self)
+
+    got = sums(kernel_sums, query, key, bias, value)
+    want = sums(kernel_sums.__wrapped__, query, key, bias, value.double())
+    for one, other in zip(got, want, strict=True):
+        torch.testing.assert_close(one.double(), other, rtol=1e-5, atol=1e-5)
+    assert entries(device) == {"kernel_sums"}
 
 
 @pytest.mark.parametrize(

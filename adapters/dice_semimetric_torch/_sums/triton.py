@@ -33,7 +33,7 @@ def eligible(pred: Tensor, target: Tensor, mask: Mask, options: Options) -> bool
     hard = target.ndim < pred.ndim
     if hard and (target.is_floating_point() or target.dtype == torch.uint64):
         return False
-    return mask is None or mask.expand(_mask_shape(pred, mask)).shape[1] in (1, pred.shape[1])
+    return mask is None or mask.expand(mask_shape(pred, mask)).shape[1] in (1, pred.shape[1])
 
 
 def forward(pred: Tensor, target: Tensor, mask: Mask, options: Options) -> Tensor:
@@ -135,7 +135,7 @@ def _switches(pred: Tensor, target: Tensor, mask: Mask, options: Options) -> dic
         "ACTIVATION": options.activation or "none",
         "LABELS": labels,
         "IGNORED": labels and options.ignore_index is not None,
-        "MASK_CLASSES": 0 if mask is None else _mask_shape(pred, mask)[1],
+        "MASK_CLASSES": 0 if mask is None else mask_shape(pred, mask)[1],
         "DTYPE": _TYPES[options.dtype],
     }
 
@@ -145,7 +145,7 @@ def _tile_shape(classes: int) -> dict[str, int]:
     return {"BLOCK_C": block, "BLOCK_N": max(16, _TILE // block)}
 
 
-def _mask_shape(pred: Tensor, mask: Tensor) -> tuple[int, ...]:
+def mask_shape(pred: Tensor, mask: Tensor) -> tuple[int, ...]:
     """Return the shape that the kernels read a mask in: one entry a pixel, or one a class too."""
     classes = mask.shape[1 - pred.ndim] if mask.ndim >= pred.ndim - 1 else 1
     return (pred.shape[0], classes, *pred.shape[2:])
@@ -155,7 +155,7 @@ def _mask(pred: Tensor, mask: Mask) -> tuple[Tensor]:
     """Return a mask as the kernels read it; without one, a tensor that they leave unread."""
     if mask is None:
         return (pred,)
-    return (mask.expand(_mask_shape(pred, mask)).contiguous().view(torch.uint8),)
+    return (mask.expand(mask_shape(pred, mask)).contiguous().view(torch.uint8),)
 
 
 def _processors(device: torch.device) -> int:

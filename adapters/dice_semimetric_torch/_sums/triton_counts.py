@@ -1,6 +1,7 @@
 """The counts at thresholds and the bins of confidence on a GPU, each in one pass, by Triton."""
 
 import math
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
@@ -10,7 +11,9 @@ from torch import Tensor
 from triton import next_power_of_2
 
 from dice_semimetric._lib.levels import cast_thresholds
+from dice_semimetric._lib.pairs import both
 from dice_semimetric._lib.seam import Pixels
+from dice_semimetric._lib.special import widen
 
 from . import triton, triton_count_kernels
 from .memory import first_with_room
@@ -39,6 +42,10 @@ def threshold_sums(pixels: Pixels, thresholds: tuple[float, ...]) -> Any:
 
 def bin_sums(pixels: Pixels, edges: Tensor, kind: str) -> Any:
     """Return the sums of `dice_semimetric._lib.bin_sums.bin_sums`."""
+    ignored = pixels.ignore_index
+    if ignored is not None and not pixels.labels:
+        some = widen(xp, pixels.target, ignored) != ignored
+        pixels = replace(pixels, mask=both(pixels.mask, some), ignore_index=None)
     batch = _batch(pixels)
     bins, classes = edges.shape[-1] - 1, pixels.pred.shape[1:2]
     if batch is None or not _fits(batch[0], bins) or (kind != "binary" and classes[0] == 1):
@@ -80,16 +87,18 @@ def _batch(pixels: Pixels) -> Batch | None:
     kept = pred.ndim - len(axis)
     if pixels.checked or pred.numel() == 0:
         return None
-    if _by_class(pixels):
+    by_class = _by_class(pixels)
+    if by_class:
         lead = tuple(pred.shape[:2])
-    elif axis == tuple(range(kept, pred.ndim)) and pixels.activation != "softmax":
+    elif axis == tuple(range(kept, pred.ndim)) and not _regional(pixels):
         lead = (math.prod(pred.shape[:kept]), 1)
     else:
         return None
     pred = pred.reshape(*lead, -1)
     target = target.reshape(lead[0], -1) if pixels.labels else target.reshape(pred.shape)
     if mask is not None:
-        mask = _mask(mask, pixels, lead).reshape(lead[0], -1, pred.shape[2])
+        shape = triton.mask_shape(pixels.pred, mask) if by_class else pixels.pred.shape
+        mask = mask.expand(shape).reshape(lead[0], -1, pred.shape[2])
     options = Options((2,), pixels.dtype, pixels.activation, pixels.ignore_index)
     batch = (pred.contiguous(), target.contiguous(), mask, options)
     return batch if triton.eligible(*batch) else None
@@ -99,16 +108,11 @@ def _by_class(pixels: Pixels) -> bool:
     """Return whether axis 1 stays the classes: the sums run over whole images."""
     ndim = pixels.pred.ndim
     whole = ndim > 2 and set(range(2, ndim)) <= set(pixels.axis)
-    regional = pixels.labels or pixels.activation == "softmax"
-    return whole and (regional or len(pixels.axis) < ndim)
+    return whole and (_regional(pixels) or len(pixels.axis) < ndim)
 
 
-def _mask(mask: Tensor, pixels: Pixels, lead: tuple[int, ...]) -> Tensor:
-    """Return a mask with an entry for each pixel, and for each class where it differs in them."""
-    shape = list(pixels.pred.shape)
-    if lead == tuple(shape[:2]) and (mask.ndim < len(shape) or mask.shape[1] == 1):
-        shape[1] = 1
-    return mask.expand(shape)
+def _regional(pixels: Pixels) -> bool:
+    return pixels.labels or pixels.activation == "softmax"
 
 
 def _kept(table: Tensor, pixels: Pixels) -> Tensor:
