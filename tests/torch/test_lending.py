@@ -17,7 +17,7 @@ from dice_semimetric_torch import kernels, lending
 from emulation import Emulated
 from torch import Tensor
 
-from dice_semimetric import overlap
+import dice_semimetric as ds
 from dice_semimetric._lib import seam
 from dice_semimetric._lib.bin_sums import bin_sums
 from dice_semimetric._lib.levels import threshold_sums
@@ -142,6 +142,33 @@ def test_raters(device: Emulated, dtype: torch.dtype) -> None:
     assert entries(device) >= {"marked", "most_frequent"}
 
 
+PROB = torch.rand(2, 3, 12, 20, generator=torch.Generator().manual_seed(1)).softmax(1)
+LABEL = torch.randint(0, 3, (2, 12, 20), generator=torch.Generator().manual_seed(2))
+MAPS = torch.randint(0, 3, (5, 2, 130), generator=torch.Generator().manual_seed(3))
+CALLS = {
+    "binarized_dice": lambda: ds.binarized_dice(PROB, PROB.flip(0)),
+    "region_score": lambda: ds.region_score(PROB, LABEL, score="bdice"),
+    "region_loss": lambda: ds.region_loss(PROB.log(), LABEL, activation="softmax", form="jml1"),
+    "error": lambda: ds.expected_calibration_error(PROB, LABEL, strategy="quantile"),
+    "majority_vote": lambda: ds.majority_vote(MAPS, num_classes=3),
+    "uniform_average": lambda: ds.uniform_average(MAPS, num_classes=3),
+    "dice_weighted_average": lambda: ds.dice_weighted_average(MAPS, num_classes=3, per="image"),
+    "staple": lambda: ds.staple((MAPS > 0).to(torch.uint8), max_iter=5),
+    "calibrate_teacher": lambda: ds.calibrate_teacher(
+        PROB, LABEL, n_keys=30, bandwidth=0.05, rng=np.random.default_rng(0)
+    ),
+}
+
+
+@pytest.mark.parametrize("name", CALLS)
+def test_public_functions(device: Emulated, name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    with ds.value_checks("never"):
+        got = CALLS[name]()
+        assert device.launches
+        monkeypatch.setattr(seam, "adapters", lambda name: ())
+        torch.testing.assert_close(got, CALLS[name](), rtol=1e-4, atol=1e-5)
+
+
 @pytest.mark.parametrize("skip_self", [False, True])
 def test_kernel_regression(device: Emulated, skip_self: bool) -> None:
     query, key = (torch.rand(n, k).double().log() for n, k in ((3, 50), (50, 3)))
@@ -172,7 +199,7 @@ def test_what_cupy_declines_is_taken_by_pytorch(device: Emulated, options: Any) 
 
 def test_a_tensor_that_learns_is_not_lent(device: Emulated) -> None:
     pred, target = draw(2, 3, 10, 31).requires_grad_(), draw(2, 3, 10, 31).flip(0)
-    found = overlap(pred, target)
+    found = ds.overlap(pred, target)
     assert found.difference.requires_grad
     assert not device.launches
     edges = torch.linspace(0, 1, 5)
