@@ -14,7 +14,7 @@ torch = pytest.importorskip("torch")
 _GPU = torch.cuda.is_available()
 
 
-@pytest.mark.parametrize("file", ["triton_interpreted.py", "triton_reductions.py"])
+@pytest.mark.parametrize("file", ["triton_interpreted.py", "triton_counts.py", "triton_raters.py"])
 def test_kernels_agree_with_the_core(file: str) -> None:
     here = Path(__file__).parents[1] / "common"
     environment = {**os.environ, "OMP_NUM_THREADS": "1"}
