@@ -44,9 +44,10 @@ class Comparison:
         ours, peers = self.make()
         errors = self._check(ours, peers)
         calls = {name: call for name, call in {**ours, **peers}.items() if name not in errors}
-        seconds = interleaved(calls, repeats=repeats, budget=budget)
+        seconds, waited = interleaved(calls, repeats=repeats, budget=budget)
         found = {name: seconds[name] for name in peers if name in seconds}
-        return [self._row(library, threads, seconds, found, errors) for library in ours]
+        common = {"threads": threads, "waited": waited}
+        return [self._row(library, seconds, found, errors) | common for library in ours]
 
     def _check(self, ours: dict[str, Call], peers: dict[str, Call]) -> dict[str, str]:
         """Call each once and return what raised or returned another result than the first."""
@@ -71,7 +72,6 @@ class Comparison:
     def _row(
         self,
         library: str,
-        threads: int,
         seconds: Mapping[str, float],
         peers: Mapping[str, float],
         errors: Mapping[str, str],
@@ -81,7 +81,6 @@ class Comparison:
             "function": self.function,
             "library": library,
             "input": self.input,
-            "threads": threads,
             "seconds": seconds.get(library),
             "numpy_seconds": seconds.get(NUMPY) if library != NUMPY else None,
             "peer": min(peers, key=peers.__getitem__) if peers else None,

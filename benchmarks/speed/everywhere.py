@@ -8,7 +8,8 @@ everywhere-cpu.png, and prints the worst, the median and the best ratio. A ratio
 as long the other takes: below 1, ours is slower. The calls of a comparison take turns in one
 process, which may use as many cores as there are threads, so that both sides have the same. Rows
 are written as they are measured; a comparison whose results differ says so in its row and the run
-ends with status 1.
+ends with status 1. A row says too which share of its time threads waited for other programs:
+OpenMP's, which spin, are then many times slower, and OMP_WAIT_POLICY=passive helps.
 """
 
 import argparse
@@ -26,6 +27,7 @@ from .timing import environment
 RESULTS = Path(__file__).parents[1] / "results"
 STEM = "everywhere-cpu"
 PACKAGES = ("numpy", "numba", "torch", "jax", "dask", "monai", "torchmetrics", "scikit-learn")
+BUSY = 0.2  # the share of its time for which a row's threads had no core
 OPTIONAL = ("SimpleITK", "optax", "netcal")
 
 
@@ -45,6 +47,9 @@ def main(arguments: list[str] | None = None) -> int:
     if options.table:
         return 0
     draw(rows, record.with_suffix(".png"))
+    busy = sum(row.get("waited", 0) > BUSY for row in rows)
+    if busy:
+        print(f"everywhere: {busy} of {len(rows)} rows waited for other programs", file=sys.stderr)
     failed = [row for row in rows if "errors" in row]
     for row in failed:
         where = f"{row['function']}, {row['input']}, {row['library']}, {row['threads']} threads"
@@ -58,13 +63,13 @@ def parse(arguments: list[str] | None) -> argparse.Namespace:
     parser.add_argument("--out", type=Path, default=RESULTS, metavar="DIR")
     parser.add_argument("--only", default="", metavar="PATTERN", help="in topic/function/input")
     parser.add_argument("--quick", action="store_true", help="small inputs, to see that all runs")
-    parser.add_argument("--repeats", type=int, help="at most, in turn (7; quick: 1)")
+    parser.add_argument("--repeats", type=int, help="at most, in turn (11; quick: 1)")
     parser.add_argument("--budget", type=float, default=0.6, help="seconds for a comparison")
     parser.add_argument("--threads", type=int, nargs="+", help="(1 2; quick: 1)")
     parser.add_argument("--table", action="store_true", help="of the last run, as Markdown")
     parser.add_argument("--worker", action="store_true", help=argparse.SUPPRESS)
     options = parser.parse_args(arguments)
-    options.repeats = options.repeats or (1 if options.quick else 7)
+    options.repeats = options.repeats or (1 if options.quick else 11)
     options.threads = options.threads or ([1] if options.quick else [1, 2])
     return options
 

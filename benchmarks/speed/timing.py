@@ -5,6 +5,7 @@ import platform
 import statistics
 import time
 from collections.abc import Callable, Iterable
+from contextlib import suppress
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
@@ -12,33 +13,53 @@ from typing import Any
 Call = Callable[[], Any]
 
 _SAMPLE = 2e-3  # seconds that a sample takes at least: shorter calls are repeated within it
-_MOST = 40
+_MOST = 40  # calls of a sample
+_LEAST = 3  # rounds, unless one alone takes three budgets
+_CALM = 0.02  # the share of a sample that threads may wait for other programs
 
 
 def interleaved(
-    calls: dict[str, Call], *, repeats: int = 7, budget: float = 1.5, least: int = 3
-) -> dict[str, float]:
-    """Return the median seconds of each call; all must have been called once before.
+    calls: dict[str, Call], *, repeats: int = 7, budget: float = 1.5
+) -> tuple[dict[str, float], float]:
+    """Return the median seconds of each call, and the largest share of them spent waiting.
 
-    The calls take turns, so that a busy moment hits all alike. There are `repeats` rounds, fewer
-    when they take longer than the budget in seconds, but at least `least`, or one where a round
-    alone takes the budget.
+    All must have been called once before. The calls take turns, so that a busy moment hits all
+    alike, and the median is of the half of the samples in which the process's threads waited least
+    for a core that another program held. Rounds go on until there are `repeats` of them or the
+    budget in seconds is spent, three times as long where a call had no calm sample yet.
     """
-    samples: dict[str, list[float]] = {name: [] for name in calls}
+    samples: dict[str, list[tuple[float, float]]] = {name: [] for name in calls}
     numbers = dict.fromkeys(calls, 1)
     begin = time.perf_counter()
     for done in range(repeats):
         spent = time.perf_counter() - begin
-        if done and (spent > 3 * budget or (spent > budget and done >= least)):
+        calm = all(min(kept, default=(1.0,))[0] < _CALM for kept in samples.values())
+        if done and (spent > 3 * budget or (spent > budget and calm and done >= _LEAST)):
             break
         for name, call in calls.items():
-            start = time.perf_counter()
-            for _ in range(numbers[name]):
-                call()
-            seconds = (time.perf_counter() - start) / numbers[name]
-            samples[name].append(seconds)
-            numbers[name] = max(1, min(_MOST, int(_SAMPLE / max(seconds, 1e-9))))
-    return {name: statistics.median(times) for name, times in samples.items()}
+            seconds, waited = _sample(call, numbers[name])
+            samples[name].append((waited / seconds, seconds / numbers[name]))
+            numbers[name] = max(1, min(_MOST, int(_SAMPLE * numbers[name] / seconds)))
+    calmer = {name: sorted(kept)[: (len(kept) + 1) // 2] for name, kept in samples.items()}
+    found = {name: statistics.median(s for _, s in kept) for name, kept in calmer.items()}
+    return found, max(kept[-1][0] for kept in calmer.values())
+
+
+def _sample(call: Call, number: int) -> tuple[float, float]:
+    """Return the seconds of so many calls, and those that threads of this process waited."""
+    before, start = _waited(), time.perf_counter()
+    for _ in range(number):
+        call()
+    return time.perf_counter() - start, _waited() - before
+
+
+def _waited() -> float:
+    """Return the seconds that this process's threads were ready but had no core, where known."""
+    total = 0
+    for path in Path("/proc/self/task").glob("*/schedstat"):
+        with suppress(OSError):  # a thread that has ended
+            total += int(path.read_text().split()[1])
+    return total / 1e9
 
 
 def environment(packages: Iterable[str]) -> dict[str, Any]:
@@ -50,6 +71,7 @@ def environment(packages: Iterable[str]) -> dict[str, Any]:
         "processor": names[0] if names else platform.processor(),
         "cores": len(os.sched_getaffinity(0)),
         "load_before": os.getloadavg()[0],
+        "wait_policy": os.environ.get("OMP_WAIT_POLICY", "default"),
         "python": platform.python_version(),
         **{name: installed(name) for name in packages},
     }

@@ -77,3 +77,15 @@ def test_another_result_is_an_error_of_its_row(monkeypatch: pytest.MonkeyPatch) 
     assert set(ours["errors"]) == {"wrong"}
     assert broken["seconds"] is None
     assert "ZeroDivisionError" in broken["errors"]["torch"]
+
+
+def test_the_calmer_samples_count(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A call that is held up in some rounds takes the time of the others."""
+    monkeypatch.syspath_prepend(str(ROOT))
+    from benchmarks.speed import timing
+
+    samples = iter([(1.0, 0.0), (9.0, 8.0), (1.2, 0.0), (7.0, 6.0), (1.1, 0.0)])
+    monkeypatch.setattr(timing, "_sample", lambda call, number: next(samples))
+    found, waited = timing.interleaved({"one": lambda: None}, repeats=5, budget=100)
+    assert found == {"one": pytest.approx(1.1)}
+    assert waited == 0
