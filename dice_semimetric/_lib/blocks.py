@@ -65,8 +65,9 @@ def _view(
     """Broadcast and permute; along the kept axes only if the array differs along them."""
     full = (1,) * (len(shape) - array.ndim) + tuple(array.shape)
     single = all(full[a] == 1 for a in order[:kept])
-    target = [1 if single and a in order[:kept] else shape[a] for a in range(len(shape))]
-    return xp.permute_dims(xp.broadcast_to(array, tuple(target)), order)
+    target = tuple(1 if single and a in order[:kept] else n for a, n in enumerate(shape))
+    wide = array if tuple(array.shape) == target else xp.broadcast_to(array, target)
+    return xp.permute_dims(wide, order)
 
 
 def _matrix(xp: Namespace, view: Array, place: Place, kept: int) -> Array:
