@@ -21,6 +21,18 @@ def overlap_sums(pixels: Pixels) -> Any:
     return NotImplemented if module is None else module.overlap_sums(pixels)
 
 
+def threshold_sums(pixels: Pixels, thresholds: tuple[float, ...]) -> Any:
+    """Return the counts of `dice_semimetric._lib.levels.threshold_sums`."""
+    module = _compiled("sums") if pixels.pred.size >= SMALL else None
+    return NotImplemented if module is None else module.threshold_sums(pixels, thresholds)
+
+
+def bin_sums(pixels: Pixels, edges: Any, kind: str) -> Any:
+    """Return the sums of `dice_semimetric._lib.bin_sums.bin_sums`."""
+    module = _compiled("sums") if pixels.pred.size >= SMALL else None
+    return NotImplemented if module is None else module.bin_sums(pixels, edges, kind)
+
+
 def kernel_sums(query: Any, key: Any, bias: Any, value: Any, *, skip_self: bool) -> Any:
     """Return the sums of `dice_semimetric.kernel.density.kernel_sums`."""
     module = regression() if query.shape[1] * key.shape[0] >= SMALL else None

@@ -90,6 +90,12 @@ def readable(*arrays: Array | None) -> bool:
     return all(a is None or (_code(a.dtype) is not None and _is_even(a)) for a in arrays)
 
 
+def is_floating(dtype: np.dtype) -> bool:
+    """Return whether a dtype that kernels read is a floating one, bfloat16 too."""
+    code = _code(dtype)
+    return code is not None and code >= CODES["float16"]
+
+
 def _code(dtype: np.dtype) -> int | None:
     """Return the code of a dtype; NumPy has bfloat16 from another package."""
     code = _KNOWN.get(dtype)

@@ -13,7 +13,7 @@ softmax. The backward pass computes the probabilities again.
 import numpy as np
 
 from .compiling import sums
-from .tiles import PRED, TARGET, class_of, hide, read_tile, tile_size
+from .tiles import hide, pair_of, read_tile, tile_size
 
 
 @sums
@@ -36,18 +36,14 @@ def forward(table, kept, per_class, place, how, unit, found):
         part = found[row - first]
         for tile in range(start, stop, size):
             n = min(size, stop - tile)
-            if plain:
-                for c in range(classes):
-                    one = class_of(table, kept, PRED, row, c, tile, n, x[c])
-                    other = class_of(table, kept, TARGET, row, c, tile, n, y[c])
-                    wrong |= _add(one, other, unit, part[:, c])
-                continue
-            wrong |= read_tile(table, kept, row, tile, n, how, x, y, keep, label)
+            if not plain:
+                wrong |= read_tile(table, kept, row, tile, n, how, x, y, keep, label)
             if masked or ignores:
                 hide(x, keep, n)
                 hide(y, keep, n)
             for c in range(classes):
-                wrong |= _add(x[c, :n], y[c, :n], unit, part[:, c])
+                one, other = pair_of(table, kept, row, c, tile, n, plain, x, y)
+                wrong |= _add(one, other, unit, part[:, c])
     return wrong
 
 

@@ -7,16 +7,19 @@ import numpy as np
 
 from dice_semimetric._lib.seam import Pixels
 from dice_semimetric._lib.threads import map_parts
+from dice_semimetric._numpy.levels import level_corrections
 
-from . import overlap
-from .operands import HEAD, Operands, readable
+from . import bins, overlap, thresholds
+from .operands import HEAD, Operands, is_floating, readable
 
 R = TypeVar("R")
 
 #: Entries that a thread takes at a time; the order of summation depends on it alone.
-PART = 1 << 17
+PART = 1 << 18
 #: Where fewer pixels are summed for each sum, NumPy's own operations are faster.
 SHORT = 16
+#: From so many pixels on, a table of levels is worth its memory.
+LONG = 4096
 
 Place = tuple[int, int, int, int]
 
@@ -40,16 +43,12 @@ class Pairs(NamedTuple):
         operands = Operands.of(
             [pred, target, mask], pixels.axis, roles=roles, unit=unit, regional=regional
         )
-        ignored = pixels.ignore_index if labels else None
-        if ignored is not None and not _fits(ignored, target.dtype):
-            ignored = None  # no label is
         how = (
             pixels.activation == "softmax",
             pixels.activation == "sigmoid",
             labels,
             mask is not None,
-            ignored is not None,
-            ignored or 0,
+            *_ignored(pixels.ignore_index if labels else None, target.dtype),
         )
         per_class = regional and bool(operands.table[2, HEAD - 1])
         return cls(operands, per_class, how, np.arange(2, dtype=pixels.dtype))
@@ -88,14 +87,120 @@ def overlap_sums(pixels: Pixels) -> Any:
         )
         return wrong, found
 
-    total, wrong = np.zeros((operands.rows, 4, operands.classes)), False
-    for (first, last, _, _), (bad, found) in pairs.map(sums):
+    total = np.zeros((operands.rows, 4, operands.classes))
+    return _added(pixels, total, pairs.map(sums), (4,))
+
+
+def threshold_sums(pixels: Pixels, levels: tuple[float, ...]) -> Any:
+    """Return the counts of `dice_semimetric._lib.levels.threshold_sums`."""
+    if not eligible(pixels):
+        return NotImplemented
+    pairs = Pairs.of(pixels)
+    operands = pairs.operands
+    both = _levels(levels, pixels)
+    scale = _scale(both, pixels) if operands.columns >= LONG else 0
+    both = _filled(both, thresholds.STEP)
+
+    def counts(place: Place) -> tuple[bool, np.ndarray]:
+        shape = place[1] - place[0], 3, both.shape[1], operands.classes
+        found = np.zeros(shape, np.int64)
+        wrong = thresholds.count(
+            operands.table, operands.kept, pairs.per_class, place, *pairs[2:], both, scale, found
+        )
+        return wrong, found[:, :, : len(levels)]
+
+    total = np.zeros((operands.rows, 3, len(levels), operands.classes), np.int64)
+    return _added(pixels, total, pairs.map(counts), (3, len(levels)))
+
+
+def _levels(levels: tuple[float, ...], pixels: Pixels) -> np.ndarray:
+    """Return the thresholds of both sides, rounded to a floating dtype as its values are."""
+
+    def cast(dtype: np.dtype, own: bool) -> np.ndarray:
+        values = np.array(levels, dtype if own and is_floating(dtype) else pixels.dtype)
+        return values.astype(pixels.dtype)
+
+    given = pixels.activation is None
+    return np.stack([cast(pixels.pred.dtype, given), cast(pixels.target.dtype, True)])
+
+
+def _scale(levels: np.ndarray, pixels: Pixels) -> int:
+    """Return the n of thresholds k / n if floor(n x) is the number that x reaches, else 0."""
+    n = levels.shape[1] + 1
+    if not np.allclose(levels, np.arange(1, n) / n):
+        return 0
+    soft = levels if is_floating(pixels.target.dtype) else levels[:1]  # labels reach all or none
+    return n if all(level_corrections(side) == [] for side in soft) else 0
+
+
+def _filled(rows: np.ndarray, step: int) -> np.ndarray:
+    """Return rows filled up to a multiple of a number by NaN, which nothing reaches."""
+    return np.pad(rows, ((0, 0), (0, -rows.shape[1] % step)), constant_values=np.nan)
+
+
+def _added(
+    pixels: Pixels,
+    total: np.ndarray,
+    parts: list[tuple[Place, tuple[bool, np.ndarray]]],
+    lead: tuple[int, ...],
+) -> Any:
+    """Return the sums of the parts, whose kept axes are the rows and classes of ``total``."""
+    wrong = False
+    for (first, last, _, _), (bad, found) in parts:
         total[first:last] += found
         wrong |= bad
     if wrong and pixels.checked:  # NumPy's blocks find the entry, and word the error
         return NotImplemented
     kept = [n for a, n in enumerate(pixels.pred.shape) if a not in pixels.axis]
-    return tuple(np.moveaxis(total, 1, 0).reshape(4, *kept))
+    return tuple(np.moveaxis(total, 0, -2).reshape(*lead, *kept))
+
+
+def bin_sums(pixels: Pixels, edges: np.ndarray, kind: str) -> Any:
+    """Return the sums of `dice_semimetric._lib.bin_sums.bin_sums`."""
+    if not eligible(pixels):
+        return NotImplemented
+    pred, target, mask, binary = pixels.pred, pixels.target, pixels.mask, kind == "binary"
+    labels = not is_floating(target.dtype)
+    target = target if binary or not labels else target[:, None]
+    roles = "values", "labels" if labels else "values", "values"
+    unit = np.arange(2, dtype=pixels.dtype)
+    operands = Operands.of(
+        [pred, target, mask], pixels.axis, roles=roles, unit=unit.dtype.name, regional=not binary
+    )
+    number = 1 if kind != "classwise" else max(pred.shape[1], 2)
+    inner = _inner_edges(edges, number, unit.dtype)
+    how = (
+        ("binary", "top_label", "classwise").index(kind),
+        labels,
+        not binary and pred.shape[1] == 1,
+        mask is not None,
+        *_ignored(pixels.ignore_index if labels else None, target.dtype),
+    )
+
+    def sums(place: Place) -> tuple[bool, np.ndarray]:
+        found = np.zeros((number, edges.shape[-1] - 1, 3))
+        return bins.add(operands.table, operands.kept, place, how, inner, unit, found), found
+
+    parts = places(1, operands.classes, operands.columns)
+    found = map_parts(sums, parts)
+    if pixels.checked and any(bad for bad, _ in found):
+        return NotImplemented  # NumPy's blocks find the entry, and word the error
+    total = np.sum([sums for _, sums in found], axis=0)
+    count, confidence, correct = np.moveaxis(total if kind == "classwise" else total[0], -1, 0)
+    return count.astype(np.intp), confidence, correct
+
+
+def _inner_edges(edges: np.ndarray, number: int, dtype: np.dtype) -> np.ndarray:
+    """Return the inner edges of each row of bins, filled up with NaN, which nothing reaches."""
+    inner = np.broadcast_to(edges[..., 1:-1], (number, edges.shape[-1] - 2))
+    return _filled(inner.astype(dtype), bins.STEP)
+
+
+def _ignored(number: int | None, dtype: np.dtype) -> tuple[bool, int]:
+    """Return whether labels of a dtype may be ignored, and which."""
+    if number is None or dtype.kind not in "iu" or not _fits(number, dtype):
+        return False, 0  # no label is
+    return True, number
 
 
 def places(rows: int, classes: int, columns: int) -> list[Place]:

@@ -82,13 +82,19 @@ def read_tile(table, kept, row, start, n, how, x, y, keep, label):
 
 
 @sums
-def read_label_tile(table, kept, row, start, n, rule, y, keep, label):
-    """Read labels as one-hot targets; those that are ignored do not count."""
+def read_label_run(table, kept, row, start, n, rule, label):
+    """Read n labels as numbers of classes, and return how many are wrong."""
     own = table[TARGET]
-    first = 1 if y.shape[0] == 1 else 0  # one class alone is the foreground
     offset = offset_of(table, kept, TARGET, row)
     lengths, steps = table[-1, HEAD + kept :], own[HEAD + kept :]
-    wrong = move(own, offset, lengths, steps, start, n, rule, label)
+    return move(own, offset, lengths, steps, start, n, rule, label)
+
+
+@sums
+def read_label_tile(table, kept, row, start, n, rule, y, keep, label):
+    """Read labels as one-hot targets; those that are ignored do not count."""
+    first = 1 if y.shape[0] == 1 else 0  # one class alone is the foreground
+    wrong = read_label_run(table, kept, row, start, n, rule, label)
     for c in range(y.shape[0]):
         one = y[c]
         for i in range(n):
@@ -99,6 +105,25 @@ def read_label_tile(table, kept, row, start, n, rule, y, keep, label):
             for i in range(n):
                 some[i] = 0 if label[i] == IGNORED else some[i]
     return wrong > 0
+
+
+@sums
+def pair_of(table, kept, row, c, start, n, plain, x, y):
+    """Return n pixels of a class of both sides: where they lie if that is ``plain``, else x, y."""
+    if plain:
+        one = class_of(table, kept, PRED, row, c, start, n, x[c])
+        return one, class_of(table, kept, TARGET, row, c, start, n, y[c])
+    return x[c, :n], y[c, :n]
+
+
+@sums
+def are_outside(x, unit):
+    """Return whether some entry is no probability."""
+    zero, one = unit[0], unit[1]
+    outside = zero
+    for i in range(x.size):
+        outside += zero if (x[i] >= zero) & (x[i] <= one) else one
+    return outside > zero
 
 
 @sums
