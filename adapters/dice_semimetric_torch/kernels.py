@@ -1,7 +1,7 @@
 """PyTorch's own reductions, found by the core through its entry point.
 
-They take one pass; see `_sums`. Those of overlaps and of the kernel have their gradient in closed form,
-and those without a gradient are for tensors on a GPU that CuPy cannot read.
+They take one pass; see `_sums`. Those of overlaps and of the kernel have their gradient in closed
+form; those without a gradient are for tensors on a GPU that CuPy cannot read.
 """
 
 from typing import Any
