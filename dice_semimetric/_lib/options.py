@@ -95,7 +95,9 @@ def require_number(
     what is summed in float32.
     """
     number = value if type(value) is float else _real(name, value)
-    if math.isnan(number) or (finite and math.isinf(number)):
+    # NaN compares as False; torch.compile cannot trace math.isnan of a number it takes as dynamic
+    known = -math.inf < number < math.inf if finite else -math.inf <= number <= math.inf
+    if not known:
         raise ValueError(f"{name} must be {'finite' if finite else 'a number'}, got {number}")
     if least is not None and not number >= least:
         raise ValueError(f"{name} must be at least {least:g}, got {number}")

@@ -225,6 +225,21 @@ def test_a_compiled_loss_is_one_graph(hard) -> None:
         torch.testing.assert_close(a, b)
 
 
+def test_a_compiled_loss_of_dynamic_shapes_is_one_graph() -> None:
+    from torch._dynamo.testing import CompileCounterWithBackend
+
+    criterion = DiceSemimetricCELoss(softmax=True, to_onehot_y=True)
+    torch._dynamo.reset()
+    counter = CompileCounterWithBackend("aot_eager")
+    compiled = torch.compile(criterion, fullgraph=True, dynamic=True, backend=counter)
+    for batch, length in ((2, 7), (3, 5), (5, 11), (4, 3)):
+        logits = torch.randn(batch, 4, length, 6, requires_grad=True)
+        label = torch.randint(0, 4, (batch, 1, length, 6))
+        results = [torch.autograd.grad(f(logits, label), logits)[0] for f in (criterion, compiled)]
+        torch.testing.assert_close(*results)
+    assert counter.frame_count <= 2
+
+
 def test_the_operators_are_registered_soundly() -> None:
     pred, target = inputs(True, "softmax", dtype=torch.float32)
     arguments = (pred.detach(), target, None, [2, 3], torch.float32, "softmax", 1, False)
