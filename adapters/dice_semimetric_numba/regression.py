@@ -9,10 +9,10 @@ from dice_semimetric._lib.threads import map_parts
 
 from .regression_backward import backward
 from .regression_forward import forward
-from .regression_order import similar
+from .regression_order import similar, write_codes
 
 #: Pixels that a thread takes at a time, and that are put in order together.
-PART, TOGETHER = 1 << 13, 1 << 18
+PART, TOGETHER = 1 << 13, 1 << 17
 #: With fewer keys than these the pixels stay in their order: it takes as long as to weigh the keys.
 FEW = 64
 
@@ -74,16 +74,22 @@ class _Call:
         # One more than the logarithm of the smallest normal number, for the rounding of the bound.
         self._lowest = math.log(np.finfo(value.dtype).smallest_normal) - 1.0
         n = self._pixels.shape[0]
-        blocks = [(start, min(start + TOGETHER, n)) for start in range(0, n, TOGETHER)]
-        orders = map_parts(self._order, blocks) if key.shape[0] >= FEW else [np.arange(n)]
+        orders = self._orders(n) if key.shape[0] >= FEW else [np.arange(n)]
         self.parts = [o[start : start + PART] for o in orders for start in range(0, o.size, PART)]
 
-    def _order(self, block: tuple[int, int]) -> Array:
-        return np.asarray(similar(self._pixels, *block))
+    def _orders(self, n: int) -> list[Array]:
+        """Return the pixels in the order of what they hold, those of a block together."""
+        code = np.empty(n, np.uint64)
+        map_parts(lambda part: write_codes(self._pixels, *part, code), _cut(n, PART))
+        return map_parts(lambda block: np.asarray(similar(code, *block)), _cut(n, TOGETHER))
 
     def arguments(self, order: Array) -> tuple[Any, ...]:
         """Return what a kernel takes for a part."""
         return self._pixels, order, self._keys, self._entries, self._skip_self, self._lowest
+
+
+def _cut(n: int, step: int) -> list[tuple[int, int]]:
+    return [(start, min(start + step, n)) for start in range(0, n, step)]
 
 
 def _entries(value: Array) -> tuple[Array, Array, Array]:

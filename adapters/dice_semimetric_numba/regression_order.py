@@ -7,21 +7,19 @@ from .arithmetic import exp
 from .compiling import exact
 
 #: Steps of a coordinate, as a power of 2; bits of the code that a pass of the sort looks at.
-BITS, DIGIT = 10, 11
+BITS, DIGIT = 10, 12
 #: Pixels that are looked at together.
 RUN = 256
 
 
 @exact
-def similar(pixels, start, stop):
-    """Return the numbers from start to stop, in the order of what the pixels (n, K) hold.
+def write_codes(pixels, start, stop, code):
+    """Write numbers by which pixels (n, K) are to be sorted, those from start to stop.
 
     They are grouped by their two largest classes. In a group they follow a curve (Morton's) through
     the roots of the second and the third probability, since the kernel is about as wide everywhere
     in the roots.
     """
-    n = stop - start
-    code, most = np.empty(n, np.uint64), np.uint64(0)
     value, which = np.empty((3, RUN)), np.empty((2, RUN))
     root = np.empty((2, RUN))
     for first in range(start, stop, RUN):
@@ -29,14 +27,11 @@ def similar(pixels, start, stop):
         _largest(pixels, first, count, value, which)
         for c in range(2):
             for j in range(RUN):
-                low = 0.5 * value[c + 1, j]
-                root[c, j] = exp(low if low < 0.0 else 0.0)
+                root[c, j] = exp(min(0.5 * value[c + 1, j], 0.0))
         for j in range(count):
             pair = np.uint64(which[0, j] * pixels.shape[1] + which[1, j])
             place = _between(_step(root[0, j])) << np.uint64(1) | _between(_step(root[1, j]))
-            code[first - start + j] = pair << np.uint64(2 * BITS) | place
-            most = max(most, pair)
-    return _sorted(code, np.arange(start, stop), most << np.uint64(2 * BITS))
+            code[first + j] = pair << np.uint64(2 * BITS) | place
 
 
 @exact
@@ -44,10 +39,13 @@ def _largest(pixels, first, count, value, which):
     """Write the three largest queries of some pixels, and which classes the first two are."""
     value[:] = -np.inf
     which[:] = 0.0
+    row = np.empty(RUN)
     for k in range(pixels.shape[1]):
         number = float(k)
-        for j in range(count):
-            v, a, b, c = pixels[first + j, k], value[0, j], value[1, j], value[2, j]
+        for j in range(count):  # by itself, since a stride is not read by lanes
+            row[j] = pixels[first + j, k]
+        for j in range(RUN):
+            v, a, b, c = row[j], value[0, j], value[1, j], value[2, j]
             one, two = which[0, j], which[1, j]
             value[2, j] = b if v > b else (v if v > c else c)
             value[1, j] = a if v > a else (v if v > b else b)
@@ -72,12 +70,13 @@ def _between(x):
 
 
 @exact
-def _sorted(code, order, most):
-    """Return the order sorted by a code whose highest bits are those of most, from the last on."""
-    last = np.uint64((1 << DIGIT) - 1)
+def similar(code, start, stop):
+    """Return the numbers from start to stop sorted by their codes, digit by digit from the last."""
+    code, order = code[start:stop].copy(), np.arange(start, stop)
     other_code, other = np.empty_like(code), np.empty_like(order)
+    last, most = np.uint64((1 << DIGIT) - 1), code.max()
     shift = np.uint64(0)
-    while shift == 0 or most >> shift:
+    while most >> shift:
         begin = np.zeros((1 << DIGIT) + 1, np.int64)
         for i in range(code.size):
             begin[(code[i] >> shift & last) + np.uint64(1)] += 1

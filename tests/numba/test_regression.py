@@ -10,7 +10,7 @@ from scipy.special import gammaln
 regression = pytest.importorskip("dice_semimetric_numba.regression")
 
 from dice_semimetric_numba import kernels
-from dice_semimetric_numba.regression_order import similar
+from dice_semimetric_numba.regression_order import similar, write_codes
 
 from dice_semimetric import kernel_regression
 from dice_semimetric._lib.threads import threads
@@ -133,11 +133,18 @@ def test_keys_that_are_left_out_do_not_count(
     assert_close(slopes, gradient(*given, upstream, False), tolerance)
 
 
+def ordered(pixels: np.ndarray, start: int, stop: int) -> np.ndarray:
+    code = np.empty(pixels.shape[0], np.uint64)
+    write_codes(pixels, start, stop, code)
+    return similar(code, start, stop)
+
+
 def test_leaving_out_saves_work(rng: np.random.Generator) -> None:
     from dice_semimetric_numba.regression_tiles import TILE, near
 
     query, key, bias, _ = inputs(rng, 20_000, 200, 3, 5e-5, "float64")
-    order, by_class = similar(np.ascontiguousarray(query.T), 0, 20_000), np.ascontiguousarray(key.T)
+    order = ordered(np.ascontiguousarray(query.T), 0, 20_000)
+    by_class = np.ascontiguousarray(key.T)
     kept, counts = np.empty(201, np.int64), []
     for start in range(0, 20_000 - TILE, TILE):
         own = order[start : start + TILE]
@@ -153,7 +160,7 @@ def test_order_holds_each_number_once_and_groups_by_class(
 ) -> None:
     pixels = rng.normal(size=(1000, num_classes)) * 30
     pixels[5], pixels[6], pixels[7] = LOG_ZERO, np.nan, -np.inf
-    order = similar(pixels, 3, 1000)
+    order = ordered(pixels, 3, 1000)
     np.testing.assert_array_equal(np.sort(order), np.arange(3, 1000))
     top = np.argmax(pixels[order[np.isin(order, [5, 6, 7], invert=True)]], axis=1)
     assert np.count_nonzero(np.diff(top)) == np.unique(top).size - 1
