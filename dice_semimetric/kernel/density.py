@@ -148,9 +148,9 @@ def _log(xp: Namespace, pixels: Array, key: Array, floor: float, skip_self: bool
     zeros count as the smallest normal number of its dtype, whose logarithm is ``floor``.
     """
     zero = pixels <= 0
-    log = xp.log(xp.where(zero, xp.ones_like(pixels), pixels))
     if is_eager(pixels) and on_host(pixels) and not bool(xp.any(zero)):
-        return log
+        return xp.log(pixels)
+    log = xp.log(xp.where(zero, xp.ones_like(pixels), pixels))
     mass, nothing = without_gradient(xp, key), xp.zeros_like(key[:, 0])
 
     def least(block: Array, columns: slice) -> Array:
