@@ -77,7 +77,8 @@ CASES: dict[str, tuple[int, Callable[[tuple[int, ...]], Any]]] = {
 def test_chunks_are_never_merged(name: str) -> None:
     values, function = CASES[name]
     with Largest() as largest:
-        da.sum(function((2, 3, 3))).compute(scheduler="sync")
+        # as the graph is built, since tasks that are fused hide what is between them
+        da.sum(function((2, 3, 3))).compute(scheduler="sync", optimize_graph=False)
     assert CHUNK <= largest.size <= 1.5 * values * CHUNK  # a halo of a voxel is no merging
 
 
