@@ -46,6 +46,18 @@ def regression() -> ModuleType | None:
     return _compiled("regression")
 
 
+def threshold_sums(pixels: Pixels, thresholds: tuple[float, ...]) -> Any:
+    """Return the counts of `dice_semimetric._lib.levels.threshold_sums`."""
+    module = _compiled("sums") if pixels.pred.size >= SMALL else None
+    return NotImplemented if module is None else module.threshold_sums(pixels, thresholds)
+
+
+def bin_sums(pixels: Pixels, edges: Any, kind: str) -> Any:
+    """Return the sums of `dice_semimetric._lib.bin_sums.bin_sums`."""
+    module = _compiled("sums") if pixels.pred.size >= SMALL else None
+    return NotImplemented if module is None else module.bin_sums(pixels, edges, kind)
+
+
 @functools.cache
 def _compiled(name: str) -> ModuleType | None:
     """Return a module of compiled kernels, or None where Numba is absent or broken."""

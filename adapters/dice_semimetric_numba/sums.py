@@ -9,7 +9,8 @@ from dice_semimetric._lib.seam import Pixels
 from dice_semimetric._lib.threads import map_parts
 from dice_semimetric._numpy.levels import level_corrections
 
-from . import bins, overlap, thresholds
+from . import bins, overlap
+from . import thresholds as levels
 from .operands import HEAD, Operands, is_floating, readable
 
 R = TypeVar("R")
@@ -91,33 +92,33 @@ def overlap_sums(pixels: Pixels) -> Any:
     return _added(pixels, total, pairs.map(sums), (4,))
 
 
-def threshold_sums(pixels: Pixels, levels: tuple[float, ...]) -> Any:
+def threshold_sums(pixels: Pixels, thresholds: tuple[float, ...]) -> Any:
     """Return the counts of `dice_semimetric._lib.levels.threshold_sums`."""
     if not eligible(pixels):
         return NotImplemented
     pairs = Pairs.of(pixels)
     operands = pairs.operands
-    both = _levels(levels, pixels)
+    both = _levels(thresholds, pixels)
     scale = _scale(both, pixels) if operands.columns >= LONG else 0
-    both = _filled(both, thresholds.STEP)
+    both = _filled(both, levels.STEP)
 
     def counts(place: Place) -> tuple[bool, np.ndarray]:
         shape = place[1] - place[0], 3, both.shape[1], operands.classes
         found = np.zeros(shape, np.int64)
-        wrong = thresholds.count(
+        wrong = levels.count(
             operands.table, operands.kept, pairs.per_class, place, *pairs[2:], both, scale, found
         )
-        return wrong, found[:, :, : len(levels)]
+        return wrong, found[:, :, : len(thresholds)]
 
-    total = np.zeros((operands.rows, 3, len(levels), operands.classes), np.int64)
-    return _added(pixels, total, pairs.map(counts), (3, len(levels)))
+    total = np.zeros((operands.rows, 3, len(thresholds), operands.classes), np.int64)
+    return _added(pixels, total, pairs.map(counts), (3, len(thresholds)))
 
 
-def _levels(levels: tuple[float, ...], pixels: Pixels) -> np.ndarray:
+def _levels(thresholds: tuple[float, ...], pixels: Pixels) -> np.ndarray:
     """Return the thresholds of both sides, rounded to a floating dtype as its values are."""
 
     def cast(dtype: np.dtype, own: bool) -> np.ndarray:
-        values = np.array(levels, dtype if own and is_floating(dtype) else pixels.dtype)
+        values = np.array(thresholds, dtype if own and is_floating(dtype) else pixels.dtype)
         return values.astype(pixels.dtype)
 
     given = pixels.activation is None
