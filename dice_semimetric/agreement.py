@@ -1,17 +1,12 @@
 """How far several raters agree: counts that add up, and where they do not."""
 
-import functools
-import operator
 from dataclasses import dataclass
 from typing import ClassVar, Self
 
-import array_api_compat as compat
-
 from ._lib.additive import Additive, exact
-from ._lib.blocks import BLOCK
-from ._lib.namespace import constant, default_index, namespace, require_mask, size
+from ._lib.namespace import constant, namespace, require_mask
 from ._lib.native import widest_float
-from ._lib.raters import float_dtypes, look_up, marks_of, rater_counts, require_raters
+from ._lib.raters import float_dtypes, look_up, rater_counts, require_raters, vote_counts
 from ._lib.special import divide
 from ._lib.typing import Array, DType, Namespace
 from .thresholds import Empty, fill_empty, in_dtype
@@ -241,40 +236,8 @@ def rater_agreement(raters: Array, *, mask: Array | None = None) -> Agreement:
     """
     xp = require_raters(raters, None)
     namespace(raters=raters, mask=mask)
-    shape = raters.shape[1:]
-    require_mask(xp, mask, shape)
-    pixels = size(raters) // raters.shape[0]
-    if not compat.is_numpy_namespace(xp) or pixels <= BLOCK:
-        return _counted(xp, raters, mask)
-    marks = raters.reshape(raters.shape[0], pixels)
-    kept = None if mask is None else xp.broadcast_to(mask, shape).reshape(pixels)
-    starts = range(0, pixels, BLOCK)  # a block of all raters is in the cache for every pair
-    cuts = (slice(i, i + BLOCK) for i in starts)
-    parts = (_counted(xp, marks[:, c], None if kept is None else kept[c]) for c in cuts)
-    return functools.reduce(operator.add, parts)
-
-
-def _counted(xp: Namespace, raters: Array, mask: Array | None) -> Agreement:
-    """Return the counts of masks (R, ...)."""
-    index = default_index(xp, raters)
-    number = raters.shape[0]
-    marks = [marks_of(xp, raters[r, ...]) for r in range(number)]
-    votes = xp.astype(rater_counts(raters), xp.int32)
-    if mask is not None:
-        marks = [m & mask for m in marks]
-        votes = xp.where(mask, votes, xp.full_like(votes, -1))
-
-    def count(flags: Array) -> Array:
-        return xp.astype(xp.count_nonzero(flags), index)
-
-    pairs = {(i, j): count(marks[i] & marks[j]) for j in range(number) for i in range(j + 1)}
-    square = [pairs[min(i, j), max(i, j)] for i in range(number) for j in range(number)]
-    most = votes > number // 2
-    return Agreement(
-        xp.reshape(xp.stack(square), (number, number)),
-        xp.stack([count(m & most) for m in marks]),
-        xp.stack([count(votes == k) for k in range(number + 1)]),
-    )
+    require_mask(xp, mask, raters.shape[1:])
+    return Agreement(*vote_counts(raters, mask))
 
 
 def disagreement(raters: Array, *, dtype: DType | None = None) -> Array:

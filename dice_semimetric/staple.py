@@ -6,8 +6,8 @@ from typing import Literal
 from ._lib.namespace import constant, namespace, size
 from ._lib.native import widest_float
 from ._lib.options import require_choice, require_integer, require_number, require_switch
-from ._lib.raters import float_dtypes, fold, look_up, marks_of, require_raters
-from ._lib.special import as_one_task, bincount, divide, iterate, sigmoid
+from ._lib.raters import float_dtypes, look_up, marks_of, require_raters, vote_patterns
+from ._lib.special import as_one_task, divide, iterate, sigmoid
 from ._lib.typing import Array, DType, Namespace
 
 Start = Literal["performance", "mean"]
@@ -136,12 +136,10 @@ def _voting_patterns(xp: Namespace, raters: Array) -> tuple[Array, Array | None]
     if number > MOST or 2**number >= pixels:
         table = xp.astype(xp.reshape(marks_of(xp, raters), (number, pixels)), wide)
         return xp.concat([table, xp.ones_like(table[:1, :])], axis=0), None
-    kind = xp.uint8 if number <= 8 else xp.int32
-    codes = fold(xp.astype(marks_of(xp, raters[r, ...]), kind) * 2**r for r in range(number))
-    counts = xp.astype(bincount(xp, xp.reshape(codes, (pixels,)), 2**number), wide)
+    codes, counts = vote_patterns(raters)
     bits = [[code >> r & 1 for code in range(2**number)] for r in range(number)]
     rows = [constant(xp, row, wide, raters) for row in bits]
-    return xp.stack([*rows, counts]), codes
+    return xp.stack([*rows, xp.astype(counts, wide)]), codes
 
 
 def estimate(

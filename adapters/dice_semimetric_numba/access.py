@@ -142,6 +142,18 @@ def _to_brains(memory, step, tile, n, a, b, c):
     return 0
 
 
+@exact
+def _ends(memory, step, ends, n, a, b, c):
+    """Lower ends[0] to the smallest and raise ends[1] to the largest."""
+    low = high = memory[0]
+    for i in range(n):
+        value = memory[i * step]
+        low = value if value < low else low
+        high = value if value > high else high
+    ends[0], ends[1] = min(ends[0], low), max(ends[1], high)
+    return 0
+
+
 _VALUES = {"float16": _halves, "bfloat16": _brains}
 _OUT = {"float16": _to_halves, "bfloat16": _to_brains}
 _BITS = {"bool": "uint8", "float16": "uint16", "bfloat16": "uint16"}
@@ -152,9 +164,11 @@ def access(role: str, dtype: str, unit: str) -> int:
     """Return the address of the code that moves elements of a dtype.
 
     ``role`` is "values" or "out", to or from floating numbers of the dtype ``unit``; "labels", to
-    int32; or "marks", to uint8.
+    int32; "marks", to uint8; or "ends", to the smallest and the largest.
     """
-    if role == "labels":
+    if role == "ends":
+        code, tile = _ends, _BITS.get(dtype, dtype)
+    elif role == "labels":
         code, tile = _labels, "int32"
     elif role == "marks":
         code, tile = _marks, "uint8"

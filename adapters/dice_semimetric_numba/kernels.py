@@ -5,6 +5,7 @@ longer than thousands of such sums. So are all where Numba is not installed, whi
 """
 
 import functools
+from collections.abc import Callable
 from importlib import import_module
 from types import ModuleType
 from typing import Any
@@ -15,10 +16,17 @@ from dice_semimetric._lib.warning import warn_caller
 SMALL = 1 << 14
 
 
-def overlap_sums(pixels: Pixels) -> Any:
-    """Return the sums of `dice_semimetric.overlap.overlap_sums`."""
-    module = _compiled("sums") if pixels.pred.size >= SMALL else None
-    return NotImplemented if module is None else module.overlap_sums(pixels)
+def _reduction(module: str, name: str) -> Callable[..., Any]:
+    """Return a reduction that a module of compiled kernels has, for arrays that are not small."""
+
+    def reduction(first: Any, *args: Any, **kwargs: Any) -> Any:
+        array = first.pred if isinstance(first, Pixels) else first
+        compiled = _compiled(module) if array.size >= SMALL else None
+        if compiled is None:
+            return NotImplemented
+        return getattr(compiled, name)(first, *args, **kwargs)
+
+    return reduction
 
 
 def threshold_sums(pixels: Pixels, thresholds: tuple[float, ...]) -> Any:
@@ -46,16 +54,16 @@ def regression() -> ModuleType | None:
     return _compiled("regression")
 
 
-def threshold_sums(pixels: Pixels, thresholds: tuple[float, ...]) -> Any:
-    """Return the counts of `dice_semimetric._lib.levels.threshold_sums`."""
-    module = _compiled("sums") if pixels.pred.size >= SMALL else None
-    return NotImplemented if module is None else module.threshold_sums(pixels, thresholds)
-
-
-def bin_sums(pixels: Pixels, edges: Any, kind: str) -> Any:
-    """Return the sums of `dice_semimetric._lib.bin_sums.bin_sums`."""
-    module = _compiled("sums") if pixels.pred.size >= SMALL else None
-    return NotImplemented if module is None else module.bin_sums(pixels, edges, kind)
+overlap_sums = _reduction("sums", "overlap_sums")
+threshold_sums = _reduction("sums", "threshold_sums")
+bin_sums = _reduction("sums", "bin_sums")
+rater_counts = _reduction("fusion", "rater_counts")
+weighted_marks = _reduction("fusion", "weighted_marks")
+most_frequent = _reduction("fusion", "most_frequent")
+vote_patterns = _reduction("fusion", "vote_patterns")
+vote_counts = _reduction("fusion", "vote_counts")
+look_up = _reduction("fusion", "look_up")
+value_range = _reduction("fusion", "value_range")
 
 
 @functools.cache

@@ -65,6 +65,11 @@ def split_axes(
     return first, second.joined()
 
 
+def memory_order(array: Array) -> list[int]:
+    """Return the axes of an array from the one whose neighbours lie farthest apart on."""
+    return sorted(range(array.ndim), key=lambda a: -abs(array.strides[a]))
+
+
 def _strides(array: Array | None, ndim: int) -> list[int]:
     """Return the strides of an array broadcast to so many axes; of none, zeros."""
     if array is None:

@@ -9,10 +9,18 @@ import array_api_compat as compat
 
 from .blocks import BLOCK
 from .checks import checks_apply, require_label_map
-from .namespace import is_boolean, is_integer, namespace, position, result_dtype, size
+from .namespace import (
+    default_index,
+    is_boolean,
+    is_integer,
+    namespace,
+    position,
+    result_dtype,
+    size,
+)
 from .options import require_choice
 from .seam import accelerated
-from .special import widen
+from .special import bincount, widen
 from .typing import Array, DType, Namespace
 
 Per = Literal["batch", "image"]
@@ -93,6 +101,58 @@ def rater_counts(raters: Array, c: int | None = None) -> Array:
     if number > 255:
         return xp.sum(xp.astype(marks_of(xp, raters, c), xp.uint8), axis=0, dtype=xp.int32)
     return fold(xp.astype(marks_of(xp, raters[r, ...], c), xp.uint8) for r in range(number))
+
+
+@accelerated
+def vote_patterns(raters: Array) -> tuple[Array, Array]:
+    """Return the pattern of votes of each pixel, rater r its bit r, and how often each occurs.
+
+    It is a reduction that an adapter replaces.
+    """
+    xp = namespace(raters=raters)
+    number = raters.shape[0]
+    kind = xp.uint8 if number <= 8 else xp.int32
+    codes = fold(xp.astype(marks_of(xp, raters[r, ...]), kind) * 2**r for r in range(number))
+    return codes, bincount(xp, xp.reshape(codes, (size(codes),)), 2**number)
+
+
+@accelerated
+def vote_counts(raters: Array, mask: Array | None) -> tuple[Array, Array, Array]:
+    """Return the fields of `dice_semimetric.Agreement`: the reduction that an adapter replaces."""
+    xp = namespace(raters=raters, mask=mask)
+    shape, pixels = raters.shape[1:], size(raters) // raters.shape[0]
+    if not compat.is_numpy_namespace(xp) or pixels <= BLOCK:
+        return _counted(xp, raters, mask)
+    marks = raters.reshape(raters.shape[0], pixels)
+    kept = None if mask is None else xp.broadcast_to(mask, shape).reshape(pixels)
+    starts = range(0, pixels, BLOCK)  # a block of all raters is in the cache for every pair
+    cuts = (slice(i, i + BLOCK) for i in starts)
+    parts = [_counted(xp, marks[:, c], None if kept is None else kept[c]) for c in cuts]
+    first, second, third = (fold(fields) for fields in zip(*parts, strict=True))
+    return first, second, third
+
+
+def _counted(xp: Namespace, raters: Array, mask: Array | None) -> tuple[Array, Array, Array]:
+    """Return the counts of masks (R, ...)."""
+    index = default_index(xp, raters)
+    number = raters.shape[0]
+    marks = [marks_of(xp, raters[r, ...]) for r in range(number)]
+    votes = xp.astype(rater_counts(raters), xp.int32)
+    if mask is not None:
+        marks = [m & mask for m in marks]
+        votes = xp.where(mask, votes, xp.full_like(votes, -1))
+
+    def count(flags: Array) -> Array:
+        return xp.astype(xp.count_nonzero(flags), index)
+
+    pairs = {(i, j): count(marks[i] & marks[j]) for j in range(number) for i in range(j + 1)}
+    square = [pairs[min(i, j), max(i, j)] for i in range(number) for j in range(number)]
+    most = votes > number // 2
+    return (
+        xp.reshape(xp.stack(square), (number, number)),
+        xp.stack([count(m & most) for m in marks]),
+        xp.stack([count(votes == k) for k in range(number + 1)]),
+    )
 
 
 @accelerated

@@ -1,0 +1,157 @@
+"""The calls of the kernels over raters, which lie along axis 0."""
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+
+from dice_semimetric._lib.layout import memory_order
+from dice_semimetric._lib.threads import map_parts
+from dice_semimetric._lib.typing import Array, DType
+
+from . import raters as kernels
+from .operands import Operands, readable
+from .sums import Place, places
+
+#: The number of raters up to which their patterns are counted.
+MOST = 16
+
+
+def rater_counts(raters: Array, c: int | None = None) -> Any:
+    """Return the counts of `dice_semimetric._lib.raters.rater_counts`."""
+    if not eligible(raters):
+        return NotImplemented
+    kind = np.dtype(np.uint8 if raters.shape[0] < 256 else np.int32)
+    out, unit = _like_one(raters, kind), np.zeros(1, kind)
+    operands = _operands([raters, out], ("marks", "out"), kind.name)
+    rule = int(c is None), c or 0, 0
+
+    def write(place: Place) -> None:
+        kernels.count(operands.table, operands.kept, raters.shape[0], place, rule, unit)
+
+    _each_part(operands, write)
+    return out
+
+
+def weighted_marks(raters: Array, shares: Array, c: int | None = None) -> Any:
+    """Return the sums of `dice_semimetric._lib.raters.weighted_marks`."""
+    kind = shares.dtype
+    if not eligible(raters) or kind.name not in ("float32", "float64") or not readable(shares):
+        return NotImplemented
+    out, unit = _like_one(raters, kind), np.zeros(1, kind)
+    operands = _operands([raters, out, shares], ("marks", "out", "values"), kind.name)
+    rule = int(c is None), c or 0, 0
+
+    def write(place: Place) -> None:
+        kernels.weigh(operands.table, operands.kept, raters.shape[0], place, rule, unit)
+
+    _each_part(operands, write)
+    return out
+
+
+def most_frequent(raters: Array, num_classes: int) -> Any:
+    """Return the labels of `dice_semimetric.fusion.most_frequent`."""
+    if not eligible(raters) or raters.dtype == bool:
+        return NotImplemented
+    out = _like_one(raters, raters.dtype)
+    operands = _operands([raters, out], ("labels", "out"), "int32")
+
+    def write(place: Place) -> None:
+        number, classes = raters.shape[0], max(num_classes, 2)
+        kernels.elect(operands.table, operands.kept, number, place, classes)
+
+    _each_part(operands, write)
+    return out
+
+
+def vote_patterns(raters: Array) -> Any:
+    """Return the patterns of `dice_semimetric._lib.raters.vote_patterns`."""
+    if not eligible(raters) or raters.shape[0] > MOST:
+        return NotImplemented
+    codes = _like_one(raters, np.dtype(np.uint8 if raters.shape[0] <= 8 else np.int32))
+    return codes, _tally(raters, codes, None)
+
+
+def vote_counts(raters: Array, mask: Array | None) -> Any:
+    """Return the counts of `dice_semimetric._lib.raters.vote_counts`."""
+    number = raters.shape[0]
+    if not eligible(raters) or number > MOST or not readable(mask):
+        return NotImplemented
+    counts = _tally(raters, None, mask)
+    patterns = np.arange(counts.size)
+    bits = (patterns >> np.arange(number)[:, None] & 1).astype(float)  # exact below 2^53
+    marked = bits.sum(axis=0).astype(int)
+    both = (bits * counts) @ bits.T
+    majority = bits @ (counts * (marked > number // 2))
+    votes = np.bincount(marked, counts, number + 1)
+    return tuple(found.astype(np.intp) for found in (both, majority, votes))
+
+
+def look_up(index: Array, table: Array) -> Any:
+    """Return the entries of `dice_semimetric._lib.raters.look_up`."""
+    kind = table.dtype
+    if index.size == 0 or index.dtype.kind not in "iu" or not readable(index, table):
+        return NotImplemented
+    if kind.name not in ("float16", "bfloat16", "float32", "float64"):
+        return NotImplemented
+    values = table.astype(np.float64 if kind == np.float64 else np.float32)
+    out = _like_one(index[None], kind)
+    operands = _operands([index[None], out], ("labels", "out"), values.dtype.name)
+    wrong = _each_part(
+        operands,
+        lambda place: kernels.look_up(operands.table, operands.kept, place, values),
+    )
+    return NotImplemented if any(wrong) else out
+
+
+def value_range(array: Array) -> Any:
+    """Return the ends of `dice_semimetric._lib.checks.value_range`."""
+    if array.size == 0 or array.dtype.kind not in "iu" or not readable(array):
+        return NotImplemented
+    operands = _operands([array[None]], ("ends",), array.dtype.name)
+    first = array[(0,) * array.ndim]
+
+    def ends(place: Place) -> np.ndarray:
+        found = np.full(2, first, array.dtype)
+        kernels.ends(operands.table, operands.kept, place, found)
+        return found
+
+    found = np.stack(_each_part(operands, ends))
+    return found[:, 0].min(), found[:, 1].max()
+
+
+def eligible(raters: Array) -> bool:
+    """Return whether the kernels take these raters."""
+    return raters.size > 0 and raters.dtype.kind in "biu" and readable(raters)
+
+
+def _operands(arrays: Sequence[Array | None], roles: Sequence[str], unit: str) -> Operands:
+    """Describe raters, and what is read or written beside them."""
+    axes = range(1, arrays[0].ndim)  # type: ignore[union-attr]
+    return Operands.of(arrays, tuple(axes), roles=roles, unit=unit)
+
+
+def _each_part(operands: Operands, function: Callable[[Place], Any]) -> list[Any]:
+    """Return what a function returns for each part of the pixels, from several threads."""
+    return map_parts(function, places(1, operands.rows, operands.columns))
+
+
+def _tally(raters: Array, codes: Array | None, mask: Array | None) -> np.ndarray:
+    """Return how often each pattern of votes occurs, and write the codes."""
+    number = raters.shape[0]
+    operands = _operands([raters, codes, mask], ("marks", "out", "marks"), "int32")
+
+    def tally(place: Place) -> np.ndarray:
+        found = np.zeros(2**number + 1, np.intp)
+        kernels.tally(operands.table, operands.kept, number, place, found)
+        return found[:-1]
+
+    return np.sum(_each_part(operands, tally), axis=0)
+
+
+def _like_one(raters: Array, dtype: DType) -> np.ndarray:
+    """Return memory of the shape of one rater, and in the order of its axes in memory."""
+    one = raters[0]
+    order = memory_order(one)
+    out = np.empty([one.shape[a] for a in order], dtype)
+    return out.transpose(np.argsort(order))

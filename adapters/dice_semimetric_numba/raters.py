@@ -1,0 +1,142 @@
+# mypy: ignore-errors
+"""What several raters say of each pixel: a tile of pixels at a time, one rater after the other."""
+
+import numpy as np
+
+from .compiling import sums
+from .memory import call, move, run_at
+from .operands import HEAD
+from .tiles import MASK, PLAIN, offset_of, read_class
+
+TILE = 4096
+RATERS, RESULT, SHARES = 0, 1, 2
+
+
+@sums
+def _write(table, kept, start, n, values):
+    """Write what was found of n pixels, if anybody asks for it."""
+    own = table[RESULT]
+    if own[0]:
+        move(own, 0, table[-1, HEAD + kept :], own[HEAD + kept :], start, n, PLAIN, values)
+
+
+@sums
+def _read(table, kept, rater, start, n, rule, tile):
+    """Read what one rater says of n pixels."""
+    own = table[RATERS]
+    offset = offset_of(table, kept, RATERS, rater)
+    return move(own, offset, table[-1, HEAD + kept :], own[HEAD + kept :], start, n, rule, tile)
+
+
+@sums
+def count(table, kept, number, place, rule, unit):
+    """Write how many raters marked each pixel."""
+    _, _, start, stop = place
+    marks, found = np.empty(TILE, np.uint8), np.empty(TILE, unit.dtype)
+    for tile in range(start, stop, TILE):
+        n = min(TILE, stop - tile)
+        found[:n] = 0
+        for rater in range(number):
+            _read(table, kept, rater, tile, n, rule, marks)
+            for i in range(n):
+                found[i] += marks[i]
+        _write(table, kept, tile, n, found)
+
+
+@sums
+def weigh(table, kept, number, place, rule, unit):
+    """Write the sum of the shares of the raters that marked each pixel."""
+    _, _, start, stop = place
+    marks, found = np.empty(TILE, np.uint8), np.empty(TILE, unit.dtype)
+    share = np.empty(TILE, unit.dtype)
+    for tile in range(start, stop, TILE):
+        n = min(TILE, stop - tile)
+        found[:n] = 0
+        for rater in range(number):
+            _read(table, kept, rater, tile, n, rule, marks)
+            read_class(table, kept, SHARES, rater, 0, tile, n, share)
+            for i in range(n):
+                found[i] += share[i] if marks[i] != 0 else unit[0]
+        _write(table, kept, tile, n, found)
+
+
+@sums
+def elect(table, kept, number, place, classes):
+    """Write the label that most raters gave to each pixel, of equal ones the lowest."""
+    _, _, start, stop = place
+    size = max(256, 2 * TILE // number)
+    label, found = np.empty((number, size), np.int32), np.empty(size, np.int32)
+    votes, best = np.empty(size, np.int32), np.empty(size, np.int32)
+    for tile in range(start, stop, size):
+        n = min(size, stop - tile)
+        for rater in range(number):
+            _read(table, kept, rater, tile, n, (classes, 0, 0), label[rater])
+        found[:n] = 0
+        best[:n] = 0
+        for c in range(classes):
+            votes[:n] = 0
+            for rater in range(number):
+                own = label[rater]
+                for i in range(n):
+                    votes[i] += np.int32(own[i] == c)
+            for i in range(n):
+                found[i] = np.int32(c) if votes[i] > best[i] else found[i]
+                best[i] = max(best[i], votes[i])
+        _write(table, kept, tile, n, found)
+
+
+@sums
+def tally(table, kept, number, place, found):
+    """Add to found how often each pattern of votes occurs, and write that of each pixel.
+
+    Rater r is bit r of a pattern. What does not count is added to the last entry of found.
+    """
+    _, _, start, stop = place
+    marks, pattern = np.empty(TILE, np.uint8), np.empty(TILE, np.int32)
+    keep = np.empty(TILE, np.uint8)
+    masked = table[MASK, 0] != 0
+    for tile in range(start, stop, TILE):
+        n = min(TILE, stop - tile)
+        pattern[:n] = 0
+        for rater in range(number):
+            _read(table, kept, rater, tile, n, (1, 0, 0), marks)
+            for i in range(n):
+                pattern[i] |= np.int32(marks[i]) << np.int32(rater)
+        _write(table, kept, tile, n, pattern)
+        if masked:
+            own = table[MASK]
+            lengths, steps = table[-1, HEAD + kept :], own[HEAD + kept :]
+            move(own, 0, lengths, steps, tile, n, (1, 0, 0), keep)
+            for i in range(n):
+                pattern[i] = pattern[i] if keep[i] else np.int32(found.size - 1)
+        for i in range(n):
+            found[np.uint32(pattern[i])] += 1
+
+
+@sums
+def look_up(table, kept, place, values):
+    """Write the entry of values at each index."""
+    _, _, start, stop = place
+    index, found = np.empty(TILE, np.int32), np.empty(TILE, values.dtype)
+    wrong = False
+    for tile in range(start, stop, TILE):
+        n = min(TILE, stop - tile)
+        wrong |= _read(table, kept, 0, tile, n, (values.size, 0, 0), index) > 0
+        for i in range(n):
+            found[i] = values[max(index[i], 0)]
+        _write(table, kept, tile, n, found)
+    return wrong
+
+
+@sums
+def ends(table, kept, place, found):
+    """Put the smallest and the largest of some integers into found."""
+    _, _, start, stop = place
+    own = table[RATERS]
+    lengths, steps = table[-1, HEAD + kept :], own[HEAD + kept :]
+    while start < stop:  # a run at a time, all of them to the same place
+        offset, count = run_at(start, lengths, steps)
+        count = min(count, stop - start)
+        address = own[0] + offset * own[2]
+        call(own[3], address, steps[steps.size - 1], found.ctypes.data, count, 0, 0, 0)
+        start += count

@@ -1,0 +1,76 @@
+"""The compiled kernels over raters, against slow code."""
+
+import numpy as np
+import pytest
+from dice_semimetric_numba import fusion
+from host_pairs import FLOATS, INTEGERS, LAYOUTS, laid_out
+
+SHAPE = 5, 2, 33, 31, 11
+
+
+@pytest.mark.parametrize("layout", LAYOUTS)
+@pytest.mark.parametrize("dtype", [bool, *INTEGERS])
+def test_counts_shares_and_the_most_frequent(dtype, layout, rng):
+    labels = laid_out(rng.integers(0, 4, SHAPE).astype(dtype), layout)
+    for c in (None,) if dtype is bool else (None, 0, 3):
+        marks = labels != 0 if c is None else labels == c
+        found = fusion.rater_counts(labels, c)
+        assert found.dtype == np.uint8
+        np.testing.assert_array_equal(found, marks.sum(axis=0))
+        for kind in (np.float32, np.float64):
+            for shape in ((5, 1, 1, 1, 1), (5, 2, 1, 1, 1)):
+                shares = rng.random(shape).astype(kind)
+                expected = sum(marks[r] * shares[r] for r in range(5))
+                np.testing.assert_array_equal(fusion.weighted_marks(labels, shares, c), expected)
+    if dtype is not bool:
+        votes = np.stack([(labels == c).sum(axis=0) for c in range(4)])
+        found = fusion.most_frequent(labels, 4)
+        assert found.dtype == dtype
+        np.testing.assert_array_equal(found, votes.argmax(axis=0))
+
+
+@pytest.mark.parametrize("number", [1, 5, 8, 9, 12])
+@pytest.mark.parametrize("dtype", [bool, np.uint8, np.int64])
+def test_patterns_of_votes(dtype, number, rng):
+    raters = (rng.random((number, 40, 41, 7)) > 0.4).astype(dtype)
+    codes, counts = fusion.vote_patterns(raters)
+    expected = sum(raters[r].astype(int) << r for r in range(number))
+    np.testing.assert_array_equal(codes, expected)
+    np.testing.assert_array_equal(counts, np.bincount(expected.ravel(), minlength=2**number))
+    for mask in (None, rng.random((41, 1)) > 0.5, np.zeros((40, 41, 7), bool)):
+        marks = raters.astype(bool) & (True if mask is None else mask)
+        shown = np.broadcast_to(True if mask is None else mask, (40, 41, 7))
+        votes = marks.sum(axis=0)
+        both, majority, found = fusion.vote_counts(raters, mask)
+        flat = marks.reshape(number, -1).astype(int)
+        np.testing.assert_array_equal(both, flat @ flat.T)
+        np.testing.assert_array_equal(majority, (marks & (votes > number // 2)).sum((1, 2, 3)))
+        np.testing.assert_array_equal(found, np.bincount(votes[shown], minlength=number + 1))
+
+
+def test_more_raters_than_a_byte_counts(rng):
+    raters = rng.random((300, 200)) > 0.1
+    found = fusion.rater_counts(raters)
+    assert found.dtype == np.int32
+    np.testing.assert_array_equal(found, raters.sum(axis=0))
+    assert fusion.vote_counts(raters, None) is NotImplemented
+
+
+@pytest.mark.parametrize("layout", LAYOUTS)
+@pytest.mark.parametrize("dtype", FLOATS)
+def test_look_up(dtype, layout, rng):
+    index = laid_out(rng.integers(0, 11, (2, 3, 40, 41, 7)).astype(np.uint8), layout)
+    table = (np.arange(11) / 10).astype(dtype)
+    found = fusion.look_up(index, table)
+    assert found.dtype == table.dtype
+    np.testing.assert_array_equal(found, table[index])
+
+
+@pytest.mark.parametrize("layout", LAYOUTS)
+@pytest.mark.parametrize("dtype", INTEGERS)
+def test_the_ends_of_integers(dtype, layout, rng):
+    info = np.iinfo(dtype)
+    array = rng.integers(0, 100, (2, 3, 40, 41, 7)).astype(dtype)
+    assert fusion.value_range(laid_out(array, layout)) == (array.min(), array.max())
+    array[1, 2, 39, 40, 6], array[0, 0, 0, 0, 0] = info.min, info.max
+    assert fusion.value_range(laid_out(array, layout)) == (info.min, info.max)
