@@ -1,5 +1,6 @@
 """Many raters to one soft label: their average, uniform or weighted by Dice to the majority."""
 
+from ._lib.levels import threshold_sums
 from ._lib.namespace import constant
 from ._lib.options import require_switch
 from ._lib.raters import (
@@ -15,6 +16,7 @@ from ._lib.raters import (
     require_raters,
     weighted_marks,
 )
+from ._lib.seam import Pixels
 from ._lib.special import divide
 from ._lib.typing import Array, DType, Namespace
 from .fusion import majority_vote
@@ -165,17 +167,16 @@ def _dice_to_majority(
     """Return each rater's Dice to the majority vote, (R,) or (R, B), from exact counts."""
     axes = case_axes(per, raters)
     vote = majority_vote(raters, num_classes=num_classes)
-
-    def count(marks: Array) -> Array:
-        return xp.astype(xp.count_nonzero(marks, axis=axes), dtype)
-
+    summed = tuple(a + 1 for a in (range(vote.ndim) if axes is None else axes))
     scores, seen = [], []
     for c in (None,) if num_classes is None else range(1, max(num_classes, 2)):
-        target = marks_of(xp, vote, c)
-        marks = [marks_of(xp, raters[r, ...], c) for r in range(raters.shape[0])]
-        marked = xp.stack([count(m) for m in marks])
-        both = xp.stack([count(m & target) for m in marks])
-        scores.append(divide(xp, 2 * both, marked + count(target)[None, ...], empty=1.0))
+        marks, target = raters, vote  # masks of 0 and 1 are read as they are
+        if c is not None:
+            marks, target = marks_of(xp, raters, c), marks_of(xp, vote, c)
+        pixels = Pixels(marks, xp.broadcast_to(target, marks.shape), axis=summed, dtype=dtype)
+        counts = threshold_sums(pixels, (0.5,))
+        marked, voted, both = (xp.astype(count[0, ...], dtype) for count in counts)
+        scores.append(divide(xp, 2 * both, marked + voted, empty=1.0))
         seen.append(xp.astype(xp.any(marked > 0, axis=0, keepdims=True), dtype))
     if len(scores) == 1:
         return scores[0]

@@ -19,18 +19,32 @@ MOST = 16
 
 def rater_counts(raters: Array, c: int | None = None) -> Any:
     """Return the counts of `dice_semimetric._lib.raters.rater_counts`."""
+    return _counted(raters, _counting(raters), (int(c is None), c or 0, 0), 0)
+
+
+def strict_majority(raters: Array) -> Any:
+    """Return the marks of `dice_semimetric.fusion.strict_majority`."""
+    return _counted(raters, raters.dtype, (1, 0, 0), raters.shape[0] // 2 + 1)
+
+
+def _counted(raters: Array, dtype: DType, rule: tuple[int, int, int], least: int) -> Any:
+    """Return how many raters marked each pixel, or whether at least so many did."""
     if not eligible(raters):
         return NotImplemented
-    kind = np.dtype(np.uint8 if raters.shape[0] < 256 else np.int32)
-    out, unit = _like_one(raters, kind), np.zeros(1, kind)
+    kind = _counting(raters)
+    out, unit = _like_one(raters, dtype), np.zeros(1, kind)
     operands = _operands([raters, out], ("marks", "out"), kind.name)
-    rule = int(c is None), c or 0, 0
 
     def write(place: Place) -> None:
-        kernels.count(operands.table, operands.kept, raters.shape[0], place, rule, unit)
+        kernels.count(operands.table, operands.kept, raters.shape[0], place, rule, least, unit)
 
     _each_part(operands, write)
     return out
+
+
+def _counting(raters: Array) -> Any:
+    """Return the dtype that raters are counted in."""
+    return np.dtype(np.uint8 if raters.shape[0] < 256 else np.int32)
 
 
 def weighted_marks(raters: Array, shares: Array, c: int | None = None) -> Any:

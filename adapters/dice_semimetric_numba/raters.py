@@ -29,8 +29,8 @@ def _read(table, kept, rater, start, n, rule, tile):
 
 
 @sums
-def count(table, kept, number, place, rule, unit):
-    """Write how many raters marked each pixel."""
+def count(table, kept, number, place, rule, least, unit):
+    """Write how many raters marked each pixel, or whether so many as ``least`` if that is not 0."""
     _, _, start, stop = place
     marks, found = np.empty(TILE, np.uint8), np.empty(TILE, unit.dtype)
     for tile in range(start, stop, TILE):
@@ -40,6 +40,9 @@ def count(table, kept, number, place, rule, unit):
             _read(table, kept, rater, tile, n, rule, marks)
             for i in range(n):
                 found[i] += marks[i]
+        if least:
+            for i in range(n):
+                found[i] = found[i] >= least
         _write(table, kept, tile, n, found)
 
 

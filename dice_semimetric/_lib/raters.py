@@ -8,7 +8,7 @@ from typing import Literal
 import array_api_compat as compat
 
 from .blocks import BLOCK
-from .checks import checks_apply, require_label_map
+from .checks import checks_apply, require_label_map, value_range
 from .namespace import (
     default_index,
     is_boolean,
@@ -32,8 +32,7 @@ def require_raters(raters: Array, num_classes: int | None) -> Namespace:
     if num_classes is not None:
         require_label_map(xp, raters, num_classes, name="raters")
     elif is_integer(xp, raters) and size(raters) > 0 and checks_apply(raters):
-        values = widen(xp, raters)
-        low, high = int(xp.min(values)), int(xp.max(values))
+        low, high = (int(end) for end in value_range(widen(xp, raters)))
         if low < 0 or high > 1:
             raise ValueError(
                 "raters must hold 0 and 1, or labels below a given num_classes, "

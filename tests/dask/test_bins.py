@@ -67,11 +67,11 @@ def test_chunks_large_enough_for_compiled_kernels(rng, kind) -> None:
 
 
 FUSED = {
-    "majority": lambda r: ds.majority_vote(r),
+    "majority": ds.majority_vote,
     "labels": lambda r: ds.majority_vote(r, num_classes=3),
     "mean": lambda r: ds.uniform_average(r, num_classes=3),
     "weighted": lambda r: ds.dice_weighted_average(r, num_classes=3),
-    "disagreement": lambda r: ds.disagreement(r),
+    "disagreement": ds.disagreement,
 }
 
 

@@ -22,6 +22,9 @@ def test_counts_shares_and_the_most_frequent(dtype, layout, rng):
                 shares = rng.random(shape).astype(kind)
                 expected = sum(marks[r] * shares[r] for r in range(5))
                 np.testing.assert_array_equal(fusion.weighted_marks(labels, shares, c), expected)
+    found = fusion.strict_majority(labels)
+    assert found.dtype == dtype
+    np.testing.assert_array_equal(found, (labels != 0).sum(axis=0) > 2)
     if dtype is not bool:
         votes = np.stack([(labels == c).sum(axis=0) for c in range(4)])
         found = fusion.most_frequent(labels, 4)
