@@ -173,7 +173,7 @@ def _dice_to_majority(
         marks, target = raters, vote  # masks of 0 and 1 are read as they are
         if c is not None:
             marks, target = marks_of(xp, raters, c), marks_of(xp, vote, c)
-        pixels = Pixels(marks, xp.broadcast_to(target, marks.shape), axis=summed, dtype=dtype)
+        pixels = Pixels(marks, xp.broadcast_to(target, marks.shape), axis=summed, dtype=xp.float32)
         counts = threshold_sums(pixels, (0.5,))
         marked, voted, both = (xp.astype(count[0, ...], dtype) for count in counts)
         scores.append(divide(xp, 2 * both, marked + voted, empty=1.0))

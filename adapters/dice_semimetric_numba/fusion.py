@@ -160,7 +160,8 @@ def _tally(raters: Array, codes: Array | None, mask: Array | None) -> np.ndarray
         kernels.tally(operands.table, operands.kept, number, place, found)
         return found[:-1]
 
-    return np.sum(_each_part(operands, tally), axis=0)
+    total: np.ndarray = np.sum(_each_part(operands, tally), axis=0)
+    return total
 
 
 def _like_one(raters: Array, dtype: DType) -> np.ndarray:

@@ -14,6 +14,8 @@ from dice_semimetric._lib.seam import Pixels
 from dice_semimetric._lib.warning import warn_caller
 
 SMALL = 1 << 14
+#: The modules that could not be loaded, of which the first is told.
+_failed: list[str] = []
 
 
 def _reduction(module: str, name: str) -> Callable[..., Any]:
@@ -27,18 +29,6 @@ def _reduction(module: str, name: str) -> Callable[..., Any]:
         return getattr(compiled, name)(first, *args, **kwargs)
 
     return reduction
-
-
-def threshold_sums(pixels: Pixels, thresholds: tuple[float, ...]) -> Any:
-    """Return the counts of `dice_semimetric._lib.levels.threshold_sums`."""
-    module = _compiled("sums") if pixels.pred.size >= SMALL else None
-    return NotImplemented if module is None else module.threshold_sums(pixels, thresholds)
-
-
-def bin_sums(pixels: Pixels, edges: Any, kind: str) -> Any:
-    """Return the sums of `dice_semimetric._lib.bin_sums.bin_sums`."""
-    module = _compiled("sums") if pixels.pred.size >= SMALL else None
-    return NotImplemented if module is None else module.bin_sums(pixels, edges, kind)
 
 
 def kernel_sums(query: Any, key: Any, bias: Any, value: Any, *, skip_self: bool) -> Any:
@@ -73,9 +63,11 @@ def _compiled(name: str) -> ModuleType | None:
     try:
         return import_module(f".{name}", __package__)
     except Exception as error:  # a broken compiler must not take the core down
-        warn_caller(
-            "arrays are summed by NumPy, since its kernels could not be compiled by Numba: "
-            f"{type(error).__name__}: {error}; write pip install 'dice-semimetric[numba]'",
-            RuntimeWarning,
-        )
+        if not _failed:
+            warn_caller(
+                "arrays are summed by NumPy, since its kernels could not be compiled by Numba: "
+                f"{type(error).__name__}: {error}; write pip install 'dice-semimetric[numba]'",
+                RuntimeWarning,
+            )
+        _failed.append(name)
         return None
