@@ -11,10 +11,12 @@ from dice_semimetric._lib.typing import Array, DType
 
 from . import raters as kernels
 from .operands import Operands, readable
-from .sums import Place, places
+from .sums import PART, Place, places
 
 #: The number of raters up to which their patterns are counted.
 MOST = 16
+#: How many tables of patterns are held at a time: one of 16 raters takes half a megabyte.
+TABLES = 16
 
 
 def rater_counts(raters: Array, c: int | None = None) -> Any:
@@ -145,9 +147,18 @@ def _operands(arrays: Sequence[Array | None], roles: Sequence[str], unit: str) -
     return Operands.of(arrays, tuple(axes), roles=roles, unit=unit)
 
 
-def _each_part(operands: Operands, function: Callable[[Place], Any]) -> list[Any]:
-    """Return what a function returns for each part of the pixels, from several threads."""
-    return map_parts(function, places(1, operands.rows, operands.columns))
+def _each_part(
+    operands: Operands, function: Callable[[Place], Any], most: int | None = None
+) -> list[Any]:
+    """Return what a function returns for each part of the pixels, from several threads.
+
+    There are at most so many parts as ``most``.
+    """
+    if most is None:
+        return map_parts(function, places(1, operands.rows, operands.columns))
+    step = max(PART, -(-operands.columns // most))
+    starts = range(0, operands.columns, step)
+    return map_parts(function, [(0, 1, i, min(i + step, operands.columns)) for i in starts])
 
 
 def _tally(raters: Array, codes: Array | None, mask: Array | None) -> np.ndarray:
@@ -160,7 +171,7 @@ def _tally(raters: Array, codes: Array | None, mask: Array | None) -> np.ndarray
         kernels.tally(operands.table, operands.kept, number, place, found)
         return found[:-1]
 
-    total: np.ndarray = np.sum(_each_part(operands, tally), axis=0)
+    total: np.ndarray = np.sum(_each_part(operands, tally, TABLES), axis=0)
     return total
 
 

@@ -1,5 +1,7 @@
 """The compiled kernels over raters, against slow code."""
 
+import tracemalloc
+
 import numpy as np
 import pytest
 from dice_semimetric_numba import fusion
@@ -49,6 +51,16 @@ def test_patterns_of_votes(dtype, number, rng):
         np.testing.assert_array_equal(both, flat @ flat.T)
         np.testing.assert_array_equal(majority, (marks & (votes > number // 2)).sum((1, 2, 3)))
         np.testing.assert_array_equal(found, np.bincount(votes[shown], minlength=number + 1))
+
+
+def test_few_tables_of_patterns_are_held_at_a_time(rng):
+    raters = np.broadcast_to((rng.random((16, 512)) > 0.5)[:, None], (16, 1 << 13, 512))
+    fusion.vote_counts(raters[:, :64], None)
+    tracemalloc.start()
+    fusion.vote_counts(raters, None)
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert peak < 40e6  # 256 tables took 134 MB
 
 
 def test_more_raters_than_a_byte_counts(rng):
