@@ -36,7 +36,6 @@ ELSEWHERE = {
     "jax/reduce": "jax/test_sums",
     "jax/softmax": "jax/test_sums",
     # CUDA sources are tested by what a kernel made of them returns
-    "core/_lib/layout": "cupy/test_kernels",
     "cupy/device": "cupy/test_kernels",
     "cupy/layout": "cupy/test_kernels",
     "cupy/pairs": "cupy/test_kernels",
