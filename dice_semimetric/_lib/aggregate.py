@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Sequence
-from typing import Literal
+from typing import Any, Literal
 
 from .checks import checks_apply, value_range
 from .namespace import constant, namespace, size
@@ -80,3 +80,21 @@ def aggregate(
         count = xp.astype(total > 0, values.dtype)
         values = xp.where(total > 0, values, xp.zeros_like(values)) if values.ndim else values
     return values
+
+
+def shares(kept: Array, *, per: Per, reduction: Reduction) -> Any:
+    """Return the factors by which `aggregate` adds up values, as NumPy's or a number.
+
+    ``kept`` is boolean; of any other dtype all are kept.
+    """
+    if reduction == "sum":
+        return 1.0
+    if kept.dtype != bool:
+        return 1 / kept.size
+    count = kept.astype(float)
+    if per == "batch":
+        return count / max(count.sum(), 1.0)
+    inner = 1 if per == "image" else 0
+    total = count.sum(inner, keepdims=True)
+    share = count / total.clip(1.0)
+    return share / max((total > 0).sum(), 1)
