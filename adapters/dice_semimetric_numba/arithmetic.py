@@ -1,5 +1,5 @@
 # mypy: ignore-errors
-"""Exponentials that a compiler turns into vector code, in float32 and float64."""
+"""Exponentials and logarithms that a compiler turns into vector code, in float32 and float64."""
 
 import math
 
@@ -32,6 +32,24 @@ P5, P4, P3, P2, P1, P0 = (
         5.0000001201e-1,
     )
 )
+#: log(1 + x) = x - x^2 / 2 + x^3 Q(x) for 1 + x from sqrt(1/2) to sqrt(2); Cephes' logf.
+Q8, Q7, Q6, Q5, Q4, Q3, Q2, Q1, Q0 = (
+    np.float32(c)
+    for c in (
+        7.0376836292e-2,
+        -1.1514610310e-1,
+        1.1676998740e-1,
+        -1.2420140846e-1,
+        1.4249322787e-1,
+        -1.6668057665e-1,
+        2.0000714765e-1,
+        -2.4999993993e-1,
+        3.3333331174e-1,
+    )
+)
+HALF = np.float32(0.5)
+#: sqrt(2) - 1, and the bits of sqrt(1/2).
+ROOT, ROOT_BITS = np.float32(0.41421356), 0x3F3504F3
 #: 1 / k!, as far as r^k counts in float64.
 F13, F12, F11, F10, F9, F8, F7, F6, F5, F4, F3 = (1 / math.factorial(k) for k in range(13, 2, -1))
 
@@ -91,3 +109,50 @@ def exp(v):
 def _exp(v):
     chosen = _exp_32 if v == types.float32 else _exp_64
     return lambda v: chosen(v)  # noqa: PLW0108 a function of Python, whose arguments Numba sees
+
+
+@exact
+def _log_of(x, k):
+    """Return log((1 + x) 2^k)."""
+    q = ((((Q8 * x + Q7) * x + Q6) * x + Q5) * x + Q4) * x + Q3
+    q = ((q * x + Q2) * x + Q1) * x + Q0
+    square = x * x
+    return k * LN2_HIGH + (x + (k * LN2_LOW - HALF * square + q * (x * square)))
+
+
+@exact
+def _log_32(v):
+    bits = bits_of(v)
+    k = types.int32(types.int32(bits - ROOT_BITS) >> 23)
+    x = float_of(types.int32(bits - types.int32(k << 23))) - ONE
+    found = _log_of(x, np.float32(k))
+    return found if v == v else v  # noqa: PLR0124 NaN stays
+
+
+@exact
+def _log1p_32(v):
+    large = v > ROOT
+    x = (v - ONE) * HALF if large else v
+    return _log_of(x, ONE if large else np.float32(0))
+
+
+def log(v):
+    """Return log(v) for a finite v that is normal and above 0; NaN stays."""
+    raise NotImplementedError
+
+
+@overload(log)
+def _log(v):
+    chosen = _log_32 if v == types.float32 else math.log
+    return lambda v: chosen(v)  # noqa: PLW0108
+
+
+def log1p(v):
+    """Return log(1 + v) for v from 0 to 1, small values to full relative precision; NaN stays."""
+    raise NotImplementedError
+
+
+@overload(log1p)
+def _log1p(v):
+    chosen = _log1p_32 if v == types.float32 else math.log1p
+    return lambda v: chosen(v)  # noqa: PLW0108

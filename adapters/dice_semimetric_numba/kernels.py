@@ -10,10 +10,14 @@ from importlib import import_module
 from types import ModuleType
 from typing import Any
 
+import numpy as np
+
 from dice_semimetric._lib.seam import Pixels
 from dice_semimetric._lib.warning import warn_caller
 
 SMALL = 1 << 14
+#: bfloat16 as two bytes without a meaning to NumPy, for whoever lacks the package that has it.
+BRAIN = np.dtype("V2")
 #: The modules that could not be loaded, of which the first is told.
 _failed: list[str] = []
 
@@ -23,10 +27,10 @@ def _reduction(module: str, name: str) -> Callable[..., Any]:
 
     def reduction(first: Any, *args: Any, **kwargs: Any) -> Any:
         array = first.pred if isinstance(first, Pixels) else first
-        compiled = _compiled(module) if array.size >= SMALL else None
-        if compiled is None:
+        code = compiled(module) if array.size >= SMALL else None
+        if code is None:
             return NotImplemented
-        return getattr(compiled, name)(first, *args, **kwargs)
+        return getattr(code, name)(first, *args, **kwargs)
 
     return reduction
 
@@ -40,8 +44,8 @@ def kernel_sums(query: Any, key: Any, bias: Any, value: Any, *, skip_self: bool)
 
 
 def regression() -> ModuleType | None:
-    """Return the module of the kernel regression and its derivative, or None as `_compiled`."""
-    return _compiled("regression")
+    """Return the module of the kernel regression and its derivative, or None as `compiled`."""
+    return compiled("regression")
 
 
 overlap_sums = _reduction("sums", "overlap_sums")
@@ -58,7 +62,7 @@ value_range = _reduction("fusion", "value_range")
 
 
 @functools.cache
-def _compiled(name: str) -> ModuleType | None:
+def compiled(name: str) -> ModuleType | None:
     """Return a module of compiled kernels, or None where Numba is absent or broken."""
     try:
         return import_module(f".{name}", __package__)

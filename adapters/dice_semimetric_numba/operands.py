@@ -5,9 +5,11 @@ an element has, the address of what reads or writes it, and how many elements ap
 along the class axis, each kept axis and each summed axis. A last row has the lengths of these axes.
 """
 
+import functools
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 
@@ -15,6 +17,7 @@ from dice_semimetric._lib.layout import split_axes
 from dice_semimetric._lib.typing import Array
 
 from .access import access
+from .kernels import BRAIN
 
 #: The dtypes that kernels read, by NumPy's names; the place of each is its code.
 NAMES = (
@@ -24,6 +27,7 @@ NAMES = (
 CODES = {name: code for code, name in enumerate(NAMES)}
 # a dtype of another order of bytes is another key
 _KNOWN = {np.dtype(name): code for name, code in CODES.items() if name != "bfloat16"}
+_KNOWN[BRAIN] = CODES["bfloat16"]
 #: Columns in front of the kept axes: address, code, bytes, accessor, step along the classes.
 HEAD = 5
 
@@ -67,22 +71,48 @@ class Operands:
         ``roles`` says what each is and ``unit`` the dtype of tiles; see `access`. With
         ``regional`` axis 1 is the class axis, and kernels hold all classes of some pixels.
         """
-        shape = arrays[0].shape  # type: ignore[union-attr]
-        kept, summed = split_axes(arrays, axis, shape)
-        along = [a for a in range(len(shape)) if a not in axis].index(1) if regional else None
-        lengths, steps = list(kept.shape), [list(k) for k in kept.strides]
-        classes = 1 if along is None else lengths.pop(along)
-        class_steps = [0 if along is None else s.pop(along) for s in steps]
-        lengths, across = lengths or [1], summed.shape or (1,)
-        table = [
-            [*_head(array, role, unit), step, *(own or [0]), *(summed_steps or (0,))]
-            for array, role, step, own, summed_steps in zip(
-                arrays, roles, class_steps, steps, summed.strides, strict=True
-            )
-        ]
-        table.append([0, 0, 0, 0, classes, *lengths, *across])
-        rows = math.prod(lengths)
-        return cls(np.array(table, np.int64), len(lengths), rows, classes, summed.size)
+        layouts = tuple(None if a is None else Layout(a.shape, a.strides, a.dtype) for a in arrays)
+        found = _described(layouts, tuple(axis), tuple(roles), unit, regional)
+        table = found.table.copy()
+        for row, array in enumerate(arrays):
+            if array is not None:
+                table[row, 0] = array.__array_interface__["data"][0]
+        return cls(table, found.kept, found.rows, found.classes, found.columns)
+
+
+class Layout(NamedTuple):
+    """What there is to know of an array but its address."""
+
+    shape: tuple[int, ...]
+    strides: tuple[int, ...]
+    dtype: np.dtype
+
+
+@functools.lru_cache(maxsize=256)
+def _described(
+    layouts: tuple[Layout | None, ...],
+    axis: tuple[int, ...],
+    roles: tuple[str, ...],
+    unit: str,
+    regional: bool,
+) -> Operands:
+    """Return operands without their addresses, as they are in every step of a training."""
+    shape = layouts[0].shape  # type: ignore[union-attr]
+    kept, summed = split_axes(layouts, axis, shape)
+    along = [a for a in range(len(shape)) if a not in axis].index(1) if regional else None
+    lengths, steps = list(kept.shape), [list(k) for k in kept.strides]
+    classes = 1 if along is None else lengths.pop(along)
+    class_steps = [0 if along is None else s.pop(along) for s in steps]
+    lengths, across = lengths or [1], summed.shape or (1,)
+    table = [
+        [*_head(layout, role, unit), step, *(own or [0]), *(summed_steps or (0,))]
+        for layout, role, step, own, summed_steps in zip(
+            layouts, roles, class_steps, steps, summed.strides, strict=True
+        )
+    ]
+    table.append([0, 0, 0, 0, classes, *lengths, *across])
+    rows = math.prod(lengths)
+    return Operands(np.array(table, np.int64), len(lengths), rows, classes, summed.size)
 
 
 def readable(*arrays: Array | None) -> bool:
@@ -108,11 +138,10 @@ def _is_even(array: Array) -> bool:
     return array.flags.aligned and all(step % size == 0 for step in array.strides)
 
 
-def _head(array: Array | None, role: str, unit: str) -> tuple[int, int, int, int]:
-    """Return address, code, bytes of an element and accessor; of no array, zeros."""
-    if array is None:
+def _head(layout: Layout | None, role: str, unit: str) -> tuple[int, int, int, int]:
+    """Return room for the address, code, bytes of an element and accessor; of nothing, zeros."""
+    if layout is None:
         return 0, 0, 0, 0
-    dtype = array.dtype
-    code = _code(dtype)
+    code = _code(layout.dtype)
     assert code is not None
-    return array.ctypes.data, code, dtype.itemsize, access(role, dtype.name, unit)
+    return 0, code, layout.dtype.itemsize, access(role, NAMES[code], unit)

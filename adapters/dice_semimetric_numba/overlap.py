@@ -1,19 +1,15 @@
 # mypy: ignore-errors
-"""The four sums of `Overlap` and their gradient. A tile is read once, and nothing is kept.
+"""The four sums of `Overlap`, alone and with the cross-entropy of the same logits.
 
-With x the probabilities of the logits z, y the target and g the gradient that arrives at each sum,
-the gradient of x is
-
-    G = g_pred + g_difference sign(x - y) + g_product y
-
-and that of z is G itself, x (1 - x) G for a sigmoid, and x (G - sum over classes of x G) for a
-softmax. The backward pass computes the probabilities again.
+A tile is read once, and nothing is kept for the gradient; see `gradient`.
 """
 
 import numpy as np
 
+from .arithmetic import exp
 from .compiling import sums
-from .tiles import hide, pair_of, read_tile, tile_size
+from .entropy import add_entropy
+from .tiles import PRED, TARGET, class_of, hide, hide_pixels, read_tile, tile_size
 
 
 @sums
@@ -30,25 +26,33 @@ def forward(table, kept, per_class, place, how, unit, found):
     keep = np.empty((classes if per_class else 1, size), unit.dtype)
     label = np.empty(size, np.int32)
     softmax, sigmoid, labels, masked, ignores, _ = how
-    plain = not (softmax or sigmoid or labels or masked)
+    plain = not (softmax or labels or masked)
+    activated = softmax or sigmoid
     wrong = False
     for row in range(first, last):
         part = found[row - first]
         for tile in range(start, stop, size):
             n = min(size, stop - tile)
-            if not plain:
-                wrong |= read_tile(table, kept, row, tile, n, how, x, y, keep, label)
+            if plain:
+                for c in range(classes):
+                    one = class_of(table, kept, PRED, row, c, tile, n, x[c])
+                    other = class_of(table, kept, TARGET, row, c, tile, n, y[c])
+                    if sigmoid:
+                        wrong |= _add_logits(one, other, unit, part[:, c])
+                    else:
+                        wrong |= _add(one, other, unit, activated, part[:, c])
+                continue
+            wrong |= read_tile(table, kept, row, tile, n, how, unit, x, y, keep, label)
             if masked or ignores:
                 hide(x, keep, n)
                 hide(y, keep, n)
             for c in range(classes):
-                one, other = pair_of(table, kept, row, c, tile, n, plain, x, y)
-                wrong |= _add(one, other, unit, part[:, c])
+                wrong |= _add(x[c, :n], y[c, :n], unit, activated, part[:, c])
     return wrong
 
 
 @sums
-def _add(x, y, unit, part):
+def _add(x, y, unit, activated, part):
     """Add the sums of two rows to part, and return whether an entry is no probability."""
     zero, one = unit[0], unit[1]
     sum_x, sum_y, difference, product, outside = zero, zero, zero, zero, zero
@@ -58,10 +62,66 @@ def _add(x, y, unit, part):
         sum_y += b
         difference += abs(a - b)
         product += a * b
-        inside = (a >= zero) & (a <= one) & (b >= zero) & (b <= one)
-        outside += zero if inside else one
+        outside += zero if (b >= zero) & (b <= one) else one
+    if not activated:
+        for i in range(x.size):
+            outside += zero if (x[i] >= zero) & (x[i] <= one) else one
+    return _put(sum_x, sum_y, difference, product, part) | (outside > zero)
+
+
+@sums
+def _add_logits(z, y, unit, part):
+    """Add the sums of the sigmoid of a row beside another."""
+    zero, one = unit[0], unit[1]
+    sum_x, sum_y, difference, product, outside = zero, zero, zero, zero, zero
+    for i in range(z.size):
+        small = exp(-abs(z[i]))
+        share = one / (one + small)
+        a, b = share if z[i] >= zero else small * share, y[i]
+        sum_x += a
+        sum_y += b
+        difference += abs(a - b)
+        product += a * b
+        outside += zero if (b >= zero) & (b <= one) else one
+    return _put(sum_x, sum_y, difference, product, part) | (outside > zero)
+
+
+@sums
+def _put(sum_x, sum_y, difference, product, part):
+    """Add four sums to those of a class, and return whether they are NaN."""
     part[0] += sum_x
     part[1] += sum_y
     part[2] += difference
     part[3] += product
-    return outside > zero
+    return sum_x != sum_x  # noqa: PLR0124
+
+
+@sums
+def forward_with_entropy(table, kept, per_class, place, how, unit, weight, found, entropy):
+    """Add the sums to found, the cross-entropy to entropy[0] and what it counts to entropy[1]."""
+    first, last, start, stop = place
+    classes = found.shape[2]
+    size = tile_size(classes)
+    x, y = np.empty((classes, size), unit.dtype), np.empty((classes, size), unit.dtype)
+    keep = np.empty((classes if per_class else 1, size), unit.dtype)
+    rows, label = np.empty((3, size), unit.dtype), np.empty(size, np.int32)
+    softmax, _, labels, masked, ignores, ignored = how
+    raw = (False, False, labels, masked, ignores, ignored)
+    hidden = masked or ignores
+    wrong = False
+    for row in range(first, last):
+        part = found[row - first]
+        for tile in range(start, stop, size):
+            n = min(size, stop - tile)
+            if not hidden:
+                keep[0, :n] = 1
+            wrong |= read_tile(table, kept, row, tile, n, raw, unit, x, y, keep, label)
+            if hidden:
+                hide_pixels(x, keep, n)
+                hide(y, keep, n)
+            add_entropy(x, y, keep, n, softmax, labels, unit, weight, rows, entropy)
+            if hidden:
+                hide(x, keep, n)
+            for c in range(classes):
+                wrong |= _add(x[c, :n], y[c, :n], unit, True, part[:, c])
+    return wrong

@@ -19,6 +19,8 @@ R = TypeVar("R")
 PART = 1 << 18
 #: Where fewer pixels are summed for each sum, NumPy's own operations are faster.
 SHORT = 16
+#: So few entries take no time, however few are summed.
+FEW = 1 << 12
 #: From so many pixels on, a table of levels is worth its memory.
 LONG = 4096
 
@@ -34,15 +36,20 @@ class Pairs(NamedTuple):
     unit: np.ndarray
 
     @classmethod
-    def of(cls, pixels: Pixels) -> "Pairs":
-        """Describe pixels that are `eligible`."""
+    def of(cls, pixels: Pixels, *results: np.ndarray | None, whole: bool = False) -> "Pairs":
+        """Describe pixels that are `eligible`, and memory for gradients of pred and target.
+
+        With ``whole`` kernels hold all classes of a pixel under a sigmoid too.
+        """
         pred, mask, labels = pixels.pred, pixels.mask, pixels.labels
         target = pixels.target[:, None] if labels else pixels.target
-        regional = labels or pixels.activation == "softmax"
-        roles = "values", "labels" if labels else "values", "values"
+        activated = pixels.activation is not None
+        regional = labels or pixels.activation == "softmax" or (whole and activated)
+        roles = "values", "labels" if labels else "values", "values", "out", "out"
+        arrays = [pred, target, mask, *results]
         unit = np.dtype(pixels.dtype).name
         operands = Operands.of(
-            [pred, target, mask], pixels.axis, roles=roles, unit=unit, regional=regional
+            arrays, pixels.axis, roles=roles[: len(arrays)], unit=unit, regional=regional
         )
         how = (
             pixels.activation == "softmax",
@@ -54,9 +61,15 @@ class Pairs(NamedTuple):
         per_class = regional and bool(operands.table[2, HEAD - 1])
         return cls(operands, per_class, how, np.arange(2, dtype=pixels.dtype))
 
-    def map(self, function: Callable[[Place], R]) -> list[tuple[Place, R]]:
+    def arguments(self, place: Place) -> tuple[Any, ...]:
+        """Return the first arguments of a kernel."""
+        operands = self.operands
+        return operands.table, operands.kept, self.per_class, place, self.how, self.unit
+
+    def map(self, function: Callable[[Place], R], part: int = 0) -> list[tuple[Place, R]]:
         """Return each part with the result of a function for it, in order, from several threads."""
-        parts = places(self.operands.rows, self.operands.classes, self.operands.columns)
+        operands = self.operands
+        parts = places(operands.rows, operands.classes, operands.columns, part)
         return list(zip(parts, map_parts(function, parts), strict=True))
 
 
@@ -67,8 +80,8 @@ def eligible(pixels: Pixels) -> bool:
     for axis in pixels.axis:
         columns *= pred.shape[axis]
     return (
-        columns >= SHORT
-        and pred.size > 0
+        pred.size > 0
+        and (columns >= SHORT or pred.size <= FEW)
         and np.dtype(pixels.dtype).name in ("float32", "float64")
         and readable(pred, pixels.target, pixels.mask)
     )
@@ -199,19 +212,20 @@ def _inner_edges(edges: np.ndarray, number: int, dtype: np.dtype) -> np.ndarray:
 
 def _ignored(number: int | None, dtype: np.dtype) -> tuple[bool, int]:
     """Return whether labels of a dtype may be ignored, and which."""
-    if number is None or dtype.kind not in "iu" or not _fits(number, dtype):
+    if number is None or dtype.kind not in "iub" or not _fits(number, dtype):
         return False, 0  # no label is
     return True, number
 
 
-def places(rows: int, classes: int, columns: int) -> list[Place]:
+def places(rows: int, classes: int, columns: int, part: int = 0) -> list[Place]:
     """Cut rows and columns into parts of some rows, or of some columns of a row."""
-    together = PART // (classes * columns)
+    part = part or PART
+    together = part // (classes * columns)
     if together:
         return [
             (first, min(first + together, rows), 0, columns) for first in range(0, rows, together)
         ]
-    step = max(1024, PART // classes)
+    step = max(1024, part // classes)
     return [
         (row, row + 1, start, min(start + step, columns))
         for row in range(rows)
@@ -221,5 +235,7 @@ def places(rows: int, classes: int, columns: int) -> list[Place]:
 
 def _fits(number: int, dtype: Any) -> bool:
     """Return whether a dtype of integers has this number, and a kernel too."""
+    if dtype.kind == "b":
+        return number in (0, 1)
     known = np.iinfo(dtype)
     return bool(known.min <= number <= known.max) and number < 1 << 63

@@ -39,7 +39,7 @@ def count(table, kept, per_class, place, how, unit, levels, scale, found):
         for tile in range(start, stop, size):
             n = min(size, stop - tile)
             if not plain:
-                wrong |= read_tile(table, kept, row, tile, n, how, x, y, keep, label)
+                wrong |= read_tile(table, kept, row, tile, n, how, unit, x, y, keep, label)
             if masked or ignores:
                 hide(x, keep, n)
                 hide(y, keep, n)

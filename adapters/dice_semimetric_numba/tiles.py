@@ -14,7 +14,8 @@ from .operands import CODES, HEAD
 
 #: Entries of a tile; its probabilities and targets take 32 KiB together in float32.
 TILE = 4096
-PRED, TARGET, MASK, OUT = 0, 1, 2, 3
+#: The rows of operands; gradients of pred and target are written to the last two.
+PRED, TARGET, MASK, OF_PRED, OF_TARGET = 0, 1, 2, 3, 4
 F32, F64 = CODES["float32"], CODES["float64"]
 #: For what is read without a rule.
 PLAIN = (0, 0, 0)
@@ -22,7 +23,7 @@ PLAIN = (0, 0, 0)
 
 @sums
 def tile_size(classes):
-    return max(256, TILE // classes)
+    return max(128, TILE // classes)
 
 
 @sums
@@ -55,7 +56,30 @@ def class_of(table, kept, operand, row, c, start, n, scratch):
 
 
 @sums
-def read_tile(table, kept, row, start, n, how, x, y, keep, label):
+def room_for(table, kept, operand, row, c, start, n, scratch):
+    """Return memory for n pixels of a class: where they belong if nothing is to be cast."""
+    own, lengths = table[operand], table[-1, HEAD + kept :]
+    steps = own[HEAD + kept :]
+    same = own[1] == (F32 if scratch.itemsize == 4 else F64)
+    offset, beside = run_at(start, lengths, steps)
+    if not same or steps[steps.size - 1] != 1 or beside < n:
+        return scratch[:n]
+    offset += offset_of(table, kept, operand, row) + c * own[HEAD - 1]
+    return carray(pointer(own[0] + offset * own[2], scratch.dtype), n)
+
+
+@sums
+def store(table, kept, operand, row, c, start, values, scratch):
+    """Write the pixels of a class, which `room_for` gave the memory of, to where they belong."""
+    if values.ctypes.data != scratch.ctypes.data:
+        return
+    own, lengths = table[operand], table[-1, HEAD + kept :]
+    offset = offset_of(table, kept, operand, row) + c * own[HEAD - 1]
+    move(own, offset, lengths, own[HEAD + kept :], start, values.size, PLAIN, values)
+
+
+@sums
+def read_tile(table, kept, row, start, n, how, unit, x, y, keep, label):
     """Read probabilities, targets and what counts of n pixels; return whether a label is wrong.
 
     ``keep`` has one row, or one for each class where the mask has.
@@ -65,9 +89,9 @@ def read_tile(table, kept, row, start, n, how, x, y, keep, label):
     for c in range(classes):
         read_class(table, kept, PRED, row, c, start, n, x[c])
     if softmax:
-        softmax_of(x, y[0], n)
+        softmax_of(x, y[0], n, unit)
     elif sigmoid:
-        sigmoid_of(x, n)
+        sigmoid_of(x, n, unit)
     if masked:
         for k in range(keep.shape[0]):
             read_class(table, kept, MASK, row, k, start, n, keep[k])
@@ -136,8 +160,27 @@ def hide(x, keep, n):
 
 
 @sums
-def softmax_of(x, row, n):
-    """Turn logits (classes, n) into probabilities."""
+def hide_pixels(x, keep, n):
+    """Set to 0 the pixels of which no class counts, whatever they were."""
+    if keep.shape[0] == 1:
+        hide(x, keep, n)
+        return
+    for i in range(n):
+        some = False
+        for k in range(keep.shape[0]):
+            some |= keep[k, i] != 0
+        if not some:
+            for c in range(x.shape[0]):
+                x[c, i] = 0
+
+
+@sums
+def softmax_of(x, row, n, unit):
+    """Turn logits (classes, n) into probabilities; row is for work."""
+    if x.shape[0] == 2:
+        softmax_of_two(x[0], x[1], n, unit)
+        return
+    one = unit[1]
     top(x, row, n)
     for c in range(x.shape[0]):
         own = x[c]
@@ -150,11 +193,24 @@ def softmax_of(x, row, n):
         for i in range(n):
             row[i] += own[i]
     for i in range(n):
-        row[i] = 1 / row[i]
+        row[i] = one / row[i]
     for c in range(x.shape[0]):
         own = x[c]
         for i in range(n):
             own[i] *= row[i]
+
+
+@sums
+def softmax_of_two(x, y, n, unit):
+    """Turn the logits of two classes into probabilities, of which one exponential gives both."""
+    zero, one = unit[0], unit[1]
+    for i in range(n):
+        less = x[i] - y[i]
+        small = exp(-abs(less))
+        share = one / (one + small)
+        rest = small * share
+        x[i] = share if less >= zero else rest
+        y[i] = rest if less >= zero else share
 
 
 @sums
@@ -169,11 +225,12 @@ def top(x, row, n):
 
 
 @sums
-def sigmoid_of(x, n):
+def sigmoid_of(x, n, unit):
     """Turn logits into the probability of each class by itself."""
+    zero, one = unit[0], unit[1]
     for c in range(x.shape[0]):
         own = x[c]
         for i in range(n):
             small = exp(-abs(own[i]))
-            share = 1 / (1 + small)
-            own[i] = share if own[i] >= 0 else small * share
+            share = one / (one + small)
+            own[i] = share if own[i] >= zero else small * share

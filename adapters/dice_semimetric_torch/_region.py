@@ -25,6 +25,7 @@ from dice_semimetric.region import table_loss
 from ._inputs import require_classes, require_tensors
 from ._keywords import KnownKeywords
 from ._sums.reader import wide
+from ._sums.whole import Entropy, Losses, Stepwise, inputs_of, losses, plain
 from ._targets import resolve_target
 from .distributed import all_reduce
 
@@ -155,8 +156,50 @@ class RegionLoss(KnownKeywords, nn.Module):
         Tensor
             A number, or with ``reduction="none"`` (B, C), or (C,) for ``batch=True``.
         """
+        if self.other_act is not None:
+            table = self.overlap(input, target, mask)
+            return self.from_overlap(table, sum_dtype(xp, input, target))
+        found = self.at_once(input, target, mask, None, self._stepwise)
+        return self._stepwise(input, target, mask)[0] if found is None else found[0]
+
+    def _stepwise(self, input: Tensor, target: Tensor, mask: Tensor | None = None) -> Losses:
         table = self.overlap(input, target, mask)
-        return self.from_overlap(table, sum_dtype(xp, input, target))
+        return (self.from_overlap(table, sum_dtype(xp, input, target)),)
+
+    def at_once(
+        self,
+        input: Tensor,
+        target: Tensor,
+        mask: Tensor | None,
+        entropy: Entropy | None,
+        stepwise: Stepwise,
+    ) -> Losses | None:
+        """Return the loss, and a cross-entropy, by one function of autograd where that is made.
+
+        It is for plain tensors on a host; ``stepwise`` gives the same for any others.
+        """
+        weight = self.class_weight
+        if self.process_group is not None or not plain(input) or input.ndim < 3:
+            return None
+        classes = input.shape[1]
+        if weight is not None and (weight.requires_grad or weight.device.type != "cpu"):
+            return None
+        if classes == 1 and (self.softmax or not self.include_background):
+            return None  # what does nothing is said on the other path
+        inputs = inputs_of(
+            input,
+            target,
+            mask,
+            activation=self._activation(classes),
+            ignore_index=self.ignore_index,
+            to_onehot_y=self.to_onehot_y,
+        )
+        if inputs is None:
+            return None
+        first = 0 if self.include_background or classes == 1 else 1
+        weight = self._weight(classes - first)
+        formula = self._formula | {"weight": None if weight is None else weight.numpy()}
+        return losses(inputs, formula, first, entropy, stepwise)
 
     def overlap(self, input: Tensor, target: Tensor, mask: Tensor | None = None) -> Overlap:
         """Return the sums (B, C) of the classes that count; arguments as for `forward`."""
@@ -187,23 +230,25 @@ class RegionLoss(KnownKeywords, nn.Module):
         """Return the loss of sums (B, C), such as `overlap` returns; in their dtype by default."""
         if self.per == "batch":
             table = pool(table, self.process_group)
-        reduction: Any = self.reduction
-        loss: Tensor = table_loss(
-            table,
-            per=self.per,
-            classes=self.classes,
-            weight=self._weight(table.pred.shape[-1]),
-            reduction=reduction,
-            dtype=dtype,
-            form=self.variant,
-            alpha=self.alpha,
-            beta=self.beta,
-            gamma=self.gamma,
-            focal_exponent=self.focal_exponent,
-            log=self.log,
-            smooth=(self.smooth_nr, self.smooth_dr),
-        )
+        weight = self._weight(table.pred.shape[-1])
+        loss: Tensor = table_loss(table, weight=weight, dtype=dtype, **self._formula)
         return loss
+
+    @property
+    def _formula(self) -> dict[str, Any]:
+        """The options of the core's formulas."""
+        return {
+            "per": self.per,
+            "classes": self.classes,
+            "reduction": self.reduction,
+            "form": self.variant,
+            "alpha": self.alpha,
+            "beta": self.beta,
+            "gamma": self.gamma,
+            "focal_exponent": self.focal_exponent,
+            "log": self.log,
+            "smooth": (self.smooth_nr, self.smooth_dr),
+        }
 
     def _activation(self, num_classes: int) -> Activation:
         if self.softmax and num_classes == 1:

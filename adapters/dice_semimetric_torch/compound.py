@@ -13,6 +13,7 @@ from ._inputs import require_classes, require_tensors
 from ._keywords import KnownKeywords
 from ._region import RegionOptions, Weight, weight_tensor
 from ._sums.entropy import cross_entropy
+from ._sums.whole import Entropy, Losses
 from ._targets import resolve_target
 from .losses import DiceSemimetricLoss
 
@@ -135,9 +136,19 @@ class DiceSemimetricCELoss(KnownKeywords, nn.Module):
         if self.dice.softmax and input.shape[1] == 1:
             raise ValueError("softmax over a single channel is 1 everywhere; use sigmoid=True")
         target = resolve_target(input, target, to_onehot_y=self.dice.to_onehot_y)
-        dice: Tensor = self.dice(input, target, mask)  # checks the input for both terms
         if self.lambda_ce == 0:
+            dice: Tensor = self.dice(input, target, mask)
             return dice, torch.zeros_like(dice)
+        weight = self._ce_weight(input.shape[1])
+        found = None
+        if weight is None or not (weight.requires_grad or weight.is_cuda):
+            entropy = Entropy(weight, self.dice.reduction)
+            found = self.dice.at_once(input, target, mask, entropy, self._stepwise)
+        first, second = self._stepwise(input, target, mask) if found is None else found
+        return first, second
+
+    def _stepwise(self, input: Tensor, target: Tensor, mask: Tensor | None = None) -> Losses:
+        dice = self.dice._stepwise(input, target, mask)  # checks the input for both terms
         entropy = cross_entropy(
             input,
             target,
@@ -148,7 +159,7 @@ class DiceSemimetricCELoss(KnownKeywords, nn.Module):
             reduction=self.dice.reduction,
             process_group=self.dice.process_group,
         )
-        return dice, entropy
+        return *dice, entropy
 
     def _ce_weight(self, num_classes: int) -> Tensor | None:
         weight = self.ce_weight

@@ -67,6 +67,11 @@ def value_checks(mode: Mode) -> Iterator[None]:
         _mode.reset(token)
 
 
+def values_checked() -> bool:
+    """Return whether the values of eager arrays in host memory are to be checked."""
+    return _mode.get() != "never"
+
+
 def checks_apply(*arrays: Array | None) -> bool:
     """Return whether the values of these arrays are to be checked."""
     if not is_eager(*arrays):  # asked first: torch.compile cannot trace a context variable

@@ -30,9 +30,9 @@ _SHIFT = 8
 
 
 def quietly(function: Callable[P, R]) -> Callable[P, R]:
-    """Let NumPy round to 0 and to infinity in the function, whatever `numpy.errstate` says.
+    """Let NumPy round to 0 and to infinity, and make NaN, whatever `numpy.errstate` says.
 
-    Both are meant: the exponential of what is far below the largest logit is 0.
+    It is meant: the exponential of what is far below the largest logit is 0. NaN is refused later.
     """
 
     @functools.wraps(function)
@@ -44,7 +44,7 @@ def quietly(function: Callable[P, R]) -> Callable[P, R]:
             return function(*args, **kwargs)
         token = _quiet.set(True)
         try:
-            with np.errstate(under="ignore", over="ignore"):
+            with np.errstate(under="ignore", over="ignore", invalid="ignore"):
                 return function(*args, **kwargs)
         finally:
             _quiet.reset(token)

@@ -69,7 +69,7 @@ def test_with_a_compiler_nothing_is_said() -> None:
 
 def test_kernels_that_cannot_be_kept_on_disk_are_compiled_all_the_same() -> None:
     told = "assert not texts, texts; from dice_semimetric_numba import kernels as k"
-    there = "assert k._compiled('sums') and k._compiled('fusion')"
+    there = "assert k.compiled('sums') and k.compiled('fusion')"
     locators = {"NUMBA_CACHE_LOCATOR_CLASSES": "ZipCacheLocator"}
     run("\n".join((SCORES, EXACT, told, there)), **locators)
 

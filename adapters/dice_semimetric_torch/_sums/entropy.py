@@ -10,7 +10,8 @@ from torch import Tensor
 from dice_semimetric._lib.pairs import both, expand_labels
 
 from ..distributed import all_reduce
-from .paths import entropy_module
+from . import host_entropy
+from .paths import without_values
 from .reader import Mask
 
 Terms = tuple[Tensor, Tensor]
@@ -56,14 +57,19 @@ def _sums(
     sigmoid: bool,
 ) -> Terms:
     """Return the sum of the terms and of what they count, by compiled kernels where there are."""
-    fast = None if sigmoid else entropy_module(logits, target, mask)
-    if fast is not None:
-        sums: Terms = fast.sums(logits, target, weight, mask, ignore_index, generic=_categorical)
-        return sums
-    terms, count = (_binary if sigmoid else _categorical)(
-        logits, target, weight, mask, ignore_index
-    )
+    generic = _binary if sigmoid else _categorical
+    if _on_host(logits, target, mask) and host_entropy.takes(logits, target, mask):
+        arguments = (logits, target, weight, mask, ignore_index, sigmoid)
+        return host_entropy.sums(*arguments, generic=generic)
+    terms, count = generic(logits, target, weight, mask, ignore_index)
     return terms.sum(), count.sum()
+
+
+def _on_host(logits: Tensor, target: Tensor, mask: Mask) -> bool:
+    """Return whether there are values in the host's memory; a compiler fuses PyTorch's own."""
+    if torch.compiler.is_compiling() or logits.device.type != "cpu":
+        return False
+    return not without_values(logits, target, mask)
 
 
 def _categorical(

@@ -1,4 +1,4 @@
-"""The cross-entropy over classes on a host, forward and backward in one pass each, by Numba.
+"""The cross-entropy on a host by the compiled kernels, forward and backward in one pass each.
 
 It keeps its inputs only, where PyTorch's own keeps the logarithms of all probabilities.
 """
@@ -10,8 +10,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from . import host_kernels
-from .host import Call, Part, eligible
+from dice_semimetric._lib.threads import threads
+
+from . import host
 from .reader import Mask, Options
 
 Terms = Callable[..., tuple[Tensor, Tensor]]
@@ -22,7 +23,8 @@ def takes(logits: Tensor, target: Tensor, mask: Mask) -> bool:
     given = [t for t in (logits, target, mask) if t is not None]
     if any(torch._C._functorch.is_functorch_wrapped_tensor(t) for t in given):
         return False
-    return not target.requires_grad and eligible(logits, target, mask, _options(logits, None))
+    options = _options(logits, target, sigmoid=False)
+    return not target.requires_grad and host.eligible(logits, target, mask, options)
 
 
 def sums(
@@ -31,16 +33,23 @@ def sums(
     weight: Tensor | None,
     mask: Mask,
     ignore_index: int | None,
+    sigmoid: bool,
     generic: Terms,
 ) -> tuple[Tensor, Tensor]:
     """Return the sum over the pixels that count, and what the mean divides it by.
 
     ``generic`` gives the terms of the same sum by PyTorch's operations, for second derivatives.
     """
+    options = _options(logits, target, sigmoid, ignore_index)
     found: tuple[Tensor, Tensor] = _Entropy.apply(  # type: ignore[no-untyped-call]
-        logits, target, weight, mask, ignore_index, generic
+        logits, target, weight, mask, options, generic
     )
     return found
+
+
+def class_weights(weight: Tensor | None, num_classes: int) -> np.ndarray:
+    """Return a weight for each class, 1 where there is none."""
+    return np.ones(num_classes) if weight is None else host.array(weight.double())
 
 
 class _Entropy(torch.autograd.Function):
@@ -49,49 +58,36 @@ class _Entropy(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, *arguments: Any) -> tuple[Tensor, Tensor]:
         ctx.save_for_backward(*arguments[:4])
-        ctx.ignore_index, ctx.generic = arguments[4:]
-        logits = arguments[0]
-        call, weight = _prepared(*arguments[:5])
-
-        def partial(part: Part) -> np.ndarray:
-            found = np.zeros(2)
-            host_kernels.entropy_forward(*call.arrays, weight, *call.place(part), found)
-            return found
-
-        found = np.sum([pair for _, pair in call.map(partial)], axis=0)
-        total, count = torch.from_numpy(found).to(logits.dtype).unbind()
+        ctx.options, ctx.generic = arguments[4:]
+        logits, target, weight, mask, options, _ = arguments
+        module: Any = host.kernels()
+        with threads(torch.get_num_threads()):
+            pixels = host.pixels_of(logits, target, mask, options)
+            factor = class_weights(weight, logits.shape[1])
+            _, found, _ = module.sums_with_entropy(pixels, factor)
+        total, count = (torch.tensor(float(n), dtype=options.dtype) for n in found)
         ctx.mark_non_differentiable(count)
-        return total.clone(), count.clone()
+        return total, count
 
     @staticmethod
     def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor | None, ...]:
-        logits, *others = ctx.saved_tensors
+        logits, target, weight, mask = ctx.saved_tensors
         if torch.is_grad_enabled():  # for a second derivative
-            value = ctx.generic(logits, *others, ctx.ignore_index)[0].sum()
-            (result,) = torch.autograd.grad(value, logits, gradients[0], create_graph=True)
+            terms = ctx.generic(logits, target, weight, mask, ctx.options.ignore_index)
+            (result,) = torch.autograd.grad(terms[0].sum(), logits, gradients[0], create_graph=True)
             return result, *(None,) * 5
-        target, weight, mask = others
-        call, factor = _prepared(logits, target, weight, mask, ctx.ignore_index)
-        scale, out = np.float32(float(gradients[0])), call.empty()
-        call.map(
-            lambda part: host_kernels.entropy_backward(
-                scale, *call.arrays, factor, *call.place(part), out
-            )
-        )
-        return torch.from_numpy(out.reshape(logits.shape)), *(None,) * 5
+        module: Any = host.kernels()
+        out, classes = host.room(logits), logits.shape[1]
+        scale = float(gradients[0]) * np.append(class_weights(weight, classes), 1.0)
+        with threads(torch.get_num_threads()):
+            pixels = host.pixels_of(logits, target, mask, ctx.options)
+            module.gradients(pixels, np.zeros((4, logits.shape[0], classes)), out, None, scale)
+        return host.tensor(out), *(None,) * 5
 
 
-def _prepared(
-    logits: Tensor, target: Tensor, weight: Tensor | None, mask: Mask, ignore_index: int | None
-) -> tuple[Call, np.ndarray]:
-    factor = (
-        torch.ones(logits.shape[1], dtype=torch.float32)
-        if weight is None
-        else weight.detach().float()
-    )
-    call = Call(logits, target, mask, _options(logits, ignore_index))
-    return call, factor.contiguous().numpy()
-
-
-def _options(logits: Tensor, ignore_index: int | None) -> Options:
-    return Options(tuple(range(2, logits.ndim)), torch.float32, "softmax", ignore_index)
+def _options(
+    logits: Tensor, target: Tensor, sigmoid: bool, ignore_index: int | None = None
+) -> Options:
+    dtype = torch.float64 if logits.dtype == torch.float64 else torch.float32
+    activation: Any = "sigmoid" if sigmoid else "softmax"
+    return Options(tuple(range(2, logits.ndim)), dtype, activation, ignore_index)

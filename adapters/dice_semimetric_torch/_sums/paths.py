@@ -13,7 +13,7 @@ from torch import Tensor
 from dice_semimetric._lib.namespace import is_torch_fake
 
 from ..lending import on_gpu, recorded
-from . import blockwise
+from . import blockwise, host
 from .reader import Mask, Options
 
 
@@ -22,11 +22,11 @@ def sums_module(pred: Tensor, target: Tensor, mask: Mask, options: Options) -> M
 
     The gradient that `backward` takes is in the dtype of the options.
     """
-    fast = None
+    fast: ModuleType | None = None
     if pred.device.type == "cuda":
         fast = _triton(pred.device)
     elif pred.device.type == "cpu":
-        fast = _numba("host")
+        fast = host
     if fast is not None and fast.eligible(pred, target, mask, options):
         return fast
     return blockwise
@@ -48,16 +48,6 @@ def without_values(*tensors: Tensor | None) -> bool:
     return any(t.is_meta or (type(t) is not Tensor and is_torch_fake(t)) for t in given)
 
 
-def entropy_module(logits: Tensor, target: Tensor, mask: Mask) -> ModuleType | None:
-    """Return the module with `sums` for the cross-entropy over classes, or None."""
-    if torch.compiler.is_compiling() or logits.device.type != "cpu":
-        return None  # the compiler fuses PyTorch's own
-    if without_values(logits, target, mask):
-        return None
-    fast = _numba("host_entropy")
-    return fast if fast is not None and fast.takes(logits, target, mask) else None
-
-
 @functools.cache
 def _triton(device: torch.device) -> ModuleType | None:
     """Return the module of kernels if Triton is installed and supports the GPU."""
@@ -65,14 +55,5 @@ def _triton(device: torch.device) -> ModuleType | None:
         return None
     try:
         return import_module(".triton", __package__)
-    except ImportError:
-        return None
-
-
-@functools.cache
-def _numba(name: str) -> ModuleType | None:
-    """Return a module of kernels if Numba is installed and may compile."""
-    try:
-        return import_module(f".{name}", __package__)
     except ImportError:
         return None

@@ -1,0 +1,77 @@
+"""The calls of the kernels of a loss: its sums, with the cross-entropy or alone, and gradients."""
+
+import numpy as np
+
+from dice_semimetric._lib.seam import Pixels
+
+from . import gradient, overlap
+from .sums import Pairs, Place, eligible
+
+__all__ = ["eligible", "gradients", "sums", "sums_with_entropy"]
+
+#: Entries that a thread takes at a time: few, since an entry takes longer than in a score.
+PART = 1 << 16
+
+
+def sums(pixels: Pixels) -> tuple[np.ndarray, bool]:
+    """Return the sums (4, *kept axes), and whether an entry is no probability or no label."""
+    pairs = Pairs.of(pixels, whole=True)
+    operands = pairs.operands
+
+    def partial(place: Place) -> tuple[bool, np.ndarray]:
+        found = np.zeros((place[1] - place[0], 4, operands.classes))
+        return overlap.forward(*pairs.arguments(place), found), found
+
+    total, wrong = np.zeros((operands.rows, 4, operands.classes)), False
+    for (first, last, _, _), (bad, found) in pairs.map(partial, PART):
+        total[first:last] += found
+        wrong |= bad
+    return _opened(pixels, total), wrong
+
+
+def sums_with_entropy(pixels: Pixels, weight: np.ndarray) -> tuple[np.ndarray, np.ndarray, bool]:
+    """Return the sums, the cross-entropy beside what its mean divides by, and as `sums` does.
+
+    ``weight`` is that of each class.
+    """
+    pairs = Pairs.of(pixels, whole=True)
+    weight = weight.astype(pixels.dtype)
+    operands = pairs.operands
+
+    def partial(place: Place) -> tuple[bool, np.ndarray, np.ndarray]:
+        found, entropy = np.zeros((place[1] - place[0], 4, operands.classes)), np.zeros(2)
+        arguments = (*pairs.arguments(place), weight, found, entropy)
+        return overlap.forward_with_entropy(*arguments), found, entropy
+
+    total, entropy, wrong = np.zeros((operands.rows, 4, operands.classes)), np.zeros(2), False
+    for (first, last, _, _), (bad, found, part) in pairs.map(partial, PART):
+        total[first:last] += found
+        entropy += part
+        wrong |= bad
+    return _opened(pixels, total), entropy, wrong
+
+
+def gradients(
+    pixels: Pixels,
+    slopes: np.ndarray,
+    of_pred: np.ndarray | None,
+    of_target: np.ndarray | None = None,
+    weight: np.ndarray | None = None,
+) -> None:
+    """Write the gradients from those of the sums, (4, *kept axes), to the memory that is given.
+
+    ``weight`` is the gradient of the cross-entropy's sum times the weight of each class and, last,
+    of y = 0 for a sigmoid; None where there is no cross-entropy.
+    """
+    pairs = Pairs.of(pixels, of_pred, of_target, whole=True)
+    dtype = pairs.unit.dtype
+    classes = pairs.operands.classes
+    weight = np.zeros(classes + 1, dtype) if weight is None else weight.astype(dtype)
+    slopes = np.moveaxis(slopes.reshape(4, -1, classes), 0, 1).astype(dtype, order="C")
+    pairs.map(lambda place: gradient.backward(*pairs.arguments(place), slopes, weight), PART)
+
+
+def _opened(pixels: Pixels, total: np.ndarray) -> np.ndarray:
+    """Return sums (rows, 4, classes) as (4, *kept axes)."""
+    kept = [n for a, n in enumerate(pixels.pred.shape) if a not in pixels.axis]
+    return np.moveaxis(total, 1, 0).reshape(4, *kept)
