@@ -59,8 +59,7 @@ def _bins(pixels: Pixels, edges: Array, *, kind: str) -> tuple[Array, ...]:
 
 def _add(sums: Reduction, lead: tuple[int, ...], pixels: Pixels, dtype: Any) -> Any:
     """Return the sums over all chunks, which have the axes ``lead`` in front."""
-    whole = pixels.labels or pixels.activation == "softmax"
-    if whole and pixels.pred.numblocks[1] > 1:  # a chunk then needs all classes of its pixels
+    if pixels.regional and pixels.pred.numblocks[1] > 1:  # a chunk then needs all classes
         return NotImplemented
     total = _total(sums, lead, pixels, dtype)
     return tuple(total[k] for k in range(lead[0]))

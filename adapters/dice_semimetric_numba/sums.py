@@ -44,7 +44,7 @@ class Pairs(NamedTuple):
         pred, mask, labels = pixels.pred, pixels.mask, pixels.labels
         target = pixels.target[:, None] if labels else pixels.target
         activated = pixels.activation is not None
-        regional = labels or pixels.activation == "softmax" or (whole and activated)
+        regional = pixels.regional or (whole and activated)
         roles = "values", "labels" if labels else "values", "values", "out", "out"
         arrays = [pred, target, mask, *results]
         unit = np.dtype(pixels.dtype).name
@@ -81,10 +81,16 @@ def eligible(pixels: Pixels) -> bool:
         columns *= pred.shape[axis]
     return (
         pred.size > 0
+        and (not pixels.regional or _class_is_last(pixels))
         and (columns >= SHORT or pred.size <= FEW)
         and np.dtype(pixels.dtype).name in ("float32", "float64")
         and readable(pred, pixels.target, pixels.mask)
     )
+
+
+def _class_is_last(pixels: Pixels) -> bool:
+    """Return whether the classes are the last of the axes that are kept."""
+    return 1 not in pixels.axis and {*range(2, pixels.pred.ndim)} <= {*pixels.axis}
 
 
 def overlap_sums(pixels: Pixels) -> Any:

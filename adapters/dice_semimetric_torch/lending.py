@@ -60,7 +60,7 @@ def recorded(tensor: Tensor) -> bool:
         or torch.compiler.is_compiling()
         or (tensor.requires_grad and torch.is_grad_enabled())
         or torch._C._is_tracing()
-        or torch._C._functorch.is_functorch_wrapped_tensor(tensor)
+        or torch._C._functorch.peek_interpreter_stack() is not None  # which wraps any result
         or forward_ad._current_level >= 0
     )
 

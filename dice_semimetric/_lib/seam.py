@@ -81,6 +81,11 @@ class Pixels:
         """Whether the target holds integer labels, without the class axis."""
         return bool(self.target.ndim < self.pred.ndim)
 
+    @property
+    def regional(self) -> bool:
+        """Whether all classes of a pixel are needed at once."""
+        return self.labels or self.activation == "softmax"
+
 
 def library(xp: ModuleType) -> str:
     """Return the top-level package of a namespace: "numpy", "torch", "jax", ..."""

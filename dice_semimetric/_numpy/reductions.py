@@ -28,7 +28,7 @@ __all__ = ["bin_sums", "overlap_sums", "threshold_sums"]
 
 def overlap_sums(pixels: Pixels) -> Any:
     """Return the sums of `dice_semimetric.overlap.overlap_sums`, block by block."""
-    if not _own_dtypes(pixels):
+    if not _fits(pixels):
         return NotImplemented
     total = np.zeros((4, *_kept_shape(pixels)))
     if pixels.pred.dtype == pixels.target.dtype == bool:
@@ -42,7 +42,7 @@ def overlap_sums(pixels: Pixels) -> Any:
 
 def threshold_sums(pixels: Pixels, thresholds: tuple[float, ...]) -> Any:
     """Return the counts of `dice_semimetric._lib.levels.threshold_sums`, block by block."""
-    if not _own_dtypes(pixels):
+    if not _fits(pixels):
         return NotImplemented
     total = np.zeros((3, len(thresholds), *_kept_shape(pixels)), np.intp)
     levels = cast_thresholds(xp, thresholds, pixels)
@@ -70,6 +70,12 @@ def threshold_sums(pixels: Pixels, thresholds: tuple[float, ...]) -> Any:
 def bin_sums(pixels: Pixels, edges: Array, kind: str) -> Any:
     """Return the sums of `dice_semimetric._lib.bin_sums.bin_sums`, block by block."""
     return bins.bin_sums(pixels, edges, kind) if _own_dtypes(pixels) else NotImplemented
+
+
+def _fits(pixels: Pixels) -> bool:
+    """Return whether the blocks are made for these pixels."""
+    whole = pixels.axis == tuple(range(2, pixels.pred.ndim))
+    return _own_dtypes(pixels) and (whole or not pixels.regional)
 
 
 def _own_dtypes(pixels: Pixels) -> bool:
@@ -122,7 +128,7 @@ def _pair_blocks(
     pred, labels, activation = pixels.pred, pixels.labels, pixels.activation
     target = pixels.target[:, None] if labels else pixels.target
     ignored = pixels.ignore_index
-    if labels or activation == "softmax":  # a block then holds all classes of one image
+    if pixels.regional:  # a block then holds all classes of one image
         images: list[Place] = [(slice(b, b + 1),) for b in range(pred.shape[0])]
         whole: tuple[int, ...] = (1,)
     else:

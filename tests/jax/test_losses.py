@@ -45,7 +45,8 @@ def test_sums_and_counts_are_those_of_plain_operations(rng, dtype, shape, axis) 
     mask = jnp.asarray(rng.random(shape) < 0.7)
     options = {"axis": axis, "dtype": x.dtype, "checked": True}
     for reduction, extra in ((overlap_sums, ()), (threshold_sums, ((0.1, 0.3, 1.0),))):
-        fast = reduction(Pixels(x, y, mask, **options), *extra)
+        own = getattr(ours.kernels, reduction.__name__)  # on a host NumPy's are asked first
+        fast = own(Pixels(x, y, mask, **options), *extra)
         slow = reduction.__wrapped__(Pixels(x, y, mask, **options), *extra)
         for one, other in zip(fast, slow, strict=True):
             assert (one.shape, one.dtype) == (other.shape, other.dtype)

@@ -184,3 +184,14 @@ def test_nothing_and_no_gradient(monkeypatch) -> None:
         assert not loss(logits, target).requires_grad
     assert not loss(logits.detach(), target).requires_grad
     pickle.loads(pickle.dumps(loss))
+
+
+def test_a_gradient_under_vmap_takes_the_steps() -> None:
+    loss = DiceSemimetricLoss(softmax=True)
+    logits, labels = torch.randn(2, 3, 8, 8), torch.randint(0, 3, (2, 8, 8))
+    _, pull = torch.func.vjp(lambda z: loss(z, labels), logits)
+    (found,) = torch.func.vmap(pull)(torch.tensor([0.0, 1.0, 2.0]))
+    torch.testing.assert_close(found[2], 2 * found[1])
+    leaf = logits.clone().requires_grad_()
+    loss(leaf, labels).backward()
+    torch.testing.assert_close(found[1], leaf.grad)

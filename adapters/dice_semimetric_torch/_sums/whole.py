@@ -84,7 +84,7 @@ def plain(tensor: Any) -> bool:
         and tensor.device.type == "cpu"
         and tensor.layout == torch.strided
         and not tensor.is_nested
-        and not torch._C._functorch.is_functorch_wrapped_tensor(tensor)
+        and torch._C._functorch.peek_interpreter_stack() is None
         and forward_ad._current_level < 0
     )
 
