@@ -7,6 +7,7 @@ from ._lib.namespace import constant, namespace, size
 from ._lib.native import widest_float
 from ._lib.options import require_choice, require_integer, require_number, require_switch
 from ._lib.raters import float_dtypes, look_up, marks_of, require_raters, vote_patterns
+from ._lib.seam import accelerated
 from ._lib.special import as_one_task, divide, iterate, sigmoid
 from ._lib.typing import Array, DType, Namespace
 
@@ -142,6 +143,7 @@ def _voting_patterns(xp: Namespace, raters: Array) -> tuple[Array, Array | None]
     return xp.stack([*rows, xp.astype(counts, wide)]), codes
 
 
+@accelerated
 def estimate(
     votes: Array,
     *,

@@ -15,7 +15,8 @@ Kernels belong to memory, not to a library. An adapter of a library whose arrays
 another library can read, as those of PyTorch on a host, lends them: ``lend(array)`` returns the
 other library's array without a copy, or NotImplemented, and the adapters of that library are asked
 first, within the context ``lending(array)``. ``give_back(result, array)`` makes an array of its own
-of a result, where the array lies.
+of a result, where the array lies. Where no adapter takes arrays that NumPy can read, the generic
+reduction runs on NumPy's: each of its operations takes a fraction of what another library's does.
 """
 
 import functools
@@ -26,7 +27,9 @@ from types import ModuleType
 from typing import Any, ParamSpec, TypeVar, cast
 
 import array_api_compat as compat
+import numpy as np
 
+from .dtypes import PLAIN
 from .native import quietly
 from .typing import Activation, Array, DType
 from .warning import warn_caller
@@ -122,8 +125,11 @@ def accelerated(generic: Callable[P, R]) -> Callable[P, R]:
     @functools.wraps(generic)  # outermost: __wrapped__ is the generic reduction
     @quietly
     def reduction(*args: P.args, **kwargs: P.kwargs) -> R:
-        xp = compat.array_namespace(_first(args))
-        found = _accelerated(name, adapters(library(xp)), args, kwargs)
+        modules = adapters(_library(args))
+        found = _accelerated(name, modules, args, kwargs)
+        for module in modules:
+            if found is NotImplemented and hasattr(module, "lend"):
+                found = _borrowed(functools.partial(_by_numpy, generic), module, args, kwargs)
         return generic(*args, **kwargs) if found is NotImplemented else cast(R, found)
 
     return reduction
@@ -135,7 +141,7 @@ def _accelerated(
     """Return what the first adapter that takes the arguments returns, or NotImplemented."""
     for module in modules:
         if hasattr(module, "lend"):
-            result = _borrowed(name, module, args, kwargs)
+            result = _borrowed(functools.partial(_by_adapters, name), module, args, kwargs)
             if result is not NotImplemented:
                 return result
         fast = getattr(module, name, None)
@@ -145,16 +151,29 @@ def _accelerated(
     return NotImplemented
 
 
-def _borrowed(name: str, lender: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
-    """Return what the adapters say of the library that the arrays are lent to."""
+def _by_adapters(name: str, *args: Any, **kwargs: Any) -> Any:
+    """Return what the adapters of the arrays' library return."""
+    return _accelerated(name, adapters(_library(args)), args, kwargs)
+
+
+def _by_numpy(generic: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
+    """Return the generic reduction of NumPy's arrays, or NotImplemented for any other."""
+    arrays = [a for value in (*args, *kwargs.values()) for a in _arrays(value).values()]
+    plain = all(isinstance(a, np.ndarray) and a.dtype.num in PLAIN for a in arrays)
+    return generic(*args, **kwargs) if plain else NotImplemented
+
+
+def _borrowed(
+    function: Callable[..., Any], lender: Any, args: tuple[Any, ...], kwargs: dict[str, Any]
+) -> Any:
+    """Return what a function returns for the arrays as those of the library they are lent to."""
     first = _first(args)
     lent = [_lent(lender, value) for value in (*args, *kwargs.values())]
     if any(value is NotImplemented for value in lent):
         return NotImplemented
     args, values = tuple(lent[: len(args)]), lent[len(args) :]
-    modules = adapters(library(compat.array_namespace(_first(args))))
     with lender.lending(first):
-        found = _accelerated(name, modules, args, dict(zip(kwargs, values, strict=True)))
+        found = function(*args, **dict(zip(kwargs, values, strict=True)))
     if isinstance(found, tuple):
         return tuple(lender.give_back(array, first) for array in found)
     return found if found is NotImplemented else lender.give_back(found, first)
@@ -162,14 +181,26 @@ def _borrowed(name: str, lender: Any, args: tuple[Any, ...], kwargs: dict[str, A
 
 def _lent(lender: Any, value: Any) -> Any:
     """Return an argument as the other library's, or NotImplemented where that took a copy."""
-    if not isinstance(value, Pixels):
-        return lender.lend(value) if compat.is_array_api_obj(value) else value
-    given = {n: getattr(value, n) for n in ("pred", "target", "mask")}
-    lent = {n: lender.lend(array) for n, array in given.items() if array is not None}
+    lent = {n: lender.lend(array) for n, array in _arrays(value).items()}
     if any(array is NotImplemented for array in lent.values()):
         return NotImplemented
+    if not isinstance(value, Pixels):
+        return lent.get("", value)
     dtype = str(getattr(value.dtype, "dtype", value.dtype)).rpartition(".")[2]
     return replace(value, **lent, dtype=getattr(compat.array_namespace(lent["pred"]), dtype))
+
+
+def _arrays(value: Any) -> dict[str, Array]:
+    """Return the arrays of `Pixels` by their names, or an argument that is one."""
+    if isinstance(value, Pixels):
+        given = {n: getattr(value, n) for n in ("pred", "target", "mask")}
+        return {n: array for n, array in given.items() if array is not None}
+    return {"": value} if compat.is_array_api_obj(value) else {}
+
+
+def _library(args: tuple[Any, ...]) -> str:
+    """Return the library of the first argument."""
+    return library(compat.array_namespace(_first(args)))
 
 
 def _first(args: tuple[Any, ...]) -> Array:

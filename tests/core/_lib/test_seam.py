@@ -111,6 +111,41 @@ def test_an_adapter_may_lend_its_arrays_to_another_library_s(adapter) -> None:
     assert calls[0].dtype == np.float64
 
 
+@pytest.mark.parametrize(
+    ("values", "library"), [([0.25, 0.5], "numpy"), ([0.25, 0.75], "array_api_strict")]
+)
+def test_what_no_adapter_takes_is_reduced_by_numpy_if_it_is_lent(adapter, values, library) -> None:
+    import array_api_strict
+
+    adapter(_Lender())
+    seen = []
+
+    @seam.accelerated
+    def least_and_most(array, *, scale):
+        xp = array.__array_namespace__()
+        seen.append(xp.__name__)
+        return xp.min(array) * scale, xp.max(array) * scale
+
+    x = array_api_strict.asarray(np.array(values))
+    low, high = least_and_most(x, scale=2.0)
+    assert seen == [library]
+    assert type(low) is type(high) is type(x)
+    assert (float(low), float(high)) == (2 * values[0], 2 * values[1])
+
+
+def test_numpy_reduces_no_dtype_that_it_does_not_know(adapter) -> None:
+    brain = pytest.importorskip("ml_dtypes").bfloat16
+    lender = _Lender()
+    lender.lend = lambda array: np.asarray(array).astype(brain)
+    x = adapter(lender)
+
+    @seam.accelerated
+    def own(array):
+        return array
+
+    assert own(x) is x
+
+
 def test_what_is_not_lent_stays_where_it_is(adapter) -> None:
     import array_api_strict
 
