@@ -50,7 +50,7 @@ def divide(xp: Namespace, numerator: Array, denominator: Array, *, empty: float 
     NaN stays NaN: unchecked on a GPU, it must not pass for an empty class.
     """
     none = denominator <= 0
-    found = quotient(xp, numerator, xp.where(none, xp.ones_like(denominator), denominator))
+    found = quotient(xp, numerator, xp.where(none, 1.0, denominator))
     return xp.where(none, empty, found)  # a NaN of its own would alarm jax_debug_nans
 
 
