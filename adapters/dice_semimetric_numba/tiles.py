@@ -1,5 +1,5 @@
 # mypy: ignore-errors
-"""Tiles of a prediction and its target: all classes of some pixels, in the L1 cache.
+"""Tiles of a prediction and its target: all classes of some pixels, in a core's own cache.
 
 ``how`` is a tuple of what is to be done: softmax, sigmoid, labels, masked, ignores, ignored.
 """
@@ -12,8 +12,9 @@ from .compiling import sums
 from .memory import move, pointer, run_at
 from .operands import CODES, HEAD
 
-#: Entries of a tile; its probabilities and targets take 32 KiB together in float32.
-TILE = 4096
+#: Entries of a tile: its probabilities and targets take 32 KiB together in float32, for the L1
+#: cache. Of many classes that is a short run of pixels each; then up to 512 KiB, for the L2 cache.
+TILE, LARGE_TILE, RUN = 1 << 12, 1 << 16, 1 << 10
 #: The rows of operands; gradients of pred and target are written to the last two.
 PRED, TARGET, MASK, OF_PRED, OF_TARGET = 0, 1, 2, 3, 4
 F32, F64 = CODES["float32"], CODES["float64"]
@@ -23,7 +24,7 @@ PLAIN = (0, 0, 0)
 
 @sums
 def tile_size(classes):
-    return max(128, TILE // classes)
+    return max(TILE // classes, min(RUN, LARGE_TILE // classes), 256)
 
 
 @sums
