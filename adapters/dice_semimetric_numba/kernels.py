@@ -1,7 +1,7 @@
 """The reductions of arrays in the host's memory, found by the core's seam for NumPy.
 
 An array of fewer than ``SMALL`` elements is left to NumPy's own blocks: to import Numba takes
-longer than thousands of such sums. So are all where Numba is not installed, which is said once.
+longer than hundreds of such sums. So are all where Numba is not installed, which is said once.
 """
 
 import functools
@@ -15,7 +15,7 @@ import numpy as np
 from dice_semimetric._lib.seam import Pixels
 from dice_semimetric._lib.warning import warn_caller
 
-SMALL = 1 << 14
+SMALL = 1 << 19
 #: bfloat16 as two bytes without a meaning to NumPy, for whoever lacks the package that has it.
 BRAIN = np.dtype("V2")
 #: The modules that could not be loaded, of which the first is told.

@@ -28,6 +28,18 @@ def test_minus_one_is_not_the_largest_unsigned_label(backend: Backend, kind: str
     assert edge.all()
 
 
+@pytest.mark.parametrize("ignored", [None, 0, 255, 256, -1])
+@pytest.mark.parametrize("ends", [(0, 255), (0, 256), (-1, 255), (1, 254)])
+def test_labels_that_fit_into_a_byte_and_those_that_do_not(rng, ends, ignored) -> None:
+    low, high = ends
+    label = rng.choice([low, low + 1, 7, high - 1, high], (2, 6, 7), p=[0.1, 0.1, 0.6, 0.1, 0.1])
+    order = np.unique(label)
+    place = None if ignored is None else int(np.argmax(order == ignored))
+    place = place if ignored in order else None
+    expected = label_boundary(np.searchsorted(order, label).astype("int8"), ignore_index=place)
+    np.testing.assert_array_equal(label_boundary(label, ignore_index=ignored), expected)
+
+
 @pytest.mark.parametrize("width", [1, 3, 7, 21])
 @pytest.mark.parametrize("shape", [(2, 9), (2, 6, 7), (1, 4, 5, 3), (3,), (2, 1, 1), (0, 3)])
 def test_boundary(backend: Backend, rng: np.random.Generator, width: int, shape) -> None:

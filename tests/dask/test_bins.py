@@ -54,7 +54,9 @@ def test_a_chunked_class_axis_is_binned_all_the_same(rng) -> None:
 
 
 @pytest.mark.parametrize("kind", ["binary", "top_label", "classwise"])
-def test_chunks_large_enough_for_compiled_kernels(rng, kind) -> None:
+def test_chunks_large_enough_for_compiled_kernels(rng, monkeypatch, kind) -> None:
+    kernels = pytest.importorskip("dice_semimetric_numba.kernels")
+    monkeypatch.setattr(kernels, "SMALL", 1000)
     prob = rng.random((1, 1, 2, 160, 160))
     prob = prob[:, 0] if kind == "binary" else np.concatenate([prob, 1 - prob], axis=1)
     label = rng.integers(0, 2, (1, 2, 160, 160))

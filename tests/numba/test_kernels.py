@@ -12,8 +12,8 @@ import numpy as np
 import dice_semimetric as d
 
 rng = np.random.default_rng(0)
-x, y = rng.random((2, 128, 256)), rng.random((2, 128, 256))
-raters = rng.random((3, 128, 256)) > 0.5
+x, y = rng.random((2, 768, 768)), rng.random((2, 768, 768))
+raters = rng.random((3, 768, 768)) > 0.5
 with warnings.catch_warnings(record=True) as caught:
     warnings.simplefilter("always")
     found = [
@@ -75,5 +75,5 @@ def test_kernels_that_cannot_be_kept_on_disk_are_compiled_all_the_same() -> None
 
 
 def test_small_arrays_load_no_compiler() -> None:
-    small = SCORES.replace("128, 256", "8, 8")
+    small = SCORES.replace("768, 768", "8, 8")
     run("\n".join((small, "import sys; assert 'numba' not in sys.modules")))

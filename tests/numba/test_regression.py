@@ -238,7 +238,10 @@ def test_a_forked_process_may_go_on() -> None:
         assert pool.apply_async(total).get(60) == here
 
 
-def test_no_pixels_and_small_sets_are_left_to_the_core(rng: np.random.Generator) -> None:
+def test_no_pixels_and_small_sets_are_left_to_the_core(
+    rng: np.random.Generator, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(kernels, "SMALL", 51)
     query, key, bias, value = inputs(rng, 10, 5, 3, 1e-2, "float64")
     assert kernels.kernel_sums(query, key, bias, value, skip_self=False) is NotImplemented
     none = regression.kernel_sums(query[:, :0], key, bias, value, skip_self=False)
