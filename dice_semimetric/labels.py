@@ -4,6 +4,7 @@ from ._lib.checks import checks_apply, require_label_map, require_unit_interval
 from ._lib.dtypes import REAL, require_dtype
 from ._lib.namespace import constant, is_floating, is_integer, namespace, position, result_dtype
 from ._lib.options import require_label, require_number
+from ._lib.seam import accelerated
 from ._lib.special import widen
 from ._lib.typing import Array, DType, Namespace
 
@@ -57,9 +58,9 @@ def one_hot(
     xp = namespace(label=label)
     ignore_index = require_label("ignore_index", ignore_index)
     num_classes = require_label_map(xp, label, num_classes, ignore_index)
-    hot, _ = _expand(xp, label, num_classes, axis, ignore_index)
-    out = result_dtype(xp, label, dtype, REAL)
-    return xp.astype(hot, out, copy=False)
+    axis = position(axis, label.ndim + 1)
+    values = constant(xp, (0, 1), result_dtype(xp, label, dtype, REAL), label)
+    return spread(label, values, num_classes=num_classes, axis=axis, ignore_index=ignore_index)
 
 
 def smooth_labels(
@@ -124,16 +125,24 @@ def smooth_labels(
         if num_classes is None:
             raise TypeError("num_classes must be given with integer labels, got None")
         num_classes = require_label_map(xp, label, num_classes, ignore_index)
-        hard, kept = _expand(xp, label, num_classes, axis, ignore_index)
-        soft = xp.astype(hard, result_dtype(xp, label, out))
-    else:
-        label = _soft(xp, label, num_classes, ignore_index)
-        axis = position(axis, label.ndim)
-        num_classes = label.shape[axis]
-        kept = None if num_classes == 1 else xp.any(label != 0, axis=axis, keepdims=True)
-        soft = xp.astype(label, label.dtype if out is None else out, copy=False)
+        axis = position(axis, label.ndim + 1)
+        hard = constant(xp, (0, 1), result_dtype(xp, label, out), label)
+        values = mix_uniform(hard, epsilon, num_classes)
+        return spread(label, values, num_classes=num_classes, axis=axis, ignore_index=ignore_index)
+    label = _soft(xp, label, num_classes, ignore_index)
+    axis = position(axis, label.ndim)
+    num_classes = label.shape[axis]
+    soft = xp.astype(label, label.dtype if out is None else out, copy=False)
     smooth = mix_uniform(soft, epsilon, num_classes)
-    return smooth if kept is None else xp.where(kept, smooth, xp.zeros_like(smooth))
+    if num_classes == 1:
+        return smooth
+    return xp.where(some_class(label, axis=axis), smooth, xp.zeros_like(smooth))
+
+
+@accelerated
+def some_class(label: Array, *, axis: int) -> Array:
+    """Return where some class of soft labels is not 0, the class axis kept."""
+    return namespace(label=label).any(label != 0, axis=axis, keepdims=True)
 
 
 def _soft(xp: Namespace, label: Array, num_classes: int | None, ignore_index: int | None) -> Array:
@@ -154,19 +163,23 @@ def require_fraction(name: str, value: float) -> float:
     return number
 
 
-def _expand(
-    xp: Namespace, label: Array, num_classes: int, axis: int, ignore_index: int | None
-) -> tuple[Array, Array | None]:
-    """Return boolean one-hot labels and which pixels are not ignored, or None."""
-    axis = position(axis, label.ndim + 1)
+@accelerated
+def spread(
+    label: Array, values: Array, *, num_classes: int, axis: int, ignore_index: int | None
+) -> Array:
+    """Return values[1] for the class of each label, values[0] for others, and 0 where ignored.
+
+    It is a reduction that an adapter replaces. One class alone is label 1.
+    """
+    xp = namespace(label=label)
     label = xp.expand_dims(widen(xp, label, num_classes - 1, ignore_index), axis=axis)
     numbers = (1,) if num_classes == 1 else range(num_classes)
     shape = tuple(-1 if a == axis else 1 for a in range(label.ndim))
     hot = label == xp.reshape(constant(xp, numbers, label.dtype, label), shape)
+    found = xp.where(hot, values[1], values[0])
     if ignore_index is None:
-        return hot, None
-    kept = label != ignore_index
-    return hot & kept, kept
+        return found
+    return xp.where(label != ignore_index, found, xp.zeros_like(found))
 
 
 def mix_uniform(soft: Array, epsilon: float, num_classes: int) -> Array:

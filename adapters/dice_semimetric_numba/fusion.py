@@ -10,8 +10,8 @@ from dice_semimetric._lib.threads import map_parts
 from dice_semimetric._lib.typing import Array, DType
 
 from . import raters as kernels
-from .operands import Operands, readable
-from .sums import PART, Place, places
+from .operands import Operands, is_floating, readable
+from .sums import PART, Place, ignored, places
 
 #: The number of raters up to which their patterns are counted.
 MOST = 16
@@ -118,6 +118,28 @@ def look_up(index: Array, table: Array) -> Any:
         lambda place: kernels.look_up(operands.table, operands.kept, place, values),
     )
     return NotImplemented if any(wrong) else out
+
+
+def spread(
+    label: Array, values: Array, *, num_classes: int, axis: int, ignore_index: int | None
+) -> Any:
+    """Return the classes of `dice_semimetric.labels.spread`."""
+    if label.dtype.kind not in "iu" or not readable(label, values):
+        return NotImplemented
+    kind = values.dtype
+    unit = {"float64": np.float64}.get(kind.name, np.float32 if is_floating(kind) else np.int32)
+    out = np.empty((*label.shape[:axis], num_classes, *label.shape[axis:]), kind)
+    classes = np.moveaxis(out, axis, 0)
+    labels = np.broadcast_to(label, classes.shape)
+    operands = _operands([labels, classes], ("labels", "out"), np.dtype(unit).name)
+    rule = max(num_classes, 2), *ignored(ignore_index, label.dtype)
+    two = values.astype(unit)
+
+    def write(place: Place) -> None:
+        kernels.spread(operands.table, operands.kept, num_classes, place, rule, two)
+
+    _each_part(operands, write)
+    return out
 
 
 def value_range(array: Array) -> Any:

@@ -59,6 +59,7 @@ vote_patterns = _reduction("fusion", "vote_patterns")
 vote_counts = _reduction("fusion", "vote_counts")
 look_up = _reduction("fusion", "look_up")
 value_range = _reduction("fusion", "value_range")
+spread = _reduction("fusion", "spread")
 
 
 @functools.cache

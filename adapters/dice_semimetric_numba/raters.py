@@ -1,8 +1,9 @@
 # mypy: ignore-errors
-"""What several raters say of each pixel: a tile of pixels at a time, one rater after the other."""
+"""What several raters, or labels, say of each pixel: a tile at a time, one rater after another."""
 
 import numpy as np
 
+from .access import IGNORED
 from .compiling import sums
 from .memory import call, move, run_at
 from .operands import HEAD
@@ -129,6 +130,28 @@ def look_up(table, kept, place, values):
             found[i] = values[max(index[i], 0)]
         _write(table, kept, tile, n, found)
     return wrong
+
+
+@sums
+def spread(table, kept, classes, place, rule, values):
+    """Write for each class values[1] where a label is that class, values[0] elsewhere.
+
+    Where labels are ignored it is 0.
+    """
+    _, _, start, stop = place
+    label, found = np.empty(TILE, np.int32), np.empty(TILE, values.dtype)
+    own, lengths = table[RESULT], table[-1, HEAD + kept :]
+    first = 1 if classes == 1 else 0
+    off, on = values[0], values[1]
+    for tile in range(start, stop, TILE):
+        n = min(TILE, stop - tile)
+        _read(table, kept, 0, tile, n, rule, label)
+        for c in range(classes):
+            for i in range(n):
+                other = off * 0 if label[i] == IGNORED else off
+                found[i] = on if label[i] == c + first else other
+            offset = offset_of(table, kept, RESULT, c)
+            move(own, offset, lengths, own[HEAD + kept :], tile, n, PLAIN, found)
 
 
 @sums

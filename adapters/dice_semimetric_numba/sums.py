@@ -56,7 +56,7 @@ class Pairs(NamedTuple):
             pixels.activation == "sigmoid",
             labels,
             mask is not None,
-            *_ignored(pixels.ignore_index if labels else None, target.dtype),
+            *ignored(pixels.ignore_index if labels else None, target.dtype),
         )
         per_class = regional and bool(operands.table[2, HEAD - 1])
         return cls(operands, per_class, how, np.arange(2, dtype=pixels.dtype))
@@ -194,7 +194,7 @@ def bin_sums(pixels: Pixels, edges: np.ndarray, kind: str) -> Any:
         labels,
         not binary and pred.shape[1] == 1,
         mask is not None,
-        *_ignored(pixels.ignore_index if labels else None, target.dtype),
+        *ignored(pixels.ignore_index if labels else None, target.dtype),
     )
 
     def sums(place: Place) -> tuple[bool, np.ndarray]:
@@ -216,7 +216,7 @@ def _inner_edges(edges: np.ndarray, number: int, dtype: np.dtype) -> np.ndarray:
     return _filled(inner.astype(dtype), bins.STEP)
 
 
-def _ignored(number: int | None, dtype: np.dtype) -> tuple[bool, int]:
+def ignored(number: int | None, dtype: np.dtype) -> tuple[bool, int]:
     """Return whether labels of a dtype may be ignored, and which."""
     if number is None or dtype.kind not in "iub" or not _fits(number, dtype):
         return False, 0  # no label is

@@ -82,4 +82,4 @@ def test_kernel_table_names_what_runs_where() -> None:
     cells = dict(zip([c.name for c in support_kernels.COLUMNS], bins.split(" | ")[1:], strict=True))
     assert cells["PyTorch, GPU with CuPy"] == cells["CuPy"] == "CUDA"
     assert cells["PyTorch, GPU"] == "Triton, not run"
-    assert cells["Dask"].strip(" |") == "generic"
+    assert cells["Dask"].strip(" |") == "chunks"

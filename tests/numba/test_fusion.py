@@ -89,3 +89,23 @@ def test_the_ends_of_integers(dtype, layout, rng):
     assert fusion.value_range(laid_out(array, layout)) == (array.min(), array.max())
     array[1, 2, 39, 40, 6], array[0, 0, 0, 0, 0] = info.min, info.max
     assert fusion.value_range(laid_out(array, layout)) == (info.min, info.max)
+
+
+@pytest.mark.parametrize("layout", LAYOUTS)
+@pytest.mark.parametrize("dtype", INTEGERS)
+def test_labels_are_spread_over_classes(dtype, layout, rng):
+    labels = laid_out(rng.integers(0, 5, (2, 3, 40, 41, 7)).astype(dtype), layout)  # 4 is no class
+    for classes, ignored, axis in ((4, None, 1), (4, 2, 0), (4, 300, 5), (1, 1, 1), (1, None, 2)):
+        numbers = [1] if classes == 1 else range(classes)
+        hot = np.stack([labels == c for c in numbers], axis)
+        kept = np.expand_dims(labels != ignored, axis)
+        for kind, pair in [
+            (np.bool_, (0, 1)),
+            (np.int64, (0, 1)),
+            *((k, (0.1, 0.7)) for k in FLOATS),
+        ]:
+            off, on = values = np.array(pair).astype(kind)
+            options = {"num_classes": classes, "axis": axis, "ignore_index": ignored}
+            found = fusion.spread(labels, values, **options)
+            assert found.dtype == kind
+            np.testing.assert_array_equal(found, np.where(kept, np.where(hot, on, off), kind(0)))
