@@ -5,6 +5,7 @@ so that of a loss (E + s) / (I + E + t) the slope is (dE (1 - loss) - loss dI) /
 Everything here is NumPy's, of a table as small as the batch has images and classes.
 """
 
+import functools
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -66,7 +67,7 @@ def loss_and_slope(
         sums = sums[..., list(indices)]
     if per == "batch":
         sums = sums.sum(1)
-    values, slope = _entries(sums, eps=float(np.finfo(dtype).eps), **formula)
+    values, slope = _entries(sums, dtype=dtype, **formula)
     kept = sums[1] > 0 if classes == "present" else None
     factor = None if kept is None else kept.astype(float)
     if weight is not None:
@@ -85,43 +86,58 @@ def loss_and_slope(
 def _entries(
     sums: np.ndarray,
     *,
-    eps: float,
+    dtype: Any,
     form: str = "dml1",
     alpha: float = 0.5,
     beta: float = 0.5,
     gamma: float = 1.0,
     focal_exponent: str = "paper",
     log: bool = False,
-    smooth: Any = 0.0,
+    smooth: tuple[float, float] = (0.0, 0.0),
 ) -> tuple[np.ndarray, np.ndarray]:
     """Return `overlap_loss` of each entry of sums (4, ...), and its slope."""
-    alpha, beta, gamma, smooth_nr, smooth_dr = check_options(
-        form, alpha, beta, gamma, focal_exponent, smooth
-    )
-    measure, fixed, scale = FORMS[form]
-    a, b = (alpha, beta) if fixed is None else (fixed, fixed)
-    intersection, error = measure(np, Overlap(*sums), a, b)
-    of_intersection, of_error = (f.reshape(4, *(1,) * error.ndim) for f in _factors(form, a, b))
-    total = intersection + error + smooth_dr / scale
-    empty = total <= 0
-    total = np.where(empty, 1.0, total)
-    loss = np.where(empty, 0.0, (error + (smooth_dr - smooth_nr) / scale) / total)
-    flat = empty if a == b else empty | (error <= 0)
-    rise = np.where(flat, 0.0, (1 - loss) / total)
-    slope = of_error * rise - of_intersection * np.where(empty, 0.0, loss / total)
+    a, b, excess, room = _numbers(form, alpha, beta, gamma, focal_exponent, smooth)
+    of_intersection, of_error = _factors(form, a, b, sums.ndim)
+    intersection, error = FORMS[form].measure(np, Overlap(*sums), a, b)
+    total = intersection + error + room
+    if room > 0 and a == b:  # then nothing is empty
+        loss = (error + excess) / total
+    else:
+        empty = total <= 0
+        total = np.where(empty, 1.0, total)
+        loss = np.where(empty, 0.0, (error + excess) / total)
+        of_error = np.where(empty if a == b else empty | (error <= 0), 0.0, of_error)
+    slope = (of_error - (of_error + of_intersection) * loss) / total
     steps: list[float | None] = (
         [] if gamma == 1 else [1 / gamma if focal_exponent == "paper" else gamma]
     )
     if log:
         steps.insert(0 if focal_exponent == "code" else len(steps), None)
     for exponent in steps:
-        loss, factor = _logarithm(loss, eps) if exponent is None else _power(loss, exponent)
+        loss, factor = _logarithm(loss, dtype) if exponent is None else _power(loss, exponent)
         slope = slope * factor
     return loss, slope
 
 
-def _factors(form: str, alpha: float, beta: float) -> tuple[np.ndarray, np.ndarray]:
-    """Return I and E of a form as factors of the four sums."""
+@functools.lru_cache(maxsize=64, typed=True)
+def _numbers(
+    form: str,
+    alpha: float,
+    beta: float,
+    gamma: float,
+    focal_exponent: str,
+    smooth: tuple[float, float],
+) -> tuple[float, float, float, float]:
+    """Return alpha, beta and what is added to E and to I + E, or raise as `check_options`."""
+    found = check_options(form, alpha, beta, gamma, focal_exponent, smooth)
+    _, fixed, scale = FORMS[form]
+    a, b = (found.alpha, found.beta) if fixed is None else (fixed, fixed)
+    return a, b, (found.smooth_dr - found.smooth_nr) / scale, found.smooth_dr / scale
+
+
+@functools.lru_cache(maxsize=64)
+def _factors(form: str, alpha: float, beta: float, ndim: int) -> tuple[np.ndarray, np.ndarray]:
+    """Return I and E of a form as factors of the four sums, along the first of some axes."""
     half = (alpha + beta) / 2
     lean = (alpha - beta) / 2
     if form in ("dml2", "jml2"):
@@ -130,7 +146,8 @@ def _factors(form: str, alpha: float, beta: float) -> tuple[np.ndarray, np.ndarr
         found = _PRODUCT, (alpha, beta, 0.0, -alpha - beta)
     else:
         found = _COMPATIBLE, (lean, -lean, half, 0.0)
-    return np.array(found[0]), np.array(found[1])
+    of_intersection, of_error = (np.reshape(f, (4, *(1,) * (ndim - 1))) for f in found)
+    return of_intersection, of_error
 
 
 def _power(loss: np.ndarray, exponent: float) -> tuple[np.ndarray, np.ndarray]:
@@ -141,8 +158,9 @@ def _power(loss: np.ndarray, exponent: float) -> tuple[np.ndarray, np.ndarray]:
     return power, exponent * power / base
 
 
-def _logarithm(loss: np.ndarray, eps: float) -> tuple[np.ndarray, np.ndarray]:
-    """Return -ln(1 - loss), with 1 - loss cut off at eps, and its derivative."""
+def _logarithm(loss: np.ndarray, dtype: Any) -> tuple[np.ndarray, np.ndarray]:
+    """Return -ln(1 - loss), with 1 - loss cut off at the epsilon of a dtype, and its derivative."""
+    eps = float(np.finfo(dtype).eps)
     cut = loss > 1 - eps
     low = np.where(cut, 1 - eps, loss)
     return -np.log1p(-low), np.where(cut, 0.0, 1 / (1 - low))

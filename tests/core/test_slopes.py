@@ -52,7 +52,7 @@ def compare(sums, upstream=None, **options):
 @pytest.mark.parametrize("form", FORMS)
 @pytest.mark.parametrize("log", [False, True])
 @pytest.mark.parametrize(("gamma", "exponent"), [(1.0, "paper"), (4 / 3, "paper"), (0.7, "code")])
-@pytest.mark.parametrize("smooth", [0.0, (1e-5, 1e-5), (0.1, 0.3)])
+@pytest.mark.parametrize("smooth", [(0.0, 0.0), (1e-5, 1e-5), (0.1, 0.3)])
 def test_every_form_and_option(sums, form, log, gamma, exponent, smooth) -> None:
     formula = {"form": form, "log": log, "gamma": gamma, "focal_exponent": exponent}
     if log:  # table_loss cuts off at the epsilon of float64 here
