@@ -7,15 +7,19 @@ from dice_semimetric._lib.seam import Pixels
 from . import gradient, overlap
 from .sums import Pairs, Place, eligible
 
-__all__ = ["eligible", "gradients", "sums", "sums_with_entropy"]
+__all__ = ["eligible", "gradients", "pairs_of", "sums", "sums_with_entropy"]
 
 #: Entries that a thread takes at a time: few, since an entry takes longer than in a score.
 PART = 1 << 16
 
 
-def sums(pixels: Pixels) -> tuple[np.ndarray, bool]:
+def pairs_of(pixels: Pixels, *results: np.ndarray | None) -> Pairs:
+    """Describe pixels that are `eligible`, and memory for gradients of pred and target."""
+    return Pairs.of(pixels, *results, whole=True)
+
+
+def sums(pairs: Pairs) -> tuple[np.ndarray, bool]:
     """Return the sums (4, *kept axes), and whether an entry is no probability or no label."""
-    pairs = Pairs.of(pixels, whole=True)
     operands = pairs.operands
 
     def partial(place: Place) -> tuple[bool, np.ndarray]:
@@ -26,16 +30,15 @@ def sums(pixels: Pixels) -> tuple[np.ndarray, bool]:
     for (first, last, _, _), (bad, found) in pairs.map(partial, PART):
         total[first:last] += found
         wrong |= bad
-    return _opened(pixels, total), wrong
+    return _opened(pairs, total), wrong
 
 
-def sums_with_entropy(pixels: Pixels, weight: np.ndarray) -> tuple[np.ndarray, np.ndarray, bool]:
+def sums_with_entropy(pairs: Pairs, weight: np.ndarray) -> tuple[np.ndarray, np.ndarray, bool]:
     """Return the sums, the cross-entropy beside what its mean divides by, and as `sums` does.
 
     ``weight`` is that of each class.
     """
-    pairs = Pairs.of(pixels, whole=True)
-    weight = weight.astype(pixels.dtype)
+    weight = weight.astype(pairs.unit.dtype)
     operands = pairs.operands
 
     def partial(place: Place) -> tuple[bool, np.ndarray, np.ndarray]:
@@ -48,30 +51,21 @@ def sums_with_entropy(pixels: Pixels, weight: np.ndarray) -> tuple[np.ndarray, n
         total[first:last] += found
         entropy += part
         wrong |= bad
-    return _opened(pixels, total), entropy, wrong
+    return _opened(pairs, total), entropy, wrong
 
 
-def gradients(
-    pixels: Pixels,
-    slopes: np.ndarray,
-    of_pred: np.ndarray | None,
-    of_target: np.ndarray | None = None,
-    weight: np.ndarray | None = None,
-) -> None:
-    """Write the gradients from those of the sums, (4, *kept axes), to the memory that is given.
+def gradients(pairs: Pairs, slopes: np.ndarray, weight: np.ndarray | None = None) -> None:
+    """Write the gradients from those of the sums, (4, *kept axes), to the memory of the results.
 
     ``weight`` is the gradient of the cross-entropy's sum times the weight of each class and, last,
     of y = 0 for a sigmoid; None where there is no cross-entropy.
     """
-    pairs = Pairs.of(pixels, of_pred, of_target, whole=True)
-    dtype = pairs.unit.dtype
-    classes = pairs.operands.classes
+    dtype, classes = pairs.unit.dtype, pairs.operands.classes
     weight = np.zeros(classes + 1, dtype) if weight is None else weight.astype(dtype)
-    slopes = np.moveaxis(slopes.reshape(4, -1, classes), 0, 1).astype(dtype, order="C")
+    slopes = slopes.reshape(4, -1, classes).transpose(1, 0, 2).astype(dtype, order="C")
     pairs.map(lambda place: gradient.backward(*pairs.arguments(place), slopes, weight), PART)
 
 
-def _opened(pixels: Pixels, total: np.ndarray) -> np.ndarray:
+def _opened(pairs: Pairs, total: np.ndarray) -> np.ndarray:
     """Return sums (rows, 4, classes) as (4, *kept axes)."""
-    kept = [n for a, n in enumerate(pixels.pred.shape) if a not in pixels.axis]
-    return np.moveaxis(total, 1, 0).reshape(4, *kept)
+    return total.transpose(1, 0, 2).reshape(4, *pairs.shape)

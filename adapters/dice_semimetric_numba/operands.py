@@ -71,13 +71,24 @@ class Operands:
         ``roles`` says what each is and ``unit`` the dtype of tiles; see `access`. With
         ``regional`` axis 1 is the class axis, and kernels hold all classes of some pixels.
         """
-        layouts = tuple(None if a is None else Layout(a.shape, a.strides, a.dtype) for a in arrays)
-        found = _described(layouts, tuple(axis), tuple(roles), unit, regional)
-        table = found.table.copy()
-        for row, array in enumerate(arrays):
-            if array is not None:
-                table[row, 0] = array.__array_interface__["data"][0]
-        return cls(table, found.kept, found.rows, found.classes, found.columns)
+        found = _described(layouts(arrays), tuple(axis), tuple(roles), unit, regional)
+        return found.at(addresses(arrays))
+
+    def at(self, addresses: Sequence[int]) -> "Operands":
+        """Return the same of other arrays, which lie in memory as these do."""
+        table = self.table.copy()
+        table[: len(addresses), 0] = addresses
+        return Operands(table, self.kept, self.rows, self.classes, self.columns)
+
+
+def layouts(arrays: Sequence[Array | None]) -> tuple["Layout | None", ...]:
+    """Return what there is to know of arrays but their addresses."""
+    return tuple(None if a is None else Layout(a.shape, a.strides, a.dtype) for a in arrays)
+
+
+def addresses(arrays: Sequence[Array | None]) -> list[int]:
+    """Return where the first elements of arrays lie; of none, 0."""
+    return [0 if a is None else a.__array_interface__["data"][0] for a in arrays]
 
 
 class Layout(NamedTuple):

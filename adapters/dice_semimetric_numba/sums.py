@@ -28,12 +28,16 @@ Place = tuple[int, int, int, int]
 
 
 class Pairs(NamedTuple):
-    """Pixels as the kernels take them."""
+    """Pixels as the kernels take them.
+
+    The sums are of ``shape``, the lengths of the axes that are kept.
+    """
 
     operands: Operands
     per_class: bool
     how: tuple[bool, bool, bool, bool, bool, int]
     unit: np.ndarray
+    shape: tuple[int, ...]
 
     @classmethod
     def of(cls, pixels: Pixels, *results: np.ndarray | None, whole: bool = False) -> "Pairs":
@@ -59,7 +63,12 @@ class Pairs(NamedTuple):
             *ignored(pixels.ignore_index if labels else None, target.dtype),
         )
         per_class = regional and bool(operands.table[2, HEAD - 1])
-        return cls(operands, per_class, how, np.arange(2, dtype=pixels.dtype))
+        shape = tuple(n for a, n in enumerate(pred.shape) if a not in pixels.axis)
+        return cls(operands, per_class, how, np.arange(2, dtype=pixels.dtype), shape)
+
+    def at(self, *addresses: int) -> "Pairs":
+        """Return the same of other arrays, which lie in memory as these do."""
+        return self._replace(operands=self.operands.at(addresses))
 
     def arguments(self, place: Place) -> tuple[Any, ...]:
         """Return the first arguments of a kernel."""
@@ -70,6 +79,8 @@ class Pairs(NamedTuple):
         """Return each part with the result of a function for it, in order, from several threads."""
         operands = self.operands
         parts = places(operands.rows, operands.classes, operands.columns, part)
+        if len(parts) == 1:
+            return [(parts[0], function(parts[0]))]
         return list(zip(parts, map_parts(function, parts), strict=True))
 
 
@@ -102,10 +113,7 @@ def overlap_sums(pixels: Pixels) -> Any:
 
     def sums(place: Place) -> tuple[bool, np.ndarray]:
         found = np.zeros((place[1] - place[0], 4, operands.classes))
-        wrong = overlap.forward(
-            operands.table, operands.kept, pairs.per_class, place, pairs.how, pairs.unit, found
-        )
-        return wrong, found
+        return overlap.forward(*pairs.arguments(place), found), found
 
     total = np.zeros((operands.rows, 4, operands.classes))
     return _added(pixels, total, pairs.map(sums), (4,))
@@ -125,7 +133,15 @@ def threshold_sums(pixels: Pixels, thresholds: tuple[float, ...]) -> Any:
         shape = place[1] - place[0], 3, both.shape[1], operands.classes
         found = np.zeros(shape, np.int64)
         wrong = levels.count(
-            operands.table, operands.kept, pairs.per_class, place, *pairs[2:], both, scale, found
+            operands.table,
+            operands.kept,
+            pairs.per_class,
+            place,
+            pairs.how,
+            pairs.unit,
+            both,
+            scale,
+            found,
         )
         return wrong, found[:, :, : len(thresholds)]
 

@@ -87,7 +87,7 @@ def tolerance(dtype):
 def test_sums_and_their_gradients(shape, activation, hard, mask, dtype) -> None:
     arrays = draw(shape, activation, hard, mask, dtype)
     pixels, exact = pixels_of(*arrays, activation), Reference(*arrays, activation)
-    total, wrong = sums.sums(pixels)
+    total, wrong = sums.sums(sums.pairs_of(pixels))
     assert not wrong
     table = exact.sums()
     np.testing.assert_allclose(total, table.detach(), rtol=2e-6, atol=1e-5)
@@ -95,7 +95,7 @@ def test_sums_and_their_gradients(shape, activation, hard, mask, dtype) -> None:
     slopes = torch.autograd.grad(table, (exact.logits, exact.y), torch.from_numpy(upstream))
     of_pred = np.empty_like(arrays[0])
     of_target = None if hard else np.empty_like(arrays[1])
-    sums.gradients(pixels, upstream, of_pred, of_target)
+    sums.gradients(sums.pairs_of(pixels, of_pred, of_target), upstream)
     np.testing.assert_allclose(of_pred, slopes[0], **tolerance(dtype))
     if of_target is not None:
         np.testing.assert_allclose(of_target, slopes[1], **tolerance(np.float32))
@@ -107,7 +107,7 @@ def test_cross_entropy_and_its_gradient_go_along(shape, activation, hard, mask, 
     arrays = draw(shape, activation, hard, mask, dtype)
     pixels, exact = pixels_of(*arrays, activation), Reference(*arrays, activation)
     weight = np.random.default_rng(6).random(shape[1]).astype(pixels.dtype)
-    total, entropy, wrong = sums.sums_with_entropy(pixels, weight)
+    total, entropy, wrong = sums.sums_with_entropy(sums.pairs_of(pixels), weight)
     assert not wrong
     table, (value, count) = exact.sums(), exact.entropy(activation, weight, hard)
     np.testing.assert_allclose(total, table.detach(), rtol=2e-6, atol=1e-5)
@@ -116,7 +116,7 @@ def test_cross_entropy_and_its_gradient_go_along(shape, activation, hard, mask, 
     loss = (table * torch.from_numpy(upstream)).sum() + 1.7 * value
     (slope,) = torch.autograd.grad(loss, exact.logits)
     of_pred = np.empty_like(arrays[0])
-    sums.gradients(pixels, upstream, of_pred, None, 1.7 * np.append(weight, 1))
+    sums.gradients(sums.pairs_of(pixels, of_pred), upstream, 1.7 * np.append(weight, 1))
     np.testing.assert_allclose(of_pred, slope, **tolerance(dtype))
 
 
@@ -135,11 +135,11 @@ def test_any_layout_is_read_and_written(layout) -> None:
     upstream = np.random.default_rng(4).normal(size=(4, 2, 3))
     plain, found = np.empty_like(pred), lay(np.zeros_like(pred))
     found = np.zeros_like(pred) if layout == "expanded" else found
-    sums.gradients(pixels_of(pred, target, None, "softmax"), upstream, plain)
+    sums.gradients(sums.pairs_of(pixels_of(pred, target, None, "softmax"), plain), upstream)
     read_only = lay(pred)
     read_only.flags.writeable = False
     pixels = pixels_of(read_only, lay(target), None, "softmax")
-    sums.gradients(pixels, upstream, found)
+    sums.gradients(sums.pairs_of(pixels, found), upstream)
     np.testing.assert_allclose(found, plain, rtol=1e-6, atol=1e-7)
 
 
@@ -147,14 +147,16 @@ def test_any_layout_is_read_and_written(layout) -> None:
 def test_what_does_not_count_may_be_anything(activation) -> None:
     pred, target, mask = draw((2, 3, 9, 9), activation, False, "pixel", np.float32)
     weight = np.ones(3, np.float32)
-    clean = sums.sums_with_entropy(pixels_of(pred, target, mask, activation), weight)
+    clean = sums.sums_with_entropy(sums.pairs_of(pixels_of(pred, target, mask, activation)), weight)
     hidden = ~np.broadcast_to(mask, pred.shape)
     pred[hidden], target[hidden] = np.nan, np.inf
     pixels = pixels_of(pred, target, mask, activation)
-    for one, other in zip(sums.sums_with_entropy(pixels, weight), clean, strict=True):
+    for one, other in zip(
+        sums.sums_with_entropy(sums.pairs_of(pixels), weight), clean, strict=True
+    ):
         np.testing.assert_array_equal(one, other)
     of_pred = np.empty_like(pred)
-    sums.gradients(pixels, np.ones((4, 2, 3)), of_pred, None, np.ones(4))
+    sums.gradients(sums.pairs_of(pixels, of_pred), np.ones((4, 2, 3)), np.ones(4))
     assert np.isfinite(of_pred).all()
     assert not of_pred[hidden].any()
 
@@ -162,9 +164,8 @@ def test_what_does_not_count_may_be_anything(activation) -> None:
 def test_a_class_that_is_ruled_out_costs_nothing() -> None:
     pred, target, _ = draw((1, 3, 5, 5), "softmax", True, None, np.float32)
     pred[:, 2], target = -np.inf, target.clip(0, 1)
-    _, entropy, wrong = sums.sums_with_entropy(
-        pixels_of(pred, target, None, "softmax"), np.ones(3, np.float32)
-    )
+    pixels = pixels_of(pred, target, None, "softmax")
+    _, entropy, wrong = sums.sums_with_entropy(sums.pairs_of(pixels), np.ones(3, np.float32))
     exact = F.cross_entropy(torch.from_numpy(pred), torch.from_numpy(target), reduction="sum")
     assert not wrong
     np.testing.assert_allclose(entropy[0], exact, rtol=1e-6)

@@ -88,7 +88,7 @@ def forward(pred: Tensor, target: Tensor, mask: Mask, options: Options) -> Tenso
     module = kernels()
     assert module is not None
     with threads(torch.get_num_threads()):
-        total, wrong = module.sums(pixels_of(pred, target, mask, options))
+        total, wrong = module.sums(module.pairs_of(pixels_of(pred, target, mask, options)))
     if wrong and options.checked:  # it finds the entry, and words the error
         return blockwise.forward(pred, target, mask, options)
     return torch.from_numpy(np.ascontiguousarray(total))
@@ -102,7 +102,7 @@ def backward(
     assert module is not None
     results = [room(t) if need else None for t, need in zip((pred, target), needs, strict=True)]
     with threads(torch.get_num_threads()):
-        pixels = pixels_of(pred, target, mask, options)
-        module.gradients(pixels, gradient.detach().numpy(), *results)
+        pairs = module.pairs_of(pixels_of(pred, target, mask, options), *results)
+        module.gradients(pairs, gradient.detach().numpy())
     of_pred, of_target = (None if r is None else tensor(r) for r in results)
     return of_pred, of_target

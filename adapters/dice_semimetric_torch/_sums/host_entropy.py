@@ -62,9 +62,9 @@ class _Entropy(torch.autograd.Function):
         logits, target, weight, mask, options, _ = arguments
         module: Any = host.kernels()
         with threads(torch.get_num_threads()):
-            pixels = host.pixels_of(logits, target, mask, options)
+            pairs = module.pairs_of(host.pixels_of(logits, target, mask, options))
             factor = class_weights(weight, logits.shape[1])
-            _, found, _ = module.sums_with_entropy(pixels, factor)
+            _, found, _ = module.sums_with_entropy(pairs, factor)
         total, count = (torch.tensor(float(n), dtype=options.dtype) for n in found)
         ctx.mark_non_differentiable(count)
         return total, count
@@ -80,8 +80,8 @@ class _Entropy(torch.autograd.Function):
         out, classes = host.room(logits), logits.shape[1]
         scale = float(gradients[0]) * np.append(class_weights(weight, classes), 1.0)
         with threads(torch.get_num_threads()):
-            pixels = host.pixels_of(logits, target, mask, ctx.options)
-            module.gradients(pixels, np.zeros((4, logits.shape[0], classes)), out, None, scale)
+            pairs = module.pairs_of(host.pixels_of(logits, target, mask, ctx.options), out)
+            module.gradients(pairs, np.zeros((4, logits.shape[0], classes)), scale)
         return host.tensor(out), *(None,) * 5
 
 

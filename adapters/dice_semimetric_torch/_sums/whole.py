@@ -130,10 +130,10 @@ def losses(
     number = None
     with threads(torch.get_num_threads()):
         if entropy is None:
-            total, wrong = module.sums(pixels)
+            total, wrong = module.sums(module.pairs_of(pixels))
         else:
             weights = class_weights(entropy.weight, pred.shape[1])
-            total, number, wrong = module.sums_with_entropy(pixels, weights)
+            total, number, wrong = module.sums_with_entropy(module.pairs_of(pixels), weights)
     if wrong and options.checked:
         return None
     table = loss_and_slope(total[..., first_class:], dtype=pixels.dtype, **formula)
@@ -213,7 +213,6 @@ def _gradient(found: _Found, inputs: tuple[Any, ...], upstream: tuple[Tensor, ..
     module: Any = host.kernels()
     out = host.room(pred)
     with threads(torch.get_num_threads()):
-        module.gradients(
-            host.pixels_of(pred, target, mask, found.options), of_table, out, None, scale
-        )
+        pairs = module.pairs_of(host.pixels_of(pred, target, mask, found.options), out)
+        module.gradients(pairs, of_table, scale)
     return host.tensor(out)
