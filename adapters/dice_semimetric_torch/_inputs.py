@@ -5,7 +5,7 @@ from typing import Any
 from torch import Tensor
 
 from dice_semimetric._lib.checks import no_class_axis
-from dice_semimetric._lib.namespace import is_torch_fake, require_dense
+from dice_semimetric._lib.namespace import require_dense
 from dice_semimetric._lib.options import type_name
 
 
@@ -25,9 +25,13 @@ def require_classes(name: str, tensor: Tensor) -> None:
         raise ValueError(no_class_axis(name, tensor))
 
 
-def plain(tensor: Tensor | None) -> Any:
-    """Return a tensor of a library's class, such as MONAI's, as PyTorch's own; None as None."""
-    if tensor is None or type(tensor) is Tensor or is_torch_fake(tensor):
+def plain(tensor: Any) -> Any:
+    """Return a tensor of a library's class, such as MONAI's, as PyTorch's own; else what is given.
+
+    A class that takes operations over where PyTorch dispatches them need not hold values.
+    """
+    own = type(tensor) is Tensor or not isinstance(tensor, Tensor)
+    if own or type(tensor).__torch_dispatch__ is not Tensor.__torch_dispatch__:
         return tensor
     return tensor.as_subclass(Tensor)
 

@@ -22,10 +22,11 @@ from dice_semimetric._lib.warning import warn_caller
 from dice_semimetric.formulas import check_options
 from dice_semimetric.region import table_loss
 
-from ._inputs import require_classes, require_tensors
+from ._inputs import plain, require_classes, require_tensors
 from ._keywords import KnownKeywords
+from ._sums.layouts import Reading, is_plain
 from ._sums.reader import wide
-from ._sums.whole import Entropy, Losses, Stepwise, inputs_of, losses, plain
+from ._sums.whole import Entropy, Losses, Stepwise, losses
 from ._targets import resolve_target
 from .distributed import all_reduce
 
@@ -178,28 +179,22 @@ class RegionLoss(KnownKeywords, nn.Module):
 
         It is for plain tensors on a host; ``stepwise`` gives the same for any others.
         """
-        weight = self.class_weight
-        if self.process_group is not None or not plain(input) or input.ndim < 3:
+        input, target, mask = plain(input), plain(target), plain(mask)
+        if self.process_group is not None or not is_plain(input, target, mask) or input.ndim < 3:
             return None
         classes = input.shape[1]
-        if weight is not None and (weight.requires_grad or weight.device.type != "cpu"):
-            return None
         if classes == 1 and (self.softmax or not self.include_background):
             return None  # what does nothing is said on the other path
-        inputs = inputs_of(
-            input,
-            target,
-            mask,
-            activation=self._activation(classes),
-            ignore_index=self.ignore_index,
-            to_onehot_y=self.to_onehot_y,
-        )
-        if inputs is None:
+        weights = self.class_weight, None if entropy is None else entropy.weight
+        if any(w is not None and (w.requires_grad or not w.is_cpu) for w in weights):
             return None
+        if self.to_onehot_y and target.is_floating_point():
+            target = resolve_target(input, target, to_onehot_y=True)
         first = 0 if self.include_background or classes == 1 else 1
         weight = self._weight(classes - first)
         formula = self._formula | {"weight": None if weight is None else weight.numpy()}
-        return losses(inputs, formula, first, entropy, stepwise)
+        reading = Reading(self._activation(classes), self.ignore_index, self.to_onehot_y)
+        return losses(input, target, mask, reading, formula, first, entropy, stepwise)
 
     def overlap(self, input: Tensor, target: Tensor, mask: Tensor | None = None) -> Overlap:
         """Return the sums (B, C) of the classes that count; arguments as for `forward`."""

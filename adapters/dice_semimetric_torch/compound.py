@@ -124,28 +124,51 @@ class DiceSemimetricCELoss(KnownKeywords, nn.Module):
         Tensor
             A number.
         """
-        dice, entropy = self.terms(input, target, mask)
-        return self.lambda_dice * dice + self.lambda_ce * entropy
+        return self._weighted(input, target, mask, self.lambda_dice, self.lambda_ce)
 
     def terms(
         self, input: Tensor, target: Tensor, mask: Tensor | None = None
     ) -> tuple[Tensor, Tensor]:
         """Return DML and CE without their weights; the CE is 0 where its weight is."""
+        if self.lambda_ce == 0:
+            self._require(input, target, mask)
+            dice: Tensor = self.dice(input, target, mask)
+            return dice, torch.zeros_like(dice)
+        first, second = self._losses(input, target, mask, None)
+        return first, second
+
+    def _weighted(
+        self, input: Tensor, target: Tensor, mask: Tensor | None, of_dice: float, of_entropy: float
+    ) -> Tensor:
+        """Return the sum of DML and CE, each times its factor."""
+        if of_entropy == 0:
+            self._require(input, target, mask)
+            value: Tensor = of_dice * self.dice(input, target, mask)
+            return value
+        found = self._losses(input, target, mask, (of_dice, of_entropy))
+        return found[0] if len(found) == 1 else of_dice * found[0] + of_entropy * found[1]
+
+    def _losses(
+        self,
+        input: Tensor,
+        target: Tensor,
+        mask: Tensor | None,
+        factors: tuple[float, float] | None,
+    ) -> Losses:
+        """Return DML and CE, or their weighted sum where one function of autograd takes all."""
+        entropy = Entropy(self.ce_weight, self.dice.reduction, factors)
+        found = self.dice.at_once(input, target, mask, entropy, self._stepwise)
+        if found is not None:
+            return found
+        self._require(input, target, mask)
+        target = resolve_target(input, target, to_onehot_y=self.dice.to_onehot_y)
+        return self._stepwise(input, target, mask)
+
+    def _require(self, input: Tensor, target: Tensor, mask: Tensor | None) -> None:
         require_tensors(input=input, target=target, mask=mask)
         require_classes("input", input)
         if self.dice.softmax and input.shape[1] == 1:
             raise ValueError("softmax over a single channel is 1 everywhere; use sigmoid=True")
-        target = resolve_target(input, target, to_onehot_y=self.dice.to_onehot_y)
-        if self.lambda_ce == 0:
-            dice: Tensor = self.dice(input, target, mask)
-            return dice, torch.zeros_like(dice)
-        weight = self._ce_weight(input.shape[1])
-        found = None
-        if weight is None or not (weight.requires_grad or weight.is_cuda):
-            entropy = Entropy(weight, self.dice.reduction)
-            found = self.dice.at_once(input, target, mask, entropy, self._stepwise)
-        first, second = self._stepwise(input, target, mask) if found is None else found
-        return first, second
 
     def _stepwise(self, input: Tensor, target: Tensor, mask: Tensor | None = None) -> Losses:
         dice = self.dice._stepwise(input, target, mask)  # checks the input for both terms

@@ -44,6 +44,11 @@ def array(tensor: Tensor) -> np.ndarray:
     return values.numpy()
 
 
+def addresses(*tensors: Mask) -> list[int]:
+    """Return where the first elements of tensors lie; of none, 0."""
+    return [0 if t is None else t.data_ptr() for t in tensors]
+
+
 def room(like: Tensor) -> np.ndarray:
     """Return memory for a gradient, in the dtype and the order of a tensor.
 

@@ -48,8 +48,10 @@ def sums(
 
 
 def class_weights(weight: Tensor | None, num_classes: int) -> np.ndarray:
-    """Return a weight for each class, 1 where there is none."""
-    return np.ones(num_classes) if weight is None else host.array(weight.double())
+    """Return a weight for each class in float64, 1 where there is none."""
+    return (
+        np.ones(num_classes) if weight is None else np.full(num_classes, host.array(weight), float)
+    )
 
 
 class _Entropy(torch.autograd.Function):

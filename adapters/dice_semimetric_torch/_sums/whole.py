@@ -11,16 +11,15 @@ from typing import Any, NamedTuple
 import numpy as np
 import torch
 from torch import Tensor
-from torch.autograd import forward_ad
 
 from dice_semimetric._lib.checks import values_checked
-from dice_semimetric._lib.seam import Pixels
 from dice_semimetric._lib.threads import threads
 from dice_semimetric.slopes import TableLoss, loss_and_slope
 
 from . import host
 from .host_entropy import class_weights
-from .reader import Mask, Options
+from .layouts import Layouts, Reading, layouts_of
+from .reader import Mask
 
 Losses = tuple[Tensor, ...]
 #: The same losses of pred, target and mask by functions that can be differentiated twice.
@@ -28,120 +27,53 @@ Stepwise = Callable[[Tensor, Tensor, Mask], Losses]
 
 
 class Entropy(NamedTuple):
-    """The cross-entropy beside a regional loss."""
+    """The cross-entropy beside a regional loss.
+
+    With ``factors`` the loss is the sum of both, each times its factor.
+    """
 
     weight: Tensor | None
     reduction: str
-
-
-class Inputs(NamedTuple):
-    """Tensors as the kernels take them: labels without a class axis, a mask with one."""
-
-    pred: Tensor
-    target: Tensor
-    mask: Mask
-    options: Options
-    pixels: Pixels
-
-
-def inputs_of(
-    pred: Tensor,
-    target: Tensor,
-    mask: Mask,
-    *,
-    activation: Any,
-    ignore_index: int | None,
-    to_onehot_y: bool,
-) -> Inputs | None:
-    """Return a batch as the kernels take it, or None for what others are to take or refuse."""
-    if not (plain(pred) and plain(target) and (mask is None or plain(mask))):
-        return None
-    shape, labels = pred.shape, _labels(pred.shape, target, to_onehot_y)
-    usual = target.shape == shape and ignore_index is None
-    if pred.dtype not in host.FLOATS or target.requires_grad or not (usual or labels is not None):
-        return None
-    kept = None if mask is None else _with_classes(shape, mask)
-    if mask is not None and kept is None:
-        return None
-    target = target if labels is None else labels
-    wide = torch.float64 in (pred.dtype, target.dtype)
-    dtype = torch.float64 if wide else torch.float32
-    axis = tuple(range(2, len(shape)))
-    options = Options(axis, dtype, activation, ignore_index, values_checked())
-    module = host.kernels()
-    if module is None or not host.lendable(pred, target, kept):
-        return None
-    pixels = host.pixels_of(pred, target, kept, options)
-    return Inputs(pred, target, kept, options, pixels) if module.eligible(pixels) else None
-
-
-def plain(tensor: Any) -> bool:
-    """Return whether it is a tensor with values on the host, which nothing follows."""
-    if torch.compiler.is_compiling() or torch._C._is_tracing():
-        return False
-    return (
-        type(tensor) in (Tensor, torch.nn.Parameter)
-        and tensor.device.type == "cpu"
-        and tensor.layout == torch.strided
-        and not tensor.is_nested
-        and torch._C._functorch.peek_interpreter_stack() is None
-        and forward_ad._current_level < 0
-    )
-
-
-def _labels(shape: torch.Size, target: Tensor, to_onehot_y: bool) -> Tensor | None:
-    """Return integer labels (B, *spatial), or None for any other target."""
-    if target.dtype not in host.INTEGERS:
-        return None
-    single = shape[1] == 1
-    if target.dtype == torch.bool and not single:
-        return None
-    spatial = (shape[0], *shape[2:])
-    if target.shape == spatial:
-        return target
-    with_axis = target.shape == (shape[0], 1, *shape[2:])
-    return target[:, 0] if with_axis and (single or to_onehot_y) else None
-
-
-def _with_classes(shape: torch.Size, mask: Tensor) -> Mask:
-    """Return a mask that broadcasts to the shape, or None for what does not."""
-    if mask.dtype != torch.bool:
-        return None
-    if mask.shape == (shape[0], *shape[2:]):
-        return mask[:, None]
-    pairs = zip(reversed(mask.shape), reversed(shape), strict=False)
-    fits = mask.ndim <= len(shape) and all(m in (1, s) for m, s in pairs)
-    return mask if fits else None
+    factors: tuple[float, float] | None = None
 
 
 def losses(
-    inputs: Inputs,
+    pred: Tensor,
+    target: Tensor,
+    mask: Mask,
+    reading: Reading,
     formula: dict[str, Any],
     first_class: int,
     entropy: Entropy | None,
     stepwise: Stepwise,
 ) -> Losses | None:
-    """Return the regional loss of the classes from the first one on, and the cross-entropy.
+    """Return the regional loss of the classes from the first one on of tensors that are `plain`.
 
-    None is for values that are to be refused or clipped.
+    With it goes the cross-entropy, by itself or added.
+
+    None is for what the kernels do not take, and for values that are to be refused or clipped.
     """
-    pred, target, mask, options, pixels = inputs
+    layouts = layouts_of(pred, target, mask, reading)
+    if layouts is None:
+        return None
     module: Any = host.kernels()
+    pairs = layouts.there.at(*host.addresses(pred, target, mask))
     number = None
     with threads(torch.get_num_threads()):
         if entropy is None:
-            total, wrong = module.sums(module.pairs_of(pixels))
+            total, wrong = module.sums(pairs)
         else:
             weights = class_weights(entropy.weight, pred.shape[1])
-            total, number, wrong = module.sums_with_entropy(module.pairs_of(pixels), weights)
-    if wrong and options.checked:
+            total, number, wrong = module.sums_with_entropy(pairs, weights)
+    if wrong and values_checked():
         return None
-    table = loss_and_slope(total[..., first_class:], dtype=pixels.dtype, **formula)
-    found = _Found(table, first_class, options, entropy, number, stepwise)
+    dtype = pairs.unit.dtype
+    table = loss_and_slope(total[..., first_class:], dtype=dtype, **formula)
+    found = _Found(table, first_class, reading, entropy, number, stepwise)
     if torch.is_grad_enabled() and pred.requires_grad:
-        results: Losses = _Whole.apply(pred, target, mask, found)  # type: ignore[no-untyped-call]
+        results: Losses = _Whole.apply(pred, target, mask, found, dtype)  # type: ignore[no-untyped-call]
         return results
-    return found.tensors(pred)
+    return found.tensors(pred, dtype)
 
 
 class _Found(NamedTuple):
@@ -149,18 +81,23 @@ class _Found(NamedTuple):
 
     table: TableLoss
     first_class: int
-    options: Options
+    reading: Reading
     entropy: Entropy | None
     number: np.ndarray | None
     stepwise: Stepwise
 
-    def tensors(self, pred: Tensor) -> Losses:
+    def tensors(self, pred: Tensor, dtype: np.dtype) -> Losses:
         """Return the losses: the first in the dtype of the sums, the other in that of pred."""
-        loss = torch.from_numpy(np.asarray(self.table.loss)).to(self.options.dtype)
+        loss = self.table.loss
         if self.entropy is None or self.number is None:
-            return (loss,)
+            return (torch.from_numpy(np.asarray(loss, dtype)),)
+        value = float(self.number[0]) / self.divisor()
+        if self.entropy.factors is not None:
+            of_loss, of_entropy = self.entropy.factors
+            total = of_loss * loss + of_entropy * value
+            return (torch.from_numpy(np.asarray(total, dtype)),)
         wide = torch.float64 if pred.dtype == torch.float64 else torch.float32
-        return loss, torch.tensor(float(self.number[0]) / self.divisor(), dtype=wide)
+        return torch.from_numpy(np.asarray(loss, dtype)), torch.tensor(value, dtype=wide)
 
     def divisor(self) -> float:
         """Return what the sum of the cross-entropy is divided by."""
@@ -168,25 +105,39 @@ class _Found(NamedTuple):
         assert self.number is not None
         return 1.0 if self.entropy.reduction == "sum" else float(self.number[1]) or 1.0
 
+    def upstream(self, given: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
+        """Return the gradient of each loss."""
+        if self.entropy is None or self.entropy.factors is None:
+            return given
+        of_loss, of_entropy = self.entropy.factors
+        return of_loss * given[0], of_entropy * given[0]
+
 
 class _Whole(torch.autograd.Function):
     """The losses; only the inputs are saved, and a slope for each image and class."""
 
     @staticmethod
-    def forward(ctx: Any, pred: Tensor, target: Tensor, mask: Mask, found: _Found) -> Losses:
+    def forward(
+        ctx: Any, pred: Tensor, target: Tensor, mask: Mask, found: _Found, dtype: np.dtype
+    ) -> Losses:
         ctx.save_for_backward(pred, target, mask)
         ctx.found = found
-        return found.tensors(pred)
+        return found.tensors(pred, dtype)
 
     @staticmethod
-    def backward(ctx: Any, *upstream: Tensor) -> tuple[Tensor | None, ...]:
+    def backward(ctx: Any, *given: Tensor) -> tuple[Tensor | None, ...]:
         inputs, found = ctx.saved_tensors, ctx.found
-        transformed = torch._C._functorch.is_functorch_wrapped_tensor(upstream[0])
-        if torch.is_grad_enabled() or transformed:  # for a derivative of this one
+        upstream = found.upstream(given)
+        transformed = torch._C._functorch.is_functorch_wrapped_tensor(given[0])
+        layouts = None
+        if not (torch.is_grad_enabled() or transformed):  # for a derivative of this one
+            pred, target, mask = inputs
+            layouts = layouts_of(pred, target, mask, found.reading)
+        if layouts is None:
             result = _stepwise_gradient(found.stepwise, inputs, upstream)
         else:
-            result = _gradient(found, inputs, upstream)
-        return result, None, None, None
+            result = _gradient(found, layouts, inputs, upstream)
+        return result, None, None, None, None
 
 
 def _stepwise_gradient(
@@ -200,19 +151,22 @@ def _stepwise_gradient(
     return found
 
 
-def _gradient(found: _Found, inputs: tuple[Any, ...], upstream: tuple[Tensor, ...]) -> Tensor:
-    pred, target, mask = inputs
-    images, classes = pred.shape[:2]
-    of_table = found.table.gradient(upstream[0].numpy(), images, classes - found.first_class)
-    if found.first_class:
-        of_table = np.concatenate([np.zeros((4, images, found.first_class)), of_table], 2)
+def _gradient(
+    found: _Found, layouts: Layouts, inputs: tuple[Any, ...], upstream: tuple[Tensor, ...]
+) -> Tensor:
+    images, classes = inputs[0].shape[:2]
+    first, entropy = found.first_class, found.entropy
+    of_table = found.table.gradient(upstream[0].numpy(), images, classes - first)
+    if first:
+        of_table = np.concatenate([np.zeros((4, images, first)), of_table], 2)
     scale = None
-    if found.entropy is not None:
-        weights = np.append(class_weights(found.entropy.weight, classes), 1.0)
+    if entropy is not None:
+        weights = np.append(class_weights(entropy.weight, classes), 1.0)
         scale = weights * (float(upstream[1]) / found.divisor())
     module: Any = host.kernels()
-    out = host.room(pred)
+    out = host.room(inputs[0])
+    result = host.tensor(out)
+    pairs = layouts.back.at(*host.addresses(*inputs, result))
     with threads(torch.get_num_threads()):
-        pairs = module.pairs_of(host.pixels_of(pred, target, mask, found.options), out)
         module.gradients(pairs, of_table, scale)
-    return host.tensor(out)
+    return result

@@ -104,8 +104,6 @@ class NNUNetLoss(KnownKeywords, nn.Module):
         mask = None
         if self.masked:
             mask, target = target[:, -1:] == 0, target[:, :-1]
-        dice, entropy = self.loss.terms(net_output, target, mask)
-        if self.masked:
-            entropy = entropy * target.shape[1]
-        value: Tensor = self.loss.lambda_ce * entropy + self.loss.lambda_dice * dice
-        return value
+        factor = target.shape[1] if self.masked else 1
+        own = self.loss
+        return own._weighted(net_output, target, mask, own.lambda_dice, factor * own.lambda_ce)
