@@ -175,9 +175,10 @@ class RegionLoss(KnownKeywords, nn.Module):
         entropy: Entropy | None,
         stepwise: Stepwise,
     ) -> Losses | None:
-        """Return the loss, and a cross-entropy, by one function of autograd where that is made.
+        """Return the loss, and a cross-entropy or the sum of both, by one function of autograd.
 
-        It is for plain tensors on a host; ``stepwise`` gives the same for any others.
+        That is for tensors with values on a host, of a library's own class too, and None for any
+        others, of which ``stepwise`` gives the terms.
         """
         input, target, mask = plain(input), plain(target), plain(mask)
         if self.process_group is not None or not is_plain(input, target, mask) or input.ndim < 3:
@@ -187,6 +188,8 @@ class RegionLoss(KnownKeywords, nn.Module):
             return None  # what does nothing is said on the other path
         weights = self.class_weight, None if entropy is None else entropy.weight
         if any(w is not None and (w.requires_grad or not w.is_cpu) for w in weights):
+            return None
+        if weights[1] is not None and weights[1].shape not in ((), (classes,)):
             return None
         if self.to_onehot_y and target.is_floating_point():
             target = resolve_target(input, target, to_onehot_y=True)

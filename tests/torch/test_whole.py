@@ -9,7 +9,7 @@ pytest.importorskip("numba")
 
 import dice_semimetric_torch
 from dice_semimetric_torch import DiceSemimetricCELoss, DiceSemimetricLoss
-from dice_semimetric_torch._sums import whole
+from dice_semimetric_torch._sums import layouts, whole
 
 from dice_semimetric import value_checks
 
@@ -195,3 +195,37 @@ def test_a_gradient_under_vmap_takes_the_steps() -> None:
     leaf = logits.clone().requires_grad_()
     loss(leaf, labels).backward()
     torch.testing.assert_close(found[1], leaf.grad)
+
+
+@pytest.mark.parametrize("loss", [DiceSemimetricLoss, DiceSemimetricCELoss])
+def test_tensors_of_a_class_without_dispatch_are_taken(loss, monkeypatch) -> None:
+    class Named(torch.Tensor):
+        """As MONAI's: its values are its own."""
+
+    logits, labels = draw("labels")
+    module = loss(softmax=True, to_onehot_y=True)
+    expected = value_and_slope(module, logits, labels[:, None])
+    taken = []
+    monkeypatch.setattr(whole._Whole, "forward", _noted(whole._Whole.forward, taken), raising=True)
+    named = logits.detach().as_subclass(Named).requires_grad_()
+    for floating in (False, True):  # as MONAI's reader leaves labels
+        target = labels[:, None].to(torch.float32 if floating else labels.dtype)
+        found = value_and_slope(module, named, target.as_subclass(Named))
+        assert type(found[0]) is torch.Tensor
+        assert all(torch.equal(*pair) for pair in zip(found, expected, strict=True))
+    assert len(taken) == 2
+
+
+def test_layouts_are_told_apart_and_only_so_many_are_kept(monkeypatch) -> None:
+    monkeypatch.setattr(layouts, "MANY", 2)
+    loss = DiceSemimetricLoss(softmax=True)
+    for shape in [(2, 3, 4, 5), (2, 3, 5, 4), (1, 3, 4, 5), (2, 3, 4, 5)]:
+        for kind in ("soft", "labels", "masks"):
+            compare(loss, *draw(kind, shape), monkeypatch=monkeypatch)
+    assert len(layouts._known) <= 2
+
+
+@pytest.mark.parametrize("weight", [[1.0], [1.0, 2.0]])
+def test_a_weight_is_missing(weight) -> None:
+    with pytest.raises(ValueError, match="weight must hold"):
+        DiceSemimetricCELoss(softmax=True, weight=weight)(*draw("labels"))
