@@ -69,7 +69,8 @@ def _add_two(x, other, y, beside, labels, unit, weight, entropy):
     below, above, count, rest, logs = zero, zero, zero, zero, zero
     for i in range(x.size):
         less = x[i] - other[i]
-        small = exp(-abs(less))
+        largest = x[i] if less >= zero else other[i]
+        small = exp(-abs(less)) + largest * zero  # NaN where that is infinite
         share = one / (one + small)
         x[i] = share if less >= zero else small * share
         other[i] = small * share if less >= zero else share

@@ -11,7 +11,7 @@ from dice_semimetric._lib.typing import Array, DType
 
 from . import raters as kernels
 from .operands import Operands, is_floating, readable
-from .sums import PART, Place, ignored, places
+from .sums import PART, Place, ignored, is_beyond, places
 
 #: The number of raters up to which their patterns are counted.
 MOST = 16
@@ -124,7 +124,7 @@ def spread(
     label: Array, values: Array, *, num_classes: int, axis: int, ignore_index: int | None
 ) -> Any:
     """Return the classes of `dice_semimetric.labels.spread`."""
-    if label.dtype.kind not in "iu" or not readable(label, values):
+    if label.dtype.kind not in "iu" or not readable(label, values) or is_beyond(ignore_index):
         return NotImplemented
     kind = values.dtype
     unit = {"float64": np.float64}.get(kind.name, np.float32 if is_floating(kind) else np.int32)

@@ -68,11 +68,15 @@ def compiled(name: str) -> ModuleType | None:
     try:
         return import_module(f".{name}", __package__)
     except Exception as error:  # a broken compiler must not take the core down
-        if not _failed:
-            warn_caller(
-                "arrays are summed by NumPy, since its kernels could not be compiled by Numba: "
-                f"{type(error).__name__}: {error}; write pip install 'dice-semimetric[numba]'",
-                RuntimeWarning,
-            )
         _failed.append(name)
+        if len(_failed) == 1:
+            warn_caller(_without_compiler(error), RuntimeWarning)
         return None
+
+
+def _without_compiler(error: Exception) -> str:
+    slower = "so sums take several times as long"
+    if isinstance(error, ModuleNotFoundError):
+        remedy = "write pip install 'dice-semimetric[numba]'"
+        return f"{error.name} is not installed, {slower}; {remedy}"
+    return f"Numba does not work here, {slower}: {type(error).__name__}: {error}"

@@ -62,14 +62,16 @@ def backward(pixels, order, keys, entries, skip_self, lowest, upstream, log_tota
 
 @sums
 def _gather_rows(upstream, log_total, own, given, top):
-    """Copy what arrives at the pixels of a tile, 0 to where there are none."""
+    """Copy what arrives at the pixels of a tile; where there are none, no key has a share."""
     for c in range(given.shape[0]):
         for j in range(own.size):
             given[c, j] = upstream[c, own[j]]
         for j in range(own.size, TILE):
             given[c, j] = 0.0
-    for j in range(TILE):
-        top[j] = log_total[own[min(j, own.size - 1)]]
+    for j in range(own.size):
+        top[j] = log_total[own[j]]
+    for j in range(own.size, TILE):
+        top[j] = np.inf
 
 
 @sums

@@ -17,6 +17,8 @@ R = TypeVar("R")
 
 #: Entries that a thread takes at a time; the order of summation depends on it alone.
 PART = 1 << 18
+#: How many tables of bins are held at a time: one of a hundred classes takes a quarter megabyte.
+TABLES = 64
 #: Where fewer pixels are summed for each sum, NumPy's own operations are faster.
 SHORT = 16
 #: So few entries take no time, however few are summed.
@@ -94,6 +96,7 @@ def eligible(pixels: Pixels) -> bool:
         pred.size > 0
         and (not pixels.regional or _class_is_last(pixels))
         and (columns >= SHORT or pred.size <= FEW)
+        and not is_beyond(pixels.ignore_index)
         and np.dtype(pixels.dtype).name in ("float32", "float64")
         and readable(pred, pixels.target, pixels.mask)
     )
@@ -217,7 +220,8 @@ def bin_sums(pixels: Pixels, edges: np.ndarray, kind: str) -> Any:
         found = np.zeros((number, edges.shape[-1] - 1, 3))
         return bins.add(operands.table, operands.kept, place, how, inner, unit, found), found
 
-    parts = places(1, operands.classes, operands.columns)
+    entries = operands.classes * operands.columns
+    parts = places(1, operands.classes, operands.columns, max(PART, -(-entries // TABLES)))
     found = map_parts(sums, parts)
     if pixels.checked and any(bad for bad, _ in found):
         return NotImplemented  # NumPy's blocks find the entry, and word the error
@@ -239,6 +243,11 @@ def ignored(number: int | None, dtype: np.dtype) -> tuple[bool, int]:
     return True, number
 
 
+def is_beyond(number: int | None) -> bool:
+    """Return whether a label is larger than kernels know them."""
+    return number is not None and number >= 1 << 63
+
+
 def places(rows: int, classes: int, columns: int, part: int = 0) -> list[Place]:
     """Cut rows and columns into parts of some rows, or of some columns of a row."""
     part = part or PART
@@ -256,8 +265,8 @@ def places(rows: int, classes: int, columns: int, part: int = 0) -> list[Place]:
 
 
 def _fits(number: int, dtype: Any) -> bool:
-    """Return whether a dtype of integers has this number, and a kernel too."""
+    """Return whether a dtype of integers has this number."""
     if dtype.kind == "b":
         return number in (0, 1)
     known = np.iinfo(dtype)
-    return bool(known.min <= number <= known.max) and number < 1 << 63
+    return bool(known.min <= number <= known.max)

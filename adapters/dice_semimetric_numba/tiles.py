@@ -207,7 +207,8 @@ def softmax_of_two(x, y, n, unit):
     zero, one = unit[0], unit[1]
     for i in range(n):
         less = x[i] - y[i]
-        small = exp(-abs(less))
+        largest = x[i] if less >= zero else y[i]
+        small = exp(-abs(less)) + largest * zero  # NaN where that is infinite
         share = one / (one + small)
         rest = small * share
         x[i] = share if less >= zero else rest

@@ -195,7 +195,7 @@ class RegionLoss(KnownKeywords, nn.Module):
             target = resolve_target(input, target, to_onehot_y=True)
         first = 0 if self.include_background or classes == 1 else 1
         weight = self._weight(classes - first)
-        formula = self._formula | {"weight": None if weight is None else weight.numpy()}
+        formula = self._formula | {"weight": None if weight is None else weight.double().numpy()}
         reading = Reading(self._activation(classes), self.ignore_index, self.to_onehot_y)
         return losses(input, target, mask, reading, formula, first, entropy, stepwise)
 

@@ -19,11 +19,21 @@ from torch.utils.dlpack import from_dlpack
 from dice_semimetric._lib.threads import threads
 from dice_semimetric._lib.warning import warn_caller
 
+FLOATS = (torch.float16, torch.bfloat16, torch.float32, torch.float64)
+INTEGERS = (
+    *(torch.uint8, torch.uint16, torch.uint32, torch.uint64),
+    *(torch.int8, torch.int16, torch.int32, torch.int64, torch.bool),
+)
+#: The dtypes that kernels read.
+DTYPES = frozenset((*FLOATS, *INTEGERS))
+
 
 def lend(tensor: Tensor) -> Any:
     """Return a tensor as NumPy's array, or as CuPy's on a GPU, or NotImplemented."""
     gpu = on_gpu(tensor)
     if recorded(tensor) or not (gpu or tensor.device.type == "cpu") or tensor.is_neg():
+        return NotImplemented
+    if tensor.dtype not in DTYPES:
         return NotImplemented
     if gpu and (cupy() is None or not tensor.numel()):
         return NotImplemented

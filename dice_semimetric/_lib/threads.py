@@ -4,8 +4,8 @@ import multiprocessing
 import os
 import threading
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from concurrent.futures import Future, ThreadPoolExecutor, wait
+from contextlib import contextmanager, suppress
 from contextvars import ContextVar
 from typing import TypeVar
 
@@ -68,23 +68,39 @@ def map_parts(function: Callable[[T], R], parts: Sequence[T]) -> list[R]:
         for number in numbers:
             results[number] = function(parts[number])
 
-    try:
-        others = [_pool(count - 1).submit(work) for _ in range(count - 1)]
-    except RuntimeError:  # the interpreter is shutting down, or may start no thread
-        others = []
+    others: list[Future[None]] = []
+    with suppress(RuntimeError):  # the interpreter is shutting down, or may start no thread
+        pool = _pool(count - 1)
+        others.extend(pool.submit(work) for _ in range(count - 1))
     try:
         work()
     finally:
-        for other in others:
-            other.result()
+        wait(others)  # what they read must stay until then
+    for other in others:
+        other.result()
     return [results[number] for number in range(len(parts))]
 
 
 def _pool(count: int) -> ThreadPoolExecutor:
     with _lock:
         if count not in _pools:
-            _pools[count] = ThreadPoolExecutor(count, thread_name_prefix="dice_semimetric")
+            _pools[count] = _started(count)
         return _pools[count]
+
+
+def _started(count: int) -> ThreadPoolExecutor:
+    """Return threads that all run, or raise RuntimeError where so many may not be started."""
+    pool = ThreadPoolExecutor(count, thread_name_prefix="dice_semimetric")
+    ready = threading.Barrier(count + 1)
+    try:
+        for _ in range(count):
+            pool.submit(ready.wait)
+    except RuntimeError:
+        ready.abort()
+        pool.shutdown(wait=False)
+        raise
+    ready.wait()
+    return pool
 
 
 def _forget() -> None:

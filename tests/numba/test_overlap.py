@@ -5,6 +5,8 @@ import pytest
 from dice_semimetric_numba.sums import overlap_sums
 from host_pairs import FLOATS, INTEGERS, LAYOUTS, SHAPE, laid_out, pixels_of, probabilities, values
 
+from dice_semimetric import expected_calibration_error, region_loss, value_checks
+
 SUMS = {np.float32: 1e-5, np.float64: 1e-12}
 
 
@@ -77,3 +79,30 @@ def test_more_elements_than_an_int32_counts():
     pixels = pixels_of(x, np.broadcast_to(True, x.shape), axis=(0, 1), dtype=np.float32)
     found = overlap_sums(pixels)
     assert [float(f) for f in found] == [x.size / 2, x.size, x.size / 2, x.size / 2]
+
+
+@pytest.mark.parametrize("classes", [1, 2, 3])
+@pytest.mark.parametrize("value", [np.inf, np.nan])
+@pytest.mark.parametrize("side", [0, -1])
+def test_an_infinite_logit_is_an_error_whatever_the_classes(rng, classes, value, side) -> None:
+    logits = rng.normal(size=(1, classes, 8, 8)).astype("float32")
+    logits[0, side, 3, 3] = value
+    labels = rng.integers(0, 2, (1, 8, 8))
+    if classes == 1 and value == np.inf:
+        return  # a sigmoid of 1
+    activation = "sigmoid" if classes == 1 else "softmax"
+    with pytest.raises(ValueError, match="pred must hold finite logits"):
+        region_loss(logits, labels, activation=activation)
+
+
+@pytest.mark.parametrize("number", [2**63 - 1, 2**63, 2**64 - 1])
+def test_the_largest_labels_are_ignored_too(rng, number) -> None:
+    x = rng.dirichlet([1, 1, 1], (2, 9)).transpose(0, 2, 1)
+    labels = rng.integers(0, 3, (2, 9)).astype(np.uint64)
+    labels[:, 4:] = number
+    with value_checks("never"):
+        got = region_loss(x, labels, ignore_index=number)
+        binned = expected_calibration_error(x, labels, ignore_index=number)
+    np.testing.assert_allclose(got, region_loss(x[..., :4], labels[:, :4]))
+    kept = expected_calibration_error(x[..., :4].copy(), labels[:, :4])
+    np.testing.assert_allclose(binned, kept)

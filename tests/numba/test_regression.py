@@ -248,3 +248,18 @@ def test_no_pixels_and_small_sets_are_left_to_the_core(
     assert none is NotImplemented
     strange = regression.kernel_sums(query, key, bias, value.astype("float16"), skip_self=False)
     assert strange is NotImplemented
+
+
+def test_the_gradient_of_a_tile_of_few_far_pixels_is_finite(rng: np.random.Generator) -> None:
+    """What lies where a tile has no pixel must not reach the keys, whatever its exponents."""
+    torch = pytest.importorskip("torch")
+    near = np.array([0.6, 0.3, 0.1])
+    keys = near + 0.1 * (rng.random((300, 3)) - 0.5)
+    keys /= keys.sum(axis=1, keepdims=True)
+    label = torch.from_numpy(rng.integers(0, 3, 300))
+    for share in np.linspace(0.8, 0.9, 201):
+        far = np.array([0.6 * (1 - share), 0.3 + 0.6 * share, 0.1])
+        prob = torch.from_numpy(np.stack([near, far]))
+        leaf = torch.from_numpy(keys).requires_grad_()
+        kernel_regression(prob, leaf, label, bandwidth=1e-3).square().sum().backward()
+        assert torch.isfinite(leaf.grad).all()

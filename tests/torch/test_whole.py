@@ -229,3 +229,42 @@ def test_layouts_are_told_apart_and_only_so_many_are_kept(monkeypatch) -> None:
 def test_a_weight_is_missing(weight) -> None:
     with pytest.raises(ValueError, match="weight must hold"):
         DiceSemimetricCELoss(softmax=True, weight=weight)(*draw("labels"))
+
+
+@pytest.mark.parametrize("kind", [DiceSemimetricLoss, DiceSemimetricCELoss])
+def test_weights_in_bfloat16(kind) -> None:
+    logits, labels = torch.randn(2, 3, 8, 8), torch.randint(0, 3, (2, 8, 8))
+    loss = kind(softmax=True, weight=[1.0, 2.0, 3.0])
+    expected = loss(logits.bfloat16(), labels)
+    found = loss.to(torch.bfloat16)(logits.bfloat16(), labels)
+    torch.testing.assert_close(found, expected)
+
+
+def test_weights_that_change_before_the_backward_pass_are_an_error() -> None:
+    logits, labels = torch.randn(2, 3, 8, 8, requires_grad=True), torch.randint(0, 3, (2, 8, 8))
+    loss = DiceSemimetricCELoss(softmax=True, weight=[1.0, 2.0, 3.0])
+    value = loss(logits, labels)
+    loss.ce_weight.mul_(2)
+    with pytest.raises(RuntimeError, match="inplace"):
+        value.backward()
+
+
+def test_a_gradient_that_is_lazily_negative() -> None:
+    logits, labels = torch.randn(2, 3, 8, 8, requires_grad=True), torch.randint(0, 3, (2, 8, 8))
+    value = DiceSemimetricLoss(softmax=True)(logits, labels)
+    (one,) = torch.autograd.grad(value, logits, retain_graph=True)
+    (other,) = torch.autograd.grad(value, logits, torch._neg_view(torch.ones(())))
+    torch.testing.assert_close(other, -one)
+
+
+def test_the_default_device_moves_nothing() -> None:
+    logits, labels = torch.randn(2, 3, 8, 8), torch.randint(0, 3, (2, 8, 8))
+    with torch.device("meta"):
+        assert DiceSemimetricCELoss(softmax=True)(logits, labels).device.type == "cpu"
+
+
+def test_a_target_in_float8_goes_the_slow_way() -> None:
+    logits = torch.randn(2, 3, 8, 8)
+    soft = torch.softmax(torch.randn(2, 3, 8, 8), 1).to(torch.float8_e4m3fn)
+    loss = DiceSemimetricLoss(softmax=True)
+    torch.testing.assert_close(loss(logits, soft), loss(logits, soft.float()))

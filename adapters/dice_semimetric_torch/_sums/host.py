@@ -14,15 +14,10 @@ from torch import Tensor
 from dice_semimetric._lib.seam import Pixels
 from dice_semimetric._lib.threads import threads
 
+from ..lending import DTYPES
 from . import blockwise
 from .reader import Gradients, Mask, Needs, Options
 
-FLOATS = (torch.float16, torch.bfloat16, torch.float32, torch.float64)
-INTEGERS = (
-    *(torch.uint8, torch.uint16, torch.uint32, torch.uint64),
-    *(torch.int8, torch.int16, torch.int32, torch.int64, torch.bool),
-)
-_DTYPES = {*FLOATS, *INTEGERS}
 _NUMPY = {torch.float32: np.dtype(np.float32), torch.float64: np.dtype(np.float64)}
 
 
@@ -33,7 +28,7 @@ def kernels() -> ModuleType | None:
 
 def lendable(*tensors: Mask) -> bool:
     """Return whether tensors on the host lie in memory as the kernels read it."""
-    return all(t is None or (t.dtype in _DTYPES and not t.is_neg()) for t in tensors)
+    return all(t is None or (t.dtype in DTYPES and not t.is_neg()) for t in tensors)
 
 
 def array(tensor: Tensor) -> np.ndarray:

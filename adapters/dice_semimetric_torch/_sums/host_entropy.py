@@ -20,8 +20,7 @@ Terms = Callable[..., tuple[Tensor, Tensor]]
 
 def takes(logits: Tensor, target: Tensor, mask: Mask) -> bool:
     """Return whether the kernels take these tensors, which nothing transforms."""
-    given = [t for t in (logits, target, mask) if t is not None]
-    if any(torch._C._functorch.is_functorch_wrapped_tensor(t) for t in given):
+    if torch._C._functorch.peek_interpreter_stack() is not None:
         return False
     options = _options(logits, target, sigmoid=False)
     return not target.requires_grad and host.eligible(logits, target, mask, options)
@@ -49,9 +48,9 @@ def sums(
 
 def class_weights(weight: Tensor | None, num_classes: int) -> np.ndarray:
     """Return a weight for each class in float64, 1 where there is none."""
-    return (
-        np.ones(num_classes) if weight is None else np.full(num_classes, host.array(weight), float)
-    )
+    if weight is None:
+        return np.ones(num_classes)
+    return np.full(num_classes, weight.detach().double().numpy())
 
 
 class _Entropy(torch.autograd.Function):
@@ -67,7 +66,9 @@ class _Entropy(torch.autograd.Function):
             pairs = module.pairs_of(host.pixels_of(logits, target, mask, options))
             factor = class_weights(weight, logits.shape[1])
             _, found, _ = module.sums_with_entropy(pairs, factor)
-        total, count = (torch.tensor(float(n), dtype=options.dtype) for n in found)
+        total, count = (
+            torch.tensor(float(n), dtype=options.dtype, device=logits.device) for n in found
+        )
         ctx.mark_non_differentiable(count)
         return total, count
 

@@ -8,6 +8,7 @@ from torch.autograd import forward_ad
 
 from dice_semimetric._lib.typing import Activation
 
+from ..lending import FLOATS, INTEGERS
 from . import host
 from .reader import Mask, Options
 
@@ -60,7 +61,7 @@ def _found(
         return None
     shape, labels = pred.shape, _labels(pred.shape, target, reading.to_onehot_y)
     usual = target.shape == shape and reading.ignore_index is None
-    if pred.dtype not in host.FLOATS or not (usual or labels is not None):
+    if pred.dtype not in FLOATS or not (usual or labels is not None):
         return None
     kept = None if mask is None else _with_classes(shape, mask)
     if mask is not None and kept is None:
@@ -91,7 +92,7 @@ def is_plain(pred: Any, target: Any, mask: Any) -> bool:
 
 def _labels(shape: torch.Size, target: Tensor, to_onehot_y: bool) -> Tensor | None:
     """Return integer labels (B, *spatial), or None for any other target."""
-    if target.dtype not in host.INTEGERS:
+    if target.dtype not in INTEGERS:
         return None
     single = shape[1] == 1
     if target.dtype == torch.bool and not single:

@@ -97,7 +97,8 @@ class _Found(NamedTuple):
             total = of_loss * loss + of_entropy * value
             return (torch.from_numpy(np.asarray(total, dtype)),)
         wide = torch.float64 if pred.dtype == torch.float64 else torch.float32
-        return torch.from_numpy(np.asarray(loss, dtype)), torch.tensor(value, dtype=wide)
+        mean = torch.tensor(value, dtype=wide, device=pred.device)
+        return torch.from_numpy(np.asarray(loss, dtype)), mean
 
     def divisor(self) -> float:
         """Return what the sum of the cross-entropy is divided by."""
@@ -120,13 +121,14 @@ class _Whole(torch.autograd.Function):
     def forward(
         ctx: Any, pred: Tensor, target: Tensor, mask: Mask, found: _Found, dtype: np.dtype
     ) -> Losses:
-        ctx.save_for_backward(pred, target, mask)
+        weight = None if found.entropy is None else found.entropy.weight
+        ctx.save_for_backward(pred, target, mask, weight)
         ctx.found = found
         return found.tensors(pred, dtype)
 
     @staticmethod
     def backward(ctx: Any, *given: Tensor) -> tuple[Tensor | None, ...]:
-        inputs, found = ctx.saved_tensors, ctx.found
+        (*inputs, weight), found = ctx.saved_tensors, ctx.found
         upstream = found.upstream(given)
         transformed = torch._C._functorch.is_functorch_wrapped_tensor(given[0])
         layouts = None
@@ -136,12 +138,12 @@ class _Whole(torch.autograd.Function):
         if layouts is None:
             result = _stepwise_gradient(found.stepwise, inputs, upstream)
         else:
-            result = _gradient(found, layouts, inputs, upstream)
+            result = _gradient(found, layouts, inputs, weight, upstream)
         return result, None, None, None, None
 
 
 def _stepwise_gradient(
-    stepwise: Stepwise, inputs: tuple[Any, ...], upstream: tuple[Tensor, ...]
+    stepwise: Stepwise, inputs: list[Any], upstream: tuple[Tensor, ...]
 ) -> Tensor:
     """Return the gradient of pred as PyTorch takes it, which has a derivative of its own."""
     with torch.enable_grad():
@@ -152,16 +154,20 @@ def _stepwise_gradient(
 
 
 def _gradient(
-    found: _Found, layouts: Layouts, inputs: tuple[Any, ...], upstream: tuple[Tensor, ...]
+    found: _Found,
+    layouts: Layouts,
+    inputs: list[Any],
+    weight: Tensor | None,
+    upstream: tuple[Tensor, ...],
 ) -> Tensor:
     images, classes = inputs[0].shape[:2]
     first, entropy = found.first_class, found.entropy
-    of_table = found.table.gradient(upstream[0].numpy(), images, classes - first)
+    of_table = found.table.gradient(upstream[0].resolve_neg().numpy(), images, classes - first)
     if first:
         of_table = np.concatenate([np.zeros((4, images, first)), of_table], 2)
     scale = None
     if entropy is not None:
-        weights = np.append(class_weights(entropy.weight, classes), 1.0)
+        weights = np.append(class_weights(weight, classes), 1.0)
         scale = weights * (float(upstream[1]) / found.divisor())
     module: Any = host.kernels()
     out = host.room(inputs[0])

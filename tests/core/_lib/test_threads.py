@@ -61,6 +61,21 @@ def test_several_threads_work() -> None:
         map_parts(lambda _: meet.wait(), range(3))
 
 
+def test_where_no_thread_may_start_the_caller_does_all(monkeypatch) -> None:
+    start, started = threading.Thread.start, []
+
+    def refuse(thread: threading.Thread) -> None:
+        if started:
+            raise RuntimeError("can't start new thread")
+        started.append(thread)
+        start(thread)
+
+    monkeypatch.setattr(threading.Thread, "start", refuse)
+    with threads(13):
+        assert map_parts(abs, range(4)) == [0, 1, 2, 3]
+        assert map_parts(abs, range(20)) == list(range(20))
+
+
 def test_an_error_reaches_the_caller() -> None:
     def fail(part: int) -> None:
         raise ValueError(f"part {part}")
