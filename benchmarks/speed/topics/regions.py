@@ -215,7 +215,10 @@ def _batches(sizes: Sizes) -> list[Comparison]:
         ),
         *functions(TOPIC, "region_score, bdice", partial(ds.region_score, score="bdice"), inputs),
         *functions(
-            TOPIC, "overlap_loss", _formula_alone, [Input("4 sums of 8 classes", lambda: _sums(8))]
+            TOPIC,
+            "overlap_loss",
+            _formula_alone,
+            [Input("tiny 4 sums of 8 classes", lambda: _sums(8))],
         ),
     ]
 
