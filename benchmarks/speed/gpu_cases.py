@@ -14,8 +14,8 @@ class GpuCase:
     """Functions of one meaning, ours first.
 
     ``floor_bytes`` is what the best of them has to move: each input read once for each pass over
-    it that cannot be avoided, each output written once. ``unit_bytes`` is what peak memory is told
-    in. ``same`` says whether all must return one number.
+    it that cannot be avoided, each output written once. ``unit_bytes`` is the unit of peak
+    memory. ``same`` says whether all must return one number.
     """
 
     name: str

@@ -39,11 +39,7 @@ def measure(case: GpuCase, device: str, repeats: int, copy: float) -> Iterator[d
 def _figures(case: GpuCase, name: str, device: str, repeats: int, copy: float) -> dict[str, float]:
     function = case.functions[name]
     seconds = median_seconds(function, device, repeats)
-    found = {
-        "seconds": seconds,
-        "of_copy": case.floor_bytes / seconds / copy,
-        "over_floor": seconds * copy / case.floor_bytes,
-    }
+    found = {"seconds": seconds, "of_copy": case.floor_bytes / seconds / copy}
     if device == "cuda" and name != "CuPy":  # whose memory PyTorch does not see
         found["peak_memory"] = peak_memory(function) / case.unit_bytes
     return found
