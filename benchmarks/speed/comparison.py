@@ -41,7 +41,10 @@ class Comparison:
 
     def measure(self, threads: int, repeats: int, budget: float) -> list[dict[str, Any]]:
         """Return a row for each library; what fails or differs says so in its row."""
-        ours, peers = self.make()
+        try:
+            ours, peers = self.make()
+        except Exception as error:  # the other comparisons are still worth having
+            return [self._row(NUMPY, {}, {}, {"make": _text(error)}) | {"threads": threads}]
         errors = self._check(ours, peers)
         calls = {name: call for name, call in {**ours, **peers}.items() if name not in errors}
         seconds, waited = interleaved(calls, repeats=repeats, budget=budget)
@@ -61,7 +64,7 @@ class Comparison:
                 elif name not in self.differs:
                     self._compare(got, want)
             except Exception as error:  # the other rows are still worth having
-                errors[name] = f"{type(error).__name__}: {error}".strip()
+                errors[name] = _text(error)
         return errors
 
     def _compare(self, got: list[np.ndarray], want: list[np.ndarray]) -> None:
@@ -92,6 +95,10 @@ class Comparison:
             row[f"{other}_ratio"] = None if None in both else both[0] / both[1]
         failed = {n: text for n, text in errors.items() if n == library or n not in EVERY}
         return row | ({"errors": failed} if failed else {})
+
+
+def _text(error: Exception) -> str:
+    return f"{type(error).__name__}: {error}".strip()
 
 
 @dataclass(frozen=True)

@@ -3,26 +3,28 @@
     python -m benchmarks.speed.everywhere [--only PATTERN] [--quick]
     python -m benchmarks.speed.everywhere --table
 
+With --only or --quick, what is written lies in a new folder, unless --out names one. The run
 writes everywhere-cpu.json, a row for each function, library, input and number of threads, and
 everywhere-cpu.png, and prints the worst, the median and the best ratio. A ratio is how many times
 as long the other takes: below 1, ours is slower. The calls of a comparison take turns in one
 process, which may use as many cores as there are threads, so that both sides have the same. Rows
-are written as they are measured; a comparison whose results differ says so in its row and the run
-ends with status 1. A row says too which share of its time threads waited for other programs:
-OpenMP's, which spin, are then many times slower, and OMP_WAIT_POLICY=passive helps.
+are written as they are measured; a comparison that fails or whose results differ says so in its
+row and the run ends with status 1. A row says too which share of its time threads waited for other
+programs: OpenMP's, which spin, are then many times slower, and OMP_WAIT_POLICY=passive helps.
 """
 
 import argparse
 import json
+import math
 import os
 import re
-import subprocess
 import sys
+import tempfile
 import time
 from pathlib import Path
 from typing import Any
 
-from .timing import environment
+from .timing import environment, run_held
 
 RESULTS = Path(__file__).parents[1] / "results"
 STEM = "everywhere-cpu"
@@ -34,19 +36,44 @@ OPTIONAL = ("SimpleITK", "optax", "netcal")
 def main(arguments: list[str] | None = None) -> int:
     """Measure, or print the table of what was measured."""
     options = parse(arguments)
-    record = options.out / f"{STEM}.json"
+    record = folder(options) / f"{STEM}.json"
     if options.worker:
         return work(options, record)
-    if not options.table:
-        measure(options, record)
+    if options.table:
+        return print_table(record)
+    whole = measure(options, record)
+    rows = json.loads(record.read_text())["rows"]
+    if whole and not rows:
+        return refuse(f"no comparison's name holds {options.only}")
     from .heatmap import draw
     from .table import as_text
 
-    rows = json.loads(record.read_text())["rows"]
-    print(as_text(rows, markdown=options.table))
-    if options.table:
-        return 0
+    print(as_text(rows, markdown=False))
     draw(rows, record.with_suffix(".png"))
+    return int(not report(rows) or not whole)
+
+
+def print_table(record: Path) -> int:
+    """Print the table of a full record."""
+    if not record.exists():
+        return refuse(f"there is no record {record}")
+    found = json.loads(record.read_text())
+    if found.get("quick") or found.get("only"):
+        return refuse(f"{record} is of a run with --quick or --only")
+    from .table import as_text
+
+    print(as_text(found["rows"], markdown=True))
+    return 0
+
+
+def refuse(why: str) -> int:
+    """Say why nothing comes of it, and return the status of wrong input."""
+    print(f"everywhere: {why}", file=sys.stderr)
+    return 2
+
+
+def report(rows: list[dict[str, Any]]) -> bool:
+    """Print how many rows waited and which failed; return whether none failed."""
     busy = sum(row.get("waited", 0) > BUSY for row in rows)
     if busy:
         print(f"everywhere: {busy} of {len(rows)} rows waited for other programs", file=sys.stderr)
@@ -54,47 +81,91 @@ def main(arguments: list[str] | None = None) -> int:
     for row in failed:
         where = f"{row['function']}, {row['input']}, {row['library']}, {row['threads']} threads"
         print(f"{where}: {row['errors']}", file=sys.stderr)
-    return int(bool(failed))
+    return not failed
 
 
 def parse(arguments: list[str] | None) -> argparse.Namespace:
     """Read the command line."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
-    parser.add_argument("--out", type=Path, default=RESULTS, metavar="DIR")
-    parser.add_argument("--only", default="", metavar="PATTERN", help="in topic/function/input")
+    parser.add_argument("--out", type=Path, metavar="DIR", help="instead of benchmarks/results")
+    only = "in topic/function/input; memory, with no --quick, too"
+    parser.add_argument("--only", default="", type=pattern, metavar="PATTERN", help=only)
     parser.add_argument("--quick", action="store_true", help="small inputs, to see that all runs")
-    parser.add_argument("--repeats", type=int, help="at most, in turn (11; quick: 1)")
-    parser.add_argument("--budget", type=float, default=0.6, help="seconds for a comparison")
-    parser.add_argument("--threads", type=int, nargs="+", help="(1 2; quick: 1)")
+    parser.add_argument("--repeats", type=count, help="at most, in turn (11; quick: 1)")
+    parser.add_argument("--budget", type=seconds, default=0.6, help="for a comparison")
+    parser.add_argument("--threads", type=threads, nargs="+", help="(1 2; quick: 1)")
     parser.add_argument("--table", action="store_true", help="of the last run, as Markdown")
     parser.add_argument("--worker", action="store_true", help=argparse.SUPPRESS)
     options = parser.parse_args(arguments)
     options.repeats = options.repeats or (1 if options.quick else 11)
-    options.threads = options.threads or ([1] if options.quick else [1, 2])
+    options.threads = options.threads or ([1] if options.quick else [1, 2][: cores()])
     return options
 
 
-def measure(options: argparse.Namespace, record: Path) -> None:
-    """Measure with each number of threads, in a process with so many cores."""
-    options.out.mkdir(parents=True, exist_ok=True)
+def pattern(text: str) -> str:
+    """Return a regular expression if it is one."""
+    try:
+        re.compile(text)
+    except re.error as error:
+        raise argparse.ArgumentTypeError(f"{text}: {error}") from None
+    return text
+
+
+def count(text: str) -> int:
+    """Return a whole number from 1."""
+    if not text.isdecimal() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"{text} is not a number from 1")
+    return int(text)
+
+
+def threads(text: str) -> int:
+    """Return a number of threads for which there are cores."""
+    if count(text) > cores():
+        raise argparse.ArgumentTypeError(f"{text} is more than the {cores()} cores")
+    return int(text)
+
+
+def seconds(text: str) -> float:
+    """Return a duration above 0."""
+    value = float(text)
+    if not 0 < value < math.inf:
+        raise argparse.ArgumentTypeError(f"{text} is not a time above 0")
+    return value
+
+
+def cores() -> int:
+    """Return how many cores this process may use."""
+    return len(os.sched_getaffinity(0))
+
+
+def folder(options: argparse.Namespace) -> Path:
+    """Return where the record lies: a run of some of it never replaces the full one."""
+    if options.out is None and not options.table and (options.quick or options.only):
+        return Path(tempfile.mkdtemp(prefix="everywhere-"))
+    return options.out or RESULTS
+
+
+def measure(options: argparse.Namespace, record: Path) -> bool:
+    """Measure with each number of threads, in a process of its own; return whether none failed."""
+    record.parent.mkdir(parents=True, exist_ok=True)
+    print(f"everywhere: writing to {record.parent}", flush=True)
     machine = environment([*PACKAGES, *OPTIONAL])
-    record.write_text(json.dumps({"environment": machine, "rows": []}))
+    part = {"quick": options.quick, "only": options.only}
+    write(record, {"environment": machine, **part, "rows": []})
     command = [sys.executable, "-m", "benchmarks.speed.everywhere", "--worker"]
-    command += ["--out", str(options.out), "--only", options.only]
+    command += ["--out", str(record.parent), f"--only={options.only}"]
     command += ["--repeats", str(options.repeats), "--budget", str(options.budget)]
-    for threads in options.threads:
-        cores = sorted(os.sched_getaffinity(0))[:threads]
-        if len(cores) < threads:
-            print(f"everywhere: there are no {threads} cores", file=sys.stderr)
-            continue
-        subprocess.run(
-            [*command, "--threads", str(threads), *(["--quick"] if options.quick else [])],
-            check=True,
-            env={**os.environ, "OMP_NUM_THREADS": str(threads)},
-            preexec_fn=lambda cores=cores: os.sched_setaffinity(0, cores),
-        )
+    command += ["--quick"] * options.quick
+    whole = True
+    for number in options.threads:
+        done = run_held([*command, "--threads", str(number)], number)
+        if done.returncode:
+            text = f"the process with {number} threads ended with status {done.returncode}"
+            print(f"everywhere: {text}", file=sys.stderr)
+            whole = False
     if not options.quick:
         add_peaks(options, record)
+    return whole
 
 
 def work(options: argparse.Namespace, record: Path) -> int:
@@ -103,14 +174,13 @@ def work(options: argparse.Namespace, record: Path) -> int:
     from .libraries import hold_to
     from .topics import every_comparison
 
-    (threads,) = options.threads
-    hold_to(threads)
+    (number,) = options.threads
+    hold_to(number)
     found = json.loads(record.read_text())
-    pattern = re.compile(options.only)
     begin = time.perf_counter()
     for comparison in every_comparison(QUICK if options.quick else FULL):
-        if pattern.search(comparison.name):
-            rows = comparison.measure(threads, options.repeats, options.budget)
+        if re.search(options.only, comparison.name):
+            rows = comparison.measure(number, options.repeats, options.budget)
             found["rows"] += rows
             write(record, found)
             show(rows, time.perf_counter() - begin)
@@ -125,26 +195,25 @@ def add_peaks(options: argparse.Namespace, record: Path) -> None:
     for row in rows(re.compile(options.only), options.threads[-1]):
         found["rows"].append(row)
         write(record, found)
-        print(
-            f"{row['function']}, {row['input']}: memory {row['peak']:.2f} of the {row['unit']},"
-            f" {row['peer']} {row['peer_peak']:.2f}",
-            flush=True,
-        )
+        peaks = row["peak"], row["peer_peak"]
+        ours, theirs = ("failed" if peak is None else f"{peak:.2f}" for peak in peaks)
+        text = f"memory {ours} of the {row['unit']}, {row['peer']} {theirs}"
+        print(f"{row['function']}, {row['input']}: {text}", flush=True)
 
 
 def write(path: Path, found: dict[str, Any]) -> None:
     """Write all rows so far; a file that is cut off never replaces the last whole one."""
     part = path.with_suffix(".part")
     rows = ",\n".join(json.dumps(row) for row in found["rows"])
-    machine = json.dumps(found["environment"])
-    part.write_text(f'{{"environment": {machine},\n"rows": [\n{rows}\n]}}\n')
+    head = ",\n".join(f'"{key}": {json.dumps(x)}' for key, x in found.items() if key != "rows")
+    part.write_text(f'{{{head},\n"rows": [\n{rows}\n]}}\n')
     part.replace(path)
 
 
 def show(rows: list[dict[str, Any]], elapsed: float) -> None:
     """Print a line for each library."""
     for row in rows:
-        seconds = "failed" if row["seconds"] is None else f"{row['seconds'] * 1e3:.3f} ms"
+        time_taken = "failed" if row["seconds"] is None else f"{row['seconds'] * 1e3:.3f} ms"
         ratios = [
             f"{name} {row[f'{key}_ratio']:.2f}"
             for key, name in (("numpy", "NumPy"), ("peer", row["peer"]))
@@ -152,7 +221,7 @@ def show(rows: list[dict[str, Any]], elapsed: float) -> None:
         ]
         name = f"{row['function']}, {row['input']}"
         words = [f"{elapsed:5.0f}s {row['threads']}", f"{name:64}", f"{row['library']:8}"]
-        print(*words, f"{seconds:>14}", *ratios, *row.get("errors", {}), flush=True)
+        print(*words, f"{time_taken:>14}", *ratios, *row.get("errors", {}), flush=True)
 
 
 if __name__ == "__main__":

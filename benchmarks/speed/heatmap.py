@@ -30,6 +30,8 @@ def draw(rows: list[Row], path: Path) -> None:
         ("losses with gradient,\nbeside MONAI", _by_kind(losses)),
     ]
     panels = [(title, cells) for title, cells in panels if cells]
+    if not panels:  # no time was measured, but memory perhaps
+        return
     tall = max(len(_first(cells)) for _, cells in panels)
     ratios = [len(_second(cells)) for _, cells in panels]
     size = (sum(ratios) * _WIDTH + (len(panels) + 1) * _NAME, tall * _HEIGHT + 1.6)

@@ -1,14 +1,16 @@
 """The memory that a call takes beside its inputs, each in a process of its own."""
 
 import re
-import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
+from subprocess import PIPE
 from typing import Any, NamedTuple
 
 import torch
+
+from .timing import run_held
 
 TOPIC = "memory"
 
@@ -105,15 +107,18 @@ CASES = [
 
 
 def rows(pattern: re.Pattern[str], threads: int) -> Iterator[dict[str, Any]]:
-    """Yield a row for each case whose name the pattern is found in."""
+    """Yield a row for each case whose name the pattern is found in; what fails says so in it."""
     for number, case in enumerate(CASES):
         if not pattern.search(case.name):
             continue
-        peaks = []
+        peaks: list[float | None] = []
+        errors = {}
         for who in ("ours", case.peer):
             command = [sys.executable, "-m", "benchmarks.speed.peaks", str(number), who]
-            done = subprocess.run(command, check=True, capture_output=True, text=True)
-            peaks.append(float(done.stdout))
+            done = run_held(command, threads, stdout=PIPE)
+            peaks.append(None if done.returncode else float(done.stdout))
+            if done.returncode:
+                errors[who] = f"its process ended with status {done.returncode}"
         yield {
             "topic": TOPIC,
             "function": case.function,
@@ -124,7 +129,7 @@ def rows(pattern: re.Pattern[str], threads: int) -> Iterator[dict[str, Any]]:
             "peak": peaks[0],
             "peer": case.peer,
             "peer_peak": peaks[1],
-        }
+        } | ({"errors": errors} if errors else {})
 
 
 if __name__ == "__main__":

@@ -57,7 +57,8 @@ def numpys(row: Row) -> float | None:
 
 def memory(row: Row) -> float | None:
     """Return the ratio of the peaks of memory."""
-    return float(row["peer_peak"] / row["peak"])
+    peaks = row["peer_peak"], row["peak"]
+    return None if None in peaks else float(peaks[0] / peaks[1])
 
 
 def lines(rows: list[Row]) -> Iterator[Line]:

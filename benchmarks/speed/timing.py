@@ -3,6 +3,7 @@
 import os
 import platform
 import statistics
+import subprocess
 import time
 from collections.abc import Callable, Iterable
 from contextlib import suppress
@@ -42,7 +43,7 @@ def interleaved(
             numbers[name] = max(1, min(_MOST, int(_SAMPLE * numbers[name] / seconds)))
     calmer = {name: sorted(kept)[: (len(kept) + 1) // 2] for name, kept in samples.items()}
     found = {name: statistics.median(s for _, s in kept) for name, kept in calmer.items()}
-    return found, max(kept[-1][0] for kept in calmer.values())
+    return found, max((kept[-1][0] for kept in calmer.values()), default=0.0)
 
 
 def _sample(call: Call, number: int) -> tuple[float, float]:
@@ -60,6 +61,17 @@ def _waited() -> float:
         with suppress(OSError):  # a thread that has ended
             total += int(path.read_text().split()[1])
     return total / 1e9
+
+
+def run_held(command: list[str], threads: int, **options: Any) -> subprocess.CompletedProcess[str]:
+    """Run a command with so many threads on as many cores, which a process inherits."""
+    cores = os.sched_getaffinity(0)
+    os.sched_setaffinity(0, sorted(cores)[:threads])
+    try:
+        variables = {**os.environ, "OMP_NUM_THREADS": str(threads)}
+        return subprocess.run(command, check=False, text=True, env=variables, **options)
+    finally:
+        os.sched_setaffinity(0, cores)
 
 
 def environment(packages: Iterable[str]) -> dict[str, Any]:
