@@ -3,12 +3,12 @@
     make gpu NAME=h200
     python -m benchmarks.speed.gpu --name h200 --part benchmarks training tests
 
-writes benchmarks/results/gpu-<name>.json with the GPU, its driver, all versions and the date; each
-figure is written as it is measured, so that a run that is cut off keeps what it has, and a part
-that runs later is added. The unit of speed is the device's own copy, measured in the same run: a
-kernel at 80 % moves its bytes at 80 % of that rate. Without a GPU it says so and ends with status
-3. `--rehearse` runs the same code on a processor with tiny inputs: CUDA's sources compiled by g++,
-Triton's in its interpreter.
+writes benchmarks/results/gpu-<name>.json with the GPU, its driver, all versions and the date of
+each part; each figure is written as it is measured, so that a run that is cut off keeps what it
+has, and a part that runs later is added. The unit of speed is the device's own copy, measured in
+the same run: a kernel at 80 % moves its bytes at 80 % of that rate. Without a GPU it says so and
+ends with status 3. `--rehearse` runs the same code on a processor with tiny inputs: CUDA's sources
+compiled by g++, Triton's in its interpreter.
 """
 
 import argparse
@@ -21,7 +21,7 @@ import time
 from collections.abc import Iterator
 from contextlib import nullcontext
 from pathlib import Path
-from typing import Any
+from typing import Any, TextIO
 
 import numpy as np
 import torch
@@ -58,20 +58,15 @@ def main(arguments: list[str] | None = None) -> int:
         return NO_GPU
     path = options.out or (None if options.rehearse else RESULTS / f"gpu-{options.name}.json")
     record = Record(path)
-    record.set("environment", environment())
     status = 0
     for part in options.part:
         begin = time.perf_counter()
-        if part == "tests":
-            status |= run_tests(record, options)
-        else:
-            run(part, record, options)
+        record.of_part(part, environment=environment())
+        status |= run_tests(record, options) if part == "tests" else run(part, record, options)
         seconds = time.perf_counter() - begin
-        record.set("part_seconds", {**record.found.get("part_seconds", {}), part: seconds})
+        record.of_part(part, seconds=seconds)
         print(f"{part}: {seconds:.0f} s", flush=True)
-    rows = [*record.found.get("rows", []), *record.found.get("training", [])]
-    wrong = [row for row in rows if row.get("error", "out of memory") != "out of memory"]
-    return int(bool(status or wrong))
+    return status
 
 
 def parse(arguments: list[str] | None) -> argparse.Namespace:
@@ -96,8 +91,11 @@ def why_not() -> str | None:
     return None if cupy.cuda.is_available() else "CuPy finds no GPU"
 
 
-def run(part: str, record: Record, options: argparse.Namespace) -> None:
-    """Time the cases of a part; every row is printed and written at once."""
+def run(part: str, record: Record, options: argparse.Namespace) -> int:
+    """Time the cases of a part; every row is printed and written at once.
+
+    The status is 1 where one of them went wrong, for want of memory excepted.
+    """
     if options.rehearse:
         from .gpu_rehearsal import rehearsal
 
@@ -110,13 +108,15 @@ def run(part: str, record: Record, options: argparse.Namespace) -> None:
     record.set(key, [])
     with ds.value_checks("never"), place:
         copy = copy_rate(device, sizes.pairs, repeats)
-        record.set("copy_bytes_per_second", copy)
+        record.of_part(part, copy_bytes_per_second=copy)
         print(f"copy {copy / 1e12:.3f} TB/s")
         cases = every_case(device, xp, sizes) if key == "rows" else training(device, sizes)
         for case in cases:
             for row in measure(case, device, repeats, copy):
                 record.add(key, row)
                 show(row)
+    errors = {row["error"] for row in record.found[key] if "error" in row}
+    return int(bool(errors - {"out of memory"}))
 
 
 def every_case(device: str, xp: Any, sizes: Any) -> Iterator[GpuCase]:
@@ -144,30 +144,28 @@ def run_tests(record: Record, options: argparse.Namespace) -> int:
         runs = {"calls": calls, "on the GPU": rest}
     record.set("tests", {})
     status = 0
-    for name, chosen in runs.items():
-        done = run_pytest([*command, *chosen], record.path)
-        summary = done[-1] if done else "no output"
-        found = {
-            "summary": summary.strip("= "),
-            "failed": [line for line in done if line.startswith("FAILED")],
-        }
-        record.set("tests", {**record.found["tests"], name: found})
-        status |= int(" failed" in summary or " error" in summary or " passed" not in summary)
-        print(f"{name}: {summary}")
+    report = record.path.with_suffix(".tests.txt") if record.path else Path(os.devnull)
+    with report.open("w", buffering=1) as file:
+        for name, chosen in runs.items():
+            done = run_pytest([*command, *chosen], file)
+            summary = done[-1] if done else "no output"
+            found = {
+                "summary": summary.strip("= "),
+                "failed": [line for line in done if line.startswith("FAILED")],
+            }
+            record.set("tests", {**record.found["tests"], name: found})
+            status |= int(" failed" in summary or " error" in summary or " passed" not in summary)
+            print(f"{name}: {summary}")
     return status
 
 
-def run_pytest(command: list[str], path: Path | None) -> list[str]:
+def run_pytest(command: list[str], file: TextIO) -> list[str]:
     """Run it and return its lines, which are also written as they come."""
     environment = {**os.environ, "OMP_NUM_THREADS": "1"}
-    report = Path(os.devnull) if path is None else path.with_suffix(".tests.txt")
     lines = []
-    with (
-        report.open("a", buffering=1) as file,
-        subprocess.Popen(
-            command, cwd=ROOT, env=environment, stdout=subprocess.PIPE, text=True
-        ) as process,
-    ):
+    with subprocess.Popen(
+        command, cwd=ROOT, env=environment, stdout=subprocess.PIPE, text=True
+    ) as process:
         assert process.stdout is not None
         for line in process.stdout:
             file.write(line)

@@ -29,6 +29,11 @@ class Record:
         self.found[key].append(row)
         self._write()
 
+    def of_part(self, part: str, **entries: Any) -> None:
+        """Write what a part was run on, or took."""
+        parts = self.found.get("parts", {})
+        self.set("parts", {**parts, part: {**parts.get(part, {}), **entries}})
+
     def _write(self) -> None:
         if self.path is None:
             return

@@ -1,4 +1,4 @@
-"""List what `make gpu` needs and this Python lacks, pinned as in constraints.txt.
+"""List what `make gpu` needs and this Python lacks or has too old, pinned as in constraints.txt.
 
     make gpu-wheels GPU_PYTHON=python3          on the machine with the GPU
     make gpu-wheels WHEELS=wheels NEEDS="..."   on one with a network: download those
@@ -10,7 +10,7 @@ import re
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
-CONSTRAINTS = Path(__file__).parents[2] / "constraints.txt"
+ROOT = Path(__file__).parents[2]
 NEEDS = (
     "numpy",
     "scipy",
@@ -18,6 +18,7 @@ NEEDS = (
     "torch",
     "triton",
     "numba",
+    "ml-dtypes",
     "cupy-cuda12x[ctk]",
     "monai",
     "torchmetrics",
@@ -28,19 +29,37 @@ NEEDS = (
 )
 
 
+#: Packages that hold the same module for another CUDA.
+SAME = {"cupy-cuda12x": ("cupy-cuda12x", "cupy-cuda13x")}
+
+
 def missing() -> list[str]:
     """Return the requirements, one a package."""
-    lines = CONSTRAINTS.read_text().replace("_", "-")
+    lines = (ROOT / "constraints.txt").read_text().replace("_", "-")
     pins = dict(re.findall(r"^([\w-]+)==(\S+)", lines, re.MULTILINE))
+    project = (ROOT / "pyproject.toml").read_text().replace("_", "-")
+    oldest = dict(re.findall(r'"([\w-]+)(?:\[\w+\])?>=([\d.]+)', project))
     found = []
     for need in NEEDS:
         name = need.split("[")[0]
-        try:
-            version(name)
-        except PackageNotFoundError:
+        least = release(oldest[name])
+        if not any(installed(same) >= least for same in SAME.get(name, (name,))):
             pin = pins.get(name)
             found.append(f"{need}=={pin}" if pin else need)
     return found
+
+
+def installed(name: str) -> tuple[int, ...]:
+    """Return the release of a package, empty where there is none."""
+    try:
+        return release(version(name))
+    except PackageNotFoundError:
+        return ()
+
+
+def release(text: str) -> tuple[int, ...]:
+    """Return the numbers at the start of a version, which compare in order."""
+    return tuple(int(part) for part in re.match(r"[\d.]*\d", text)[0].split("."))
 
 
 if __name__ == "__main__":

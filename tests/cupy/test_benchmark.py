@@ -4,7 +4,7 @@ import json
 import subprocess
 import sys
 from pathlib import Path
-from typing import Any
+from typing import Any, TextIO
 
 import pytest
 
@@ -43,7 +43,9 @@ def test_rehearsal_goes_through_every_case(tmp_path: Path) -> None:
     functions = {row["function"] for row in found["rows"]}
     assert {"NumPy", "torch", "ours", "MONAI", "torchmetrics", "plain torch"} <= functions
     assert {row["function"] for row in found["training"]} == {"ours", "MONAI", "no loss"}
-    assert set(found["part_seconds"]) == {"benchmarks", "training"}
+    assert set(found["parts"]) == {"benchmarks", "training"}
+    for part in found["parts"].values():
+        assert set(part) == {"environment", "copy_bytes_per_second", "seconds"}
 
 
 def test_without_a_gpu_it_says_so() -> None:
@@ -72,11 +74,53 @@ def test_another_result_than_ours_and_what_raises_are_rows_of_their_own(timing: 
 def test_what_the_tests_print_is_written_as_it_comes(timing: Any, tmp_path: Path) -> None:
     from benchmarks.speed import gpu
 
-    record = tmp_path / "gpu.json"
+    report = tmp_path / "gpu.tests.txt"
     script = "import sys; print('one', flush=True); print(); print('= 1 passed =')"
-    lines = gpu.run_pytest([sys.executable, "-c", script], record)
+    with report.open("w", buffering=1) as file:
+        lines = gpu.run_pytest([sys.executable, "-c", script], file)
     assert lines == ["one", "= 1 passed ="]
-    assert record.with_suffix(".tests.txt").read_text().splitlines() == ["one", "", "= 1 passed ="]
+    assert report.read_text().splitlines() == ["one", "", "= 1 passed ="]
+
+
+def test_a_report_and_a_status_are_of_their_own_run(
+    timing: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Neither an older report nor the errors of another part stay in them."""
+    from benchmarks.speed import gpu
+
+    path = tmp_path / "gpu.json"
+    path.write_text(json.dumps({"rows": [{"error": "of another day"}]}))
+    path.with_suffix(".tests.txt").write_text("old")
+
+    def run_pytest(command: list[str], file: TextIO) -> list[str]:
+        file.write("new")
+        return ["= 1 passed ="]
+
+    monkeypatch.setattr(gpu, "run_pytest", run_pytest)
+    assert gpu.main(["--rehearse", "--part", "tests", "--out", str(path)]) == 0
+    assert path.with_suffix(".tests.txt").read_text() == "new"
+    assert set(json.loads(path.read_text())["parts"]) == {"tests"}
+
+
+def test_wheels_are_listed_that_are_absent_or_too_old(
+    timing: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from benchmarks.speed import gpu_wheels
+
+    there = dict.fromkeys((need.split("[")[0] for need in gpu_wheels.NEEDS), "99.0a0+local")
+    there |= {"torch": "2.5.1+cu124", "monai": "1.10.0", "numba": "0.60.0rc1"}
+    del there["cupy-cuda12x"], there["ml-dtypes"]
+
+    def version(name: str) -> str:
+        if name not in there:
+            raise gpu_wheels.PackageNotFoundError(name)
+        return there[name]
+
+    monkeypatch.setattr(gpu_wheels, "version", version)
+    names = [need.split("==")[0] for need in gpu_wheels.missing()]
+    assert names == ["torch", "ml-dtypes", "cupy-cuda12x[ctk]"]
+    there["cupy-cuda13x"] = "14.0"
+    assert "cupy-cuda12x[ctk]" not in " ".join(gpu_wheels.missing())
 
 
 def test_a_cut_leaves_a_whole_file_and_a_later_part_is_added(timing: Any, tmp_path: Path) -> None:
