@@ -147,7 +147,11 @@ def test_a_table_needs_a_record(
 
 @pytest.mark.parametrize("code", [0, -9])
 def test_a_run_of_some_leaves_the_full_record_alone(
-    code: int, everywhere: Any, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    code: int,
+    everywhere: Any,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
     """Neither a pattern that matches nothing nor a process that fails touches it."""
 
@@ -156,10 +160,11 @@ def test_a_run_of_some_leaves_the_full_record_alone(
 
     monkeypatch.setattr(everywhere, "run_held", held)
     monkeypatch.setattr(everywhere, "RESULTS", Path("/nowhere"))
+    monkeypatch.setattr(everywhere.tempfile, "tempdir", str(tmp_path))
     assert everywhere.main(["--quick", "--only", "zzz"]) == (1 if code else 2)
     said = capsys.readouterr()
     assert ("ended with status -9" if code else "no comparison's name holds zzz") in said.err
-    assert "writing to" in said.out
+    assert f"writing to {tmp_path}" in said.out
 
 
 @pytest.mark.skipif(not hasattr(os, "sched_setaffinity"), reason="no choice of cores")
