@@ -73,7 +73,7 @@ def test_slabs_change_nothing(tmp_path: Path, kind: str, slab: int, monkeypatch)
     if kind == "files":
         options += ["--pred-pattern", "{case}/{class}.nii.gz"]
     assert evaluate(tmp_path, tmp_path / "whole", *options) == 0
-    monkeypatch.setattr(blocks, "read_volume", None)  # nothing is read as a whole
+    monkeypatch.setattr(blocks, "read_voxels", None)  # nothing is read as a whole
     assert evaluate(tmp_path, tmp_path / "slabs", *options, "--slab", str(slab)) == 0
     whole, slabs = rows(tmp_path / "whole"), rows(tmp_path / "slabs")
     assert whole
