@@ -71,7 +71,7 @@ def test_shares_of_the_raters(
     dtype = None if out is None else np.dtype(out)
     options = {"num_classes": num_classes, "per": per, "dtype": dtype}
     check(dice_weighted_average, raters, monkeypatch, **options)
-    shared = [k for k, _ in device.launches if dict(k.macros)["SHARED"] == "1"]
+    shared = [k for k, _ in device.launches if ("SHARED", "1") in k.macros]
     assert len(shared) == (num_classes if num_classes and num_classes > 1 else 1)
     assert ("VECTOR", "0") in shared[0].macros or per == "batch" or shape[1] == 1
 
