@@ -43,20 +43,6 @@ def read_class(table, kept, operand, row, c, start, n, out):
 
 
 @sums
-def class_of(table, kept, operand, row, c, start, n, scratch):
-    """Return n pixels of a class where they lie, or read into scratch if kernels need a cast."""
-    own, lengths = table[operand], table[-1, HEAD + kept :]
-    steps = own[HEAD + kept :]
-    same = own[1] == (F32 if scratch.itemsize == 4 else F64)
-    offset, beside = run_at(start, lengths, steps)
-    if not same or steps[steps.size - 1] != 1 or beside < n:
-        read_class(table, kept, operand, row, c, start, n, scratch)
-        return scratch[:n]
-    offset += offset_of(table, kept, operand, row) + c * own[HEAD - 1]
-    return carray(pointer(own[0] + offset * own[2], scratch.dtype), n)
-
-
-@sums
 def room_for(table, kept, operand, row, c, start, n, scratch):
     """Return memory for n pixels of a class: where they belong if nothing is to be cast."""
     own, lengths = table[operand], table[-1, HEAD + kept :]
@@ -67,6 +53,15 @@ def room_for(table, kept, operand, row, c, start, n, scratch):
         return scratch[:n]
     offset += offset_of(table, kept, operand, row) + c * own[HEAD - 1]
     return carray(pointer(own[0] + offset * own[2], scratch.dtype), n)
+
+
+@sums
+def class_of(table, kept, operand, row, c, start, n, scratch):
+    """Return n pixels of a class where they lie, or read into scratch if kernels need a cast."""
+    found = room_for(table, kept, operand, row, c, start, n, scratch)
+    if found.ctypes.data == scratch.ctypes.data:
+        read_class(table, kept, operand, row, c, start, n, scratch)
+    return found
 
 
 @sums

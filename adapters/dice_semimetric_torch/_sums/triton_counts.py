@@ -90,7 +90,7 @@ def _batch(pixels: Pixels) -> Batch | None:
     by_class = _by_class(pixels)
     if by_class:
         lead = tuple(pred.shape[:2])
-    elif axis == tuple(range(kept, pred.ndim)) and not _regional(pixels):
+    elif axis == tuple(range(kept, pred.ndim)) and not pixels.regional:
         lead = (math.prod(pred.shape[:kept]), 1)
     else:
         return None
@@ -108,11 +108,7 @@ def _by_class(pixels: Pixels) -> bool:
     """Return whether axis 1 stays the classes: the sums run over whole images."""
     ndim = pixels.pred.ndim
     whole = ndim > 2 and set(range(2, ndim)) <= set(pixels.axis)
-    return whole and (_regional(pixels) or len(pixels.axis) < ndim)
-
-
-def _regional(pixels: Pixels) -> bool:
-    return pixels.labels or pixels.activation == "softmax"
+    return whole and (pixels.regional or len(pixels.axis) < ndim)
 
 
 def _kept(table: Tensor, pixels: Pixels) -> Tensor:
