@@ -47,7 +47,8 @@ def kernel_sums_gradient(
     call = _Call(query, key, bias, value, skip_self)
     of_mean = of_mean.astype(np.float64)
     constant = of_log - np.sum(of_mean * mean, axis=0)
-    upstream = np.concatenate([of_mean, constant[None], of_log[None]])
+    # Joined in the order of memory of its parts, so it is laid out anew.
+    upstream = _plain(np.concatenate([of_mean, constant[None], of_log[None]]))
     log_total = _plain(log_total)
     to_pixels = np.empty(query.shape[::-1])
 

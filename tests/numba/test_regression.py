@@ -197,11 +197,13 @@ def test_layout_has_no_influence(rng: np.random.Generator, layout: str) -> None:
     found = regression.kernel_sums(*given, skip_self=False)
     same = regression.kernel_sums(*laid_out, skip_self=False)
     slopes = regression.kernel_sums_gradient(*given, *found, *upstream, skip_self=False)
+    compiled = len(regression.backward.signatures)
     again = regression.kernel_sums_gradient(
         *laid_out, *map(LAYOUTS[layout], found), *other, skip_self=False
     )
     for a, b in zip((*found, *slopes), (*same, *again), strict=True):
         np.testing.assert_array_equal(a, b)
+    assert len(regression.backward.signatures) == compiled
 
 
 @pytest.mark.parametrize("m", [20, 100])
