@@ -15,7 +15,7 @@ from ._lib.bin_inputs import (
     require_one_hot,
 )
 from ._lib.bin_sums import bin_sums
-from ._lib.checks import checks_apply, require_labels
+from ._lib.checks import checks_apply
 from ._lib.namespace import (
     is_boolean,
     namespace,
@@ -228,12 +228,9 @@ def calibration_bins(
         require_one_hot(xp, prob, label, mask, kind)
         label = labels_or_soft(xp, prob, label)
     hard = is_hard(xp, prob, label, kind, ignore_index)
-    checked = checks_apply(prob, label, mask)
     if hard and not is_boolean(xp, label):
         num_classes = 2 if kind == "binary" else max(prob.shape[1], 2)
         label = widen(xp, label, num_classes - 1, ignore_index)
-        if checked:
-            require_labels(xp, label, num_classes, ignore_index, "label")
     dtype = sum_dtype(xp, prob, label)
     if edges is not None:
         edges = given_edges(xp, edges, prob, kind, dtype)
@@ -248,7 +245,7 @@ def calibration_bins(
         mask if binary or mask is None else xp.expand_dims(mask, axis=1),
         axis=tuple(a for a in range(prob.ndim) if binary or a != 1),
         dtype=dtype,
-        checked=checked,
+        checked=checks_apply(prob, label, mask),
         ignore_index=ignore_index,
     )
     count, confidence, correct = in_double(xp, bin_sums(pixels, edges, kind))

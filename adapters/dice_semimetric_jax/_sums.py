@@ -108,6 +108,14 @@ sums: Callable[[Pixels], Sums] = jax.jit(jax.checkpoint(_sums))
 
 @jax.jit
 def ranges(pixels: Pixels) -> list[Array]:
-    """Return the smallest and the largest value that counts, of prediction and target."""
+    """Return the smallest and the largest value that counts, of prediction and target.
+
+    Of labels the largest is 2 if one is neither a class nor ignored, masked or not.
+    """
     x, y, kept = read(pixels)
+    if pixels.labels:
+        label, ignored = pixels.target[:, None], pixels.ignore_index
+        known = (label >= 0) & (label < max(x.shape[1], 2))
+        known = known if ignored is None else known | (label == ignored)
+        y = jnp.where(known, jnp.zeros_like(x), 2)
     return range_together((x if kept is None else jnp.where(kept, x, 0), y))

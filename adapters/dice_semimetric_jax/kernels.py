@@ -12,7 +12,7 @@ import jax
 import numpy as np
 from jax import Array
 
-from dice_semimetric._lib.checks import clipped, require_unit_interval
+from dice_semimetric._lib.checks import clipped, require_known_labels, require_unit_interval
 from dice_semimetric._lib.seam import Pixels
 
 from . import _pytrees
@@ -68,8 +68,10 @@ def _checked(pixels: Pixels) -> Pixels:
     checked, pixels = pixels.checked, dataclasses.replace(pixels, checked=False)
     if not checked or not pixels.pred.size:
         return pixels
-    activation = pixels.activation
-    for name, ends in zip(("pred", "target"), ranges(pixels), strict=True):
+    activation, found = pixels.activation, ranges(pixels)
+    if pixels.labels and found[1][1] > 1:
+        require_known_labels(pixels)
+    for name, ends in zip(("pred", "target"), found, strict=True):
         given = getattr(pixels, name)
         logits = activation if name == "pred" else None
         dtype = given.dtype if logits is None else None

@@ -3,8 +3,8 @@
 from collections.abc import Iterator
 
 from .bin_inputs import confidences
-from .checks import require_unit_interval
-from .namespace import is_floating, namespace
+from .checks import require_known_labels, require_unit_interval
+from .namespace import is_floating, is_integer, namespace
 from .pairs import both
 from .seam import Pixels, accelerated
 from .typing import Array, Namespace
@@ -48,6 +48,8 @@ def binned_pairs(pixels: Pixels, kind: str) -> tuple[Iterator[tuple[Array, Array
         prob = xp.where(every, prob, xp.zeros_like(prob))
         label = xp.where(every, label, xp.zeros_like(label)) if soft else label
     if pixels.checked:
+        if is_integer(xp, label):
+            require_known_labels(pixels, "label")
         prob = require_unit_interval(xp, prob, "prob", dtype=pixels.pred.dtype)
         if soft:
             label = require_unit_interval(xp, label, "label", dtype=pixels.target.dtype)

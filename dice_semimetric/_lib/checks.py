@@ -20,7 +20,7 @@ from .namespace import (
 )
 from .native import without_gradient
 from .options import require_choice, require_integer
-from .seam import accelerated
+from .seam import Pixels, accelerated
 from .special import widen
 from .typing import Activation, Array, DType, Namespace
 
@@ -147,6 +147,13 @@ def require_labels(
         f"{name} must hold labels from 0 to {num_classes - 1}{besides}, "
         f"got values from {low} to {high}"
     )
+
+
+def require_known_labels(pixels: Pixels, name: str = "target") -> None:
+    """Raise ValueError if a label of pixels is no class and is not ignored, masked or not."""
+    num_classes = max(pixels.pred.shape[1], 2) if pixels.labels else 2
+    xp = namespace(target=pixels.target)
+    require_labels(xp, pixels.target, num_classes, pixels.ignore_index, name)
 
 
 def require_label_map(

@@ -2,7 +2,7 @@
 
 import array_api_compat as compat
 
-from .checks import checks_apply, no_class_axis, require_labels, require_unit_interval
+from .checks import checks_apply, no_class_axis, require_known_labels, require_unit_interval
 from .namespace import (
     constant,
     is_boolean,
@@ -62,19 +62,15 @@ def pixels_of_batch(
     if mask is not None and tuple(mask.shape) == (pred.shape[0], *pred.shape[2:]):
         mask = xp.expand_dims(mask, axis=1)
     require_mask(xp, mask, pred.shape)
-    checked = checks_apply(pred, target, mask)
     if hard:
-        num_classes = max(pred.shape[1], 2)
-        target = widen(xp, target, num_classes - 1, ignore_index)
-        if checked:
-            require_labels(xp, target, num_classes, ignore_index, "target")
+        target = widen(xp, target, max(pred.shape[1], 2) - 1, ignore_index)
     return Pixels(
         pred,
         target,
         mask,
         axis=tuple(range(2, pred.ndim)),
         dtype=sum_dtype(xp, pred, target),
-        checked=checked,
+        checked=checks_apply(pred, target, mask),
         activation=activation,
         ignore_index=ignore_index,
     )
@@ -163,6 +159,8 @@ def probabilities(pixels: Pixels) -> tuple[Array, Array]:
     pred, target, mask = pixels.pred, pixels.target, pixels.mask
     xp = namespace(pred=pred)
     if pixels.labels:
+        if pixels.checked:
+            require_known_labels(pixels)
         target, kept = expand_labels(xp, target, pred.shape[1], pixels.ignore_index)
         mask = both(kept, mask)
     pred = activate(xp, xp.astype(pred, pixels.dtype, copy=False), pixels.activation)

@@ -7,10 +7,11 @@ import array_api_compat.numpy as xp
 import numpy as np
 
 from .._lib.blocks import rows
+from .._lib.checks import require_known_labels
 from .._lib.pairs import both
 from .._lib.seam import Pixels
 from .._lib.typing import Array
-from .checks import require_probabilities
+from .checks import are_known, require_probabilities
 
 #: Up to so many inner edges, comparing with each is faster than a binary search.
 FEW = 64
@@ -33,6 +34,7 @@ def _pixel_blocks(pixels: Pixels, kind: str) -> Iterator[tuple[Array, Array]]:
     """Yield blocks of the pixels that count: (C, n), and hard labels (1, n) or soft ones (C, n)."""
     prob, label, mask = pixels.pred, pixels.target, pixels.mask
     dtype, ignored = pixels.dtype, pixels.ignore_index
+    most = max(prob.shape[1], 2) if pixels.labels else 2
     if kind == "binary":
         prob, label = prob[None, None], label[None, None]
         mask = None if mask is None else mask[None, None]
@@ -43,6 +45,8 @@ def _pixel_blocks(pixels: Pixels, kind: str) -> Iterator[tuple[Array, Array]]:
         arrays = [prob[some], label[some], None if mask is None else mask[some]]
         for _, block in rows(xp, arrays, tuple(range(2, prob.ndim)), whole=(1,)):
             x, y, m = cast(tuple[Array, Array, Array], tuple(block))
+            if pixels.checked and y.dtype.kind in "iu" and not are_known(y, most, ignored):
+                require_known_labels(pixels, "label")
             kept = both(m, None if ignored is None else y != ignored)
             if kept is not None and not kept.all():
                 x, y = x[:, kept[0]], y[:, kept[0]]
@@ -52,9 +56,24 @@ def _pixel_blocks(pixels: Pixels, kind: str) -> Iterator[tuple[Array, Array]]:
             if kind != "binary" and len(x) == 1:  # the implied background
                 x, y = np.concatenate([1 - x, x]), np.concatenate([1 - y, y]) if soft else y
             if pixels.checked:
-                x = require_probabilities(x, "prob", pixels.pred)
-                y = require_probabilities(y, "label", pixels.target) if soft else y
+                x, y = _checked(x, y, pixels)
             yield x, y
+
+
+def _checked(x: Array, y: Array, pixels: Pixels) -> tuple[Array, Array]:
+    """Return the probabilities of a block, rounding beyond 0 and 1 taken off, or raise.
+
+    Labels come first, wherever one is wrong, as on every library.
+    """
+    try:
+        x = require_probabilities(x, "prob", pixels.pred)
+        if y.dtype.kind == "f":
+            y = require_probabilities(y, "label", pixels.target)
+    except ValueError:
+        if y.dtype.kind in "iu":
+            require_known_labels(pixels, "label")
+        raise
+    return x, y
 
 
 def _pairs(x: Array, y: Array, kind: str) -> Iterator[tuple[Array, Array]]:

@@ -1,4 +1,4 @@
-"""The check that values lie in [0, 1], in one pass."""
+"""The checks of values in a block, in one pass: probabilities from 0 to 1, labels of classes."""
 
 import array_api_compat.numpy as xp
 import numpy as np
@@ -18,6 +18,21 @@ def are_probabilities(array: Array) -> bool:
     """
     one = ONE.get(array.dtype)
     return one is not None and array.size > 0 and bool(array.view(one.dtype).max() <= one)
+
+
+def are_known(labels: Array, num_classes: int, ignore_index: int | None) -> bool:
+    """Return whether all integer labels are classes or ignored, mostly in one pass.
+
+    Read as unsigned integers, negative ones are larger than any class.
+    """
+
+    def are_classes(some: Array) -> bool:
+        natural = some.view(some.dtype.str.replace("i", "u"))
+        return some.size == 0 or bool(natural.max() < num_classes)
+
+    if are_classes(labels):
+        return True
+    return ignore_index is not None and are_classes(labels[labels != ignore_index])
 
 
 def require_probabilities(

@@ -10,6 +10,7 @@ import array_api_compat.numpy as xp
 import numpy as np
 
 from .._lib.blocks import Place, rows
+from .._lib.checks import require_known_labels
 from .._lib.dtypes import PLAIN
 from .._lib.levels import cast_thresholds
 from .._lib.pairs import both
@@ -17,7 +18,7 @@ from .._lib.seam import Pixels
 from .._lib.special import activate
 from .._lib.typing import Array
 from . import bins
-from .checks import require_probabilities
+from .checks import are_known, require_probabilities
 from .levels import MANY, LevelCounts, level_corrections
 
 #: Elements that are summed in the dtype of the sums, by one call of BLAS.
@@ -138,6 +139,7 @@ def _pair_blocks(
         arrays = [pred[image], target[image], _image(pixels.mask, image, pred.ndim)]
         for place, block in rows(xp, arrays, pixels.axis, whole=whole):
             x, y, m = cast(tuple[Array, Array, Array], tuple(block))
+            label = y if labels else None
             x = activate(xp, scratch.cast("pred", x), activation, axis=0)
             if labels:
                 m = both(m, None if ignored is None else y != ignored)
@@ -147,10 +149,27 @@ def _pair_blocks(
             if m is not None:
                 x, y = np.where(m, x, 0), np.where(m, y, y.dtype.type(0))
             if pixels.checked:
-                x = require_probabilities(x, "pred", pred, activation)
-                if y.dtype != bool:
-                    y = require_probabilities(y, "target", target)
+                x, y = _checked(x, y, label, pixels)
             yield (*image, *place[len(image) :]), x, y
+
+
+def _checked(x: Array, y: Array, label: Array | None, pixels: Pixels) -> tuple[Array, Array]:
+    """Return the probabilities of a block, rounding beyond 0 and 1 taken off, or raise.
+
+    Labels, masked or not, come first, wherever one is wrong, as on every library.
+    """
+    pred, ignored = pixels.pred, pixels.ignore_index
+    if label is not None and not are_known(label, max(pred.shape[1], 2), ignored):
+        require_known_labels(pixels)
+    try:
+        x = require_probabilities(x, "pred", pred, pixels.activation)
+        if label is None and y.dtype != bool:
+            y = require_probabilities(y, "target", pixels.target)
+    except ValueError:
+        if label is not None:
+            require_known_labels(pixels)
+        raise
+    return x, y
 
 
 def _pair_sums(x: Array, y: Array, scratch: "_Scratch") -> Array:

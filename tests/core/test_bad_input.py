@@ -121,6 +121,34 @@ def test_label_out_of_range(every_backend: Backend, bad: int) -> None:
     np.testing.assert_array_equal(ignored.pred, [[1.5] * 3, [2.0] * 3])
 
 
+@pytest.mark.parametrize("pixels", [40_000, 100_000])  # for blocks, and for compiled kernels
+@pytest.mark.parametrize("dtype", ["uint8", "int64"])
+def test_wrong_labels_are_told_of_all_pixels(
+    every_backend: Backend, pixels: int, dtype: str
+) -> None:
+    """They come before a wrong probability, and the mask hides none."""
+    if not every_backend.checks_values:
+        pytest.skip("values are not looked at here")
+    prob = np.full((2, 3, pixels), 1 / 3, np.float32)
+    label = np.zeros((2, pixels), dtype)
+    label[0, 1], label[1, -2], label[1, -1] = 3, 200, 7
+    shown = np.ones((2, pixels), bool)
+    shown[1, -2:] = False
+    first = prob.copy()
+    first[0, 0, 0] = 2
+    for function, name in ((region_overlap, "target"), (calibration_bins, "label")):
+        for pred, options in ((prob, {}), (first, {}), (prob, {"mask": shown})):
+            with pytest.raises(ValueError, match=rf"^{name} must hold .* 0 to 2, got .* 0 to 200$"):
+                every_backend.run(function, pred, label, **options)
+        with pytest.raises(ValueError, match=r"or be ignore_index=200, got values from 0 to 7$"):
+            every_backend.run(function, prob, label, ignore_index=200, mask=shown)
+        known = np.where(label > 0, 200, label).astype(dtype)
+        every_backend.run(function, prob, known, ignore_index=200, mask=shown)
+    marks = np.where(label > 3, 2, 0).astype(dtype)
+    with pytest.raises(ValueError, match=r"^label must hold .* from 0 to 1, got .* from 0 to 2$"):
+        every_backend.run(calibration_bins, first[:, 0], marks, kind="binary")
+
+
 @pytest.mark.parametrize(
     ("target", "message"),
     [

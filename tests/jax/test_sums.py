@@ -9,12 +9,15 @@ from backends import in_float32
 from reference import tolerance
 
 from dice_semimetric import Overlap, overlap, overlap_loss, region_loss, region_overlap
+from dice_semimetric._lib.levels import threshold_sums
 from dice_semimetric._lib.seam import Pixels
 from dice_semimetric.formulas import FORMS
 from dice_semimetric.overlap import overlap_sums
 
 jax = pytest.importorskip("jax")
 jnp = jax.numpy
+
+from dice_semimetric_jax import kernels
 
 generic = overlap_sums.__wrapped__
 
@@ -214,3 +217,23 @@ def test_any_number_of_classes(rng, classes) -> None:
     )
     for one, other in zip(ours, plain, strict=True):
         np.testing.assert_allclose(one, other, rtol=1e-12, atol=1e-14)
+
+
+@pytest.mark.parametrize("function", [overlap_sums, threshold_sums])
+def test_checked_labels_are_looked_at_in_one_pass_with_the_prediction(function) -> None:
+    """Of arrays that JAX itself sums: those on several devices, or on a GPU when asked."""
+    own = getattr(kernels, function.__name__)
+    options = {"axis": (2,), "dtype": jnp.float32, "checked": True}
+    more = () if function is overlap_sums else ((0.5,),)
+    prob, mask = jnp.full((2, 3, 5), 1 / 3), jnp.zeros((2, 1, 5), bool)
+    label = jnp.asarray([[0, 1, 2, 0, 0], [0, 0, 0, 1, 200]], jnp.uint8)
+    for pred in (prob, prob.at[0, 0, 0].set(2)):
+        for shown in (None, mask):
+            with pytest.raises(ValueError, match=r"target must hold .* 0 to 2, got .* 0 to 200$"):
+                own(Pixels(pred, label, shown, **options), *more)
+    ignoring = {**options, "ignore_index": 200}
+    own(Pixels(prob, label, mask, **ignoring), *more)
+    with pytest.raises(ValueError, match=r"^pred must lie in \[0, 1\], got values from"):
+        own(Pixels(prob + 1, label, None, **ignoring), *more)
+    with pytest.raises(ValueError, match=r"or be ignore_index=200, got values from 0 to 9$"):
+        own(Pixels(prob, label.at[0, 2].set(9), None, **ignoring), *more)

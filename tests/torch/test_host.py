@@ -131,6 +131,25 @@ def test_values_that_are_no_probability_raise_the_core_s_error(activation, name)
             host.forward(*tensors.values(), None, options(activation))
 
 
+@pytest.mark.parametrize("module", [host, blockwise])
+@pytest.mark.parametrize("activation", ["softmax", None])
+@pytest.mark.parametrize("dtype", [torch.uint8, torch.int64])
+def test_wrong_labels_are_told_of_all_pixels(module, activation, dtype) -> None:
+    """They come before a wrong prediction, and the mask hides none."""
+    pred, target = torch.full((2, 3, 500, 200), 1 / 3), torch.zeros(2, 500, 200, dtype=dtype)
+    target[0, 0, 1], target[1, 499, 198], target[1, 499, 199] = 3, 200, 7
+    mask = torch.zeros(2, 1, 500, 200, dtype=torch.bool)
+    refused = pred.clone()
+    refused[0, 0, 0, 0] = torch.nan
+    for values, shown in ((pred, None), (refused, None), (pred, mask)):
+        with pytest.raises(ValueError, match=r"^target must hold .* 0 to 2, got .* 0 to 200$"):
+            module.forward(values, target, shown, options(activation))
+    with pytest.raises(ValueError, match=r"or be ignore_index=200, got values from 0 to 7$"):
+        module.forward(pred, target, mask, options(activation, 200))
+    sums = module.forward(pred, target.where(target == 0, 200), None, options(activation, 200))
+    assert sums[1].tolist() == [[99_999, 0, 0], [99_998, 0, 0]]
+
+
 @pytest.mark.parametrize("threads", [1, 2, 3])
 def test_the_result_does_not_depend_on_the_threads(threads) -> None:
     pred, target = torch.randn(2, 4, 300, 301), torch.randint(0, 4, (2, 300, 301))

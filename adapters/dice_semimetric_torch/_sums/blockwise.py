@@ -18,7 +18,8 @@ import torch
 from torch import Tensor
 
 from dice_semimetric._lib.blocks import Place
-from dice_semimetric._lib.checks import require_unit_interval
+from dice_semimetric._lib.checks import require_known_labels, require_unit_interval
+from dice_semimetric._lib.seam import Pixels
 
 from .memory import first_with_room
 from .reader import Gradients, Mask, Needs, Options, Reader, sum_over_classes, wide
@@ -38,7 +39,12 @@ def _forward(pred: Tensor, target: Tensor, mask: Mask, options: Options, cut: in
     blocks = reader.blocks
     total = torch.zeros((4, *blocks.kept_shape), dtype=wide(pred), device=pred.device)
     places = list(blocks)
-    sums = map_blocks(lambda: partial(_block_sums, reader.fork()), places, host=_on_host(pred))
+    try:
+        sums = map_blocks(lambda: partial(_block_sums, reader.fork()), places, host=_on_host(pred))
+    except ValueError:
+        if reader.labels:  # they come first, wherever one is wrong, as on every library
+            require_known_labels(Pixels(pred, target, mask, **options._asdict()))
+        raise
     for place, block in zip(places, sums, strict=True):
         part = total[(slice(None), *place[: blocks.kept])]
         part += block.reshape(part.shape)

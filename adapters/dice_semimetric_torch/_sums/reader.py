@@ -76,6 +76,7 @@ class Reader:
         """
         target = self.blocks.matrix(self._target, place)
         keep = None if self._mask is None else self.blocks.matrix(self._mask, place)
+        counts = None
         if self.labels and self.options.ignore_index is not None:
             counts = widen(xp, target, self.options.ignore_index) != self.options.ignore_index
             keep = counts if keep is None else keep & counts
@@ -83,12 +84,23 @@ class Reader:
         x = self._activated(self.blocks.matrix(self._pred, place), hidden)
         if self.labels:
             label = self.scratch.copy("label", target)
+            if self.options.checked and not self._are_known(label, counts):
+                raise ValueError("a label is no class")  # `blockwise` words it
             out = self.scratch.empty("target", x.shape)
             return x, torch.eq(label, self._numbers, out=out), hidden
         scattered = self.options.checked and not target.is_contiguous()  # aminmax would copy it
         if target.dtype != self.options.dtype or hidden is not None or scattered:
             target = self.scratch.copy("target", target)
         return x, target if hidden is None else target.masked_fill_(hidden, 0), hidden
+
+    def _are_known(self, label: Tensor, counts: Tensor | None) -> bool:
+        """Return whether the labels that are not ignored are classes, mostly in one pass."""
+        most = max(self._numbers.shape[0], 2)
+        for some in (label,) if counts is None else (label, label.where(counts, 0)):
+            low, high = torch.aminmax(some)
+            if low >= 0 and high < most:
+                return True
+        return False
 
     def _activated(self, block: Tensor, hidden: Tensor | None) -> Tensor:
         x = block
