@@ -19,6 +19,8 @@ IGNORED, WRONG = np.int32(-1), np.int32(-2)
 HALF_SCALE, HALF_TINY = np.float32(2.0**112), np.float32(2.0**-112)
 HALF_END, HALF_MOST = np.float32(65536.0), np.float32(65520.0)
 INFINITY = 0x7F800000
+#: How far outside [0, 1] rounding puts a value; see `dice_semimetric._lib.checks.rounding`.
+SLACK, HALF_SLACK, BRAIN_SLACK = 1e-6, 2.0**-8, 2.0**-5
 
 
 @exact
@@ -94,6 +96,36 @@ def _brains(memory, step, tile, n, a, b, c):
 
 
 @exact
+def _clip(tile, n, slack):
+    """Put what lies outside [0, 1] by rounding at its ends; what lies farther out stays."""
+    for i in range(n):
+        value = tile[i]
+        value = 1 if (value > 1) & (value <= 1 + slack) else value
+        tile[i] = 0 if (value < 0) & (value >= -slack) else value
+
+
+@exact
+def _plain_clipped(memory, step, tile, n, a, b, c):
+    _plain(memory, step, tile, n, a, b, c)
+    _clip(tile, n, SLACK)
+    return 0
+
+
+@exact
+def _halves_clipped(memory, step, tile, n, a, b, c):
+    _halves(memory, step, tile, n, a, b, c)
+    _clip(tile, n, HALF_SLACK)
+    return 0
+
+
+@exact
+def _brains_clipped(memory, step, tile, n, a, b, c):
+    _brains(memory, step, tile, n, a, b, c)
+    _clip(tile, n, BRAIN_SLACK)
+    return 0
+
+
+@exact
 def _labels(memory, step, tile, n, classes, ignores, ignored):
     """Read labels as numbers of classes, `IGNORED` or `WRONG`; return how many are wrong.
 
@@ -155,6 +187,8 @@ def _ends(memory, step, ends, n, a, b, c):
 
 
 _VALUES = {"float16": _halves, "bfloat16": _brains}
+_CLIPPED = {"float16": _halves_clipped, "bfloat16": _brains_clipped}
+_CLIPPED |= dict.fromkeys(("float32", "float64"), _plain_clipped)
 _OUT = {"float16": _to_halves, "bfloat16": _to_brains}
 _BITS = {"bool": "uint8", "float16": "uint16", "bfloat16": "uint16"}
 
@@ -163,8 +197,9 @@ _BITS = {"bool": "uint8", "float16": "uint16", "bfloat16": "uint16"}
 def access(role: str, dtype: str, unit: str) -> int:
     """Return the address of the code that moves elements of a dtype.
 
-    ``role`` is "values" or "out", to or from floating numbers of the dtype ``unit``; "labels", to
-    int32; "marks", to uint8; or "ends", to the smallest and the largest.
+    ``role`` is "values" or "out", to or from floating numbers of the dtype ``unit``, or "clipped",
+    to those without rounding beyond 0 and 1; "labels", to int32; "marks", to uint8; or "ends", to
+    the smallest and the largest.
     """
     if role == "ends":
         code, tile = _ends, _BITS.get(dtype, dtype)
@@ -173,7 +208,7 @@ def access(role: str, dtype: str, unit: str) -> int:
     elif role == "marks":
         code, tile = _marks, "uint8"
     else:
-        code, tile = (_OUT if role == "out" else _VALUES).get(dtype), unit
+        code, tile = {"out": _OUT, "clipped": _CLIPPED}.get(role, _VALUES).get(dtype), unit
         code = code or (_to_plain if role == "out" else _plain)
     memory, tile = (types.CPointer(getattr(types, n)) for n in (_BITS.get(dtype, dtype), tile))
     signature = (memory, types.int64, tile, *[types.int64] * 4)

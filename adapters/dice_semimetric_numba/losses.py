@@ -5,7 +5,7 @@ import numpy as np
 from dice_semimetric._lib.seam import Pixels
 
 from . import gradient, overlap
-from .sums import Pairs, Place, eligible
+from .sums import Pairs, Place, eligible, without_rounding
 
 __all__ = ["eligible", "gradients", "pairs_of", "sums", "sums_with_entropy"]
 
@@ -18,8 +18,15 @@ def pairs_of(pixels: Pixels, *results: np.ndarray | None) -> Pairs:
     return Pairs.of(pixels, *results, whole=True)
 
 
-def sums(pairs: Pairs) -> tuple[np.ndarray, bool]:
-    """Return the sums (4, *kept axes), and whether an entry is no probability or no label."""
+def sums(pairs: Pairs, *, checked: bool = False) -> tuple[np.ndarray, bool]:
+    """Return the sums (4, *kept axes), and whether an entry is no probability or no label.
+
+    Where values are checked, those beyond 0 and 1 by rounding are read as 0 and 1.
+    """
+    return without_rounding(lambda clip: _sums(pairs.clipped() if clip else pairs), checked)
+
+
+def _sums(pairs: Pairs) -> tuple[np.ndarray, bool]:
     operands = pairs.operands
 
     def partial(place: Place) -> tuple[bool, np.ndarray]:
@@ -33,12 +40,20 @@ def sums(pairs: Pairs) -> tuple[np.ndarray, bool]:
     return _opened(pairs, total), wrong
 
 
-def sums_with_entropy(pairs: Pairs, weight: np.ndarray) -> tuple[np.ndarray, np.ndarray, bool]:
+def sums_with_entropy(
+    pairs: Pairs, weight: np.ndarray, *, checked: bool = False
+) -> tuple[np.ndarray, np.ndarray, bool]:
     """Return the sums, the cross-entropy beside what its mean divides by, and as `sums` does.
 
     ``weight`` is that of each class.
     """
     weight = weight.astype(pairs.unit.dtype)
+    return without_rounding(
+        lambda clip: _sums_with_entropy(pairs.clipped() if clip else pairs, weight), checked
+    )
+
+
+def _sums_with_entropy(pairs: Pairs, weight: np.ndarray) -> tuple[np.ndarray, np.ndarray, bool]:
     operands = pairs.operands
 
     def partial(place: Place) -> tuple[bool, np.ndarray, np.ndarray]:

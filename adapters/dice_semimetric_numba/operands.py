@@ -8,7 +8,7 @@ along the class axis, each kept axis and each summed axis. A last row has the le
 import functools
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import NamedTuple
 
 import numpy as np
@@ -79,6 +79,16 @@ class Operands:
         table = self.table.copy()
         table[: len(addresses), 0] = addresses
         return Operands(table, self.kept, self.rows, self.classes, self.columns)
+
+    def clipped(self, *places: int, unit: str) -> "Operands":
+        """Return the same with some values read without rounding beyond 0 and 1.
+
+        So they are read into tiles and never where they lie, whence their code is that of nothing.
+        """
+        table = self.table.copy()
+        for k in places:
+            table[k, 1], table[k, 3] = -1, access("clipped", NAMES[table[k, 1]], unit)
+        return replace(self, table=table)
 
 
 def layouts(arrays: Sequence[Array | None]) -> tuple["Layout | None", ...]:

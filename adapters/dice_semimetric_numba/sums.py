@@ -1,7 +1,9 @@
 """The calls of the kernels over pairs of a prediction and a target."""
 
+import functools
+import math
 from collections.abc import Callable
-from typing import Any, NamedTuple, TypeVar
+from typing import Any, NamedTuple, TypeVar, TypeVarTuple
 
 import numpy as np
 
@@ -14,6 +16,7 @@ from . import thresholds as levels
 from .operands import HEAD, Operands, is_floating, readable
 
 R = TypeVar("R")
+F = TypeVarTuple("F")
 
 #: Entries that a thread takes at a time; the order of summation depends on it alone.
 PART = 1 << 18
@@ -72,6 +75,13 @@ class Pairs(NamedTuple):
         """Return the same of other arrays, which lie in memory as these do."""
         return self._replace(operands=self.operands.at(addresses))
 
+    def clipped(self) -> "Pairs":
+        """Return the same, read without rounding beyond 0 and 1: probabilities, not logits."""
+        softmax, sigmoid, labels, *_ = self.how
+        values = [k for k, other in enumerate((softmax or sigmoid, labels)) if not other]
+        operands = self.operands.clipped(*values, unit=self.unit.dtype.name)
+        return self._replace(operands=operands)
+
     def arguments(self, place: Place) -> tuple[Any, ...]:
         """Return the first arguments of a kernel."""
         operands = self.operands
@@ -89,17 +99,19 @@ class Pairs(NamedTuple):
 def eligible(pixels: Pixels) -> bool:
     """Return whether the kernels take these pixels."""
     pred = pixels.pred
-    columns = 1
-    for axis in pixels.axis:
-        columns *= pred.shape[axis]
     return (
         pred.size > 0
         and (not pixels.regional or _class_is_last(pixels))
-        and (columns >= SHORT or pred.size <= FEW)
+        and (_columns(pixels) >= SHORT or pred.size <= FEW)
         and not is_beyond(pixels.ignore_index)
         and np.dtype(pixels.dtype).name in ("float32", "float64")
         and readable(pred, pixels.target, pixels.mask)
     )
+
+
+def _columns(pixels: Pixels) -> int:
+    """Return how many entries are summed for each sum."""
+    return math.prod(pixels.pred.shape[axis] for axis in pixels.axis)
 
 
 def _class_is_last(pixels: Pixels) -> bool:
@@ -111,45 +123,29 @@ def overlap_sums(pixels: Pixels) -> Any:
     """Return the sums of `dice_semimetric.overlap.overlap_sums`."""
     if not eligible(pixels):
         return NotImplemented
-    pairs = Pairs.of(pixels)
-    operands = pairs.operands
 
-    def sums(place: Place) -> tuple[bool, np.ndarray]:
-        found = np.zeros((place[1] - place[0], 4, operands.classes))
+    def sums(pairs: Pairs, place: Place) -> tuple[bool, np.ndarray]:
+        found = np.zeros((place[1] - place[0], 4, pairs.operands.classes))
         return overlap.forward(*pairs.arguments(place), found), found
 
-    total = np.zeros((operands.rows, 4, operands.classes))
-    return _added(pixels, total, pairs.map(sums), (4,))
+    return _added(pixels, sums, (4,))
 
 
 def threshold_sums(pixels: Pixels, thresholds: tuple[float, ...]) -> Any:
     """Return the counts of `dice_semimetric._lib.levels.threshold_sums`."""
     if not eligible(pixels):
         return NotImplemented
-    pairs = Pairs.of(pixels)
-    operands = pairs.operands
     both = _levels(thresholds, pixels)
-    scale = _scale(both, pixels) if operands.columns >= LONG else 0
+    scale = _scale(both, pixels) if _columns(pixels) >= LONG else 0
     both = _filled(both, levels.STEP)
 
-    def counts(place: Place) -> tuple[bool, np.ndarray]:
-        shape = place[1] - place[0], 3, both.shape[1], operands.classes
+    def counts(pairs: Pairs, place: Place) -> tuple[bool, np.ndarray]:
+        shape = place[1] - place[0], 3, both.shape[1], pairs.operands.classes
         found = np.zeros(shape, np.int64)
-        wrong = levels.count(
-            operands.table,
-            operands.kept,
-            pairs.per_class,
-            place,
-            pairs.how,
-            pairs.unit,
-            both,
-            scale,
-            found,
-        )
+        wrong = levels.count(*pairs.arguments(place), both, scale, found)
         return wrong, found[:, :, : len(thresholds)]
 
-    total = np.zeros((operands.rows, 3, len(thresholds), operands.classes), np.int64)
-    return _added(pixels, total, pairs.map(counts), (3, len(thresholds)))
+    return _added(pixels, counts, (3, len(thresholds)), np.int64)
 
 
 def _levels(thresholds: tuple[float, ...], pixels: Pixels) -> np.ndarray:
@@ -179,19 +175,35 @@ def _filled(rows: np.ndarray, step: int) -> np.ndarray:
 
 def _added(
     pixels: Pixels,
-    total: np.ndarray,
-    parts: list[tuple[Place, tuple[bool, np.ndarray]]],
+    function: Callable[[Pairs, Place], tuple[bool, np.ndarray]],
     lead: tuple[int, ...],
+    dtype: Any = float,
 ) -> Any:
-    """Return the sums of the parts, whose kept axes are the rows and classes of ``total``."""
-    wrong = False
-    for (first, last, _, _), (bad, found) in parts:
-        total[first:last] += found
-        wrong |= bad
+    """Return the sums, (*lead, *kept axes), that a function takes of each part."""
+    pairs = Pairs.of(pixels)
+
+    def added(clip: bool) -> tuple[np.ndarray, bool]:
+        some, wrong = pairs.clipped() if clip else pairs, False
+        total = np.zeros((some.operands.rows, *lead, some.operands.classes), dtype)
+        for (first, last, _, _), (bad, found) in some.map(functools.partial(function, some)):
+            total[first:last] += found
+            wrong |= bad
+        return total, wrong
+
+    total, wrong = without_rounding(added, pixels.checked)
     if wrong and pixels.checked:  # NumPy's blocks find the entry, and word the error
         return NotImplemented
-    kept = [n for a, n in enumerate(pixels.pred.shape) if a not in pixels.axis]
-    return tuple(np.moveaxis(total, 0, -2).reshape(*lead, *kept))
+    return tuple(np.moveaxis(total, 0, -2).reshape(*lead, *pairs.shape))
+
+
+def without_rounding(sums: Callable[[bool], tuple[*F, bool]], checked: bool) -> tuple[*F, bool]:
+    """Return sums and, last, whether a value is wrong.
+
+    If one is and that matters, they are taken once more, of values clipped where they lie outside
+    [0, 1] by rounding.
+    """
+    found = sums(False)
+    return sums(True) if found[-1] and checked else found
 
 
 def bin_sums(pixels: Pixels, edges: np.ndarray, kind: str) -> Any:
@@ -216,16 +228,22 @@ def bin_sums(pixels: Pixels, edges: np.ndarray, kind: str) -> Any:
         *ignored(pixels.ignore_index if labels else None, target.dtype),
     )
 
-    def sums(place: Place) -> tuple[bool, np.ndarray]:
-        found = np.zeros((number, edges.shape[-1] - 1, 3))
-        return bins.add(operands.table, operands.kept, place, how, inner, unit, found), found
+    def sums(clip: bool) -> tuple[np.ndarray, bool]:
+        values = (0,) if labels else (0, 1)
+        some = operands.clipped(*values, unit=unit.dtype.name) if clip else operands
 
-    entries = operands.classes * operands.columns
-    parts = places(1, operands.classes, operands.columns, max(PART, -(-entries // TABLES)))
-    found = map_parts(sums, parts)
-    if pixels.checked and any(bad for bad, _ in found):
-        return NotImplemented  # NumPy's blocks find the entry, and word the error
-    total = np.sum([sums for _, sums in found], axis=0)
+        def part(place: Place) -> tuple[bool, np.ndarray]:
+            found = np.zeros((number, edges.shape[-1] - 1, 3))
+            return bins.add(some.table, some.kept, place, how, inner, unit, found), found
+
+        entries = some.classes * some.columns
+        parts = places(1, some.classes, some.columns, max(PART, -(-entries // TABLES)))
+        found = map_parts(part, parts)
+        return np.sum([sums for _, sums in found], axis=0), any(bad for bad, _ in found)
+
+    total, wrong = without_rounding(sums, pixels.checked)
+    if wrong and pixels.checked:  # NumPy's blocks find the entry, and word the error
+        return NotImplemented
     count, confidence, correct = np.moveaxis(total if kind == "classwise" else total[0], -1, 0)
     return count.astype(np.intp), confidence, correct
 

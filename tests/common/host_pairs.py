@@ -41,6 +41,16 @@ def values(rng, shape, dtype):
     return found.astype(dtype) if dtype in FLOATS else (found > 0.5).astype(dtype)
 
 
+def beyond(rng, shape, dtype):
+    """Return numbers of a dtype of which some lie outside [0, 1] by rounding, and those clipped."""
+    eps = float(ml_dtypes.finfo(dtype).eps)
+    off = values(rng, shape, np.float64) + rng.choice([-2 * eps, 0, 2 * eps], shape)
+    off = off.astype(dtype)
+    assert off.min() < 0
+    assert off.max() > 1
+    return off, np.clip(off.astype(np.float64), 0, 1).astype(dtype)
+
+
 def pixels_of(pred, target, mask=None, *, axis=(2, 3, 4), dtype=np.float64, **options):
     options = {"checked": True, **options}
     return Pixels(pred, target, mask, axis=axis, dtype=np.dtype(dtype), **options)

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from dice_semimetric_numba.operands import is_floating
 from dice_semimetric_numba.sums import bin_sums
-from host_pairs import FLOATS, INTEGERS, LAYOUTS, laid_out, pixels_of, values
+from host_pairs import FLOATS, INTEGERS, LAYOUTS, beyond, laid_out, pixels_of, values
 
 SPATIAL = 2, 40, 41, 7
 AXES = 0, 2, 3, 4
@@ -110,6 +110,23 @@ def test_of_equal_classes_the_first_is_on_top(rng):
     prob = np.full((2, 3, 40, 41, 7), 0.25, np.float32)
     prob[:, 1:] = 0.375
     check(prob, rng.integers(0, 3, SPATIAL), "top_label")
+
+
+@pytest.mark.parametrize("classes", [1, 3])
+@pytest.mark.parametrize("kind", ["binary", "top_label", "classwise"])
+@pytest.mark.parametrize("dtype", FLOATS)
+def test_rounding_beyond_zero_and_one_is_taken_off(dtype, kind, classes, rng):
+    prob, clipped = beyond(rng, (2, classes, 40, 41, 7), dtype)
+    wide = np.float64 if dtype == np.float64 else np.float32
+    hard = rng.integers(0, 2, prob.shape if kind == "binary" else SPATIAL)
+    axis = tuple(range(5)) if kind == "binary" else AXES
+    for given, meant in (((prob, hard), (clipped, hard)), ((prob, prob), (clipped, clipped))):
+        found, expected = (
+            bin_sums(pixels_of(*pair, axis=axis, dtype=wide), edges_of(10, wide), kind)
+            for pair in (given, meant)
+        )
+        for one, other in zip(found, expected, strict=True):
+            np.testing.assert_array_equal(one, other)
 
 
 @pytest.mark.parametrize("kind", ["binary", "top_label", "classwise"])

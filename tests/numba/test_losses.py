@@ -161,6 +161,26 @@ def test_what_does_not_count_may_be_anything(activation) -> None:
     assert not of_pred[hidden].any()
 
 
+def test_rounding_beyond_zero_and_one_is_taken_off_where_values_are_checked() -> None:
+    pred, target, mask = draw((2, 3, 40, 50), "softmax", False, "pixel", np.float32)
+    off = np.where(target > 0.5, np.float32(1 + 2e-7), np.float32(-2e-7))
+    near = off.clip(0, 1)
+    given, meant = (sums.pairs_of(pixels_of(pred, t, mask, "softmax")) for t in (off, near))
+    weight = np.ones(3)
+    for found, expected in (
+        (sums.sums(given, checked=True), sums.sums(meant)),
+        (
+            sums.sums_with_entropy(given, weight, checked=True),
+            sums.sums_with_entropy(meant, weight),
+        ),
+    ):
+        for one, other in zip(found, expected, strict=True):
+            np.testing.assert_array_equal(one, other)
+    total, wrong = sums.sums(given)
+    assert wrong
+    assert (total != sums.sums(meant)[0]).any()
+
+
 def test_a_class_that_is_ruled_out_costs_nothing() -> None:
     pred, target, _ = draw((1, 3, 5, 5), "softmax", True, None, np.float32)
     pred[:, 2], target = -np.inf, target.clip(0, 1)

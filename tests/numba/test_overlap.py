@@ -3,7 +3,17 @@
 import numpy as np
 import pytest
 from dice_semimetric_numba.sums import overlap_sums
-from host_pairs import FLOATS, INTEGERS, LAYOUTS, SHAPE, laid_out, pixels_of, probabilities, values
+from host_pairs import (
+    FLOATS,
+    INTEGERS,
+    LAYOUTS,
+    SHAPE,
+    beyond,
+    laid_out,
+    pixels_of,
+    probabilities,
+    values,
+)
 
 from dice_semimetric import expected_calibration_error, region_loss, value_checks
 
@@ -55,6 +65,24 @@ def test_what_is_masked_has_no_influence(activation, rng):
     x, y = np.where(mask, x, np.nan), np.where(mask, y, -np.inf)
     found = overlap_sums(pixels_of(x, y, mask, activation=activation))
     np.testing.assert_array_equal(found, expected)
+
+
+@pytest.mark.parametrize("layout", ["plain", "channels last", "every second"])
+@pytest.mark.parametrize("dtype", FLOATS)
+def test_rounding_beyond_zero_and_one_is_taken_off(dtype, layout, rng):
+    x, clipped = beyond(rng, SHAPE, dtype)
+    y, mask = values(rng, SHAPE, np.float32), rng.random((2, 1, 40, 41, 7)) > 0.3
+    wide = np.float64 if dtype == np.float64 else np.float32
+    for given, meant in (((x, y), (clipped, y)), ((y, x), (y, clipped)), ((x, x), (clipped,) * 2)):
+        for kept in (None, mask):
+            shown = [a if kept is None else np.where(kept, a, a.dtype.type(np.nan)) for a in given]
+            found, expected = (
+                overlap_sums(pixels_of(*(laid_out(a, layout) for a in pair), kept, dtype=wide))
+                for pair in (shown, meant)
+            )
+            np.testing.assert_array_equal(found, expected)
+    unchecked = overlap_sums(pixels_of(x, x, checked=False))
+    np.testing.assert_allclose(unchecked[0], x.astype(float).sum((2, 3, 4)), 1e-12)
 
 
 @pytest.mark.parametrize("bad", [np.nan, -0.01, 1.01, np.inf])

@@ -4,7 +4,17 @@ import numpy as np
 import pytest
 from dice_semimetric_numba.operands import is_floating
 from dice_semimetric_numba.sums import threshold_sums
-from host_pairs import FLOATS, INTEGERS, LAYOUTS, SHAPE, laid_out, pixels_of, probabilities, values
+from host_pairs import (
+    FLOATS,
+    INTEGERS,
+    LAYOUTS,
+    SHAPE,
+    beyond,
+    laid_out,
+    pixels_of,
+    probabilities,
+    values,
+)
 
 TENTHS = tuple(k / 10 for k in range(1, 10))
 
@@ -55,6 +65,16 @@ def test_labels_with_one_that_is_ignored(classes, rng):
     x = values(rng, shape, np.float32)
     label = rng.choice([0, 1, max(classes, 2) - 1, 255], (2, 60, 61, 3)).astype(np.uint8)
     check(pixels_of(x, label, dtype=np.float32, ignore_index=255), TENTHS)
+
+
+@pytest.mark.parametrize("thresholds", [TENTHS, (0.75, 1.0)])
+@pytest.mark.parametrize("dtype", FLOATS)
+def test_rounding_beyond_zero_and_one_is_taken_off(dtype, thresholds, rng):
+    x, clipped = beyond(rng, SHAPE, dtype)
+    sums = np.float64 if dtype == np.float64 else np.float32
+    expected = threshold_sums(pixels_of(clipped, clipped, dtype=sums), thresholds)
+    found = threshold_sums(pixels_of(x, x, dtype=sums), thresholds)
+    np.testing.assert_array_equal(found, expected)
 
 
 @pytest.mark.parametrize("bad", [np.nan, -0.01, 1.01, np.inf, -np.inf])

@@ -88,7 +88,8 @@ def forward(pred: Tensor, target: Tensor, mask: Mask, options: Options) -> Tenso
     module = kernels()
     assert module is not None
     with threads(torch.get_num_threads()):
-        total, wrong = module.sums(module.pairs_of(pixels_of(pred, target, mask, options)))
+        pairs = module.pairs_of(pixels_of(pred, target, mask, options))
+        total, wrong = module.sums(pairs, checked=options.checked)
     if wrong and options.checked:  # it finds the entry, and words the error
         return blockwise.forward(pred, target, mask, options)
     return torch.from_numpy(np.ascontiguousarray(total))

@@ -51,21 +51,21 @@ def losses(
 
     With it goes the cross-entropy, by itself or added.
 
-    None is for what the kernels do not take, and for values that are to be refused or clipped.
+    None is for what the kernels do not take, and for values that are to be refused.
     """
     layouts = layouts_of(pred, target, mask, reading)
     if layouts is None:
         return None
     module: Any = host.kernels()
     pairs = layouts.there.at(*host.addresses(pred, target, mask))
-    number = None
+    number, checked = None, values_checked()
     with threads(torch.get_num_threads()):
         if entropy is None:
-            total, wrong = module.sums(pairs)
+            total, wrong = module.sums(pairs, checked=checked)
         else:
             weights = class_weights(entropy.weight, pred.shape[1])
-            total, number, wrong = module.sums_with_entropy(pairs, weights)
-    if wrong and values_checked():
+            total, number, wrong = module.sums_with_entropy(pairs, weights, checked=checked)
+    if wrong and checked:
         return None
     dtype = pairs.unit.dtype
     table = loss_and_slope(total[..., first_class:], dtype=dtype, **formula)
