@@ -11,7 +11,7 @@ from dice_semimetric._lib.typing import Array, DType
 
 from . import raters as kernels
 from .operands import Operands, is_floating, readable
-from .sums import PART, Place, ignored, is_beyond, places
+from .sums import Place, ignored, is_beyond, places
 
 #: The number of raters up to which their patterns are counted.
 MOST = 16
@@ -174,13 +174,9 @@ def _each_part(
 ) -> list[Any]:
     """Return what a function returns for each part of the pixels, from several threads.
 
-    There are at most so many parts as ``most``.
+    There are about as many parts as ``most`` or fewer.
     """
-    if most is None:
-        return map_parts(function, places(1, operands.rows, operands.columns))
-    step = max(PART, -(-operands.columns // most))
-    starts = range(0, operands.columns, step)
-    return map_parts(function, [(0, 1, i, min(i + step, operands.columns)) for i in starts])
+    return map_parts(function, places(1, operands.rows, operands.columns, most=most))
 
 
 def _tally(raters: Array, codes: Array | None, mask: Array | None) -> np.ndarray:

@@ -236,9 +236,7 @@ def bin_sums(pixels: Pixels, edges: np.ndarray, kind: str) -> Any:
             found = np.zeros((number, edges.shape[-1] - 1, 3))
             return bins.add(some.table, some.kept, place, how, inner, unit, found), found
 
-        entries = some.classes * some.columns
-        parts = places(1, some.classes, some.columns, max(PART, -(-entries // TABLES)))
-        found = map_parts(part, parts)
+        found = map_parts(part, places(1, some.classes, some.columns, most=TABLES))
         return np.sum([sums for _, sums in found], axis=0), any(bad for bad, _ in found)
 
     total, wrong = without_rounding(sums, pixels.checked)
@@ -266,9 +264,16 @@ def is_beyond(number: int | None) -> bool:
     return number is not None and number >= 1 << 63
 
 
-def places(rows: int, classes: int, columns: int, part: int = 0) -> list[Place]:
-    """Cut rows and columns into parts of some rows, or of some columns of a row."""
+def places(
+    rows: int, classes: int, columns: int, part: int = 0, most: int | None = None
+) -> list[Place]:
+    """Cut rows and columns into parts of some rows, or of some columns of a row.
+
+    A part holds about so many entries, or more where there would be many more parts than ``most``.
+    """
     part = part or PART
+    if most is not None:
+        part = max(part, -(-rows * classes * columns // most))
     together = part // (classes * columns)
     if together:
         return [
