@@ -173,6 +173,20 @@ def test_bad_values_are_refused_unless_checks_are_off() -> None:
         loss(logits, target).backward()
 
 
+@pytest.mark.parametrize("loss", [DiceSemimetricLoss, DiceSemimetricCELoss])
+def test_rounding_beyond_zero_and_one_is_clipped_on_the_way(loss, monkeypatch) -> None:
+    logits, _ = draw()
+    target = (torch.rand(logits.shape) < 0.5).float()
+    off = torch.where(target > 0, 1 + 2e-7, -2e-7)
+    monkeypatch.setattr(loss, "_stepwise", None)
+    found, slope = value_and_slope(loss(softmax=True), logits, off)
+    expected, near = value_and_slope(loss(softmax=True), logits, target)
+    assert torch.equal(found, expected)
+    torch.testing.assert_close(slope, near, rtol=1e-5, atol=1e-8)
+    with value_checks("never"):
+        assert value_and_slope(loss(softmax=True), logits, off)[0] != expected
+
+
 def test_nothing_and_no_gradient(monkeypatch) -> None:
     logits, target = torch.randn(2, 3, 0, 4, requires_grad=True), torch.rand(2, 3, 0, 4)
     loss = DiceSemimetricLoss(softmax=True)
