@@ -12,10 +12,54 @@ from typing import TypeVar
 T = TypeVar("T")
 R = TypeVar("R")
 
-_lock = threading.Lock()
-_pools: dict[int, ThreadPoolExecutor] = {}
 #: The number that the library in use says; None is for this module to find.
 _given: ContextVar[int | None] = ContextVar("threads", default=None)
+
+
+class Pools:
+    """Pools of threads, each kept for the next time; a forked child starts its own."""
+
+    def __init__(self) -> None:
+        self._forget()
+        if hasattr(os, "register_at_fork"):
+            os.register_at_fork(after_in_child=self._forget)
+
+    def _forget(self) -> None:
+        """Start anew: a child's lock may be held by a thread that is gone there."""
+        self._lock = threading.Lock()
+        self._pools: dict[int, ThreadPoolExecutor] = {}
+
+    def of(self, count: int) -> ThreadPoolExecutor:
+        """Return so many threads, or raise RuntimeError where they may not be started."""
+        with self._lock:
+            if count not in self._pools:
+                self._pools[count] = self.started(count)
+            return self._pools[count]
+
+    def started(self, count: int) -> ThreadPoolExecutor:
+        """Return new threads that all run."""
+        pool = ThreadPoolExecutor(count, thread_name_prefix="dice_semimetric")
+        ready = threading.Barrier(count + 1)
+
+        def begin() -> None:
+            self.begin()
+            ready.wait()
+
+        try:
+            for _ in range(count):
+                pool.submit(begin)
+        except RuntimeError:
+            ready.abort()
+            pool.shutdown(wait=False)
+            raise
+        ready.wait()
+        return pool
+
+    def begin(self) -> None:
+        """Do what comes first in each thread."""
+
+
+_pools = Pools()
 
 
 @contextmanager
@@ -70,7 +114,7 @@ def map_parts(function: Callable[[T], R], parts: Sequence[T]) -> list[R]:
 
     others: list[Future[None]] = []
     with suppress(RuntimeError):  # the interpreter is shutting down, or may start no thread
-        pool = _pool(count - 1)
+        pool = _pools.of(count - 1)
         others.extend(pool.submit(work) for _ in range(count - 1))
     try:
         work()
@@ -79,36 +123,3 @@ def map_parts(function: Callable[[T], R], parts: Sequence[T]) -> list[R]:
     for other in others:
         other.result()
     return [results[number] for number in range(len(parts))]
-
-
-def _pool(count: int) -> ThreadPoolExecutor:
-    with _lock:
-        if count not in _pools:
-            _pools[count] = _started(count)
-        return _pools[count]
-
-
-def _started(count: int) -> ThreadPoolExecutor:
-    """Return threads that all run, or raise RuntimeError where so many may not be started."""
-    pool = ThreadPoolExecutor(count, thread_name_prefix="dice_semimetric")
-    ready = threading.Barrier(count + 1)
-    try:
-        for _ in range(count):
-            pool.submit(ready.wait)
-    except RuntimeError:
-        ready.abort()
-        pool.shutdown(wait=False)
-        raise
-    ready.wait()
-    return pool
-
-
-def _forget() -> None:
-    """Let a forked child, where a lock may be held by a thread that is gone, start anew."""
-    global _lock  # noqa: PLW0603
-    _lock = threading.Lock()
-    _pools.clear()
-
-
-if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_forget)

@@ -5,19 +5,32 @@ of them: thousands of meetings, which cost more than the work as soon as somethi
 data loader, keeps a core busy.
 """
 
-import os
-import threading
 from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from typing import TypeVar
 
 import torch
 
+from dice_semimetric._lib.threads import Pools
+
 T = TypeVar("T")
 R = TypeVar("R")
 
-_lock = threading.Lock()
-_pools: dict[int, ThreadPoolExecutor] = {}
+
+class _SerialPools(Pools):
+    """Threads in which an operation takes one thread; the caller keeps its own number."""
+
+    def started(self, count: int) -> ThreadPoolExecutor:
+        before = torch.get_num_threads()
+        pool = super().started(count)
+        torch.set_num_threads(before)
+        return pool
+
+    def begin(self) -> None:
+        torch.set_num_threads(1)  # of this thread, and of threads yet to come
+
+
+_pools = _SerialPools()
 
 
 def map_blocks(start: Callable[[], Callable[[T], R]], blocks: Iterable[T], host: bool) -> list[R]:
@@ -40,41 +53,7 @@ def map_blocks(start: Callable[[], Callable[[T], R]], blocks: Iterable[T], host:
             for number in numbers:
                 results[number] = function(todo[number])
 
-    pool = _pool(torch.get_num_threads())
+    pool = _pools.of(torch.get_num_threads())
     for future in [pool.submit(work) for _ in range(count)]:
         future.result()
     return [results[number] for number in range(len(todo))]
-
-
-def _pool(count: int) -> ThreadPoolExecutor:
-    with _lock:
-        if count not in _pools:
-            _pools[count] = _serial_pool(count)
-        return _pools[count]
-
-
-def _serial_pool(count: int) -> ThreadPoolExecutor:
-    """Start threads in which an operation takes one thread; the caller keeps its own number."""
-    pool = ThreadPoolExecutor(count, thread_name_prefix="dice_semimetric")
-    started = threading.Barrier(count + 1)
-
-    def begin() -> None:
-        torch.set_num_threads(1)  # of this thread, and of threads yet to come
-        started.wait()
-
-    for _ in range(count):
-        pool.submit(begin)
-    started.wait()
-    torch.set_num_threads(count)
-    return pool
-
-
-def _forget() -> None:
-    """Let a forked child, where a lock may be held by a thread that is gone, start anew."""
-    global _lock  # noqa: PLW0603
-    _lock = threading.Lock()
-    _pools.clear()
-
-
-if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_forget)
