@@ -5,8 +5,9 @@ from typing import Any, Self
 
 import numpy as np
 
+from ._lib.devices import is_eager
 from ._lib.fitting import class_rows, label_pair, require_finite, require_fitted, require_logits
-from ._lib.namespace import is_eager, namespace, sum_dtype
+from ._lib.namespace import namespace, sum_dtype
 from ._lib.native import double_precision, quietly, widest_float, without_gradient
 from ._lib.options import require_label
 from ._lib.special import sigmoid, softmax

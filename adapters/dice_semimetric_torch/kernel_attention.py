@@ -14,7 +14,7 @@ import torch
 from dice_semimetric_numba.kernels import regression
 from torch import Tensor
 
-from dice_semimetric._lib.namespace import is_eager
+from dice_semimetric._lib.devices import is_eager
 from dice_semimetric.kernel.density import KEYS, block_length, lowest_exponent
 
 from ._inputs import plain

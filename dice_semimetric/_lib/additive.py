@@ -8,7 +8,8 @@ from typing import Any, ClassVar, ParamSpec, Self, TypeVar, cast
 
 import array_api_compat as compat
 
-from .namespace import constant, default_index, is_eager, is_floating, namespace, position
+from .devices import is_eager
+from .namespace import constant, default_index, is_floating, namespace, position
 from .native import double_precision, widest_float
 from .options import require_indices
 from .typing import Array, Namespace

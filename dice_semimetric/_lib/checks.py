@@ -6,18 +6,9 @@ from contextlib import contextmanager
 from contextvars import ContextVar
 from typing import Literal
 
+from .devices import is_eager, on_host
 from .dtypes import is_dtype
-from .namespace import (
-    finfo,
-    is_boolean,
-    is_eager,
-    is_integer,
-    namespace,
-    on_host,
-    require_floating,
-    size,
-    sum_dtype,
-)
+from .namespace import finfo, is_boolean, is_integer, namespace, require_floating, size, sum_dtype
 from .native import without_gradient
 from .options import require_choice, require_integer
 from .seam import Pixels, accelerated

@@ -14,7 +14,7 @@ from typing import Any, ParamSpec, TypeVar, cast
 import array_api_compat as compat
 import numpy as np
 
-from .namespace import device, is_eager, is_jax_tracer
+from .devices import device, is_eager, is_jax_tracer
 from .typing import Array, DType, Namespace
 
 F = TypeVar("F", bound=Callable[..., Any])

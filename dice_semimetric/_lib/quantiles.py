@@ -1,6 +1,7 @@
 """Edges of bins: of equal width, or of equal mass by sorting."""
 
-from .namespace import constant, device, namespace, size
+from .devices import device
+from .namespace import constant, namespace, size
 from .seam import accelerated
 from .typing import Array, DType, Namespace
 

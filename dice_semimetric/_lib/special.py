@@ -7,7 +7,7 @@ from typing import Any
 import array_api_compat as compat
 
 from .blocks import BLOCK
-from .namespace import is_eager, is_jax_tracer
+from .devices import is_eager, is_jax_tracer
 from .native import quietly, quotient
 from .typing import Activation, Array, Namespace
 

@@ -5,8 +5,9 @@ from typing import Self
 import numpy as np
 
 from .._lib.checks import require_probabilities
+from .._lib.devices import device
 from .._lib.fitting import class_rows, from_class_rows, label_pair, require_fitted
-from .._lib.namespace import device, namespace, sum_dtype
+from .._lib.namespace import namespace, sum_dtype
 from .._lib.native import to_host, without_gradient
 from .._lib.options import Rng, require_label
 from .._lib.typing import Array, Namespace

@@ -18,7 +18,8 @@ from dataclasses import dataclass
 
 import array_api_compat as compat
 
-from .._lib.namespace import default_index, device, finfo, is_eager, namespace, on_host
+from .._lib.devices import device, is_eager, on_host
+from .._lib.namespace import default_index, finfo, namespace
 from .._lib.native import (
     double_precision,
     gammaln,

@@ -4,7 +4,8 @@ import math
 from collections.abc import Sequence
 from typing import Literal
 
-from .._lib.namespace import default_index, device, is_eager, namespace, sum_dtype
+from .._lib.devices import device, is_eager
+from .._lib.namespace import default_index, namespace, sum_dtype
 from .._lib.native import quietly, without_gradient
 from .._lib.options import require_choice, require_integer, require_numbers
 from .._lib.special import absolute

@@ -4,7 +4,8 @@ from typing import Literal
 
 import numpy as np
 
-from .._lib.namespace import device, is_boolean, is_integer, namespace
+from .._lib.devices import device
+from .._lib.namespace import is_boolean, is_integer, namespace
 from .._lib.native import to_host
 from .._lib.options import Rng, generator, require_choice, require_integer, require_label
 from .._lib.typing import Array

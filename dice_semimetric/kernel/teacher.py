@@ -7,15 +7,9 @@ from typing import Any, Literal
 import numpy as np
 
 from .._lib.checks import checks_apply, require_labels, require_probabilities
+from .._lib.devices import device, is_eager
 from .._lib.fitting import checked_labels, predicted_class
-from .._lib.namespace import (
-    default_index,
-    device,
-    is_eager,
-    is_integer,
-    namespace,
-    sum_dtype,
-)
+from .._lib.namespace import default_index, is_integer, namespace, sum_dtype
 from .._lib.native import to_host
 from .._lib.options import Rng, require_choice, require_label, shown
 from .._lib.special import widen

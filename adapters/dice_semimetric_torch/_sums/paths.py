@@ -10,7 +10,7 @@ from types import ModuleType
 import torch
 from torch import Tensor
 
-from dice_semimetric._lib.namespace import is_torch_fake
+from dice_semimetric._lib.devices import is_torch_fake
 
 from ..lending import on_gpu, recorded
 from . import blockwise, host
