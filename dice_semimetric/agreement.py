@@ -4,12 +4,12 @@ from dataclasses import dataclass
 from typing import ClassVar, Self
 
 from ._lib.additive import Additive, exact
+from ._lib.empty import Empty, fill_empty, in_dtype
 from ._lib.namespace import constant, namespace, require_mask
 from ._lib.native import widest_float
 from ._lib.raters import float_dtypes, look_up, rater_counts, require_raters, vote_counts
 from ._lib.special import divide
 from ._lib.typing import Array, DType, Namespace
-from .thresholds import Empty, fill_empty, in_dtype
 
 
 @dataclass(frozen=True)

@@ -5,12 +5,13 @@ from collections.abc import Sequence
 from typing import Any, Literal
 
 from ._lib.aggregate import Classes, Per, Reduction, aggregate, class_indices
+from ._lib.empty import Empty
 from ._lib.namespace import namespace, sum_dtype
 from ._lib.options import require_choice
 from ._lib.typing import Activation, Array, Namespace
 from .overlap import region_overlap
 from .scores import overlap_score
-from .thresholds import Empty, ThresholdCounts, region_threshold_counts
+from .thresholds import ThresholdCounts, region_threshold_counts
 
 Score = Literal["dice", "jaccard", "bdice"]
 

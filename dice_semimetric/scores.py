@@ -2,12 +2,13 @@
 
 from collections.abc import Sequence
 
+from ._lib.empty import Empty, fill_empty
 from ._lib.namespace import namespace, sum_dtype
 from ._lib.pairs import pixels_of
 from ._lib.typing import Array, Axis, DType
 from .formulas import overlap_loss
 from .overlap import Overlap, overlap_of
-from .thresholds import Empty, fill_empty, threshold_counts
+from .thresholds import threshold_counts
 
 LOSSES = {"dice": "dml1", "jaccard": "jml1"}
 

@@ -3,19 +3,17 @@
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from numbers import Real
-from typing import ClassVar, Literal, Self
+from typing import ClassVar, Self
 
 from ._lib.additive import Regional, exact
+from ._lib.empty import Empty, fill_empty, in_dtype
 from ._lib.levels import threshold_sums
-from ._lib.namespace import namespace, normalize_axis, result_dtype
+from ._lib.namespace import namespace, normalize_axis
 from ._lib.native import widest_float
-from ._lib.options import require_numbers, shown
+from ._lib.options import require_numbers
 from ._lib.pairs import pixels_of, pixels_of_batch
 from ._lib.special import divide
 from ._lib.typing import Activation, Array, Axis, DType, Namespace
-
-Empty = float | Literal["skip"]
 
 #: The levels of the QUBIQ challenge: 0.1, 0.2, ..., 0.9.
 THRESHOLDS = tuple(k / 10 for k in range(1, 10))
@@ -158,27 +156,6 @@ class ThresholdCounts(Regional):
         xp = namespace(counts=self.pred)
         wide = widest_float(xp, self.pred)
         return xp, xp.astype(self.both, wide), xp.astype(self.pred + self.target, wide)
-
-
-def in_dtype(xp: Namespace, score: Array, dtype: DType | None) -> Array:
-    """Return a score in a dtype, None for the library's default."""
-    return xp.astype(score, result_dtype(xp, score, dtype), copy=False)
-
-
-def fill_empty(xp: Namespace, score: Array, some: Array, empty: Empty) -> Array:
-    """Return the score where there is something, else ``empty``."""
-    return xp.where(some, score, require_empty(empty))
-
-
-def require_empty(empty: Empty) -> float:
-    """Return the score of empty against empty, NaN for "skip", or raise ValueError."""
-    if isinstance(empty, str) and empty == "skip":
-        return math.nan
-    if isinstance(empty, Real) and not isinstance(empty, bool):
-        value = float(empty)
-        if value in (0.0, 1.0) or math.isnan(value):
-            return value
-    raise ValueError(f"empty must be one of 1.0, 0.0, nan, 'skip', got {shown(empty)}")
 
 
 def threshold_counts(

@@ -20,6 +20,7 @@ ELSEWHERE = {
     "core/_lib/raters": "core/test_fusion",
     "core/_lib/aggregate": "core/test_region",
     "core/_lib/blocks": "core/_numpy/test_reductions",
+    "core/_lib/empty": "core/test_scores",
     "core/_lib/quantiles": "core/test_bins",
     "core/_lib/special": "core/_lib/test_native",
     "core/_lib/warning": "core/test_third_party_adapter",

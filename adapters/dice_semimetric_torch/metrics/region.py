@@ -9,10 +9,10 @@ from torchmetrics import Metric
 
 from dice_semimetric import region_overlap
 from dice_semimetric._lib.aggregate import Classes, class_indices
+from dice_semimetric._lib.empty import Empty, fill_empty
 from dice_semimetric._lib.namespace import namespace
 from dice_semimetric._lib.options import require_choice, require_integer, require_label, shown
 from dice_semimetric._lib.typing import Activation
-from dice_semimetric.thresholds import Empty, fill_empty
 
 from .._inputs import plain, require_tensors
 
