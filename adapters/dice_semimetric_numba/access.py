@@ -12,6 +12,7 @@ from numba import types
 
 from .compiling import exact
 from .memory import bits_of, float_of
+from .vectors import wide
 
 #: What stands in a tile of labels for one that is ignored, and for one that is no class.
 IGNORED, WRONG = np.int32(-1), np.int32(-2)
@@ -64,6 +65,7 @@ def _to_brain(value):
 
 @exact
 def _plain(memory, step, tile, n, a, b, c):
+    wide()
     if step == 1:
         for i in range(n):
             tile[i] = memory[i]
@@ -75,6 +77,7 @@ def _plain(memory, step, tile, n, a, b, c):
 
 @exact
 def _halves(memory, step, tile, n, a, b, c):
+    wide()
     if step == 1:
         for i in range(n):
             tile[i] = _of_half(memory[i])
@@ -86,6 +89,7 @@ def _halves(memory, step, tile, n, a, b, c):
 
 @exact
 def _brains(memory, step, tile, n, a, b, c):
+    wide()
     if step == 1:
         for i in range(n):
             tile[i] = _of_brain(memory[i])
@@ -126,18 +130,44 @@ def _brains_clipped(memory, step, tile, n, a, b, c):
 
 
 @exact
+def _class_of(label, classes, ignores, ignored):
+    """Return a label as the number of a class, `IGNORED` or `WRONG`."""
+    found = types.int32(label) if (label >= 0) & (label < classes) else WRONG
+    return IGNORED if (ignores != 0) & (label == ignored) else found
+
+
+@exact
 def _labels(memory, step, tile, n, classes, ignores, ignored):
     """Read labels as numbers of classes, `IGNORED` or `WRONG`; return how many are wrong.
 
     A uint64 beyond an int64 becomes negative, and so no class.
     """
+    wide()
     wrong = types.int32(0)
-    for i in range(n):
-        label = types.int64(memory[i * step])
-        found = types.int32(label) if (label >= 0) & (label < classes) else WRONG
-        found = IGNORED if (ignores != 0) & (label == ignored) else found
-        tile[i] = found
-        wrong += types.int32(found == WRONG)
+    if step == 1:
+        for i in range(n):
+            tile[i] = _class_of(types.int64(memory[i]), classes, ignores, ignored)
+            wrong += types.int32(tile[i] == WRONG)
+    else:
+        for i in range(n):
+            tile[i] = _class_of(types.int64(memory[i * step]), classes, ignores, ignored)
+            wrong += types.int32(tile[i] == WRONG)
+    return types.int64(wrong)
+
+
+@exact
+def _short_labels(memory, step, tile, n, classes, ignores, ignored):
+    """Do what `_labels` does with labels that an int32 holds, twice as many at a time."""
+    wide()
+    classes, ignored, wrong = types.int32(classes), types.int32(ignored), types.int32(0)
+    if step == 1:
+        for i in range(n):
+            tile[i] = _class_of(types.int32(memory[i]), classes, ignores, ignored)
+            wrong += types.int32(tile[i] == WRONG)
+    else:
+        for i in range(n):
+            tile[i] = _class_of(types.int32(memory[i * step]), classes, ignores, ignored)
+            wrong += types.int32(tile[i] == WRONG)
     return types.int64(wrong)
 
 
@@ -190,6 +220,7 @@ _VALUES = {"float16": _halves, "bfloat16": _brains}
 _CLIPPED = {"float16": _halves_clipped, "bfloat16": _brains_clipped}
 _CLIPPED |= dict.fromkeys(("float32", "float64"), _plain_clipped)
 _OUT = {"float16": _to_halves, "bfloat16": _to_brains}
+_LONG = ("int64", "uint64", "uint32")
 _BITS = {"bool": "uint8", "float16": "uint16", "bfloat16": "uint16"}
 
 
@@ -204,7 +235,7 @@ def access(role: str, dtype: str, unit: str) -> int:
     if role == "ends":
         code, tile = _ends, _BITS.get(dtype, dtype)
     elif role == "labels":
-        code, tile = _labels, "int32"
+        code, tile = _labels if dtype in _LONG else _short_labels, "int32"
     elif role == "marks":
         code, tile = _marks, "uint8"
     else:

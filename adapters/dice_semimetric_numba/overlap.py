@@ -9,7 +9,19 @@ import numpy as np
 from .arithmetic import exp
 from .compiling import sums
 from .entropy import add_entropy
-from .tiles import PRED, TARGET, class_of, hide, hide_pixels, read_tile, tile_size
+from .tiles import (
+    PRED,
+    class_of,
+    hide,
+    hide_pixels,
+    read_exponentials,
+    read_label_tile,
+    read_tile,
+    target_of,
+    tile_of,
+    tile_size,
+)
+from .vectors import wide
 
 
 @sums
@@ -22,38 +34,104 @@ def forward(table, kept, per_class, place, how, unit, found):
     first, last, start, stop = place
     classes = found.shape[2]
     size = tile_size(classes)
-    x, y = np.empty((classes, size), unit.dtype), np.empty((classes, size), unit.dtype)
-    keep = np.empty((classes if per_class else 1, size), unit.dtype)
-    label = np.empty(size, np.int32)
-    softmax, sigmoid, labels, masked, ignores, _ = how
-    plain = not (softmax or labels or masked)
-    activated = softmax or sigmoid
+    x, y = tile_of(classes, size, unit), tile_of(classes, size, unit)
+    keep = tile_of(classes if per_class else 1, size, unit)
+    rows, label = tile_of(2, size, unit), np.empty(size, np.int32)
+    softmax, sigmoid, labels, masked, ignores, ignored = how
+    hidden = masked or ignores
+    rule = (max(classes, 2), ignores, ignored)
     wrong = False
     for row in range(first, last):
         part = found[row - first]
         for tile in range(start, stop, size):
             n = min(size, stop - tile)
-            if plain:
-                for c in range(classes):
-                    one = class_of(table, kept, PRED, row, c, tile, n, x[c])
-                    other = class_of(table, kept, TARGET, row, c, tile, n, y[c])
-                    if sigmoid:
-                        wrong |= _add_logits(one, other, unit, part[:, c])
-                    else:
-                        wrong |= _add(one, other, unit, activated, part[:, c])
-                continue
-            wrong |= read_tile(table, kept, row, tile, n, how, unit, x, y, keep, label)
-            if masked or ignores:
+            at = row, tile, n
+            if hidden:
+                wrong |= read_tile(table, kept, row, tile, n, how, unit, x, y, keep, rows, label)
                 hide(x, keep, n)
                 hide(y, keep, n)
+                for c in range(classes):
+                    wrong |= _add(x[c, :n], y[c, :n], unit, softmax or sigmoid, part[:, c])
+                continue
+            if softmax and classes != 2:
+                read_exponentials(table, kept, row, tile, n, unit, x, y, rows)
+            if labels:
+                wrong |= read_label_tile(table, kept, row, tile, n, rule, y, keep, label)
+            if softmax and classes == 2:
+                wrong |= _add_two(table, kept, at, labels, unit, x, y, part)
+                continue
             for c in range(classes):
-                wrong |= _add(x[c, :n], y[c, :n], unit, activated, part[:, c])
+                other = target_of(table, kept, at, c, labels, y)
+                if softmax:
+                    wrong |= _add_scaled(x[c, :n], rows[1], other, unit, part[:, c])
+                    continue
+                one = class_of(table, kept, PRED, row, c, tile, n, x[c])
+                if sigmoid:
+                    wrong |= _add_logits(one, other, unit, part[:, c])
+                else:
+                    wrong |= _add(one, other, unit, False, part[:, c])
     return wrong
+
+
+@sums
+def _add_scaled(x, scale, y, unit, part):
+    """Add the sums of a row times another, which are probabilities, beside a third."""
+    wide()
+    zero, one = unit[0], unit[1]
+    sum_x, sum_y, difference, product, outside = zero, zero, zero, zero, zero
+    for i in range(x.size):
+        a, b = x[i] * scale[i], y[i]
+        sum_x += a
+        sum_y += b
+        difference += abs(a - b)
+        product += a * b
+        outside += zero if (b >= zero) & (b <= one) else one
+    return _put(sum_x, sum_y, difference, product, part) | (outside > zero)
+
+
+@sums
+def _add_two(table, kept, at, labels, unit, x, y, part):
+    """Add the sums of the softmax of two classes, of which one exponential gives both."""
+    row, tile, n = at
+    one = class_of(table, kept, PRED, row, 0, tile, n, x[0])
+    other = class_of(table, kept, PRED, row, 1, tile, n, x[1])
+    first = target_of(table, kept, at, 0, labels, y)
+    second = target_of(table, kept, at, 1, labels, y)
+    return _add_pair(one, other, first, second, unit, part)
+
+
+@sums
+def _add_pair(z, w, y, v, unit, part):
+    wide()
+    zero, one = unit[0], unit[1]
+    sum_x, sum_y, difference, product, outside = zero, zero, zero, zero, zero
+    sum_u, sum_v, beside, along = zero, zero, zero, zero
+    for i in range(z.size):
+        less = z[i] - w[i]
+        largest = z[i] if less >= zero else w[i]
+        small = exp(-abs(less)) + largest * zero  # NaN where that is infinite
+        most = one / (one + small)
+        least = small * most
+        a, b = most if less >= zero else least, y[i]
+        u, d = least if less >= zero else most, v[i]
+        sum_x += a
+        sum_y += b
+        difference += abs(a - b)
+        product += a * b
+        sum_u += u
+        sum_v += d
+        beside += abs(u - d)
+        along += u * d
+        good = (b >= zero) & (b <= one) & (d >= zero) & (d <= one)
+        outside += zero if good else one
+    bad = _put(sum_x, sum_y, difference, product, part[:, 0])
+    return bad | _put(sum_u, sum_v, beside, along, part[:, 1]) | (outside > zero)
 
 
 @sums
 def _add(x, y, unit, activated, part):
     """Add the sums of two rows to part, and return whether an entry is no probability."""
+    wide()
     zero, one = unit[0], unit[1]
     sum_x, sum_y, difference, product, outside = zero, zero, zero, zero, zero
     for i in range(x.size):
@@ -72,6 +150,7 @@ def _add(x, y, unit, activated, part):
 @sums
 def _add_logits(z, y, unit, part):
     """Add the sums of the sigmoid of a row beside another."""
+    wide()
     zero, one = unit[0], unit[1]
     sum_x, sum_y, difference, product, outside = zero, zero, zero, zero, zero
     for i in range(z.size):
@@ -102,26 +181,31 @@ def forward_with_entropy(table, kept, per_class, place, how, unit, weight, found
     first, last, start, stop = place
     classes = found.shape[2]
     size = tile_size(classes)
-    x, y = np.empty((classes, size), unit.dtype), np.empty((classes, size), unit.dtype)
-    keep = np.empty((classes if per_class else 1, size), unit.dtype)
-    rows, label = np.empty((3, size), unit.dtype), np.empty(size, np.int32)
+    x, y = tile_of(classes, size, unit), tile_of(classes, size, unit)
+    z, rows = tile_of(classes, size, unit), tile_of(3, size, unit)
+    keep, label = tile_of(classes if per_class else 1, size, unit), np.empty(size, np.int32)
     softmax, _, labels, masked, ignores, ignored = how
     raw = (False, False, labels, masked, ignores, ignored)
     hidden = masked or ignores
+    rule = (max(classes, 2), False, ignored)
+    read = (softmax, labels, labels or hidden, hidden)
+    keep[0] = 1
     wrong = False
     for row in range(first, last):
         part = found[row - first]
         for tile in range(start, stop, size):
             n = min(size, stop - tile)
-            if not hidden:
-                keep[0, :n] = 1
-            wrong |= read_tile(table, kept, row, tile, n, raw, unit, x, y, keep, label)
+            at = row, tile, n
             if hidden:
-                hide_pixels(x, keep, n)
+                wrong |= read_tile(table, kept, row, tile, n, raw, unit, z, y, keep, rows, label)
+                hide_pixels(z, keep, n)
                 hide(y, keep, n)
-            add_entropy(x, y, keep, n, softmax, labels, unit, weight, rows, entropy)
+            elif labels:
+                wrong |= read_label_tile(table, kept, row, tile, n, rule, y, keep, label)
+            add_entropy(table, kept, at, read, x, y, z, keep, unit, weight, rows, entropy)
             if hidden:
                 hide(x, keep, n)
             for c in range(classes):
-                wrong |= _add(x[c, :n], y[c, :n], unit, True, part[:, c])
+                other = target_of(table, kept, at, c, labels or hidden, y)
+                wrong |= _add(x[c, :n], other, unit, True, part[:, c])
     return wrong

@@ -28,7 +28,7 @@ def count(table, kept, per_class, place, how, unit, levels, scale, found):
     size = tile_size(classes)
     x, y = np.empty((classes, size), unit.dtype), np.empty((classes, size), unit.dtype)
     keep = np.empty((classes if per_class else 1, size), unit.dtype)
-    label = np.empty(size, np.int32)
+    rows, label = np.empty((2, size), unit.dtype), np.empty(size, np.int32)
     softmax, sigmoid, labels, masked, ignores, _ = how
     plain = not (softmax or sigmoid or labels or masked)
     codes = np.empty(size if scale else 0, np.uint32)
@@ -39,7 +39,7 @@ def count(table, kept, per_class, place, how, unit, levels, scale, found):
         for tile in range(start, stop, size):
             n = min(size, stop - tile)
             if not plain:
-                wrong |= read_tile(table, kept, row, tile, n, how, unit, x, y, keep, label)
+                wrong |= read_tile(table, kept, row, tile, n, how, unit, x, y, keep, rows, label)
             if masked or ignores:
                 hide(x, keep, n)
                 hide(y, keep, n)

@@ -4,17 +4,26 @@
 ``how`` is a tuple of what is to be done: softmax, sigmoid, labels, masked, ignores, ignored.
 """
 
+import numpy as np
 from numba import carray
 
 from .access import IGNORED
-from .arithmetic import exp
+from .activations import (
+    exponentials_of,
+    invert,
+    largest_of,
+    scale_by,
+    sigmoid_of,
+    softmax_of_two,
+)
 from .compiling import sums
-from .memory import move, pointer, run_at
+from .memory import move, pointer
 from .operands import CODES, HEAD
+from .vectors import wide
 
 #: Entries of a tile: its probabilities and targets take 32 KiB together in float32, for the L1
 #: cache. Of many classes that is a short run of pixels each; then up to 512 KiB, for the L2 cache.
-TILE, LARGE_TILE, RUN = 1 << 12, 1 << 16, 1 << 10
+TILE, LARGE_TILE, RUN = 1 << 13, 1 << 17, 1 << 12
 #: The rows of operands; gradients of pred and target are written to the last two.
 PRED, TARGET, MASK, OF_PRED, OF_TARGET = 0, 1, 2, 3, 4
 F32, F64 = CODES["float32"], CODES["float64"]
@@ -28,10 +37,23 @@ def tile_size(classes):
 
 
 @sums
+def tile_of(count, size, unit):
+    """Return memory for some rows of a tile, which begins where a cache line does."""
+    line = 64 // unit.itemsize
+    memory = np.empty(count * size + line, unit.dtype)
+    skip = (-memory.ctypes.data % 64) // unit.itemsize
+    return memory[skip : skip + count * size].reshape(count, size)
+
+
+@sums
 def offset_of(table, kept, operand, row):
     """Return where a row of an operand begins, in elements."""
-    lengths = table[-1, HEAD : HEAD + kept]
-    return run_at(row, lengths, table[operand, HEAD : HEAD + kept])[0]
+    offset = 0
+    for axis in range(HEAD + kept - 1, HEAD, -1):
+        length = table[-1, axis]
+        offset += (row % length) * table[operand, axis]
+        row //= length
+    return offset + row * table[operand, HEAD]
 
 
 @sums
@@ -45,14 +67,19 @@ def read_class(table, kept, operand, row, c, start, n, out):
 @sums
 def room_for(table, kept, operand, row, c, start, n, scratch):
     """Return memory for n pixels of a class: where they belong if nothing is to be cast."""
-    own, lengths = table[operand], table[-1, HEAD + kept :]
-    steps = own[HEAD + kept :]
-    same = own[1] == (F32 if scratch.itemsize == 4 else F64)
-    offset, beside = run_at(start, lengths, steps)
-    if not same or steps[steps.size - 1] != 1 or beside < n:
+    first, last = HEAD + kept, table.shape[1] - 1
+    if table[operand, 1] != (F32 if scratch.itemsize == 4 else F64) or table[operand, last] != 1:
         return scratch[:n]
-    offset += offset_of(table, kept, operand, row) + c * own[HEAD - 1]
-    return carray(pointer(own[0] + offset * own[2], scratch.dtype), n)
+    offset = offset_of(table, kept, operand, row) + c * table[operand, HEAD - 1]
+    for axis in range(last, first, -1):
+        length = table[-1, axis]
+        inside = start % length
+        if axis == last and length - inside < n:
+            return scratch[:n]
+        offset += inside * table[operand, axis]
+        start //= length
+    offset += start * table[operand, first]
+    return carray(pointer(table[operand, 0] + offset * scratch.itemsize, scratch.dtype), n)
 
 
 @sums
@@ -75,19 +102,23 @@ def store(table, kept, operand, row, c, start, values, scratch):
 
 
 @sums
-def read_tile(table, kept, row, start, n, how, unit, x, y, keep, label):
+def read_tile(table, kept, row, start, n, how, unit, x, y, keep, rows, label):
     """Read probabilities, targets and what counts of n pixels; return whether a label is wrong.
 
-    ``keep`` has one row, or one for each class where the mask has.
+    ``keep`` has one row, or one for each class where the mask has; the two of ``rows`` are for
+    work.
     """
     softmax, sigmoid, labels, masked, ignores, ignored = how
     classes = x.shape[0]
-    for c in range(classes):
-        read_class(table, kept, PRED, row, c, start, n, x[c])
     if softmax:
-        softmax_of(x, y[0], n, unit)
-    elif sigmoid:
-        sigmoid_of(x, n, unit)
+        read_softmax(table, kept, row, start, n, unit, x, y, rows)
+    else:
+        for c in range(classes):
+            if sigmoid:
+                logits = class_of(table, kept, PRED, row, c, start, n, y[c])
+                sigmoid_of(logits, n, unit, x[c])
+            else:
+                read_class(table, kept, PRED, row, c, start, n, x[c])
     if masked:
         for k in range(keep.shape[0]):
             read_class(table, kept, MASK, row, k, start, n, keep[k])
@@ -99,6 +130,34 @@ def read_tile(table, kept, row, start, n, how, unit, x, y, keep, label):
     for c in range(classes):
         read_class(table, kept, TARGET, row, c, start, n, y[c])
     return False
+
+
+@sums
+def read_softmax(table, kept, row, start, n, unit, x, scratch, rows):
+    """Read the probabilities of logits under a softmax into x."""
+    if x.shape[0] == 2:
+        one = class_of(table, kept, PRED, row, 0, start, n, scratch[0])
+        other = class_of(table, kept, PRED, row, 1, start, n, scratch[1])
+        softmax_of_two(one, other, n, unit, x[0], x[1])
+        return
+    read_exponentials(table, kept, row, start, n, unit, x, scratch, rows)
+    for c in range(x.shape[0]):
+        scale_by(x[c], n, rows[1])
+
+
+@sums
+def read_exponentials(table, kept, row, start, n, unit, x, scratch, rows):
+    """Read exp(z - largest z) of logits into x, and one over their sum into rows[1]."""
+    largest, scale = rows[0], rows[1]
+    largest[:n] = -np.inf
+    scale[:n] = 0
+    for c in range(x.shape[0]):
+        logits = class_of(table, kept, PRED, row, c, start, n, scratch[c])
+        largest_of(logits, n, largest)
+    for c in range(x.shape[0]):  # those that were cast stand in scratch
+        logits = room_for(table, kept, PRED, row, c, start, n, scratch[c])
+        exponentials_of(logits, n, largest, x[c], scale)
+    invert(scale, n, unit)
 
 
 @sums
@@ -116,15 +175,28 @@ def read_label_tile(table, kept, row, start, n, rule, y, keep, label):
     first = 1 if y.shape[0] == 1 else 0  # one class alone is the foreground
     wrong = read_label_run(table, kept, row, start, n, rule, label)
     for c in range(y.shape[0]):
-        one = y[c]
-        for i in range(n):
-            one[i] = label[i] == c + first
+        mark(label, np.int32(c + first), n, y[c])
     if rule[1]:
         for k in range(keep.shape[0]):
             some = keep[k]
             for i in range(n):
                 some[i] = 0 if label[i] == IGNORED else some[i]
     return wrong > 0
+
+
+@sums
+def mark(label, number, n, out):
+    """Write 1 where a label is a number, and 0 elsewhere."""
+    wide()
+    for i in range(n):
+        out[i] = 1 if label[i] == number else 0
+
+
+@sums
+def target_of(table, kept, at, c, read, y):
+    """Return the target of a class at a row, tile and size: in y if it has been read."""
+    row, tile, n = at
+    return y[c, :n] if read else class_of(table, kept, TARGET, row, c, tile, n, y[c])
 
 
 @sums
@@ -168,66 +240,3 @@ def hide_pixels(x, keep, n):
         if not some:
             for c in range(x.shape[0]):
                 x[c, i] = 0
-
-
-@sums
-def softmax_of(x, row, n, unit):
-    """Turn logits (classes, n) into probabilities; row is for work."""
-    if x.shape[0] == 2:
-        softmax_of_two(x[0], x[1], n, unit)
-        return
-    one = unit[1]
-    top(x, row, n)
-    for c in range(x.shape[0]):
-        own = x[c]
-        for i in range(n):
-            own[i] = exp(own[i] - row[i])
-    for i in range(n):
-        row[i] = x[0, i]
-    for c in range(1, x.shape[0]):
-        own = x[c]
-        for i in range(n):
-            row[i] += own[i]
-    for i in range(n):
-        row[i] = one / row[i]
-    for c in range(x.shape[0]):
-        own = x[c]
-        for i in range(n):
-            own[i] *= row[i]
-
-
-@sums
-def softmax_of_two(x, y, n, unit):
-    """Turn the logits of two classes into probabilities, of which one exponential gives both."""
-    zero, one = unit[0], unit[1]
-    for i in range(n):
-        less = x[i] - y[i]
-        largest = x[i] if less >= zero else y[i]
-        small = exp(-abs(less)) + largest * zero  # NaN where that is infinite
-        share = one / (one + small)
-        rest = small * share
-        x[i] = share if less >= zero else rest
-        y[i] = rest if less >= zero else share
-
-
-@sums
-def top(x, row, n):
-    """Put the largest of the classes into row."""
-    for i in range(n):
-        row[i] = x[0, i]
-    for c in range(1, x.shape[0]):
-        own = x[c]
-        for i in range(n):
-            row[i] = own[i] if own[i] > row[i] else row[i]
-
-
-@sums
-def sigmoid_of(x, n, unit):
-    """Turn logits into the probability of each class by itself."""
-    zero, one = unit[0], unit[1]
-    for c in range(x.shape[0]):
-        own = x[c]
-        for i in range(n):
-            small = exp(-abs(own[i]))
-            share = one / (one + small)
-            own[i] = share if own[i] >= zero else small * share
