@@ -9,7 +9,7 @@ pytest.importorskip("numba")
 
 import dice_semimetric_torch
 from dice_semimetric_torch import DiceSemimetricCELoss, DiceSemimetricLoss
-from dice_semimetric_torch._sums import layouts, whole
+from dice_semimetric_torch._sums import host, layouts, whole
 
 from dice_semimetric import value_checks
 
@@ -231,7 +231,7 @@ def test_tensors_of_a_class_without_dispatch_are_taken(loss, monkeypatch) -> Non
 
 
 def test_layouts_are_told_apart_and_only_so_many_are_kept(monkeypatch) -> None:
-    monkeypatch.setattr(layouts, "MANY", 2)
+    monkeypatch.setattr(host, "MANY", 2)
     loss = DiceSemimetricLoss(softmax=True)
     for shape in [(2, 3, 4, 5), (2, 3, 5, 4), (1, 3, 4, 5), (2, 3, 4, 5)]:
         for kind in ("soft", "labels", "masks"):

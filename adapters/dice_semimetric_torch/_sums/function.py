@@ -19,6 +19,8 @@ from .paths import sums_module
 from .reader import Mask, Needs, Options, wide
 from .vmap import fold
 
+_library = torch.library.Library("dice_semimetric", "FRAGMENT")  # type: ignore[no-untyped-call]
+
 F = TypeVar("F", bound=torch.autograd.Function)
 
 _generic: Callable[..., tuple[Tensor, ...]] = accelerated_sums.__wrapped__  # type: ignore[attr-defined]
@@ -43,7 +45,7 @@ class _Sums(torch.autograd.Function):
     @staticmethod
     def forward(pred: Tensor, target: Tensor, mask: Mask, options: Options) -> Tensor:
         if torch.compiler.is_compiling():
-            table: Tensor = _forward_operator(pred, target, mask, *options)
+            table: Tensor = _overlap_sums(pred, target, mask, *options)
             return table
         return _forward(pred, target, mask, options)
 
@@ -77,7 +79,7 @@ class _Gradients(torch.autograd.Function):
     ) -> tuple[Tensor, Tensor]:
         if torch.compiler.is_compiling():
             arguments = (gradient, pred, target, mask, *options, *needs)
-            grads: tuple[Tensor, Tensor] = _backward_operator(*arguments)
+            grads: tuple[Tensor, Tensor] = _overlap_sums_gradients(*arguments)
             return grads
         return _backward(gradient, pred, target, mask, options, needs)
 
@@ -132,8 +134,41 @@ def _backward(
     return one, other
 
 
-@torch.library.custom_op("dice_semimetric::overlap_sums", mutates_args=())
-def _forward_operator(
+def _operator(fake: Callable[..., Any]) -> Callable[[Callable[..., Any]], Any]:
+    """Return a decorator that makes a function an operator without a gradient of its own.
+
+    ``fake`` is what a compiler takes in its place. `torch.library.custom_op` does the same, at a
+    tenth of a millisecond more for each call.
+    """
+
+    def register(function: Callable[..., Any]) -> Any:
+        name = function.__name__.strip("_")
+        schema = torch.library.infer_schema(function, mutates_args=())
+        _library.define(name + schema)  # type: ignore[no-untyped-call]
+        _library.impl(name, function, "CompositeExplicitAutograd")  # type: ignore[no-untyped-call]
+        torch.library.register_fake(f"dice_semimetric::{name}", fake)
+        return getattr(torch.ops.dice_semimetric, name).default
+
+    return register
+
+
+def _empty_sums(pred: Tensor, target: Tensor, mask: Any, axis: Any, *_: Any) -> Tensor:
+    kept = [n for a, n in enumerate(pred.shape) if a not in axis]
+    return torch.empty((4, *kept), dtype=wide(pred), device=pred.device)
+
+
+def _empty_gradients(
+    gradient: Tensor, pred: Tensor, target: Tensor, *rest: Any
+) -> tuple[Tensor, Tensor]:
+    needs_pred, needs_target = rest[-2:]
+    return (
+        torch.empty_like(pred) if needs_pred else pred.new_empty((0,)),
+        torch.empty_like(target) if needs_target else pred.new_empty((0,)),
+    )
+
+
+@_operator(_empty_sums)
+def _overlap_sums(
     pred: Tensor,
     target: Tensor,
     mask: Mask,
@@ -147,14 +182,8 @@ def _forward_operator(
     return _forward(pred, target, mask, Options(*options))
 
 
-@_forward_operator.register_fake
-def _(pred: Tensor, target: Tensor, mask: Any, axis: Any, *_: Any) -> Tensor:
-    kept = [n for a, n in enumerate(pred.shape) if a not in axis]
-    return torch.empty((4, *kept), dtype=wide(pred), device=pred.device)
-
-
-@torch.library.custom_op("dice_semimetric::overlap_sums_gradients", mutates_args=())
-def _backward_operator(
+@_operator(_empty_gradients)
+def _overlap_sums_gradients(
     gradient: Tensor,
     pred: Tensor,
     target: Tensor,
@@ -170,12 +199,3 @@ def _backward_operator(
     options: Any = (tuple(axis), dtype, activation, ignore_index, checked)
     needs = (needs_pred, needs_target)
     return _backward(gradient, pred, target, mask, Options(*options), needs)
-
-
-@_backward_operator.register_fake
-def _(gradient: Tensor, pred: Tensor, target: Tensor, *rest: Any) -> tuple[Tensor, Tensor]:
-    needs_pred, needs_target = rest[-2:]
-    return (
-        torch.empty_like(pred) if needs_pred else pred.new_empty((0,)),
-        torch.empty_like(target) if needs_target else pred.new_empty((0,)),
-    )

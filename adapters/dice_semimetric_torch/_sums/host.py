@@ -5,6 +5,7 @@ to `blockwise`. The first step compiles them, which takes seconds; they are kept
 """
 
 from types import ModuleType
+from typing import Any
 
 import numpy as np
 import torch
@@ -18,6 +19,9 @@ from ..lending import DTYPES
 from . import blockwise
 from .reader import Gradients, Mask, Needs, Options
 
+#: So many layouts are kept: what a training goes through comes back in every step.
+MANY = 256
+_known: dict[Any, Any] = {}
 _NUMPY = {torch.float32: np.dtype(np.float32), torch.float64: np.dtype(np.float64)}
 
 
@@ -75,20 +79,49 @@ def pixels_of(pred: Tensor, target: Tensor, mask: Mask, options: Options) -> Pix
     )
 
 
+def key_of(tensor: Mask) -> tuple[Any, ...] | None:
+    """Return what there is to know of a tensor but its address."""
+    if tensor is None:
+        return None
+    odd = tensor.data_ptr() % tensor.itemsize
+    return tensor.dtype, tensor.shape, tensor.stride(), odd, tensor.is_neg()
+
+
 def eligible(pred: Tensor, target: Tensor, mask: Mask, options: Options) -> bool:
     """Return whether the kernels take these tensors."""
-    module = kernels()
-    if module is None or options.dtype not in _NUMPY or not lendable(pred, target, mask):
-        return False
-    return bool(module.eligible(pixels_of(pred, target, mask, options)))
+    return pairs_of(pred, target, mask, options) is not None
+
+
+def pairs_of(
+    pred: Tensor, target: Tensor, mask: Mask, options: Options, needs: Needs = (False, False)
+) -> Any:
+    """Return tensors, and room for gradients, as the kernels take them, but for their addresses.
+
+    None is for what they do not take. It is found once for tensors that lie alike.
+    """
+    key = (key_of(pred), key_of(target), key_of(mask), options, needs)
+    if key in _known:
+        return _known[key]
+    if len(_known) >= MANY:
+        _known.clear()
+    module, found = kernels(), None
+    if module is not None and options.dtype in _NUMPY and lendable(pred, target, mask):
+        pixels = pixels_of(pred, target, mask, options)
+        if module.eligible(pixels):
+            rooms = (
+                room(t) if need else None for t, need in zip((pred, target), needs, strict=True)
+            )
+            found = module.pairs_of(pixels, *rooms)
+    _known[key] = found
+    return found
 
 
 def forward(pred: Tensor, target: Tensor, mask: Mask, options: Options) -> Tensor:
     """Return the sums, of shape (4, *kept axes)."""
-    module = kernels()
-    assert module is not None
+    module: Any = kernels()
+    pairs = pairs_of(pred, target, mask, options)
     with threads(torch.get_num_threads()):
-        pairs = module.pairs_of(pixels_of(pred, target, mask, options))
+        pairs = pairs.at(*addresses(pred, target, mask))
         total, wrong = module.sums(pairs, checked=options.checked)
     if wrong and options.checked:  # it finds the entry, and words the error
         return blockwise.forward(pred, target, mask, options)
@@ -99,11 +132,12 @@ def backward(
     gradient: Tensor, pred: Tensor, target: Tensor, mask: Mask, options: Options, needs: Needs
 ) -> Gradients:
     """Return the gradients of pred and target from that of the sums; None where not needed."""
-    module = kernels()
-    assert module is not None
-    results = [room(t) if need else None for t, need in zip((pred, target), needs, strict=True)]
+    module: Any = kernels()
+    pairs = pairs_of(pred, target, mask, options, needs)
+    of_pred, of_target = (
+        tensor(room(t)) if need else None for t, need in zip((pred, target), needs, strict=True)
+    )
     with threads(torch.get_num_threads()):
-        pairs = module.pairs_of(pixels_of(pred, target, mask, options), *results)
+        pairs = pairs.at(*addresses(pred, target, mask, of_pred, of_target))
         module.gradients(pairs, gradient.detach().numpy())
-    of_pred, of_target = (None if r is None else tensor(r) for r in results)
     return of_pred, of_target

@@ -63,7 +63,8 @@ class _Entropy(torch.autograd.Function):
         logits, target, weight, mask, options, _ = arguments
         module: Any = host.kernels()
         with threads(torch.get_num_threads()):
-            pairs = module.pairs_of(host.pixels_of(logits, target, mask, options))
+            pairs = host.pairs_of(logits, target, mask, options)
+            pairs = pairs.at(*host.addresses(logits, target, mask))
             factor = class_weights(weight, logits.shape[1])
             _, found, _ = module.sums_with_entropy(pairs, factor)
         total, count = (
@@ -80,12 +81,13 @@ class _Entropy(torch.autograd.Function):
             (result,) = torch.autograd.grad(terms[0].sum(), logits, gradients[0], create_graph=True)
             return result, *(None,) * 5
         module: Any = host.kernels()
-        out, classes = host.room(logits), logits.shape[1]
+        out, classes = host.tensor(host.room(logits)), logits.shape[1]
         scale = float(gradients[0]) * np.append(class_weights(weight, classes), 1.0)
         with threads(torch.get_num_threads()):
-            pairs = module.pairs_of(host.pixels_of(logits, target, mask, ctx.options), out)
+            pairs = host.pairs_of(logits, target, mask, ctx.options, (True, False))
+            pairs = pairs.at(*host.addresses(logits, target, mask, out))
             module.gradients(pairs, np.zeros((4, logits.shape[0], classes)), scale)
-        return host.tensor(out), *(None,) * 5
+        return out, *(None,) * 5
 
 
 def _options(

@@ -12,9 +12,6 @@ from ..lending import FLOATS, INTEGERS
 from . import host
 from .reader import Mask, Options
 
-#: So many are kept: what a training goes through comes back in every step.
-MANY = 256
-
 
 class Reading(NamedTuple):
     """How a loss reads its input."""
@@ -39,19 +36,18 @@ def layouts_of(pred: Tensor, target: Tensor, mask: Mask, reading: Reading) -> La
     module = host.kernels()
     if module is None or target.requires_grad:
         return None
-    key = (_key(pred), _key(target), None if mask is None else _key(mask), reading)
+    key = (
+        host.key_of(pred),
+        host.key_of(target),
+        None if mask is None else host.key_of(mask),
+        reading,
+    )
     if key in _known:
         return _known[key]
-    if len(_known) >= MANY:
+    if len(_known) >= host.MANY:
         _known.clear()
     found = _known[key] = _found(module, pred, target, mask, reading)
     return found
-
-
-def _key(tensor: Tensor) -> tuple[Any, ...]:
-    """Return what there is to know of a tensor but its address."""
-    odd = tensor.data_ptr() % tensor.itemsize
-    return tensor.dtype, tensor.shape, tensor.stride(), odd, tensor.is_neg()
 
 
 def _found(
