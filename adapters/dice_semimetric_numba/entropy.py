@@ -10,7 +10,7 @@ import numpy as np
 from .activations import largest_of, scale_by
 from .arithmetic import exp, log, log1p
 from .compiling import sums
-from .tiles import PRED, class_of, room_for, target_of
+from .tiles import PRED, TARGET, room_for, row_of
 from .vectors import wide
 
 
@@ -27,26 +27,19 @@ def add_entropy(table, kept, at, how, x, y, z, keep, unit, weight, rows, entropy
     if softmax and x.shape[0] != 2:
         _add_categorical(table, kept, at, how, x, y, z, unit, weight, rows, entropy)
     elif softmax:
-        one = _logits_of(table, kept, at, 0, has_z, z)
-        other = _logits_of(table, kept, at, 1, has_z, z)
-        first = target_of(table, kept, at, 0, has_y, y)
-        second = target_of(table, kept, at, 1, has_y, y)
+        one = row_of(table, kept, PRED, at, 0, has_z, z)
+        other = row_of(table, kept, PRED, at, 1, has_z, z)
+        first = row_of(table, kept, TARGET, at, 0, has_y, y)
+        second = row_of(table, kept, TARGET, at, 1, has_y, y)
         _add_two(one, other, first, second, labels, unit, weight, x[0], x[1], entropy)
     else:
         for c in range(x.shape[0]):
             some = keep[c if keep.shape[0] > 1 else 0]
-            logits = _logits_of(table, kept, at, c, has_z, z)
-            target = target_of(table, kept, at, c, has_y, y)
+            logits = row_of(table, kept, PRED, at, c, has_z, z)
+            target = row_of(table, kept, TARGET, at, c, has_y, y)
             _add_binary(logits, target, some, unit, weight[c], x[c], entropy)
     if softmax and not labels:
         entropy[1] += _count(keep, n, unit)
-
-
-@sums
-def _logits_of(table, kept, at, c, read, z):
-    """Return the logits of a class at a row, tile and size: in z if they have been read."""
-    row, tile, n = at
-    return z[c, :n] if read else class_of(table, kept, PRED, row, c, tile, n, z[c])
 
 
 @sums
@@ -58,13 +51,13 @@ def _add_categorical(table, kept, at, how, x, y, z, unit, weight, rows, entropy)
     total[:n] = 0
     mass[:n] = 0
     for c in range(x.shape[0]):
-        largest_of(_logits_of(table, kept, at, c, has_z, z), n, largest)
+        largest_of(row_of(table, kept, PRED, at, c, has_z, z), n, largest)
     for c in range(x.shape[0]):  # those that were cast stand in z
         if has_z:
             logits = z[c, :n]
         else:
             logits = room_for(table, kept, PRED, at[0], c, at[1], n, z[c])
-        target = target_of(table, kept, at, c, has_y, y)
+        target = row_of(table, kept, TARGET, at, c, has_y, y)
         row = x[c], largest, total, mass
         below, count = _add_class(logits, target, unit, weight[c], row)
         entropy[0] += weight[c] * below

@@ -33,18 +33,18 @@ from .tiles import (
     OF_TARGET,
     PRED,
     TARGET,
-    class_of,
     hide,
     hide_pixels,
     read_exponentials,
     read_label_tile,
     read_tile,
     room_for,
+    row_of,
     store,
-    target_of,
     tile_of,
     tile_size,
 )
+from .together import lie_together, read_together, write_together
 
 
 @sums
@@ -56,9 +56,11 @@ def backward(table, kept, per_class, place, how, unit, slopes, weight):
     first, last, start, stop = place
     classes = slopes.shape[2]
     size = tile_size(classes)
-    x, y = tile_of(classes, size, unit), tile_of(classes, size, unit)
-    keep = tile_of(classes if per_class else 1, size, unit)
-    rows, label = tile_of(3, size, unit), np.empty(size, np.int32)
+    masks, spare = classes if per_class else 1, min(classes, 4)  # more are not written together
+    tiles = tile_of(2 * classes + spare + masks + 3, size, unit)
+    x, y, rest = tiles[:classes], tiles[classes : 2 * classes], tiles[2 * classes :]
+    z, keep, rows = rest[:spare], rest[spare : spare + masks], rest[spare + masks :]
+    label = np.empty(size, np.int32)
     mean, scratch = rows[0], rows[2]
     softmax, _, labels, masked, ignores, ignored = how
     hidden = masked or ignores
@@ -71,10 +73,10 @@ def backward(table, kept, per_class, place, how, unit, slopes, weight):
             at = row, tile, n
             if direct:
                 if softmax and classes != 2:
-                    read_exponentials(table, kept, row, tile, n, unit, x, y, rows)
+                    read_exponentials(table, kept, at, unit, x, y, rows)
                 if labels:
                     read_label_tile(table, kept, row, tile, n, rule, y, keep, label)
-                _write_direct(table, kept, at, how, part, x, y, unit, weight, rows)
+                _write_direct(table, kept, at, how, part, x, y, z, unit, weight, rows)
                 continue
             read_tile(table, kept, row, tile, n, how, unit, x, y, keep, rows, label)
             if hidden:
@@ -90,50 +92,82 @@ def backward(table, kept, per_class, place, how, unit, slopes, weight):
 
 
 @sums
-def _write_direct(table, kept, at, how, part, x, y, unit, weight, rows):
+def _write_direct(table, kept, at, how, part, x, y, z, unit, weight, rows):
     """Write the gradient of pred where all pixels count, from where they lie."""
-    softmax, sigmoid, read = how[:3]
+    softmax, sigmoid, labels = how[:3]
+    read = labels or read_together(table, kept, TARGET, at, y)
+    together = lie_together(table, kept, OF_PRED, z)
     if not softmax:
-        _write_rows(table, kept, at, (sigmoid, read), part, x, y, unit, weight, rows[2])
+        how = sigmoid, read, together
+        _write_rows(table, kept, at, how, part, x, y, z, unit, weight, rows[2])
     elif x.shape[0] == 2:
-        _write_two(table, kept, at, read, part, x, y, unit, weight, rows)
+        _write_two(table, kept, at, (read, together), part, x, y, z, unit, weight)
     else:
-        _write_softmax(table, kept, at, read, part, x, y, unit, weight, rows)
+        _write_softmax(table, kept, at, (read, together), part, x, y, z, unit, weight, rows)
+    if together:
+        write_together(table, kept, OF_PRED, at, z)
 
 
 @sums
-def _write_softmax(table, kept, at, read, part, x, y, unit, weight, rows):
+def _write_softmax(table, kept, at, how, part, x, y, z, unit, weight, rows):
     """Write the gradient of logits of a softmax, whose exponentials are in x."""
     row, tile, n = at
+    read, together = how
     mean, scale, scratch = rows[0], rows[1], rows[2]
     mean[:n] = 0
     for c in range(x.shape[0]):
-        other = target_of(table, kept, at, c, read, y)
+        other = row_of(table, kept, TARGET, at, c, read, y)
         add_to_mean(part[:, c], x[c], scale, other, unit, weight[c], mean)
     for c in range(x.shape[0]):
         if read:
             other = y[c, :n]
         else:  # what was cast stands in y
             other = room_for(table, kept, TARGET, row, c, tile, n, y[c])
-        out = room_for(table, kept, OF_PRED, row, c, tile, n, scratch)
+        out = _room_of(table, kept, at, c, together, z, scratch)
         slopes_of_softmax(part[:, c], x[c], other, mean, unit, weight[c], out)
-        store(table, kept, OF_PRED, row, c, tile, out, scratch)
+        if not together:
+            store(table, kept, OF_PRED, row, c, tile, out, scratch)
 
 
 @sums
-def _write_rows(table, kept, at, how, part, x, y, unit, weight, scratch):
-    """Write the gradient of classes by themselves: of logits of a sigmoid, or of probabilities."""
-    sigmoid, read = how
+def _room_of(table, kept, at, c, together, z, scratch):
+    """Return memory for the gradient of a class: in z if all classes are written together."""
     row, tile, n = at
+    return z[c, :n] if together else room_for(table, kept, OF_PRED, row, c, tile, n, scratch)
+
+
+@sums
+def _write_rows(table, kept, at, how, part, x, y, z, unit, weight, scratch):
+    """Write the gradient of classes by themselves: of logits of a sigmoid, or of probabilities."""
+    sigmoid, has_y, together = how
+    has_x = read_together(table, kept, PRED, at, x)
     for c in range(x.shape[0]):
-        one = class_of(table, kept, PRED, row, c, tile, n, x[c])
-        other = target_of(table, kept, at, c, read, y)
-        out = room_for(table, kept, OF_PRED, row, c, tile, n, scratch)
+        one = row_of(table, kept, PRED, at, c, has_x, x)
+        other = row_of(table, kept, TARGET, at, c, has_y, y)
+        out = _room_of(table, kept, at, c, together, z, scratch)
         if sigmoid:
             slopes_of_logits(part[:, c], one, other, unit, weight[c], weight[-1], out)
         else:
             slopes_of_sums(part[:, c], 0, one, other, unit, out)
-        store(table, kept, OF_PRED, row, c, tile, out, scratch)
+        if not together:
+            store(table, kept, OF_PRED, at[0], c, at[1], out, scratch)
+
+
+@sums
+def _write_two(table, kept, at, how, part, x, y, z, unit, weight):
+    """Write the gradient of the logits of two classes under a softmax."""
+    has_y, together = how
+    has_x = read_together(table, kept, PRED, at, x)
+    one = row_of(table, kept, PRED, at, 0, has_x, x)
+    other = row_of(table, kept, PRED, at, 1, has_x, x)
+    first = row_of(table, kept, TARGET, at, 0, has_y, y)
+    second = row_of(table, kept, TARGET, at, 1, has_y, y)
+    out = _room_of(table, kept, at, 0, together, z, z[0])
+    rest = _room_of(table, kept, at, 1, together, z, z[1])
+    slopes_of_two(part, one, other, first, second, unit, weight, out, rest)
+    if not together:
+        store(table, kept, OF_PRED, at[0], 0, at[1], out, z[0])
+        store(table, kept, OF_PRED, at[0], 1, at[1], rest, z[1])
 
 
 @sums
@@ -145,21 +179,6 @@ def _write_target(table, kept, at, part, x, y, hidden, keep, unit, scratch):
         if hidden:
             hide_row(out, keep[c if keep.shape[0] > 1 else 0])
         store(table, kept, OF_TARGET, row, c, tile, out, scratch)
-
-
-@sums
-def _write_two(table, kept, at, read, part, x, y, unit, weight, rows):
-    """Write the gradient of the logits of two classes under a softmax."""
-    row, tile, n = at
-    one = class_of(table, kept, PRED, row, 0, tile, n, x[0])
-    other = class_of(table, kept, PRED, row, 1, tile, n, x[1])
-    first = target_of(table, kept, at, 0, read, y)
-    second = target_of(table, kept, at, 1, read, y)
-    out = room_for(table, kept, OF_PRED, row, 0, tile, n, rows[0])
-    rest = room_for(table, kept, OF_PRED, row, 1, tile, n, rows[1])
-    slopes_of_two(part, one, other, first, second, unit, weight, out, rest)
-    store(table, kept, OF_PRED, row, 0, tile, out, rows[0])
-    store(table, kept, OF_PRED, row, 1, tile, rest, rows[1])
 
 
 @sums

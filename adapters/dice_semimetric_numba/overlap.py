@@ -11,16 +11,17 @@ from .compiling import sums
 from .entropy import add_entropy
 from .tiles import (
     PRED,
-    class_of,
+    TARGET,
     hide,
     hide_pixels,
     read_exponentials,
     read_label_tile,
     read_tile,
-    target_of,
+    row_of,
     tile_of,
     tile_size,
 )
+from .together import read_together
 from .vectors import wide
 
 
@@ -34,9 +35,10 @@ def forward(table, kept, per_class, place, how, unit, found):
     first, last, start, stop = place
     classes = found.shape[2]
     size = tile_size(classes)
-    x, y = tile_of(classes, size, unit), tile_of(classes, size, unit)
-    keep = tile_of(classes if per_class else 1, size, unit)
-    rows, label = tile_of(2, size, unit), np.empty(size, np.int32)
+    masks = classes if per_class else 1
+    tiles, label = tile_of(2 * classes + masks + 2, size, unit), np.empty(size, np.int32)
+    x, y, rest = tiles[:classes], tiles[classes : 2 * classes], tiles[2 * classes :]
+    keep, rows = rest[:masks], rest[masks:]
     softmax, sigmoid, labels, masked, ignores, ignored = how
     hidden = masked or ignores
     rule = (max(classes, 2), ignores, ignored)
@@ -54,18 +56,20 @@ def forward(table, kept, per_class, place, how, unit, found):
                     wrong |= _add(x[c, :n], y[c, :n], unit, softmax or sigmoid, part[:, c])
                 continue
             if softmax and classes != 2:
-                read_exponentials(table, kept, row, tile, n, unit, x, y, rows)
+                read_exponentials(table, kept, at, unit, x, y, rows)
             if labels:
                 wrong |= read_label_tile(table, kept, row, tile, n, rule, y, keep, label)
+            has_y = labels or read_together(table, kept, TARGET, at, y)
+            has_x = (softmax and classes != 2) or read_together(table, kept, PRED, at, x)
             if softmax and classes == 2:
-                wrong |= _add_two(table, kept, at, labels, unit, x, y, part)
+                wrong |= _add_two(table, kept, at, has_x, has_y, unit, x, y, part)
                 continue
             for c in range(classes):
-                other = target_of(table, kept, at, c, labels, y)
+                other = row_of(table, kept, TARGET, at, c, has_y, y)
                 if softmax:
                     wrong |= _add_scaled(x[c, :n], rows[1], other, unit, part[:, c])
                     continue
-                one = class_of(table, kept, PRED, row, c, tile, n, x[c])
+                one = row_of(table, kept, PRED, at, c, has_x, x)
                 if sigmoid:
                     wrong |= _add_logits(one, other, unit, part[:, c])
                 else:
@@ -90,13 +94,12 @@ def _add_scaled(x, scale, y, unit, part):
 
 
 @sums
-def _add_two(table, kept, at, labels, unit, x, y, part):
+def _add_two(table, kept, at, has_x, has_y, unit, x, y, part):
     """Add the sums of the softmax of two classes, of which one exponential gives both."""
-    row, tile, n = at
-    one = class_of(table, kept, PRED, row, 0, tile, n, x[0])
-    other = class_of(table, kept, PRED, row, 1, tile, n, x[1])
-    first = target_of(table, kept, at, 0, labels, y)
-    second = target_of(table, kept, at, 1, labels, y)
+    one = row_of(table, kept, PRED, at, 0, has_x, x)
+    other = row_of(table, kept, PRED, at, 1, has_x, x)
+    first = row_of(table, kept, TARGET, at, 0, has_y, y)
+    second = row_of(table, kept, TARGET, at, 1, has_y, y)
     return _add_pair(one, other, first, second, unit, part)
 
 
@@ -181,14 +184,14 @@ def forward_with_entropy(table, kept, per_class, place, how, unit, weight, found
     first, last, start, stop = place
     classes = found.shape[2]
     size = tile_size(classes)
-    x, y = tile_of(classes, size, unit), tile_of(classes, size, unit)
-    z, rows = tile_of(classes, size, unit), tile_of(3, size, unit)
-    keep, label = tile_of(classes if per_class else 1, size, unit), np.empty(size, np.int32)
+    masks = classes if per_class else 1
+    tiles, label = tile_of(3 * classes + masks + 3, size, unit), np.empty(size, np.int32)
+    x, y, rest = tiles[:classes], tiles[classes : 2 * classes], tiles[2 * classes :]
+    z, keep, rows = rest[:classes], rest[classes : classes + masks], rest[classes + masks :]
     softmax, _, labels, masked, ignores, ignored = how
     raw = (False, False, labels, masked, ignores, ignored)
     hidden = masked or ignores
     rule = (max(classes, 2), False, ignored)
-    read = (softmax, labels, labels or hidden, hidden)
     keep[0] = 1
     wrong = False
     for row in range(first, last):
@@ -202,10 +205,13 @@ def forward_with_entropy(table, kept, per_class, place, how, unit, weight, found
                 hide(y, keep, n)
             elif labels:
                 wrong |= read_label_tile(table, kept, row, tile, n, rule, y, keep, label)
+            has_y = labels or hidden or read_together(table, kept, TARGET, at, y)
+            has_z = hidden or read_together(table, kept, PRED, at, z)
+            read = softmax, labels, has_y, has_z
             add_entropy(table, kept, at, read, x, y, z, keep, unit, weight, rows, entropy)
             if hidden:
                 hide(x, keep, n)
             for c in range(classes):
-                other = target_of(table, kept, at, c, labels or hidden, y)
+                other = row_of(table, kept, TARGET, at, c, has_y, y)
                 wrong |= _add(x[c, :n], other, unit, True, part[:, c])
     return wrong

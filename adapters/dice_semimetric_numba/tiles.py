@@ -18,7 +18,8 @@ from .activations import (
 )
 from .compiling import sums
 from .memory import move, pointer
-from .operands import CODES, HEAD
+from .operands import HEAD
+from .together import F32, F64, offset_of, read_together
 from .vectors import wide
 
 #: Entries of a tile: its probabilities and targets take 32 KiB together in float32, for the L1
@@ -26,7 +27,6 @@ from .vectors import wide
 TILE, LARGE_TILE, RUN = 1 << 13, 1 << 17, 1 << 12
 #: The rows of operands; gradients of pred and target are written to the last two.
 PRED, TARGET, MASK, OF_PRED, OF_TARGET = 0, 1, 2, 3, 4
-F32, F64 = CODES["float32"], CODES["float64"]
 #: For what is read without a rule.
 PLAIN = (0, 0, 0)
 
@@ -38,22 +38,16 @@ def tile_size(classes):
 
 @sums
 def tile_of(count, size, unit):
-    """Return memory for some rows of a tile, which begins where a cache line does."""
+    """Return memory for some rows of a tile, each of which begins where a cache line does.
+
+    They lie at different places of their pages: a processor takes what lies at the same one, of
+    rows that are read and written in turn, for one.
+    """
     line = 64 // unit.itemsize
-    memory = np.empty(count * size + line, unit.dtype)
+    length = size + 2 * line
+    memory = np.empty(count * length + line, unit.dtype)
     skip = (-memory.ctypes.data % 64) // unit.itemsize
-    return memory[skip : skip + count * size].reshape(count, size)
-
-
-@sums
-def offset_of(table, kept, operand, row):
-    """Return where a row of an operand begins, in elements."""
-    offset = 0
-    for axis in range(HEAD + kept - 1, HEAD, -1):
-        length = table[-1, axis]
-        offset += (row % length) * table[operand, axis]
-        row //= length
-    return offset + row * table[operand, HEAD]
+    return memory[skip : skip + count * length].reshape(count, length)
 
 
 @sums
@@ -110,8 +104,9 @@ def read_tile(table, kept, row, start, n, how, unit, x, y, keep, rows, label):
     """
     softmax, sigmoid, labels, masked, ignores, ignored = how
     classes = x.shape[0]
+    at = row, start, n
     if softmax:
-        read_softmax(table, kept, row, start, n, unit, x, y, rows)
+        read_softmax(table, kept, at, unit, x, y, rows)
     else:
         for c in range(classes):
             if sigmoid:
@@ -133,27 +128,29 @@ def read_tile(table, kept, row, start, n, how, unit, x, y, keep, rows, label):
 
 
 @sums
-def read_softmax(table, kept, row, start, n, unit, x, scratch, rows):
+def read_softmax(table, kept, at, unit, x, scratch, rows):
     """Read the probabilities of logits under a softmax into x."""
+    n = at[2]
     if x.shape[0] == 2:
-        one = class_of(table, kept, PRED, row, 0, start, n, scratch[0])
-        other = class_of(table, kept, PRED, row, 1, start, n, scratch[1])
+        read = read_together(table, kept, PRED, at, scratch)
+        one = row_of(table, kept, PRED, at, 0, read, scratch)
+        other = row_of(table, kept, PRED, at, 1, read, scratch)
         softmax_of_two(one, other, n, unit, x[0], x[1])
         return
-    read_exponentials(table, kept, row, start, n, unit, x, scratch, rows)
+    read_exponentials(table, kept, at, unit, x, scratch, rows)
     for c in range(x.shape[0]):
         scale_by(x[c], n, rows[1])
 
 
 @sums
-def read_exponentials(table, kept, row, start, n, unit, x, scratch, rows):
+def read_exponentials(table, kept, at, unit, x, scratch, rows):
     """Read exp(z - largest z) of logits into x, and one over their sum into rows[1]."""
-    largest, scale = rows[0], rows[1]
+    largest, scale, (row, start, n) = rows[0], rows[1], at
     largest[:n] = -np.inf
     scale[:n] = 0
+    read = read_together(table, kept, PRED, at, scratch)
     for c in range(x.shape[0]):
-        logits = class_of(table, kept, PRED, row, c, start, n, scratch[c])
-        largest_of(logits, n, largest)
+        largest_of(row_of(table, kept, PRED, at, c, read, scratch), n, largest)
     for c in range(x.shape[0]):  # those that were cast stand in scratch
         logits = room_for(table, kept, PRED, row, c, start, n, scratch[c])
         exponentials_of(logits, n, largest, x[c], scale)
@@ -193,10 +190,10 @@ def mark(label, number, n, out):
 
 
 @sums
-def target_of(table, kept, at, c, read, y):
-    """Return the target of a class at a row, tile and size: in y if it has been read."""
+def row_of(table, kept, operand, at, c, read, scratch):
+    """Return a class of an operand at a row, tile and size: in scratch if all have been read."""
     row, tile, n = at
-    return y[c, :n] if read else class_of(table, kept, TARGET, row, c, tile, n, y[c])
+    return scratch[c, :n] if read else class_of(table, kept, operand, row, c, tile, n, scratch[c])
 
 
 @sums
