@@ -26,8 +26,6 @@ TABLES = 64
 SHORT = 16
 #: So few entries take no time, however few are summed.
 FEW = 1 << 12
-#: From so many pixels on, a table of levels is worth its memory.
-LONG = 4096
 
 Place = tuple[int, int, int, int]
 
@@ -136,14 +134,13 @@ def threshold_sums(pixels: Pixels, thresholds: tuple[float, ...]) -> Any:
     if not eligible(pixels):
         return NotImplemented
     both = _levels(thresholds, pixels)
-    scale = _scale(both, pixels) if _columns(pixels) >= LONG else 0
-    both = _filled(both, levels.STEP)
+    scale = _scale(both, pixels)
 
     def counts(pairs: Pairs, place: Place) -> tuple[bool, np.ndarray]:
-        shape = place[1] - place[0], 3, both.shape[1], pairs.operands.classes
-        found = np.zeros(shape, np.int64)
-        wrong = levels.count(*pairs.arguments(place), both, scale, found)
-        return wrong, found[:, :, : len(thresholds)]
+        found = np.zeros(
+            (place[1] - place[0], 3, len(thresholds), pairs.operands.classes), np.int64
+        )
+        return levels.count(*pairs.arguments(place), both, scale, found), found
 
     return _added(pixels, counts, (3, len(thresholds)), np.int64)
 
@@ -161,11 +158,17 @@ def _levels(thresholds: tuple[float, ...], pixels: Pixels) -> np.ndarray:
 
 def _scale(levels: np.ndarray, pixels: Pixels) -> int:
     """Return the n of thresholds k / n if floor(n x) is the number that x reaches, else 0."""
-    n = levels.shape[1] + 1
-    if not np.allclose(levels, np.arange(1, n) / n):
-        return 0
     soft = levels if is_floating(pixels.target.dtype) else levels[:1]  # labels reach all or none
-    return n if all(level_corrections(side) == [] for side in soft) else 0
+    even = all(_are_even(tuple(side.tolist()), side.dtype) for side in soft)
+    return levels.shape[1] + 1 if even else 0
+
+
+@functools.lru_cache(maxsize=64)
+def _are_even(levels: tuple[float, ...], dtype: np.dtype) -> bool:
+    """Return whether levels are k / n and floor(n x) is the number of them that x reaches."""
+    n = len(levels) + 1
+    even = np.allclose(levels, np.arange(1, n) / n)
+    return bool(even) and level_corrections(np.array(levels, dtype)) == []
 
 
 def _filled(rows: np.ndarray, step: int) -> np.ndarray:

@@ -83,3 +83,14 @@ def test_bad_values_are_left_to_the_blocks_and_harmless_unchecked(bad, rng):
     x[1, 2, 39, 40, 6] = bad
     assert threshold_sums(pixels_of(x, y, dtype=np.float32), TENTHS) is NotImplemented
     check(pixels_of(x, y, dtype=np.float32, checked=False), TENTHS)
+
+
+@pytest.mark.parametrize("n", [16, 63, 64, 65, 255, 256, 257, 4096, 4097])
+@pytest.mark.parametrize("thresholds", [TENTHS, (0.0, 0.3, 0.3)])
+def test_rows_of_any_length(thresholds, n, rng):
+    for dtype in (np.float32, np.float64):
+        x, y = values(rng, (2, n), dtype), values(rng, (2, n), dtype)
+        check(pixels_of(x, y, axis=(1,), dtype=dtype), thresholds)
+        x[1, -1] = np.nan
+        pixels = pixels_of(x, y, axis=(1,), dtype=dtype)
+        assert threshold_sums(pixels, thresholds) is NotImplemented
