@@ -56,24 +56,26 @@ def count(table, kept, per_class, place, how, unit, levels, scale, found):
 def _count(x, y, levels, part):
     """Add how many reach each level."""
     wide()
-    whole = x.size - x.size % WIDTH
-    own, other = place_of(x), place_of(y)
-    for k in range(levels.shape[1]):
-        a, b = levels[0, k], levels[1, k]
-        in_x = in_y = in_both = 0
-        for i in range(0, whole, WIDTH):
-            p, q = reaching(own + i * x.itemsize, a), reaching(other + i * y.itemsize, b)
-            in_x += ones(p)
-            in_y += ones(q)
-            in_both += ones(p & q)
-        for i in range(whole, x.size):
-            p, q = x[i] >= a, y[i] >= b
-            in_x += p
-            in_y += q
-            in_both += p & q
-        part[0, k] += in_x
-        part[1, k] += in_y
-        part[2, k] += in_both
+    at_x, at_y, size = place_of(x), place_of(y), x.itemsize
+    for start in range(0, x.size, BLOCK):
+        stop = min(start + BLOCK, x.size)
+        whole = stop - stop % WIDTH
+        for k in range(levels.shape[1]):
+            a, b = levels[0, k], levels[1, k]
+            in_x = in_y = in_both = 0
+            for i in range(start, whole, WIDTH):
+                p, q = reaching(at_x + i * size, a), reaching(at_y + i * size, b)
+                in_x += ones(p)
+                in_y += ones(q)
+                in_both += ones(p & q)
+            for i in range(whole, stop):
+                p, q = x[i] >= a, y[i] >= b
+                in_x += p
+                in_y += q
+                in_both += p & q
+            part[0, k] += in_x
+            part[1, k] += in_y
+            part[2, k] += in_both
 
 
 @sums
