@@ -9,6 +9,7 @@ import numpy as np
 
 from .access import IGNORED
 from .compiling import sums
+from .few_bins import add_few, are_few, join_few, room_for_few
 from .operands import HEAD
 from .tiles import (
     MASK,
@@ -19,6 +20,7 @@ from .tiles import (
     read_class,
     read_label_run,
 )
+from .vectors import wide
 
 BINARY, TOP, CLASSWISE = 0, 1, 2
 TILE = 2048
@@ -29,11 +31,12 @@ LANES = 4
 
 
 @sums
-def add(table, kept, place, how, edges, unit, found):
+def add(table, kept, place, how, edges, scale, unit, found):
     """Add the sums of some pixels to found (rows, bins, 3): count, confidence and correctness.
 
-    ``edges`` are the inner ones of each row, as many as a multiple of ``STEP`` by NaN. Returns
-    whether an entry that should be a probability or a label is none.
+    ``edges`` are the inner ones of each row, as many as a multiple of ``STEP`` by NaN; ``scale`` is
+    n if floor(n x) is the bin of each x below 1, else 0. Returns whether an entry that should be a
+    probability or a label is none.
     """
     _, _, start, stop = place
     kind, hard, implied, masked, ignores, _ = how
@@ -43,7 +46,9 @@ def add(table, kept, place, how, edges, unit, found):
     confidence, correct = np.empty(TILE, unit.dtype), np.empty(TILE, unit.dtype)
     keep, label = np.empty(TILE, unit.dtype), np.empty(TILE, np.int32)
     best, where = np.empty(TILE, np.int32), np.empty(TILE, np.uint32)
-    held = np.zeros((rows, LANES, 2 * bins + 1, 2 if hard else 3))
+    few = are_few(bins, stop - start)
+    held = np.zeros((0 if few else rows, LANES, 2 * bins + 1, 2 if hard else 3))
+    tables, numbers, steps, pairs = room_for_few(rows if few else 0, bins, TILE)
     hidden, wrong = masked or ignores, False
     for tile in range(start, stop, TILE):
         n = min(TILE, stop - tile)
@@ -64,17 +69,30 @@ def add(table, kept, place, how, edges, unit, found):
             else:
                 best[:n] = 1 if kind == BINARY else c
             row = c if kind == CLASSWISE else 0
-            _bins_of(x, edges[row], where)
-            if hard:
-                _tell_hits(best, label, n, where)
-            if hidden:
-                _drop(keep, n, where, np.uint32(2 * bins))
-            if hard:
-                _add_hard(x, where, held[row])
+            _bins_of(x, edges[row], scale, unit, where)
+            marks = best, label, keep, hard, hidden
+            if few:
+                pixels = x, y, where[:n]
+                add_few(pixels, marks, unit, bins, steps, pairs, tables[row], numbers[row])
             else:
-                _add_soft(x, y, where, held[row])
+                _add_many(x, y, where, marks, np.uint32(2 * bins), held[row])
+    join_few(tables, numbers, hard, found)
     _join(held, hard, found)
     return wrong
+
+
+@sums
+def _add_many(x, y, where, marks, nowhere, held):
+    """Add pixels to a table of bins."""
+    best, label, keep, hard, hidden = marks
+    if hard:
+        _tell_hits(best, label, x.size, where)
+    if hidden:
+        _drop(keep, x.size, where, nowhere)
+    if hard:
+        _add_hard(x, where, held)
+    else:
+        _add_soft(x, y, where, held)
 
 
 @sums
@@ -135,8 +153,16 @@ def _keep_top(x, y, c, hard, confidence, correct, best):
 
 
 @sums
-def _bins_of(x, edges, where):
+def _bins_of(x, edges, scale, unit, where):
     """Write how many inner edges are at or below each confidence."""
+    wide()
+    if scale:
+        zero, most, last = unit[0], unit.dtype.type(scale), unit.dtype.type(scale - 1)
+        for i in range(x.size):
+            v = x[i] * most
+            v = v if v > zero else zero
+            where[i] = np.uint32(np.int32(v if v < last else last))
+        return
     for i in range(x.size):
         where[i] = 0
     for k in range(0, edges.size, STEP):
@@ -181,7 +207,7 @@ def _add_soft(x, y, where, held):
 @sums
 def _join(held, hard, found):
     """Add up the tables that pixels took turns on."""
-    for row in range(found.shape[0]):
+    for row in range(held.shape[0]):
         for lane in range(LANES):
             for k in range(found.shape[1]):
                 if hard:

@@ -223,6 +223,8 @@ def bin_sums(pixels: Pixels, edges: np.ndarray, kind: str) -> Any:
     )
     number = 1 if kind != "classwise" else max(pred.shape[1], 2)
     inner = _inner_edges(edges, number, unit.dtype)
+    even = edges.ndim == 1 and _are_even(tuple(edges[1:-1].tolist()), unit.dtype)
+    scale = edges.size - 1 if even else 0
     how = (
         ("binary", "top_label", "classwise").index(kind),
         labels,
@@ -237,7 +239,7 @@ def bin_sums(pixels: Pixels, edges: np.ndarray, kind: str) -> Any:
 
         def part(place: Place) -> tuple[bool, np.ndarray]:
             found = np.zeros((number, edges.shape[-1] - 1, 3))
-            return bins.add(some.table, some.kept, place, how, inner, unit, found), found
+            return bins.add(some.table, some.kept, place, how, inner, scale, unit, found), found
 
         found = map_parts(part, places(1, some.classes, some.columns, most=TABLES))
         return np.sum([sums for _, sums in found], axis=0), any(bad for bad, _ in found)

@@ -83,6 +83,31 @@ def write_steps(context, address, scale, to):
     return types.uint64(types.int64, scale, types.int64), code
 
 
+@intrinsic
+def add_two(context, table, offset, values, like):
+    """Add two numbers, like ``like``, to two float64 of a table.
+
+    How many bytes into the table they are stands at an address as an int32.
+    """
+
+    def code(context, builder, signature, args):
+        table, offset, values, like = args
+        double, pair = ir.DoubleType(), ir.VectorType(ir.DoubleType(), 2)
+        step = builder.load(builder.inttoptr(offset, ir.IntType(32).as_pointer()), align=4)
+        place = builder.add(table, builder.zext(step, ir.IntType(64)))
+        place = builder.inttoptr(place, pair.as_pointer())
+        given = ir.VectorType(like.type, 2)
+        size = context.get_abi_sizeof(like.type)
+        found = builder.load(builder.inttoptr(values, given.as_pointer()), align=size)
+        found = found if like.type == double else builder.fpext(found, pair)
+        total = builder.fadd(builder.load(place, align=8), found)
+        builder.store(total, place, align=8)
+        return context.get_dummy_value()
+
+    kinds = types.int64, types.int64, types.int64, like
+    return types.none(*kinds), code
+
+
 def _load(context, builder, address, kind):
     row = ir.VectorType(kind, WIDTH)
     place = builder.inttoptr(address, row.as_pointer())

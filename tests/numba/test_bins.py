@@ -43,7 +43,9 @@ def expected_sums(prob, label, kept, edges, kind, dtype):
     return found if kind == "classwise" else found[:, 0]
 
 
-def check(prob, label, kind, *, edges=None, mask=None, ignore_index=None, dtype=np.float32):
+def check(
+    prob, label, kind, *, edges=None, mask=None, ignore_index=None, dtype=np.float32, axis=AXES
+):
     binary = kind == "binary"
     edges = edges_of(10, dtype) if edges is None else edges
     kept = np.ones(prob.shape if binary else (prob.shape[0], *prob.shape[2:]), bool)
@@ -55,7 +57,7 @@ def check(prob, label, kind, *, edges=None, mask=None, ignore_index=None, dtype=
         prob,
         label,
         mask if binary or mask is None else mask[:, None],
-        axis=tuple(range(prob.ndim)) if binary else AXES,
+        axis=tuple(range(prob.ndim)) if binary else axis,
         dtype=dtype,
         ignore_index=ignore_index,
     )
@@ -127,6 +129,19 @@ def test_rounding_beyond_zero_and_one_is_taken_off(dtype, kind, classes, rng):
         )
         for one, other in zip(found, expected, strict=True):
             np.testing.assert_array_equal(one, other)
+
+
+@pytest.mark.parametrize("kind", ["binary", "top_label", "classwise"])
+@pytest.mark.parametrize("n", [17, 3999, 4001])
+def test_odd_numbers_of_pixels_in_few_bins_and_many(kind, n, rng):
+    shape = (n,) if kind == "binary" else (1, 3, n)
+    prob, soft = (values(rng, shape, np.float32) for _ in range(2))
+    label = rng.integers(0, 2 if kind == "binary" else 3, n if kind == "binary" else (1, n))
+    mask = rng.random(label.shape) > 0.5
+    axis = (0,) if kind == "binary" else (0, 2)
+    for n_bins in (1, 10, 15, 16):
+        for target in (label, soft):
+            check(prob, target, kind, edges=edges_of(n_bins), mask=mask, axis=axis)
 
 
 @pytest.mark.parametrize("kind", ["binary", "top_label", "classwise"])
