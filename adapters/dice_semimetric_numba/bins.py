@@ -38,6 +38,7 @@ def add(table, kept, place, how, edges, scale, unit, found):
     n if floor(n x) is the bin of each x below 1, else 0. Returns whether an entry that should be a
     probability or a label is none.
     """
+    wide()
     _, _, start, stop = place
     kind, hard, implied, masked, ignores, _ = how
     rows, bins = found.shape[0], found.shape[1]
