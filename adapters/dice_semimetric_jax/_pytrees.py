@@ -8,13 +8,18 @@ import jax
 
 from dice_semimetric._lib.additive import Additive
 from dice_semimetric._lib.seam import Pixels
+from dice_semimetric._lib.typing import Array
 
 
 def register() -> None:
-    """Register `Pixels` and every statistic: arrays and sums are leaves, the rest is static."""
+    """Register `Pixels` and every statistic: arrays are leaves, the rest is static.
+
+    So are the edges of bins, which may be traced: `jax.lax.psum` of the whole would add them too.
+    """
     _register(Pixels, ("pred", "target", "mask"))
     for statistic in _kinds(Additive):
-        _register(statistic, statistic._sums)
+        arrays = (field.name for field in dataclasses.fields(statistic) if field.type is Array)
+        _register(statistic, tuple(arrays))
 
 
 def _register(kind: type[Any], leaves: tuple[str, ...]) -> None:
