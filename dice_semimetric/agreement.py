@@ -8,6 +8,7 @@ from ._lib.empty import Empty, fill_empty, in_dtype
 from ._lib.namespace import constant, namespace, require_mask
 from ._lib.native import widest_float
 from ._lib.raters import float_dtypes, look_up, rater_counts, require_raters, vote_counts
+from ._lib.seam import whole
 from ._lib.special import divide
 from ._lib.typing import Array, DType, Namespace
 
@@ -198,6 +199,7 @@ class Agreement(Additive):
         return xp, both, marked[:, None], marked[None, :]
 
 
+@whole
 def rater_agreement(raters: Array, *, mask: Array | None = None) -> Agreement:
     """Return how many pixels raters mark, alone and together.
 
@@ -240,6 +242,7 @@ def rater_agreement(raters: Array, *, mask: Array | None = None) -> Agreement:
     return Agreement(*vote_counts(raters, mask))
 
 
+@whole
 def disagreement(raters: Array, *, dtype: DType | None = None) -> Array:
     """Return where raters disagree: 4 p (1 - p) for the share p that marks a pixel.
 

@@ -16,12 +16,13 @@ from ._lib.raters import (
     require_raters,
     weighted_marks,
 )
-from ._lib.seam import Pixels
+from ._lib.seam import Pixels, whole
 from ._lib.special import divide
 from ._lib.typing import Array, DType, Namespace
 from .fusion import majority_vote
 
 
+@whole
 def uniform_average(
     raters: Array, *, num_classes: int | None = None, axis: int = 1, dtype: DType | None = None
 ) -> Array:
@@ -80,6 +81,7 @@ def uniform_average(
     return join_classes(xp, parts, num_classes, axis)
 
 
+@whole
 def dice_weighted_average(
     raters: Array,
     *,

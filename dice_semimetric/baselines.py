@@ -1,9 +1,11 @@
 """The soft losses of two arrays that the semimetric ones replace: wrong on soft labels."""
 
+from ._lib.seam import whole
 from ._lib.typing import Array, Axis, Smooth
 from .formulas import pair_loss
 
 
+@whole
 def sdl(
     pred: Array,
     target: Array,
@@ -65,6 +67,7 @@ def sdl(
     return pair_loss(pred, target, axis=axis, mask=mask, form="sdl", smooth=smooth)
 
 
+@whole
 def sjl(
     pred: Array,
     target: Array,
@@ -126,6 +129,7 @@ def sjl(
     return pair_loss(pred, target, axis=axis, mask=mask, form="sjl", smooth=smooth)
 
 
+@whole
 def stl(
     pred: Array,
     target: Array,

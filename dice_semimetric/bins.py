@@ -26,7 +26,7 @@ from ._lib.native import quietly
 from ._lib.options import require_choice, require_integer, require_label
 from ._lib.pairs import labels_or_soft
 from ._lib.quantiles import uniform_edges
-from ._lib.seam import Pixels
+from ._lib.seam import Pixels, whole
 from ._lib.special import divide, widen
 from ._lib.typing import Array, Namespace
 
@@ -145,6 +145,7 @@ class CalibrationBins(Additive):
         return xp, xp.astype(self.count, self.confidence.dtype)
 
 
+@whole
 def calibration_bins(
     prob: Array,
     label: Array,

@@ -7,12 +7,13 @@ import array_api_compat as compat
 from ._lib.checks import value_range
 from ._lib.namespace import constant, is_integer, namespace, position, result_dtype, size
 from ._lib.options import require_integer, require_label
-from ._lib.seam import accelerated
+from ._lib.seam import accelerated, whole
 from ._lib.special import widen
 from ._lib.typing import Array, DType, Namespace
 from .labels import mix_uniform, one_hot, require_fraction, spread
 
 
+@whole
 def label_boundary(
     label: Array, *, width: int = 3, ignore_index: int | None = None, batch_axes: int = 1
 ) -> Array:
@@ -86,6 +87,7 @@ def _in_bytes(label: Array, ignore_index: int | None) -> Array:
     return label.astype("uint8") if fits else label
 
 
+@whole
 def smooth_boundary(
     label: Array,
     num_classes: int,

@@ -2,10 +2,12 @@
 
 from ._lib.namespace import namespace
 from ._lib.native import quietly
+from ._lib.seam import whole
 from ._lib.typing import Array
 from .bins import Kind, Norm, Strategy, calibration_bins
 
 
+@whole
 @quietly
 def expected_calibration_error(
     prob: Array,
@@ -86,6 +88,7 @@ def expected_calibration_error(
     return namespace(prob=prob).astype(bins.error(norm), bins.edges.dtype, copy=False)
 
 
+@whole
 @quietly
 def reliability_curve(
     prob: Array,

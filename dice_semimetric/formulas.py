@@ -24,6 +24,7 @@ from ._lib.namespace import finfo, namespace
 from ._lib.native import quietly
 from ._lib.options import require_choice, require_number, require_switch, shown, type_name
 from ._lib.pairs import pixels_of
+from ._lib.seam import whole
 from ._lib.special import divide, positive_part, power
 from ._lib.typing import Array, Axis, DType, Namespace, Smooth
 from .overlap import Overlap, overlap_of
@@ -88,6 +89,7 @@ FORMS = {
 }
 
 
+@whole
 @quietly
 @exact
 def overlap_loss(

@@ -6,10 +6,11 @@ from ._lib.dtypes import native
 from ._lib.namespace import constant, default_index, namespace
 from ._lib.options import Rng, generator
 from ._lib.raters import Per, case_axes, rater_counts, require_hard, require_raters
-from ._lib.seam import accelerated
+from ._lib.seam import accelerated, whole
 from ._lib.typing import Array, Namespace
 
 
+@whole
 def majority_vote(raters: Array, *, num_classes: int | None = None) -> Array:
     """Return the label that most raters gave: foreground where more than half of them marked it.
 
@@ -70,6 +71,7 @@ def most_frequent(raters: Array, num_classes: int) -> Array:
     return xp.astype(label, native(raters.dtype))
 
 
+@whole
 def random_rater(raters: Array, *, rng: Rng = None, per: Per = "batch") -> Array:
     """Return the mask of one rater, drawn with equal chances.
 

@@ -4,11 +4,12 @@ from ._lib.checks import checks_apply, require_label_map, require_unit_interval
 from ._lib.dtypes import REAL, require_dtype
 from ._lib.namespace import constant, is_floating, is_integer, namespace, position, result_dtype
 from ._lib.options import require_label, require_number
-from ._lib.seam import accelerated
+from ._lib.seam import accelerated, whole
 from ._lib.special import widen
 from ._lib.typing import Array, DType, Namespace
 
 
+@whole
 def one_hot(
     label: Array,
     num_classes: int,
@@ -63,6 +64,7 @@ def one_hot(
     return spread(label, values, num_classes=num_classes, axis=axis, ignore_index=ignore_index)
 
 
+@whole
 def smooth_labels(
     label: Array,
     num_classes: int | None = None,

@@ -1,9 +1,11 @@
 """The semimetric losses of two arrays, which are 0 on soft labels just where x = y."""
 
+from ._lib.seam import whole
 from ._lib.typing import Array, Axis, Smooth
 from .formulas import pair_loss
 
 
+@whole
 def dml1(
     pred: Array,
     target: Array,
@@ -66,6 +68,7 @@ def dml1(
     return pair_loss(pred, target, axis=axis, mask=mask, form="dml1", smooth=smooth)
 
 
+@whole
 def dml2(
     pred: Array,
     target: Array,
@@ -128,6 +131,7 @@ def dml2(
     return pair_loss(pred, target, axis=axis, mask=mask, form="dml2", smooth=smooth)
 
 
+@whole
 def jml1(
     pred: Array,
     target: Array,
@@ -189,6 +193,7 @@ def jml1(
     return pair_loss(pred, target, axis=axis, mask=mask, form="jml1", smooth=smooth)
 
 
+@whole
 def jml2(
     pred: Array,
     target: Array,

@@ -6,7 +6,7 @@ from typing import ClassVar, Self
 from ._lib.additive import Regional, exact, in_double
 from ._lib.namespace import namespace, normalize_axis
 from ._lib.pairs import pixels_of, pixels_of_batch, probabilities
-from ._lib.seam import Pixels, accelerated
+from ._lib.seam import Pixels, accelerated, whole
 from ._lib.special import absolute
 from ._lib.typing import Activation, Array, Axis
 
@@ -71,6 +71,7 @@ class Overlap(Regional):
         return self._map(lambda a: xp.sum(a, axis=axes))
 
 
+@whole
 def overlap(pred: Array, target: Array, *, axis: Axis = None, mask: Array | None = None) -> Overlap:
     """Return the sums of x, y, ``|x - y|`` and x * y over pixels.
 
@@ -121,6 +122,7 @@ def overlap(pred: Array, target: Array, *, axis: Axis = None, mask: Array | None
     return overlap_of(pixels_of(pred, target, axis=axis, mask=mask))
 
 
+@whole
 def region_overlap(
     pred: Array,
     target: Array,

@@ -7,11 +7,13 @@ from ._lib.aggregate import Classes, Per, Reduction, aggregate, class_indices, c
 from ._lib.namespace import namespace
 from ._lib.options import require_choice
 from ._lib.pairs import pixels_of_batch
+from ._lib.seam import whole
 from ._lib.typing import Activation, Array, Smooth
 from .formulas import overlap_loss
 from .overlap import Overlap, overlap_of
 
 
+@whole
 def region_loss(
     pred: Array,
     target: Array,

@@ -8,6 +8,7 @@ from ._lib.aggregate import Classes, Per, Reduction, aggregate, class_indices
 from ._lib.empty import Empty
 from ._lib.namespace import namespace, sum_dtype
 from ._lib.options import require_choice
+from ._lib.seam import whole
 from ._lib.typing import Activation, Array, Namespace
 from .overlap import region_overlap
 from .scores import overlap_score
@@ -16,6 +17,7 @@ from .thresholds import ThresholdCounts, region_threshold_counts
 Score = Literal["dice", "jaccard", "bdice"]
 
 
+@whole
 def region_score(
     pred: Array,
     target: Array,

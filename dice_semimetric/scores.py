@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from ._lib.empty import Empty, fill_empty
 from ._lib.namespace import namespace, sum_dtype
 from ._lib.pairs import pixels_of
+from ._lib.seam import whole
 from ._lib.typing import Array, Axis, DType
 from .formulas import overlap_loss
 from .overlap import Overlap, overlap_of
@@ -13,6 +14,7 @@ from .thresholds import threshold_counts
 LOSSES = {"dice": "dml1", "jaccard": "jml1"}
 
 
+@whole
 def dice_score(
     pred: Array,
     target: Array,
@@ -75,6 +77,7 @@ def dice_score(
     return _pair_score(pred, target, axis, mask, "dice", empty)
 
 
+@whole
 def jaccard_score(
     pred: Array,
     target: Array,
@@ -134,6 +137,7 @@ def jaccard_score(
     return _pair_score(pred, target, axis, mask, "jaccard", empty)
 
 
+@whole
 def binarized_dice(
     pred: Array,
     target: Array,

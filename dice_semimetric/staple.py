@@ -7,7 +7,7 @@ from ._lib.namespace import constant, namespace, size
 from ._lib.native import widest_float
 from ._lib.options import require_choice, require_integer, require_number, require_switch
 from ._lib.raters import float_dtypes, look_up, marks_of, require_raters, vote_patterns
-from ._lib.seam import accelerated
+from ._lib.seam import accelerated, whole
 from ._lib.special import as_one_task, divide, iterate, sigmoid
 from ._lib.typing import Array, DType, Namespace
 
@@ -17,6 +17,7 @@ Start = Literal["performance", "mean"]
 MOST = 16
 
 
+@whole
 def staple(
     raters: Array,
     *,

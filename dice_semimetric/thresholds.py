@@ -12,6 +12,7 @@ from ._lib.namespace import namespace, normalize_axis
 from ._lib.native import widest_float
 from ._lib.options import require_numbers
 from ._lib.pairs import pixels_of, pixels_of_batch
+from ._lib.seam import whole
 from ._lib.special import divide
 from ._lib.typing import Activation, Array, Axis, DType, Namespace
 
@@ -158,6 +159,7 @@ class ThresholdCounts(Regional):
         return xp, xp.astype(self.both, wide), xp.astype(self.pred + self.target, wide)
 
 
+@whole
 def threshold_counts(
     pred: Array,
     target: Array,

@@ -1,9 +1,11 @@
 """The compatible Tversky losses of two arrays: false positives and negatives, each weighed."""
 
+from ._lib.seam import whole
 from ._lib.typing import Array, Axis, Smooth
 from .formulas import pair_loss
 
 
+@whole
 def ctl(
     pred: Array,
     target: Array,
@@ -74,6 +76,7 @@ def ctl(
     return pair_loss(pred, target, axis=axis, mask=mask, form="ctl", smooth=smooth, **weights)
 
 
+@whole
 def cftl(
     pred: Array,
     target: Array,

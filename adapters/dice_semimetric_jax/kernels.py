@@ -5,14 +5,19 @@ this module the statistics become pytrees, so that they pass through `jax.jit` a
 """
 
 import dataclasses
+from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
+import array_api_compat as compat
 import jax
+import jax.numpy as jnp
 import numpy as np
 from jax import Array
 
 from dice_semimetric._lib.checks import clipped, require_known_labels, require_unit_interval
+from dice_semimetric._lib.dtypes import PLAIN
+from dice_semimetric._lib.namespace import is_eager
 from dice_semimetric._lib.seam import Pixels
 
 from . import _pytrees
@@ -45,6 +50,43 @@ def give_back(array: Any, like: Array) -> Array:
     (device,) = like.devices()
     result: Array = jax.device_put(np.asarray(array), device)
     return result
+
+
+def run(function: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+    """Return what a function of the core returns, computed by NumPy where the arrays lie.
+
+    NotImplemented where that took a copy, and while JAX traces: then values are not to be read.
+    So it is where JAX is to find the operation that makes a NaN.
+    """
+    if jax.config.jax_debug_nans or jax.config.jax_debug_infs:  # type: ignore[attr-defined]
+        return NotImplemented
+    leaves, tree = jax.tree.flatten((args, kwargs))
+    arrays = [leaf for leaf in leaves if isinstance(leaf, Array)]
+    if not is_eager(*arrays) or any(a.devices() != arrays[0].devices() for a in arrays):
+        return NotImplemented
+    lent = [_lent(leaf) for leaf in leaves]
+    if any(leaf is NotImplemented for leaf in lent):
+        return NotImplemented
+    args, kwargs = jax.tree.unflatten(tree, lent)
+    found, tree = jax.tree.flatten(function(*args, **kwargs))
+    (device,) = arrays[0].devices()
+    numbers = [k for k, leaf in enumerate(found) if isinstance(leaf, np.ndarray | np.generic)]
+    given = jax.device_put([np.asarray(found[k]) for k in numbers], device)
+    for k, array in zip(numbers, given, strict=True):
+        found[k] = array
+    return jax.tree.unflatten(tree, found)
+
+
+def _lent(leaf: Any) -> Any:
+    """Return an array or a dtype as NumPy's, anything else as it is; or NotImplemented."""
+    if isinstance(leaf, type(jnp.float32)):  # JAX's own kind of a dtype
+        leaf = leaf.dtype
+    dtype = leaf if isinstance(leaf, np.dtype) else getattr(leaf, "dtype", None)
+    if dtype is not None and getattr(dtype, "num", None) not in PLAIN:
+        return NotImplemented
+    if isinstance(leaf, Array):
+        return lend(leaf)
+    return NotImplemented if compat.is_array_api_obj(leaf) else leaf
 
 
 def overlap_sums(pixels: Pixels) -> Sums:

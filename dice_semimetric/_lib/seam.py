@@ -17,6 +17,10 @@ other library's array without a copy, or NotImplemented, and the adapters of tha
 first, within the context ``lending(array)``. ``give_back(result, array)`` makes an array of its own
 of a result, where the array lies. Where no adapter takes arrays that NumPy can read, the generic
 reduction runs on NumPy's: each of its operations takes a fraction of what another library's does.
+
+Where already one operation of a library takes as long as a sum over a small image, its adapter
+lends once a call: ``run(function, args, kwargs)`` returns what a public function marked ``@whole``
+returns, or NotImplemented.
 """
 
 import functools
@@ -43,6 +47,7 @@ OWN = {"numpy": ("dice_semimetric_numba.kernels", "dice_semimetric._numpy.reduct
 
 # A plain dictionary, since torch.compile looks into one but calls a cached function anew.
 _loaded: dict[str, tuple[ModuleType, ...]] = {}
+_runners: dict[type, Any] = {}
 
 
 @dataclass(frozen=True, eq=False)
@@ -133,6 +138,29 @@ def accelerated(generic: Callable[P, R]) -> Callable[P, R]:
         return generic(*args, **kwargs) if found is NotImplemented else cast(R, found)
 
     return reduction
+
+
+def whole(function: Callable[P, R]) -> Callable[P, R]:
+    """Let an adapter run a public function whole, its checks and formulas too, on what it lends."""
+
+    @functools.wraps(function)
+    def call(*args: P.args, **kwargs: P.kwargs) -> R:
+        module = _runner(args[0] if args else next(iter(kwargs.values()), None))
+        found = NotImplemented if module is None else module.run(function, args, kwargs)
+        return function(*args, **kwargs) if found is NotImplemented else cast(R, found)
+
+    return call
+
+
+def _runner(first: Any) -> Any:
+    """Return the adapter that runs functions of such an array, or of a statistic of such."""
+    kind = type(first)
+    if kind not in _runners:
+        if hasattr(first, "_sums"):
+            return _runner(getattr(first, first._sums[0]))
+        modules = adapters(_library((first,))) if compat.is_array_api_obj(first) else ()
+        _runners[kind] = next((module for module in modules if hasattr(module, "run")), None)
+    return _runners[kind]
 
 
 def _accelerated(

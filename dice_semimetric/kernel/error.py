@@ -8,6 +8,7 @@ from .._lib.devices import device, is_eager
 from .._lib.namespace import default_index, namespace, sum_dtype
 from .._lib.native import quietly, without_gradient
 from .._lib.options import require_choice, require_integer, require_numbers
+from .._lib.seam import whole
 from .._lib.special import absolute
 from .._lib.typing import Array
 from .density import regress
@@ -19,6 +20,7 @@ Kind = Literal["canonical", "classwise", "top_label"]
 BANDWIDTHS = (5e-5, 1e-4, 5e-4, 1e-3, 5e-3, 1e-2)
 
 
+@whole
 @quietly
 def kernel_calibration_error(
     prob: Array, label: Array, *, bandwidth: float, p: int = 1, kind: Kind = "canonical"
@@ -109,6 +111,7 @@ def kernel_calibration_error(
     return total * ((2.0 if num_classes == 1 else 1.0) / prob.shape[0])
 
 
+@whole
 def select_bandwidth(
     prob: Array, label: Array | None = None, *, bandwidths: Sequence[float] = BANDWIDTHS
 ) -> float:

@@ -8,11 +8,13 @@ from .._lib.devices import device
 from .._lib.namespace import is_boolean, is_integer, namespace
 from .._lib.native import to_host
 from .._lib.options import Rng, generator, require_choice, require_integer, require_label
+from .._lib.seam import whole
 from .._lib.typing import Array
 
 Sampling = Literal["balanced", "proportional"]
 
 
+@whole
 def sample_keys(
     label: Array,
     n_keys: int,

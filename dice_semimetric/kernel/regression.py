@@ -4,10 +4,12 @@ from .._lib.checks import require_probabilities
 from .._lib.fitting import known_labels
 from .._lib.namespace import constant, is_boolean, namespace, sum_dtype
 from .._lib.options import require_number
+from .._lib.seam import whole
 from .._lib.typing import Array, DType, Namespace
 from .density import regress
 
 
+@whole
 def kernel_regression(prob: Array, key_prob: Array, key_label: Array, *, bandwidth: float) -> Array:
     """Return E[y | f(x)]: the labels of keys, averaged by how near their predictions are.
 

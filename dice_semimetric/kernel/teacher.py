@@ -12,6 +12,7 @@ from .._lib.fitting import checked_labels, predicted_class
 from .._lib.namespace import default_index, is_integer, namespace, sum_dtype
 from .._lib.native import to_host
 from .._lib.options import Rng, require_choice, require_label, shown
+from .._lib.seam import whole
 from .._lib.special import widen
 from .._lib.typing import Array, Namespace
 from ..boundary import label_boundary, require_width
@@ -22,6 +23,7 @@ from .regression import label_columns, require_bandwidth
 Where = Literal["uncertain", "all"]
 
 
+@whole
 def calibrate_teacher(
     prob: Array,
     label: Array,

@@ -36,11 +36,30 @@ def adapter(monkeypatch: pytest.MonkeyPatch):
 
     def announce(module: object) -> object:
         monkeypatch.setattr(seam, "entry_points", lambda **_: [_Entry(module)])
-        seam._loaded.clear()
+        forget()
         return strict.asarray(np.array([0.25, 0.5]))
 
     yield announce
+    forget()
+
+
+def forget() -> None:
+    """Let the seam look for adapters anew."""
     seam._loaded.clear()
+    seam._runners.clear()
+
+
+def test_an_adapter_runs_a_function_whole(adapter) -> None:
+    calls = []
+
+    def run(function, args, kwargs):
+        calls.append((function.__name__, kwargs))
+        return NotImplemented if kwargs else "found"
+
+    x = adapter(types.SimpleNamespace(run=run))
+    assert overlap(x, x) == "found"
+    assert float(overlap(x, target=x).target) == 0.75  # it declined
+    assert calls == [("overlap", {}), ("overlap", {"target": x})]
 
 
 def test_an_adapter_replaces_a_reduction(adapter) -> None:
