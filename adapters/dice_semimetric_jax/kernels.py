@@ -23,10 +23,11 @@ from dice_semimetric._lib.seam import Pixels
 from . import _pytrees
 from ._bins import bins
 from ._counts import counts
+from ._kernel import kernel_sums
 from ._sort import ascending
 from ._sums import Sums, ranges, sums, xp
 
-__all__ = ["ascending", "bin_sums", "overlap_sums", "threshold_sums"]
+__all__ = ["ascending", "bin_sums", "kernel_sums", "overlap_sums", "threshold_sums"]
 
 _pytrees.register()
 
