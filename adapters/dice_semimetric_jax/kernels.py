@@ -26,8 +26,12 @@ from ._counts import counts
 from ._kernel import kernel_sums
 from ._sort import ascending
 from ._sums import Sums, ranges, sums, xp
+from ._votes import votes
 
-__all__ = ["ascending", "bin_sums", "kernel_sums", "overlap_sums", "threshold_sums"]
+__all__ = ["ascending", "bin_sums", "kernel_sums", "overlap_sums", "threshold_sums", "vote_counts"]
+
+#: Of so many raters all pairs are counted in one pass; its code grows as their square.
+FEW_RATERS = 16
 
 _pytrees.register()
 
@@ -104,6 +108,11 @@ def threshold_sums(pixels: Pixels, thresholds: tuple[float, ...]) -> Sums:
 def bin_sums(pixels: Pixels, edges: Array, kind: str) -> Any:
     """Return the sums of `dice_semimetric._lib.bin_sums.bin_sums`, differentiable."""
     return NotImplemented if pixels.checked else bins(pixels, edges, kind)
+
+
+def vote_counts(raters: Array, mask: Array | None) -> Any:
+    """Return the counts of `dice_semimetric._lib.raters.vote_counts`."""
+    return votes(raters, mask) if raters.shape[0] <= FEW_RATERS else NotImplemented
 
 
 def _checked(pixels: Pixels) -> Pixels:
