@@ -73,7 +73,11 @@ def run(function: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, A
     if any(leaf is NotImplemented for leaf in lent):
         return NotImplemented
     args, kwargs = jax.tree.unflatten(tree, lent)
-    found, tree = jax.tree.flatten(function(*args, **kwargs))
+    try:
+        result = function(*args, **kwargs)
+    except TypeError:  # whose text would name NumPy
+        return NotImplemented
+    found, tree = jax.tree.flatten(result)
     (device,) = arrays[0].devices()
     numbers = [k for k, leaf in enumerate(found) if isinstance(leaf, np.ndarray | np.generic)]
     given = jax.device_put([np.asarray(found[k]) for k in numbers], device)

@@ -82,3 +82,9 @@ def test_no_values_are_checked_inside_a_jitted_function(pair, runs) -> None:
     with pytest.raises(ValueError, match="pred must lie in"):
         ds.dml1(wrong, y)
     assert not runs
+
+
+def test_errors_name_jax(rng) -> None:
+    label = jnp.asarray(rng.integers(0, 3, (2, 20)))
+    with pytest.raises(TypeError, match=r"write dtype=jax\.numpy\.float32"):
+        ds.one_hot(label, 3, dtype="float32")
