@@ -16,8 +16,8 @@ import numpy as np
 from jax import Array
 
 from dice_semimetric._lib.checks import clipped, require_known_labels, require_unit_interval
+from dice_semimetric._lib.devices import is_eager
 from dice_semimetric._lib.dtypes import PLAIN
-from dice_semimetric._lib.namespace import is_eager
 from dice_semimetric._lib.seam import Pixels
 
 from . import _pytrees
