@@ -1,7 +1,8 @@
 """JAX's own reductions, found by the core through its entry point.
 
 They read the pixels once, and `overlap_sums` has its derivative in closed form; see `_sums`. With
-this module the statistics become pytrees, so that they pass through `jax.jit` and `jax.lax.psum`.
+this module the statistics become pytrees, so that they pass through `jax.jit` and `jax.lax.psum`,
+which would add up the edges of bins too: `CalibrationBins` is pooled by its three sums.
 """
 
 import dataclasses

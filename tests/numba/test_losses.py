@@ -143,6 +143,30 @@ def test_any_layout_is_read_and_written(layout) -> None:
     np.testing.assert_allclose(found, plain, rtol=1e-6, atol=1e-7)
 
 
+@pytest.mark.parametrize("dtype", [np.float32, np.float64, np.float16])
+@pytest.mark.parametrize("hard", [True, False])
+@pytest.mark.parametrize("activation", ["softmax", "sigmoid", None])
+@pytest.mark.parametrize("classes", [2, 3, 4, 5])
+def test_classes_that_lie_together_are_as_those_that_lie_apart(
+    classes, activation, hard, dtype
+) -> None:
+    pred, target, _ = draw((2, classes, 61, 73), activation, hard, None, dtype)
+    apart = [pixels_of(pred, target, None, activation), np.zeros_like(pred)]
+    last = [np.moveaxis(np.moveaxis(a, 1, -1).copy(), -1, 1) for a in (pred, target) if a.ndim == 4]
+    near = [pixels_of(last[0], target if hard else last[1], None, activation)]
+    near.append(np.moveaxis(np.zeros((2, 61, 73, classes), dtype), -1, 1))
+    upstream = np.random.default_rng(4).normal(size=(4, 2, classes))
+    for pixels, of_pred in (apart, near):
+        sums.gradients(sums.pairs_of(pixels, of_pred), upstream)
+    np.testing.assert_allclose(near[1], apart[1], rtol=1e-6, atol=1e-7)
+    one, other = (sums.sums(sums.pairs_of(pixels))[0] for pixels, _ in (apart, near))
+    np.testing.assert_allclose(one, other, rtol=1e-6)
+    if activation:
+        weight = np.ones(classes)
+        one, other = (sums.sums_with_entropy(sums.pairs_of(p), weight)[1] for p, _ in (apart, near))
+        np.testing.assert_allclose(one, other, rtol=1e-6)
+
+
 @pytest.mark.parametrize("activation", ["softmax", "sigmoid"])
 def test_what_does_not_count_may_be_anything(activation) -> None:
     pred, target, mask = draw((2, 3, 9, 9), activation, False, "pixel", np.float32)
