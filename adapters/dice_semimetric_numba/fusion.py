@@ -11,7 +11,7 @@ from dice_semimetric._lib.typing import Array, DType
 
 from . import raters as kernels
 from .operands import Operands, is_floating, readable
-from .sums import Place, ignored, is_beyond, places
+from .pairs import Place, ignored, is_beyond, places
 
 #: The number of raters up to which their patterns are counted.
 MOST = 16

@@ -5,7 +5,8 @@ import numpy as np
 from dice_semimetric._lib.seam import Pixels
 
 from . import gradient, overlap
-from .sums import Pairs, Place, eligible, without_rounding
+from .pairs import Pairs, Place, eligible, without_rounding
+from .sums import four_sums
 
 __all__ = ["eligible", "gradients", "pairs_of", "sums", "sums_with_entropy"]
 
@@ -23,21 +24,7 @@ def sums(pairs: Pairs, *, checked: bool = False) -> tuple[np.ndarray, bool]:
 
     Where values are checked, those beyond 0 and 1 by rounding are read as 0 and 1.
     """
-    return without_rounding(lambda clip: _sums(pairs.clipped() if clip else pairs), checked)
-
-
-def _sums(pairs: Pairs) -> tuple[np.ndarray, bool]:
-    operands = pairs.operands
-
-    def partial(place: Place) -> tuple[bool, np.ndarray]:
-        found = np.zeros((place[1] - place[0], 4, operands.classes))
-        return overlap.forward(*pairs.arguments(place), found), found
-
-    total, wrong = np.zeros((operands.rows, 4, operands.classes)), False
-    for (first, last, _, _), (bad, found) in pairs.map(partial, PART):
-        total[first:last] += found
-        wrong |= bad
-    return _opened(pairs, total), wrong
+    return pairs.total(four_sums, (4,), part=PART, checked=checked)
 
 
 def sums_with_entropy(
