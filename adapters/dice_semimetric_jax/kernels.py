@@ -68,7 +68,9 @@ def run(function: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, A
         return NotImplemented
     leaves, tree = jax.tree.flatten((args, kwargs))
     arrays = [leaf for leaf in leaves if isinstance(leaf, Array)]
-    if not is_eager(*arrays) or any(a.devices() != arrays[0].devices() for a in arrays):
+    if not arrays or not is_eager(*arrays):
+        return NotImplemented
+    if any(a.devices() != arrays[0].devices() for a in arrays):
         return NotImplemented
     lent = [_lent(leaf) for leaf in leaves]
     if any(leaf is NotImplemented for leaf in lent):
@@ -76,12 +78,19 @@ def run(function: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, A
     args, kwargs = jax.tree.unflatten(tree, lent)
     try:
         result = function(*args, **kwargs)
-    except TypeError:  # whose text would name NumPy
+    except (TypeError, ValueError):  # whose text may name NumPy, and options may be JAX's arrays
         return NotImplemented
+    return _given_back(result, arrays, [leaf for leaf in lent if isinstance(leaf, np.ndarray)])
+
+
+def _given_back(result: Any, arrays: list[Array], lent: list[np.ndarray]) -> Any:
+    """Return a result with JAX's arrays, which lie where the given ones do and share no memory."""
     found, tree = jax.tree.flatten(result)
-    (device,) = arrays[0].devices()
     numbers = [k for k, leaf in enumerate(found) if isinstance(leaf, np.ndarray | np.generic)]
-    given = jax.device_put([np.asarray(found[k]) for k in numbers], device)
+    own = [np.asarray(found[k]) for k in numbers]
+    own = [a.copy() if any(np.may_share_memory(a, b) for b in lent) else a for a in own]
+    (device,) = arrays[0].devices()
+    given = jax.device_put(own, device if any(a.committed for a in arrays) else None)
     for k, array in zip(numbers, given, strict=True):
         found[k] = array
     return jax.tree.unflatten(tree, found)
@@ -96,7 +105,8 @@ def _lent(leaf: Any) -> Any:
         return NotImplemented
     if isinstance(leaf, Array):
         return lend(leaf)
-    return NotImplemented if compat.is_array_api_obj(leaf) else leaf
+    foreign = compat.is_array_api_obj(leaf) or hasattr(leaf, "_sums")
+    return NotImplemented if foreign else leaf
 
 
 def overlap_sums(pixels: Pixels) -> Sums:

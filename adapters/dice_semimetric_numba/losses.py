@@ -5,7 +5,7 @@ import numpy as np
 from dice_semimetric._lib.seam import Pixels
 
 from . import gradient, overlap
-from .pairs import Pairs, Place, eligible, without_rounding
+from .pairs import Pairs, Place, eligible
 from .sums import four_sums
 
 __all__ = ["eligible", "gradients", "pairs_of", "sums", "sums_with_entropy"]
@@ -27,20 +27,12 @@ def sums(pairs: Pairs, *, checked: bool = False) -> tuple[np.ndarray, bool]:
     return pairs.total(four_sums, (4,), part=PART, checked=checked)
 
 
-def sums_with_entropy(
-    pairs: Pairs, weight: np.ndarray, *, checked: bool = False
-) -> tuple[np.ndarray, np.ndarray, bool]:
+def sums_with_entropy(pairs: Pairs, weight: np.ndarray) -> tuple[np.ndarray, np.ndarray, bool]:
     """Return the sums, the cross-entropy beside what its mean divides by, and as `sums` does.
 
-    ``weight`` is that of each class.
+    ``weight`` is that of each class. Values are read as they are.
     """
     weight = weight.astype(pairs.unit.dtype)
-    return without_rounding(
-        lambda clip: _sums_with_entropy(pairs.clipped() if clip else pairs, weight), checked
-    )
-
-
-def _sums_with_entropy(pairs: Pairs, weight: np.ndarray) -> tuple[np.ndarray, np.ndarray, bool]:
     operands = pairs.operands
 
     def partial(place: Place) -> tuple[bool, np.ndarray, np.ndarray]:

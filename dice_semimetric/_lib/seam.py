@@ -47,7 +47,6 @@ OWN = {"numpy": ("dice_semimetric_numba.kernels", "dice_semimetric._numpy.reduct
 
 # A plain dictionary, since torch.compile looks into one but calls a cached function anew.
 _loaded: dict[str, tuple[ModuleType, ...]] = {}
-_runners: dict[type, Any] = {}
 
 
 @dataclass(frozen=True, eq=False)
@@ -154,13 +153,11 @@ def whole(function: Callable[P, R]) -> Callable[P, R]:
 
 def _runner(first: Any) -> Any:
     """Return the adapter that runs functions of such an array, or of a statistic of such."""
-    kind = type(first)
-    if kind not in _runners:
-        if hasattr(first, "_sums"):
-            return _runner(getattr(first, first._sums[0]))
-        modules = adapters(_library((first,))) if compat.is_array_api_obj(first) else ()
-        _runners[kind] = next((module for module in modules if hasattr(module, "run")), None)
-    return _runners[kind]
+    if hasattr(first, "_sums"):
+        return _runner(getattr(first, first._sums[0]))
+    if isinstance(first, np.ndarray) or not compat.is_array_api_obj(first):
+        return None
+    return next((m for m in adapters(_library((first,))) if hasattr(m, "run")), None)
 
 
 def _accelerated(

@@ -88,3 +88,29 @@ def test_errors_name_jax(rng) -> None:
     label = jnp.asarray(rng.integers(0, 3, (2, 20)))
     with pytest.raises(TypeError, match=r"write dtype=jax\.numpy\.float32"):
         ds.one_hot(label, 3, dtype="float32")
+
+
+def test_what_is_not_lent_goes_its_own_way(rng) -> None:
+    x, y = (jnp.asarray(rng.random((2, 3, 20), dtype=np.float32)) for _ in range(2))
+
+    class Mine(ds.Overlap):
+        pass
+
+    table = ds.overlap(x, y, axis=2)
+    same = Mine(table.pred, table.target, table.difference, table.product)
+    np.testing.assert_allclose(
+        ds.overlap_loss(same, form="dml1"), ds.overlap_loss(table, form="dml1")
+    )
+    some = ds.region_loss(x, y, classes=jnp.array([0, 2]))
+    np.testing.assert_allclose(some, ds.region_loss(x, y, classes=[0, 2]), rtol=1e-6)
+    with pytest.raises(ValueError, match="ArrayImpl"):
+        ds.dice_score(x, y, empty=jnp.asarray(1.0))
+
+
+def test_results_share_no_memory_and_are_committed_as_the_arrays_are(rng) -> None:
+    raters = jnp.asarray(rng.integers(0, 2, (3, 64, 64)))
+    pick = ds.random_rater(raters, rng=0)
+    start = raters.unsafe_buffer_pointer()
+    assert not start <= pick.unsafe_buffer_pointer() < start + raters.nbytes
+    assert not pick.committed
+    assert ds.random_rater(jax.device_put(raters, raters.device), rng=0).committed

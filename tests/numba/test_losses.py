@@ -194,12 +194,18 @@ def test_rounding_beyond_zero_and_one_is_taken_off_where_values_are_checked() ->
     for found, expected in (
         (sums.sums(given, checked=True), sums.sums(meant)),
         (
-            sums.sums_with_entropy(given, weight, checked=True),
+            sums.sums_with_entropy(given.clipped(), weight),
             sums.sums_with_entropy(meant, weight),
         ),
     ):
         for one, other in zip(found, expected, strict=True):
             np.testing.assert_array_equal(one, other)
+    slopes = np.empty_like(pred), np.empty_like(pred)
+    for pixels, of_pred in zip((off, near), slopes, strict=True):
+        pairs = sums.pairs_of(pixels_of(pred, pixels, mask, "softmax"), of_pred)
+        pairs = pairs.clipped() if pixels is off else pairs
+        sums.gradients(pairs, np.ones((4, 2, 3)), np.ones(4))
+    np.testing.assert_array_equal(*slopes)
     total, wrong = sums.sums(given)
     assert wrong
     assert (total != sums.sums(meant)[0]).any()

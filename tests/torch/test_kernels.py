@@ -11,7 +11,7 @@ import numpy as np
 from dice_semimetric_torch import AccumulatedLoss, DiceSemimetricCELoss, DiceSemimetricLoss
 from dice_semimetric_torch._sums import blocks
 
-from dice_semimetric import dml1, overlap, region_loss, region_overlap
+from dice_semimetric import dml1, one_hot, overlap, region_loss, region_overlap
 from dice_semimetric._lib.seam import Pixels
 from dice_semimetric.overlap import overlap_sums
 
@@ -350,3 +350,37 @@ def test_the_core_s_sigmoid_has_its_derivative_at_0_too() -> None:
     sums = generic(Pixels(z, torch.zeros_like(z), **options))
     (slope,) = torch.autograd.grad(sums[0].sum(), z)
     torch.testing.assert_close(slope, torch.full_like(z, 0.25))
+
+
+def test_operators_that_are_taken_out_of_their_function_keep_their_gradient() -> None:
+    class Model(torch.nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.factor = torch.nn.Parameter(torch.ones(3, 1))
+            self.loss = DiceSemimetricLoss(sigmoid=True)
+
+        def forward(self, logits, target):
+            return self.loss(logits * self.factor, target)
+
+    model, inputs = Model(), (torch.randn(2, 3, 20), torch.rand(2, 3, 20))
+    (expected,) = torch.autograd.grad(model(*inputs), list(model.parameters()))
+    exported = torch.export.export(model, inputs, strict=False).module()
+    (found,) = torch.autograd.grad(exported(*inputs), list(exported.parameters()))
+    torch.testing.assert_close(found, expected)
+    loss, parameters = exported(*inputs), list(exported.parameters())
+    (slope,) = torch.autograd.grad(loss, parameters, create_graph=True)
+    with pytest.raises(RuntimeError, match="call the loss outside"):
+        slope.sum().backward()
+
+
+def test_other_libraries_leave_a_compiled_function_compiled() -> None:
+    from torch._dynamo.testing import CompileCounterWithBackend
+
+    counted = CompileCounterWithBackend("aot_eager")
+    loss = torch.compile(lambda a, b: dml1(a, b, axis=2).mean(), backend=counted)
+    pair = torch.rand(2, 3, 20), torch.rand(2, 3, 20)
+    loss(*pair)
+    dml1(np.zeros((2, 3)), np.zeros((2, 3)))
+    one_hot(torch.nn.Parameter(torch.zeros(3, dtype=torch.int64), requires_grad=False), 3)
+    loss(*pair)
+    assert counted.frame_count == 1

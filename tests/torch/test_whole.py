@@ -282,3 +282,41 @@ def test_a_target_in_float8_goes_the_slow_way() -> None:
     soft = torch.softmax(torch.randn(2, 3, 8, 8), 1).to(torch.float8_e4m3fn)
     loss = DiceSemimetricLoss(softmax=True)
     torch.testing.assert_close(loss(logits, soft), loss(logits, soft.float()))
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float16])
+@pytest.mark.parametrize("kernels", [True, False])
+def test_what_rounding_put_beyond_zero_and_one_has_the_gradient_of_the_ends(
+    monkeypatch, kernels, dtype
+) -> None:
+    if not kernels:
+        for module in (host, layouts):
+            monkeypatch.setattr(module, "_known", {})
+        monkeypatch.setattr(host, "kernels", lambda: None)
+    step = torch.finfo(dtype).eps
+    target = torch.tensor([1 + step, 1, -step / 2, 0] * 16, dtype=dtype).reshape(1, 1, 64)
+    prob = torch.tensor([1.0, 1 + 2e-7, 0, -2e-7] * 16).reshape(1, 1, 64)
+    found, expected = (
+        value_and_slope(
+            DiceSemimetricLoss(), prob.clamp(*ends).requires_grad_(), target.clamp(*ends)
+        )
+        for ends in ((None, 2.0), (0.0, 1.0))
+    )
+    for one, other in zip(found, expected, strict=True):
+        torch.testing.assert_close(one, other, rtol=1e-6, atol=1e-9)
+    logits, target = torch.randn(1, 2, 32, requires_grad=True), target.reshape(1, 2, 32)
+    loss = DiceSemimetricCELoss(softmax=True, lambda_dice=0.0)
+    found, expected = (value_and_slope(loss, logits, t) for t in (target, target.clamp(0, 1)))
+    for one, other in zip(found, expected, strict=True):
+        torch.testing.assert_close(one, other, rtol=1e-6, atol=1e-9)
+
+
+def test_short_integers_count_more_classes_than_they_hold(monkeypatch) -> None:
+    loss = DiceSemimetricCELoss(sigmoid=True, to_onehot_y=True)
+    logits, label = torch.randn(1, 130, 8), torch.randint(0, 100, (1, 1, 8))
+    expected = loss(logits, label)
+    torch.testing.assert_close(loss(logits, label.to(torch.int8)), expected)
+    monkeypatch.setattr(layouts, "_known", {})
+    monkeypatch.setattr(host, "_known", {})
+    monkeypatch.setattr(host, "kernels", lambda: None)
+    torch.testing.assert_close(loss(logits, label.to(torch.int8)), expected)

@@ -91,8 +91,8 @@ def backward(
     gradient: Tensor, pred: Tensor, target: Tensor, mask: Mask, options: Options, needs: Needs
 ) -> Gradients:
     """Return the gradients of pred and target from that of the sums; None where not needed."""
-    options = options._replace(checked=False)  # the forward pass has checked
-    arguments = (gradient, pred, target, mask, options, needs)
+    checked, options = options.checked, options._replace(checked=False)
+    arguments = (gradient, pred, target, mask, options, needs, checked)
     return first_with_room([partial(_backward, *arguments, cut) for cut in _CUTS])
 
 
@@ -103,6 +103,7 @@ def _backward(
     mask: Mask,
     options: Options,
     needs: Needs,
+    checked: bool,
     cut: int,
 ) -> Gradients:
     reader = Reader(pred, target, mask, options, cut)
@@ -114,7 +115,7 @@ def _backward(
     with_product = not _on_host(pred) or bool(gradient[3].any())
 
     def start() -> Callable[[Place], None]:
-        return partial(_block_gradients, reader.fork(), results, gradient, with_product)
+        return partial(_block_gradients, reader.fork(), results, gradient, with_product, checked)
 
     map_blocks(start, blocks, host=_on_host(pred))
     tensors = [None if result is None else result.tensor for result in results]
@@ -126,10 +127,13 @@ def _block_gradients(
     results: list["_Result | None"],
     gradient: Tensor,
     with_product: bool,
+    checked: bool,
     place: Place,
 ) -> None:
-    """Write the gradients of a block."""
+    """Write the gradients of a block; values that were checked are those that were summed."""
     x, y, hidden = reader.read(place)
+    if checked:
+        x, y = _checked(x, y, reader)
     part = gradient[(slice(None), *place[: reader.blocks.kept])].reshape(4, *x.shape[:2], 1)
     g = _Gradient(part[0], part[1], part[2], part[3] if with_product else None)
     of_pred, of_target = results

@@ -7,6 +7,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from dice_semimetric._lib.checks import checks_apply, clipped, rounding, value_range
 from dice_semimetric._lib.pairs import both, expand_labels
 
 from ..distributed import all_reduce
@@ -37,7 +38,7 @@ def cross_entropy(
     if logits.dtype.itemsize < 4:
         logits = logits.float()
     if target.is_floating_point():  # masks of each class are cast where they are read
-        target = target.to(logits.dtype)
+        target = _without_rounding(target).to(logits.dtype)
     if mask is not None and mask.shape == (logits.shape[0], *logits.shape[2:]):
         mask = mask[:, None]
     total, count = _sums(logits, target, weight, mask, ignore_index, sigmoid)
@@ -46,6 +47,16 @@ def cross_entropy(
     pair = torch.stack([total, count.to(total)])
     total, number = all_reduce(pair, process_group).unbind()
     return total / torch.where(number > 0, number, 1)
+
+
+def _without_rounding(target: Tensor) -> Tensor:
+    """Return soft labels, those that rounding put beyond 0 and 1 as 0 and 1 if they are checked."""
+    if not target.numel() or not checks_apply(target):
+        return target
+    low, high = (float(end) for end in value_range(target))
+    slack = rounding(xp, target.dtype)
+    off = (low < 0 or high > 1) and low >= -slack and high <= 1 + slack
+    return clipped(xp, target) if off else target
 
 
 def _sums(
@@ -105,7 +116,7 @@ def _binary(
 ) -> Terms:
     """Return the terms of each class and pixel, and which count; weights are those of y = 1."""
     if target.ndim < logits.ndim:
-        target, kept = expand_labels(xp, target, logits.shape[1], ignore_index)
+        target, kept = expand_labels(xp, target.long(), logits.shape[1], ignore_index)
         mask = both(kept, mask)
     terms = F.binary_cross_entropy_with_logits(
         _hide(logits, mask),

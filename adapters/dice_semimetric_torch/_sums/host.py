@@ -139,5 +139,6 @@ def backward(
     )
     with threads(torch.get_num_threads()):
         pairs = pairs.at(*addresses(pred, target, mask, of_pred, of_target))
+        pairs = pairs.clipped() if options.checked else pairs
         module.gradients(pairs, gradient.detach().numpy())
     return of_pred, of_target

@@ -56,24 +56,32 @@ def losses(
     layouts = layouts_of(pred, target, mask, reading)
     if layouts is None:
         return None
-    module: Any = host.kernels()
     pairs = layouts.there.at(*host.addresses(pred, target, mask))
-    number, checked = None, values_checked()
-    with threads(torch.get_num_threads()):
-        if entropy is None:
-            total, wrong = module.sums(pairs, checked=checked)
-        else:
-            weights = class_weights(entropy.weight, pred.shape[1])
-            total, number, wrong = module.sums_with_entropy(pairs, weights, checked=checked)
-    if wrong and checked:
-        return None
+    clip, (total, number, wrong) = False, _sums(pairs, entropy, pred.shape[1])
+    if wrong and values_checked():  # by rounding perhaps
+        clip, (total, number, wrong) = True, _sums(pairs.clipped(), entropy, pred.shape[1])
+        if wrong:
+            return None
     dtype = pairs.unit.dtype
     table = loss_and_slope(total[..., first_class:], dtype=dtype, **formula)
-    found = _Found(table, first_class, reading, entropy, number, stepwise)
+    found = _Found(table, first_class, reading, entropy, number, stepwise, clip)
     if torch.is_grad_enabled() and pred.requires_grad:
         results: Losses = _Whole.apply(pred, target, mask, found, dtype)  # type: ignore[no-untyped-call]
         return results
     return found.tensors(pred, dtype)
+
+
+def _sums(pairs: Any, entropy: Entropy | None, classes: int) -> tuple[Any, Any, bool]:
+    """Return the sums, the cross-entropy and what it counts, and whether a value is wrong."""
+    module: Any = host.kernels()
+    with threads(torch.get_num_threads()):
+        if entropy is None:
+            total, wrong = module.sums(pairs)
+            return total, None, wrong
+        found: tuple[Any, Any, bool] = module.sums_with_entropy(
+            pairs, class_weights(entropy.weight, classes)
+        )
+        return found
 
 
 class _Found(NamedTuple):
@@ -85,6 +93,7 @@ class _Found(NamedTuple):
     entropy: Entropy | None
     number: np.ndarray | None
     stepwise: Stepwise
+    clip: bool  #: whether values are read as 0 and 1 that are so but for rounding
 
     def tensors(self, pred: Tensor, dtype: np.dtype) -> Losses:
         """Return the losses: the first in the dtype of the sums, the other in that of pred."""
@@ -173,6 +182,7 @@ def _gradient(
     out = host.room(inputs[0])
     result = host.tensor(out)
     pairs = layouts.back.at(*host.addresses(*inputs, result))
+    pairs = pairs.clipped() if found.clip else pairs
     with threads(torch.get_num_threads()):
         module.gradients(pairs, of_table, scale)
     return result

@@ -46,7 +46,6 @@ def adapter(monkeypatch: pytest.MonkeyPatch):
 def forget() -> None:
     """Let the seam look for adapters anew."""
     seam._loaded.clear()
-    seam._runners.clear()
 
 
 def test_an_adapter_runs_a_function_whole(adapter) -> None:
