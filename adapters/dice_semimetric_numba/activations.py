@@ -40,26 +40,43 @@ def scale_by(x, n, factor):
 
 
 @sums
+def sigmoid(z, unit):
+    """Return the probability of a logit, what it leaves, and exp(-|z|)."""
+    small = exp(-abs(z))
+    most = unit[1] / (unit[1] + small)
+    least = small * most
+    if z >= unit[0]:
+        return most, least, small
+    return least, most, small
+
+
+@sums
+def softmax_of_pair(z, w, unit):
+    """Return the probabilities of two logits, of which one exponential gives both.
+
+    Behind them come the difference of the logits, and exp of minus its size.
+    """
+    less = z - w
+    largest = z if less >= unit[0] else w
+    small = exp(-abs(less)) + largest * unit[0]  # NaN where that is infinite
+    most = unit[1] / (unit[1] + small)
+    least = small * most
+    if less >= unit[0]:
+        return most, least, less, small
+    return least, most, less, small
+
+
+@sums
 def softmax_of_two(x, other, n, unit, share, rest):
-    """Write the probabilities of two classes, of which one exponential gives both."""
+    """Write the probabilities of two classes."""
     wide()
-    zero, one = unit[0], unit[1]
     for i in range(n):
-        less = x[i] - other[i]
-        largest = x[i] if less >= zero else other[i]
-        small = exp(-abs(less)) + largest * zero  # NaN where that is infinite
-        most = one / (one + small)
-        least = small * most
-        share[i] = most if less >= zero else least
-        rest[i] = least if less >= zero else most
+        share[i], rest[i], _, _ = softmax_of_pair(x[i], other[i], unit)
 
 
 @sums
 def sigmoid_of(x, n, unit, out):
     """Write the probability of a class by itself."""
     wide()
-    zero, one = unit[0], unit[1]
     for i in range(n):
-        small = exp(-abs(x[i]))
-        share = one / (one + small)
-        out[i] = share if x[i] >= zero else small * share
+        out[i], _, _ = sigmoid(x[i], unit)

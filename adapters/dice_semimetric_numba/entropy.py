@@ -7,7 +7,7 @@ it is that of each class by itself: t log(1 + exp(-z)) + (1 - y) log(1 + exp(z))
 
 import numpy as np
 
-from .activations import largest_of, scale_by
+from .activations import largest_of, scale_by, sigmoid, softmax_of_pair
 from .arithmetic import exp, log, log1p
 from .compiling import sums
 from .tiles import PRED, TARGET, room_for, row_of
@@ -102,16 +102,10 @@ def _add_logarithms(mass, total, n, unit):
 def _add_two(x, other, y, beside, labels, unit, weight, share, rest, entropy):
     """The same of two classes, of which one exponential and one logarithm give both."""
     wide()
-    zero, one = unit[0], unit[1]
+    zero = unit[0]
     below, above, count, number, logs = zero, zero, zero, zero, zero
     for i in range(x.size):
-        less = x[i] - other[i]
-        largest = x[i] if less >= zero else other[i]
-        small = exp(-abs(less)) + largest * zero  # NaN where that is infinite
-        most = one / (one + small)
-        least = small * most
-        share[i] = most if less >= zero else least
-        rest[i] = least if less >= zero else most
+        share[i], rest[i], less, small = softmax_of_pair(x[i], other[i], unit)
         b, d = y[i], beside[i]
         term, further = b * less, d * less
         below -= term if (less < zero) & (b != zero) else zero  # also where a logit is -inf
@@ -131,10 +125,8 @@ def _add_binary(logits, y, keep, unit, weight, out, entropy):
     terms, count = zero, zero
     for i in range(logits.size):
         z = logits[i]
-        small = exp(-abs(z))
+        out[i], _, small = sigmoid(z, unit)
         rest = log1p(small)
-        share = one / (one + small)
-        out[i] = share if z >= zero else small * share
         negative = rest + (z if z > zero else zero)
         term = weight * y[i] * (rest - (z if z < zero else zero)) + (one - y[i]) * negative
         terms += term if keep[i] != zero else zero

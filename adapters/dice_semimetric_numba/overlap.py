@@ -6,7 +6,7 @@ A tile is read once, and nothing is kept for the gradient; see `gradient`.
 
 import numpy as np
 
-from .arithmetic import exp
+from .activations import sigmoid, softmax_of_pair
 from .compiling import sums
 from .entropy import add_entropy
 from .tiles import (
@@ -110,13 +110,8 @@ def _add_pair(z, w, y, v, unit, part):
     sum_x, sum_y, difference, product, outside = zero, zero, zero, zero, zero
     sum_u, sum_v, beside, along = zero, zero, zero, zero
     for i in range(z.size):
-        less = z[i] - w[i]
-        largest = z[i] if less >= zero else w[i]
-        small = exp(-abs(less)) + largest * zero  # NaN where that is infinite
-        most = one / (one + small)
-        least = small * most
-        a, b = most if less >= zero else least, y[i]
-        u, d = least if less >= zero else most, v[i]
+        a, u, _, _ = softmax_of_pair(z[i], w[i], unit)
+        b, d = y[i], v[i]
         sum_x += a
         sum_y += b
         difference += abs(a - b)
@@ -157,9 +152,8 @@ def _add_logits(z, y, unit, part):
     zero, one = unit[0], unit[1]
     sum_x, sum_y, difference, product, outside = zero, zero, zero, zero, zero
     for i in range(z.size):
-        small = exp(-abs(z[i]))
-        share = one / (one + small)
-        a, b = share if z[i] >= zero else small * share, y[i]
+        a, _, _ = sigmoid(z[i], unit)
+        b = y[i]
         sum_x += a
         sum_y += b
         difference += abs(a - b)

@@ -1,7 +1,7 @@
 # mypy: ignore-errors
 """The gradients of the entries of a tile; see `gradient`."""
 
-from .arithmetic import exp
+from .activations import sigmoid, softmax_of_pair
 from .compiling import sums
 from .vectors import wide
 
@@ -74,13 +74,8 @@ def slopes_of_two(part, z, w, y, v, unit, weight, out, rest):
     own, difference, product = part[0, 0], part[2, 0], part[3, 0]
     other, beside, along = part[0, 1], part[2, 1], part[3, 1]
     for i in range(out.size):
-        over = z[i] - w[i]
-        largest = z[i] if over >= zero else w[i]
-        small = exp(-abs(over)) + largest * zero  # NaN where that is infinite
-        most = one / (one + small)
-        least = small * most
-        a, b = most if over >= zero else least, y[i]
-        c, d = least if over >= zero else most, v[i]
+        a, c, _, _ = softmax_of_pair(z[i], w[i], unit)
+        b, d = y[i], v[i]
         sign = (one if a > b else zero) - (one if a < b else zero)
         slope = own + difference * sign + product * b
         sign = (one if c > d else zero) - (one if c < d else zero)
@@ -97,10 +92,8 @@ def slopes_of_logits(part, z, y, unit, weight, other, out):
     zero, one = unit[0], unit[1]
     of_own, of_difference, of_product = part[0], part[2], part[3]
     for i in range(out.size):
-        small = exp(-abs(z[i]))
-        share = one / (one + small)
-        less = small * share
-        a, rest, b = share if z[i] >= zero else less, less if z[i] >= zero else share, y[i]
+        a, rest, _ = sigmoid(z[i], unit)
+        b = y[i]
         sign = (one if a > b else zero) - (one if a < b else zero)
         slope = of_own + of_difference * sign + of_product * b
         out[i] = a * (rest * slope + other * (one - b)) - weight * b * rest

@@ -22,8 +22,8 @@ from .operands import HEAD
 from .together import F32, F64, offset_of, read_together
 from .vectors import wide
 
-#: Entries of a tile: its probabilities and targets take 32 KiB together in float32, for the L1
-#: cache. Of many classes that is a short run of pixels each; then up to 512 KiB, for the L2 cache.
+#: Entries of a tile's probabilities: 32 KiB in float32, for the L1 cache. Of many classes that is a
+#: short run of pixels each; then up to 512 KiB, for the L2 cache.
 TILE, LARGE_TILE, RUN = 1 << 13, 1 << 17, 1 << 12
 #: The rows of operands; gradients of pred and target are written to the last two.
 PRED, TARGET, MASK, OF_PRED, OF_TARGET = 0, 1, 2, 3, 4
