@@ -200,13 +200,15 @@ class Agreement(Additive):
 
 
 @whole
-def rater_agreement(raters: Array, *, mask: Array | None = None) -> Agreement:
+def rater_agreement(raters: Array, *, rater_axis: int = 0, mask: Array | None = None) -> Agreement:
     """Return how many pixels raters mark, alone and together.
 
     Parameters
     ----------
     raters : Array
-        (R, ...), raters along axis 0: boolean or integer masks of 0 and 1.
+        (R, ...), or with the raters along ``rater_axis``: boolean or integer masks of 0 and 1.
+    rater_axis : int, optional
+        The axis of ``raters`` along which the raters lie, 1 for batches (B, R, *spatial).
     mask : Array, optional
         Boolean, broadcast to the shape of one rater: the pixels that count. The others are not
         counted, but they too must hold 0 and 1.
@@ -236,20 +238,22 @@ def rater_agreement(raters: Array, *, mask: Array | None = None) -> Agreement:
     >>> rater_agreement(raters).dice_to_majority().round(2)
     array([0.8 , 1.  , 0.67])
     """
-    xp = require_raters(raters, None)
+    xp, raters = require_raters(raters, None, rater_axis)
     namespace(raters=raters, mask=mask)
     require_mask(xp, mask, raters.shape[1:])
     return Agreement(*vote_counts(raters, mask))
 
 
 @whole
-def disagreement(raters: Array, *, dtype: DType | None = None) -> Array:
+def disagreement(raters: Array, *, rater_axis: int = 0, dtype: DType | None = None) -> Array:
     """Return where raters disagree: 4 p (1 - p) for the share p that marks a pixel.
 
     Parameters
     ----------
     raters : Array
-        (R, ...), raters along axis 0: boolean or integer masks of 0 and 1.
+        (R, ...), or with the raters along ``rater_axis``: boolean or integer masks of 0 and 1.
+    rater_axis : int, optional
+        The axis of ``raters`` along which the raters lie, 1 for batches (B, R, *spatial).
     dtype : dtype, optional
         The floating dtype of the result; None is the library's default, at least
         float32.
@@ -273,7 +277,7 @@ def disagreement(raters: Array, *, dtype: DType | None = None) -> Array:
     >>> disagreement(np.array([[1, 1, 1, 0], [1, 1, 0, 0], [1, 0, 0, 0], [1, 0, 0, 0]]))
     array([0.  , 1.  , 0.75, 0.  ])
     """
-    xp = require_raters(raters, None)
+    xp, raters = require_raters(raters, None, rater_axis)
     out, _ = float_dtypes(xp, raters, dtype)
     number = raters.shape[0]
     values = [4 * k * (number - k) / number**2 for k in range(number + 1)]

@@ -6,6 +6,7 @@ from ._lib.options import require_switch
 from ._lib.raters import (
     Per,
     case_axes,
+    class_axis,
     class_numbers,
     float_dtypes,
     fold,
@@ -24,19 +25,27 @@ from .fusion import majority_vote
 
 @whole
 def uniform_average(
-    raters: Array, *, num_classes: int | None = None, axis: int = 1, dtype: DType | None = None
+    raters: Array,
+    *,
+    num_classes: int | None = None,
+    axis: int | None = None,
+    rater_axis: int = 0,
+    dtype: DType | None = None,
 ) -> Array:
     """Return the soft label that weighs all raters alike: how many marked a pixel, over R.
 
     Parameters
     ----------
     raters : Array
-        (R, ...), raters along axis 0: boolean or integer masks of 0 and 1, or integer label maps
-        (R, B, *spatial) if ``num_classes`` is given.
+        (R, ...), or with the raters along ``rater_axis``: boolean or integer masks of 0 and 1, or
+        integer label maps (R, B, *spatial) if ``num_classes`` is given.
     num_classes : int, optional
         The number of classes C of label maps from 0 to C - 1; 1 gives masks a class axis.
     axis : int, optional
-        The position of the class axis in the result; 0 suits label maps without a batch axis.
+        The position of the class axis in the result, only with ``num_classes``; None is 1, and 0
+        suits label maps without a batch axis.
+    rater_axis : int, optional
+        The axis of ``raters`` along which the raters lie, 1 for batches (B, R, *spatial).
     dtype : dtype, optional
         The floating dtype of the result; None is the library's default, at least
         float32.
@@ -70,8 +79,11 @@ def uniform_average(
     array([[0.5, 0. ],
            [0.5, 0. ],
            [0. , 1. ]])
+    >>> uniform_average(np.array([[[0, 0, 1], [0, 1, 1]]]), rater_axis=1)
+    array([[0. , 0.5, 1. ]])
     """
-    xp = require_raters(raters, num_classes)
+    axis = class_axis(axis, num_classes)
+    xp, raters = require_raters(raters, num_classes, rater_axis)
     out, _ = float_dtypes(xp, raters, dtype)
     number = raters.shape[0]
     # Some compilers divide by a constant as they multiply by its rounded inverse; a table is exact.
@@ -86,7 +98,8 @@ def dice_weighted_average(
     raters: Array,
     *,
     num_classes: int | None = None,
-    axis: int = 1,
+    axis: int | None = None,
+    rater_axis: int = 0,
     per: Per = "batch",
     return_weights: bool = False,
     dtype: DType | None = None,
@@ -99,17 +112,20 @@ def dice_weighted_average(
     Parameters
     ----------
     raters : Array
-        (R, ...), raters along axis 0: boolean or integer masks of 0 and 1, or integer label maps
-        (R, B, *spatial) if ``num_classes`` is given.
+        (R, ...), or with the raters along ``rater_axis``: boolean or integer masks of 0 and 1, or
+        integer label maps (R, B, *spatial) if ``num_classes`` is given.
     num_classes : int, optional
         The number of classes C of label maps from 0 to C - 1; 1 gives masks a class axis. A
         rater's Dice is then the mean over the classes from 1 on that any rater marked: with the
         background, or with classes that nobody saw, all would weigh nearly alike.
     axis : int, optional
-        The position of the class axis in the result; 0 suits label maps without a batch axis.
+        The position of the class axis in the result, only with ``num_classes``; None is 1, and 0
+        suits label maps without a batch axis.
+    rater_axis : int, optional
+        The axis of ``raters`` along which the raters lie, 1 for batches (B, R, *spatial).
     per : {"batch", "image"}, optional
         "batch" weighs a rater by the Dice of all its pixels together; "image" weighs anew for
-        each entry of axis 1.
+        each entry of the first axis that is not the raters'.
     return_weights : bool, optional
         Return the weights too.
     dtype : dtype, optional
@@ -144,7 +160,8 @@ def dice_weighted_average(
     >>> soft, weights
     (array([1., 1., 0., 0.]), array([0.5, 0.5, 0. ]))
     """
-    xp = require_raters(raters, num_classes)
+    axis = class_axis(axis, num_classes)
+    xp, raters = require_raters(raters, num_classes, rater_axis)
     return_weights = require_switch("return_weights", return_weights)
     out, wide = float_dtypes(xp, raters, dtype)
     dice = _dice_to_majority(xp, raters, num_classes, per, wide)

@@ -11,16 +11,18 @@ from ._lib.typing import Array, Namespace
 
 
 @whole
-def majority_vote(raters: Array, *, num_classes: int | None = None) -> Array:
+def majority_vote(raters: Array, *, num_classes: int | None = None, rater_axis: int = 0) -> Array:
     """Return the label that most raters gave: foreground where more than half of them marked it.
 
     Parameters
     ----------
     raters : Array
-        (R, ...), raters along axis 0: boolean or integer masks of 0 and 1, or integer label maps
-        if ``num_classes`` is given.
+        (R, ...), or with the raters along ``rater_axis``: boolean or integer masks of 0 and 1, or
+        integer label maps if ``num_classes`` is given.
     num_classes : int, optional
         The number of classes C of label maps from 0 to C - 1.
+    rater_axis : int, optional
+        The axis of ``raters`` along which the raters lie, 1 for batches (B, R, *spatial).
 
     Returns
     -------
@@ -47,7 +49,7 @@ def majority_vote(raters: Array, *, num_classes: int | None = None) -> Array:
     >>> majority_vote(np.array([[0, 0, 1, 1], [0, 1, 1, 1], [0, 0, 0, 1], [0, 1, 1, 1]]))
     array([0, 0, 1, 1])
     """
-    require_raters(raters, num_classes)
+    _, raters = require_raters(raters, num_classes, rater_axis)
     return strict_majority(raters) if num_classes is None else most_frequent(raters, num_classes)
 
 
@@ -72,19 +74,25 @@ def most_frequent(raters: Array, num_classes: int) -> Array:
 
 
 @whole
-def random_rater(raters: Array, *, rng: Rng = None, per: Per = "batch") -> Array:
+def random_rater(
+    raters: Array, *, rng: Rng = None, per: Per = "batch", rater_axis: int = 0
+) -> Array:
     """Return the mask of one rater, drawn with equal chances.
 
     Parameters
     ----------
     raters : Array
-        (R, ...), raters along axis 0: masks or label maps of a boolean or integer dtype.
+        (R, ...), or with the raters along ``rater_axis``: masks or label maps of a boolean or
+        integer dtype.
     rng : None, int or numpy.random.Generator, optional
         What `numpy.random.default_rng` takes; None draws anew at each call. It draws the rater on
         the host, so that a seed gives the same rater in every library. A jitted function draws
         once, when it is traced.
     per : {"batch", "image"}, optional
-        "batch" draws one rater for all; "image" draws anew for each entry of axis 1.
+        "batch" draws one rater for all; "image" draws anew for each entry of the first axis that
+        is not the raters'.
+    rater_axis : int, optional
+        The axis of ``raters`` along which the raters lie, 1 for batches (B, R, *spatial).
 
     Returns
     -------
@@ -96,7 +104,7 @@ def random_rater(raters: Array, *, rng: Rng = None, per: Per = "batch") -> Array
     TypeError
         If ``raters`` is no array or not of a boolean or integer dtype, or ``rng`` of a wrong type.
     ValueError
-        If there is no rater, or no axis 1 to draw along.
+        If there is no rater, or no axis of images to draw along.
 
     References
     ----------
@@ -109,7 +117,7 @@ def random_rater(raters: Array, *, rng: Rng = None, per: Per = "batch") -> Array
     >>> random_rater(np.array([[0, 0], [1, 1]]), rng=np.random.default_rng(0))
     array([1, 1])
     """
-    xp = require_hard(raters)
+    xp, raters = require_hard(raters, rater_axis)
     rng = generator(rng)
     case_axes(per, raters)
     number = raters.shape[0]
@@ -118,7 +126,14 @@ def random_rater(raters: Array, *, rng: Rng = None, per: Per = "batch") -> Array
     images = raters.shape[1]
     if images == 0:
         return _in_native_order(xp, raters[0, ...])
-    rows = rng.integers(number, size=images) * images + np.arange(images)
+    rows, every = rng.integers(number, size=images), np.arange(images)
+    if rater_axis % raters.ndim == 0:
+        rows = rows * images + every
+    else:  # images first, as they mostly lie in memory then: to reshape takes no copy
+        rows, raters = (
+            every * number + rows,
+            xp.permute_dims(raters, (1, 0, *range(2, raters.ndim))),
+        )
     flat = xp.reshape(raters, (number * images, *raters.shape[2:]))
     drawn = xp.take(flat, constant(xp, rows.tolist(), default_index(xp, raters), raters), axis=0)
     return _in_native_order(xp, drawn)

@@ -21,6 +21,7 @@ MOST = 16
 def staple(
     raters: Array,
     *,
+    rater_axis: int = 0,
     max_iter: int = 1000,
     tol: float = 1e-7,
     prior: float | None = None,
@@ -42,7 +43,9 @@ def staple(
     Parameters
     ----------
     raters : Array
-        (R, ...), raters along axis 0: boolean or integer masks of 0 and 1.
+        (R, ...), or with the raters along ``rater_axis``: boolean or integer masks of 0 and 1.
+    rater_axis : int, optional
+        The axis of ``raters`` along which the raters lie, 1 for batches (B, R, *spatial).
     max_iter : int, optional
         The largest number of iterations.
     tol : float, optional
@@ -100,7 +103,7 @@ def staple(
     >>> sensitivity.round(3), specificity.round(3)
     (array([1.   , 1.   , 0.667]), array([1.   , 1.   , 0.333]))
     """
-    xp = require_raters(raters, None)
+    xp, raters = require_raters(raters, None, rater_axis)
     out, _ = float_dtypes(xp, raters, dtype)
     max_iter = require_integer("max_iter", max_iter, least=1)
     tol = require_number("tol", tol, least=0.0)

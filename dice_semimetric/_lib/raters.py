@@ -1,4 +1,7 @@
-"""Raters along axis 0: what they must be, where they mark a class, and how many do."""
+"""Several raters: what they must be, where they mark a class, and how many do.
+
+Within the core they lie along axis 0; callers may have them along another.
+"""
 
 import functools
 import operator
@@ -18,7 +21,7 @@ from .namespace import (
     result_dtype,
     size,
 )
-from .options import require_choice
+from .options import require_choice, require_integer, shown
 from .seam import accelerated
 from .special import bincount, widen
 from .typing import Array, DType, Namespace
@@ -26,9 +29,14 @@ from .typing import Array, DType, Namespace
 Per = Literal["batch", "image"]
 
 
-def require_raters(raters: Array, num_classes: int | None) -> Namespace:
-    """Return the namespace, or raise unless these are hard masks or label maps of some raters."""
-    xp = require_hard(raters)
+def require_raters(
+    raters: Array, num_classes: int | None, rater_axis: int = 0
+) -> tuple[Namespace, Array]:
+    """Return the namespace and the raters along axis 0, or raise unless they are hard labels.
+
+    These are masks of 0 and 1, or label maps if there are classes.
+    """
+    xp, raters = require_hard(raters, rater_axis)
     if num_classes is not None:
         require_label_map(xp, raters, num_classes, name="raters")
     elif is_integer(xp, raters) and size(raters) > 0 and checks_apply(raters):
@@ -38,20 +46,60 @@ def require_raters(raters: Array, num_classes: int | None) -> Namespace:
                 "raters must hold 0 and 1, or labels below a given num_classes, "
                 f"got values from {low} to {high}"
             )
-    return xp
+    return xp, raters
 
 
-def require_hard(raters: Array) -> Namespace:
+def require_hard(raters: Array, rater_axis: int = 0) -> tuple[Namespace, Array]:
+    """Return the namespace and a view with the raters along axis 0, or raise."""
+    _require_one_array(raters)
     xp = namespace(raters=raters)
     if not (is_boolean(xp, raters) or is_integer(xp, raters)):
         raise TypeError(
             f"raters must be of a boolean or integer dtype, got {raters.dtype}; write raters > 0.5"
         )
-    if raters.ndim == 0 or raters.shape[0] == 0:
+    view = _in_front(xp, raters, rater_axis)
+    if view.ndim == 0 or view.shape[0] == 0:
         raise ValueError(
-            f"raters must hold at least one rater along axis 0, got shape {tuple(raters.shape)}"
+            f"raters must hold at least one rater along axis {rater_axis}, "
+            f"got shape {tuple(raters.shape)}"
         )
-    return xp
+    return xp, view
+
+
+def _require_one_array(raters: object) -> None:
+    """Raise for the raters' arrays in a list, which are to be one array."""
+    if not isinstance(raters, list | tuple) or not all(map(compat.is_array_api_obj, raters)):
+        return
+    shapes = list(dict.fromkeys(tuple(rater.shape) for rater in raters))
+    got = f"got a {type(raters).__name__} of {len(raters)} arrays of"
+    if len(shapes) > 1:
+        raise TypeError(
+            f"raters must be one array with the raters along an axis, {got} shapes "
+            f"{', '.join(map(str, shapes[:3]))}; bring them to one shape and stack them"
+        )
+    raise TypeError(
+        f"raters must be one array with the raters along an axis, {got} one shape; "
+        "stack them along axis 0, as np.stack(raters) does"
+    )
+
+
+def _in_front(xp: Namespace, raters: Array, rater_axis: int) -> Array:
+    """Return a view of raters with their axis in front."""
+    ndim = raters.ndim
+    if ndim == 0 or (type(rater_axis) is int and rater_axis == 0):
+        return raters
+    axis = require_integer("rater_axis", rater_axis, least=-ndim, most=ndim - 1) % ndim
+    return xp.permute_dims(raters, (axis, *(a for a in range(ndim) if a != axis)))
+
+
+def class_axis(axis: int | None, num_classes: int | None) -> int:
+    """Return where the class axis of a result is to be, or raise if there is to be none."""
+    if axis is not None and num_classes is None:
+        raise ValueError(
+            f"axis={shown(axis)} is where the classes of the result are to lie, and there are none "
+            f"without num_classes; for raters along that axis write rater_axis={shown(axis)}"
+        )
+    return 1 if axis is None else axis
 
 
 def float_dtypes(xp: Namespace, raters: Array, dtype: DType | None) -> tuple[DType, DType]:
@@ -67,7 +115,8 @@ def case_axes(per: Per, raters: Array) -> tuple[int, ...] | None:
         return None
     if raters.ndim < 2:
         raise ValueError(
-            f"raters must have images along axis 1 for per='image', got shape {tuple(raters.shape)}"
+            "raters must have an axis of images beside their own for per='image', "
+            f"got shape {tuple(raters.shape)}"
         )
     return tuple(range(1, raters.ndim - 1))
 

@@ -318,7 +318,7 @@ def test_bad_raters_are_named(function, raters, error: type[Exception], words: s
         (
             lambda m: random_rater(m[:, 0], rng=np.random.default_rng(0), per="image"),
             ValueError,
-            r"raters must have images along axis 1.*\(2,\)",
+            r"raters must have an axis of images.*\(2,\)",
         ),
         (lambda m: random_rater(m * 1.0, rng=np.random.default_rng(0)), TypeError, "raters must"),
         (lambda m: uniform_average(m, dtype=np.int64), TypeError, "dtype must be a floating dtype"),
