@@ -39,9 +39,10 @@ def expected_calibration_error(
     kind : {"top_label", "classwise", "binary"}, optional
         "top_label" looks at the largest probability; "classwise" takes the mean over the classes,
         each against the rest; "binary" looks at ``prob`` itself.
-    norm : {"l1", "l2", "max"}, optional
+    norm : {"l1", "l2", "max", "average"}, optional
         "l1", the expected calibration error, is the mean gap, bins weighted by their count; "l2"
-        the root of the mean square; "max" the largest.
+        the root of the mean square; "max" the largest; "average" the mean over the bins that hold
+        something, each alike.
     mask : Array, optional
         Boolean, broadcast to (B, *spatial), or to ``prob`` for "binary": the pixels that count.
     ignore_index : int, optional

@@ -133,7 +133,7 @@ def test_bins_add_up(x, y, n_bins) -> None:
     np.testing.assert_array_equal(joined.count, whole.count)
     np.testing.assert_array_equal(joined.correct, whole.correct)
     np.testing.assert_allclose(joined.confidence, whole.confidence, atol=1e-12)
-    for norm in ("l1", "l2", "max"):
+    for norm in ("l1", "l2", "max", "average"):
         assert 0 <= float(whole.error(norm)) <= 1
     assert whole.error("l1") <= whole.error("l2") + 1e-12
     assert whole.error("l2") <= whole.error("max") + 1e-12
@@ -166,12 +166,12 @@ def test_nothing_counts(backend: Backend, kind, strategy) -> None:
         )
         assert np.all(bins.count == 0)
         np.testing.assert_array_equal(np.atleast_2d(bins.edges)[0], np.arange(5) / 4)
-        for norm in ("l1", "l2", "max"):
+        for norm in ("l1", "l2", "max", "average"):
             assert math.isnan(bins.error(norm))
 
 
 @in_float32
-@pytest.mark.parametrize("norm", ["l1", "l2", "max"])
+@pytest.mark.parametrize("norm", ["l1", "l2", "max", "average"])
 def test_a_bin_of_one_pixel_has_its_error(backend: Backend, dtype, norm) -> None:
     prob, label = np.array([0.75], dtype), np.array([1])
 

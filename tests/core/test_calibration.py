@@ -15,7 +15,7 @@ KINDS = ("binary", "top_label", "classwise")
 
 @in_float32
 @pytest.mark.parametrize("kind", KINDS)
-@pytest.mark.parametrize("norm", ["l1", "l2", "max"])
+@pytest.mark.parametrize("norm", ["l1", "l2", "max", "average"])
 def test_error(backend: Backend, rng, dtype, kind, norm) -> None:
     prob, label, ignore = problem(rng, kind, dtype, 3, False)
     edges = (np.arange(6) / 5).astype(dtype)
@@ -28,6 +28,7 @@ def test_error(backend: Backend, rng, dtype, kind, norm) -> None:
         "l1": np.nansum(share * gap, axis=1),
         "l2": np.sqrt(np.nansum(share * gap**2, axis=1)),
         "max": np.nanmax(gap, axis=1),
+        "average": np.nanmean(gap, axis=1),
     }[norm]
     options = {"n_bins": 5, "kind": kind, "ignore_index": ignore}
     result = backend.run(ds.expected_calibration_error, prob, label, norm=norm, **options)
@@ -52,7 +53,7 @@ def test_curve(backend: Backend, rng, dtype, kind) -> None:
 def test_perfect_calibration_has_no_error(levels) -> None:
     prob = np.concatenate([np.full(8 * n, k / 8) for k, n in levels])
     label = np.concatenate([np.tile(np.arange(8) < k, n) for k, n in levels])
-    for norm in ("l1", "l2", "max"):
+    for norm in ("l1", "l2", "max", "average"):
         error = ds.expected_calibration_error(prob, label, kind="binary", norm=norm)
         assert error == pytest.approx(0, abs=1e-12)
     soft = ds.expected_calibration_error(prob, prob, kind="binary", strategy="quantile")
@@ -128,6 +129,14 @@ def test_a_curve_has_ten_equal_bins_of_the_top_label_by_default(rng) -> None:
     for got, value in zip(ds.reliability_curve(prob, label), expected, strict=True):
         assert got.shape == (10,)
         np.testing.assert_array_equal(got, value)
+
+
+def test_the_average_error_leaves_out_empty_bins_and_weighs_the_others_alike() -> None:
+    prob, label = np.array([0.1, 0.1, 0.1, 0.9]), np.array([0, 0, 1, 1])
+    error = ds.expected_calibration_error(prob, label, kind="binary", norm="average")
+    assert float(error) == pytest.approx(((1 / 3 - 0.1) + 0.1) / 2)
+    none = {"kind": "binary", "norm": "average", "mask": np.zeros(4, bool)}
+    assert np.isnan(ds.expected_calibration_error(prob, label, **none))
 
 
 def test_unknown_norm() -> None:

@@ -219,7 +219,7 @@ KINDS = [("top_label", 3), ("top_label", 1), ("classwise", 3), ("classwise", 1),
 
 @pytest.mark.parametrize(("kind", "classes"), KINDS)
 @pytest.mark.parametrize("soft", [False, True])
-@pytest.mark.parametrize("norm", ["l1", "l2", "max"])
+@pytest.mark.parametrize("norm", ["l1", "l2", "max", "average"])
 def test_ece_of_batches_equals_the_core_on_the_whole(metrics, rng, kind, classes, soft, norm):
     logits, label, mask = calibrated(rng, classes, soft)
     activation = "softmax" if classes > 1 else "sigmoid"

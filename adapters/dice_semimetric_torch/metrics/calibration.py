@@ -14,7 +14,7 @@ from dice_semimetric._lib.namespace import (
 from dice_semimetric._lib.options import require_choice, require_integer, require_label
 from dice_semimetric._lib.special import activate
 from dice_semimetric._lib.typing import Activation
-from dice_semimetric.bins import Kind, Norm
+from dice_semimetric.bins import NORMS, Kind, Norm
 
 from .._inputs import plain, require_tensors
 from .region import PlottedMetric, require_batch, require_state_dtype
@@ -42,8 +42,9 @@ class ExpectedCalibrationError(PlottedMetric):
     kind : {"top_label", "classwise", "binary"}, optional
         "top_label" looks at the largest probability; "classwise" takes the mean over the classes,
         each against the rest; "binary", for one channel, looks at the probability of foreground.
-    norm : {"l1", "l2", "max"}, optional
-        "l1" is the expected calibration error, "max" the maximum one.
+    norm : {"l1", "l2", "max", "average"}, optional
+        "l1" is the expected calibration error, "max" the maximum one, and "average" the mean over
+        the bins that hold something.
     ignore_index : int, optional
         The integer label of pixels that do not count.
     dtype : torch.dtype, optional
@@ -89,7 +90,7 @@ class ExpectedCalibrationError(PlottedMetric):
         super().__init__(**options)
         require_choice("activation", activation, (None, "softmax", "sigmoid"))
         require_choice("kind", kind, ("top_label", "classwise", "binary"))
-        require_choice("norm", norm, ("l1", "l2", "max"))
+        require_choice("norm", norm, NORMS)
         if kind == "binary" and num_classes != 1:
             raise ValueError(f"kind='binary' is for one channel, got num_classes={num_classes}")
         require_state_dtype(dtype)
