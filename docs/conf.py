@@ -1,6 +1,11 @@
-"""Sphinx: guides in Markdown, the reference from the docstrings."""
+"""Sphinx: guides in Markdown, examples with their pictures, the reference from the docstrings."""
 
 from importlib.metadata import version as installed
+
+import matplotlib as mpl
+from sphinx_gallery.sorting import ExplicitOrder
+
+mpl.use("agg")
 
 project = "dice_semimetric"
 author = "the dice_semimetric developers"
@@ -8,13 +13,19 @@ copyright = "2026, " + author
 version = release = installed("dice-semimetric")
 
 extensions = [
+    "matplotlib.sphinxext.figmpl_directive",
+    "matplotlib.sphinxext.plot_directive",
     "myst_parser",
     "numpydoc",
     "sphinx.ext.autodoc",
     "sphinx.ext.autosummary",
     "sphinx.ext.mathjax",
+    "sphinx_gallery.gen_gallery",
 ]
 exclude_patterns = ["_build"]
+templates_path = ["_templates"]
+html_static_path = ["_static"]
+html_css_files = ["pictures.css"]
 html_theme = "furo"
 html_title = "dice_semimetric"
 
@@ -25,13 +36,56 @@ numpydoc_show_class_members = False
 default_role = "code"
 nitpicky = False
 
+# The guides' pictures are drawn by the code above them.
+plot_include_source = True
+plot_html_show_source_link = False
+plot_html_show_formats = False
+plot_formats = [("png", 100)]
+plot_srcset = ["2x"]
+
+EXAMPLES = [
+    "paradox",
+    "raters_to_scores",
+    "train_monai",
+    "train_lightning",
+    "nnunet_raters",
+    "distil",
+    "evaluate_gpu",
+    "jax_phantoms",
+]
+sphinx_gallery_conf = {
+    "examples_dirs": "../examples",
+    "gallery_dirs": "gallery",
+    "filename_pattern": r"\.py$",
+    "within_subsection_order": ExplicitOrder([*(f"{name}.py" for name in EXAMPLES), "*"]),
+    "backreferences_dir": "generated/backreferences",
+    "doc_module": ("dice_semimetric", "dice_semimetric_torch", "dice_semimetric_jax"),
+    "image_srcset": ["2x"],
+    "capture_repr": (),
+    "remove_config_comments": True,
+    "download_all_examples": False,
+    "show_signature": False,
+    "abort_on_example_error": True,
+}
+
+
+def escape_star(
+    app: object, what: str, name: str, obj: object, options: object, lines: list
+) -> None:
+    """Take the star of (B, C, *spatial) as a star and not as the start of emphasis."""
+    lines[:] = [line.replace(", *spatial", r", \*spatial") for line in lines]
+
+
+def skip_foreign(
+    app: object, what: str, name: str, obj: object, skip: bool, options: object
+) -> bool | None:
+    """Leave out the methods that a class has from PyTorch or torchmetrics."""
+    home = getattr(getattr(obj, "fget", obj), "__module__", "") or ""
+    ours = home.startswith("dice_semimetric") or name == "reset"
+    return None if ours else True
+
 
 def setup(app: object) -> None:
-    """Take the star of (B, C, *spatial) as a star and not as the start of emphasis."""
-
-    def escape(
-        app: object, what: str, name: str, obj: object, options: object, lines: list
-    ) -> None:
-        lines[:] = [line.replace(", *spatial", r", \*spatial") for line in lines]
-
-    app.connect("autodoc-process-docstring", escape)
+    """Connect the functions above."""
+    app.connect("autodoc-process-docstring", escape_star)
+    app.connect("autodoc-skip-member", skip_foreign)

@@ -1,13 +1,12 @@
-"""Train a small network in plain JAX on the labels of several raters, with two losses.
+"""
+JAX: two losses, side by side
+=============================
 
-    python examples/jax_phantoms.py
-
-Every phantom is a blurred disc in noise. Five raters draw its outline, each a little too wide or
-too narrow, so that the probability p that a rater marks a pixel is known. The network learns from
-the raters' mean, with 0.25 of the cross entropy and 0.75 of a regional loss: once the Dice
-semimetric loss, once the soft Dice loss. The table shows, on new phantoms, how far the predicted
-probabilities are from p: as calibration error (ECE), as mean distance, and as Dice at thresholds
-0.1, ..., 0.9 (BDice).
+A small network in plain JAX learns from the labels of several raters. Every phantom is a blurred
+disc in noise. Five raters draw its outline, each a little too wide or too narrow, so that the
+probability p that a rater marks a pixel is known. The network learns from the raters' mean, with
+0.25 of the cross-entropy and 0.75 of a regional loss: once the Dice semimetric loss, once the soft
+Dice loss.
 """
 
 import argparse
@@ -17,6 +16,7 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
+import matplotlib.pyplot as plt
 from jax import Array
 
 from dice_semimetric import binarized_dice, expected_calibration_error, region_loss
@@ -24,6 +24,11 @@ from dice_semimetric import binarized_dice, expected_calibration_error, region_l
 RATERS = 5
 WIDTHS = (1, 12, 12, 1)
 Parameters = list[tuple[Array, Array]]
+
+# %%
+# The phantoms
+# ------------
+# Images, labels and the truth come from random keys, so that a training step makes its own batch.
 
 
 def phantoms(key: Array, number: int, side: int = 32) -> tuple[Array, Array, Array]:
@@ -42,6 +47,12 @@ def phantoms(key: Array, number: int, side: int = 32) -> tuple[Array, Array, Arr
     # A rater moves the whole outline by a logistic amount: marks have the probability `true`.
     bias = jax.random.logistic(habit, (RATERS, *shape))
     return image, jnp.mean((depth + bias > 0).astype(jnp.float32), axis=0), true
+
+
+# %%
+# The network and its training
+# ----------------------------
+# Three convolutions and Adam, written out. The whole training is one jitted function.
 
 
 def initialise(key: Array) -> Parameters:
@@ -94,6 +105,13 @@ def train(key: Array, *, form: str, steps: int) -> tuple[Parameters, Array]:
     return parameters, losses
 
 
+# %%
+# The scores
+# ----------
+# On new phantoms: how far the predicted probabilities are from p, as calibration error (ECE), as
+# mean distance, and as Dice at thresholds 0.1, ..., 0.9 (BDice).
+
+
 def evaluate(parameters: Parameters, key: Array, number: int = 64) -> dict[str, float]:
     """Return how well new phantoms' probabilities are met."""
     image, _, true = phantoms(key, number)
@@ -106,25 +124,24 @@ def evaluate(parameters: Parameters, key: Array, number: int = 64) -> dict[str, 
     }
 
 
-def compare(steps: int, seeds: int) -> dict[str, list[dict[str, float]]]:
-    """Train with both losses on the same data, and return the scores of each seed."""
+def compare(
+    steps: int, seeds: int
+) -> tuple[dict[str, list[dict[str, float]]], dict[str, Parameters]]:
+    """Train with both losses on the same data; return each seed's scores, the last networks."""
     found: dict[str, list[dict[str, float]]] = {"dml1": [], "sdl": []}
+    trained = {}
     for seed in range(seeds):
         key, test = jax.random.split(jax.random.key(seed))
         for form, scores in found.items():
             parameters, losses = train(key, form=form, steps=steps)
             ends = {"first loss": float(losses[0]), "last loss": float(jnp.mean(losses[-10:]))}
             scores.append(evaluate(parameters, test) | ends)
-    return found
+            trained[form] = parameters
+    return found, trained
 
 
-def main() -> None:
-    """Print the table."""
-    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
-    parser.add_argument("--steps", type=int, default=200)
-    parser.add_argument("--seeds", type=int, default=2)
-    options = parser.parse_args()
-    found = compare(options.steps, options.seeds)
+def print_table(found: dict[str, list[dict[str, float]]]) -> None:
+    """Print mean and spread over the seeds."""
     names = list(found["dml1"][0])
     print("loss  " + "".join(f"{name:>18}" for name in names))
     for form, scores in found.items():
@@ -135,5 +152,30 @@ def main() -> None:
         print(f"{form:6}" + "".join(f"{cell:>18}" for cell in cells))
 
 
+def draw(trained: dict[str, Parameters], key: Array) -> None:
+    """Draw a new phantom, its true probability and what each network predicts."""
+    image, soft, true = phantoms(key, 1)
+    shown = {"image": image, "mean of the raters": soft, "truth": true}
+    for form, parameters in trained.items():
+        shown[f"by {form}"] = jax.nn.sigmoid(logits_of(parameters, image))
+    _, panels = plt.subplots(1, len(shown), figsize=(9, 2.2), layout="constrained")
+    for panel, (title, plane) in zip(panels, shown.items(), strict=True):
+        panel.imshow(plane[0, 0], cmap="gray" if title == "image" else "magma", vmin=0, vmax=1)
+        panel.set_title(title)
+        panel.set_axis_off()
+    plt.show()
+
+
+# %%
+# Run it
+# ------
+# The network trained with SDL draws a sharper edge than the raters did.
+
 if __name__ == "__main__":
-    main()
+    parser = argparse.ArgumentParser(description="Train with two losses in plain JAX.")
+    parser.add_argument("--steps", type=int, default=100)
+    parser.add_argument("--seeds", type=int, default=2)
+    options = parser.parse_args()
+    scores, networks = compare(options.steps, options.seeds)
+    print_table(scores)
+    draw(networks, jax.random.key(7))

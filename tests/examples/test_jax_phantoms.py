@@ -29,7 +29,7 @@ def test_the_raters_mean_tends_to_the_true_probability(example) -> None:
 
 
 def test_the_example_converges_and_the_semimetric_is_calibrated(example) -> None:
-    found = example.compare(steps=50, seeds=1)
+    found, _ = example.compare(steps=50, seeds=1)
     (dml,), (sdl,) = found["dml1"], found["sdl"]
     assert dml["last loss"] < 0.5 * dml["first loss"]
     assert dml["ECE"] < sdl["ECE"]
