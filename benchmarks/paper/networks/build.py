@@ -15,7 +15,8 @@ from torch import Tensor, nn
 from torch.nn.functional import pad
 
 from .decoders import DeepLabV3Plus, UNetOn
-from .encoders import CHANNELS, build_encoder, load_imagenet, no_weights
+from .encoders import CHANNELS, build_encoder
+from .weights import load_imagenet, load_installed, no_weights
 
 #: Decoder and encoder of each network.
 NETWORKS = {
@@ -25,6 +26,8 @@ NETWORKS = {
     "unet-mobilenet-v2": ("unet", "mobilenet-v2"),
     "deeplabv3plus-resnet18": ("deeplabv3plus", "resnet18"),
 }
+#: Not of the paper, which has no weights that a package brings.
+LITE = {"unet-lite0-imagenet": ("unet", "efficientnet-lite0")}
 #: What timm calls the encoders; "tu-" is segmentation_models_pytorch's mark for timm.
 TIMM = {
     "resnet50": "tu-resnet50",
@@ -40,26 +43,29 @@ MULTIPLE = 4  # what the sides of an image must be a multiple of: each level hal
 def build_model(name: str, in_channels: int, *, pretrained: bool = True) -> nn.Module:
     """Return a 2-D network from (B, in_channels, H, W) to the logits (B, 1, H, W) of foreground.
 
-    With ``pretrained`` the paper's encoders start from ImageNet's weights; if they cannot be
-    loaded, there is a warning.
+    With ``pretrained`` the encoders start from ImageNet's weights. If they cannot be loaded, there
+    is a warning for the paper's encoders, and an ImportError for what is named after the weights.
     """
     if name in SMALL:
         shape = {"channels": SMALL[name], "strides": (2, 2), "num_res_units": 2}
         return UNet(2, in_channels, out_channels=1, norm="batch", **shape)
-    if name not in NETWORKS:
-        raise ValueError(f"model must be one of {', '.join([*SMALL, *NETWORKS])}, got {name!r}")
-    decoder, encoder = NETWORKS[name]
-    library = _segmentation_models()
+    known = NETWORKS | LITE
+    if name not in known:
+        raise ValueError(f"model must be one of {', '.join([*SMALL, *known])}, got {name!r}")
+    decoder, encoder = known[name]
+    library = None if name in LITE else _segmentation_models()
     if library is not None:
         return _from_library(library, decoder, encoder, in_channels, pretrained)
     features = build_encoder(encoder, in_channels)
-    loaded = pretrained and load_imagenet(features, encoder, in_channels)
+    load = load_installed if name in LITE else load_imagenet
+    loaded = pretrained and load(features, encoder, in_channels)
     channels = CHANNELS[encoder]
     if decoder == "unet":
         network: nn.Module = UNetOn(features, channels, in_channels)
     else:
         network = DeepLabV3Plus(features, channels)
-    return AnySize(network, f"MONAI, {_start(loaded)}")
+    note = ", not the paper's EfficientNet-B0" if name in LITE else ""
+    return AnySize(network, f"MONAI, {_start(loaded)}{note}")
 
 
 class AnySize(nn.Module):

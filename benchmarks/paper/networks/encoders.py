@@ -1,16 +1,9 @@
-"""Encoders with five feature maps each, at 1/2 to 1/32 of the image's size, and ImageNet weights.
+"""Encoders with five feature maps each, at 1/2 to 1/32 of the image's size.
 
-ResNet and EfficientNet are MONAI's; MobileNetV2 is written here. Parameters have the names that the
-published ImageNet weights have (torchvision's; for EfficientNet lukemelas/EfficientNet-PyTorch's).
+ResNet and EfficientNet are MONAI's; MobileNetV2 is written here.
 """
 
-import os
-import warnings
-from pathlib import Path
-from typing import Any
-
-import torch
-from monai.networks.nets.efficientnet import EfficientNetBNFeatures
+from monai.networks.nets.efficientnet import EfficientNet, EfficientNetBNFeatures
 from monai.networks.nets.resnet import ResNet, ResNetFeatures, get_inplanes
 from torch import Tensor, nn
 
@@ -19,23 +12,8 @@ CHANNELS = {
     "resnet18": (64, 64, 128, 256, 512),
     "resnet50": (64, 256, 512, 1024, 2048),
     "efficientnet-b0": (16, 24, 40, 112, 320),
+    "efficientnet-lite0": (16, 24, 40, 112, 320),
     "mobilenet-v2": (16, 24, 32, 96, 1280),
-}
-#: The name of the first convolution's weight, which depends on the image's channels.
-FIRST = {
-    "resnet18": "conv1.weight",
-    "resnet50": "conv1.weight",
-    "efficientnet-b0": "_conv_stem.weight",
-    "mobilenet-v2": "features.0.0.weight",
-}
-#: A folder with <encoder>.pth, such as resnet50.pth, for machines without a network.
-FOLDER = "DSM_WEIGHTS"
-PUBLISHED = {
-    "resnet18": "https://download.pytorch.org/models/resnet18-f37072fd.pth",
-    "resnet50": "https://download.pytorch.org/models/resnet50-0676ba61.pth",
-    "mobilenet-v2": "https://download.pytorch.org/models/mobilenet_v2-b0353104.pth",
-    "efficientnet-b0": "https://github.com/lukemelas/EfficientNet-PyTorch/releases/download/1.0/"
-    "efficientnet-b0-355c32eb.pth",
 }
 
 
@@ -47,9 +25,12 @@ def build_encoder(name: str, in_channels: int) -> nn.Module:
         return ResNetEncoder("bottleneck", [3, 4, 6, 3], in_channels)
     if name == "mobilenet-v2":
         return MobileNetV2Encoder(in_channels)
-    encoder = EfficientNetBNFeatures(
-        name, pretrained=False, spatial_dims=2, in_channels=in_channels, num_classes=1
-    )
+    if name == "efficientnet-lite0":
+        encoder: nn.Module = EfficientNetLite0(in_channels)
+    else:
+        encoder = EfficientNetBNFeatures(
+            name, pretrained=False, spatial_dims=2, in_channels=in_channels, num_classes=1
+        )
     for unused in ("_conv_head", "_bn1", "_fc"):  # parameters without a gradient stop DDP
         setattr(encoder, unused, nn.Identity())
     return encoder
@@ -71,6 +52,33 @@ class ResNetEncoder(ResNetFeatures):
             feed_forward=False,
             bias_downsample=False,
         )
+
+
+class EfficientNetLite0(EfficientNetBNFeatures):
+    """EfficientNet-B0 without its squeezes and excitations, and with ReLU6 in place of swish."""
+
+    # Blocks, kernel, stride, expansion, channels in and out of each stage, as MONAI writes them.
+    STAGES = (
+        "r1_k3_s11_e1_i32_o16",
+        "r2_k3_s22_e6_i16_o24",
+        "r2_k5_s22_e6_i24_o40",
+        "r3_k3_s22_e6_i40_o80",
+        "r3_k5_s11_e6_i80_o112",
+        "r4_k5_s22_e6_i112_o192",
+        "r1_k3_s11_e6_i192_o320",
+    )
+
+    def __init__(self, in_channels: int) -> None:
+        EfficientNet.__init__(
+            self,
+            list(self.STAGES),
+            spatial_dims=2,
+            in_channels=in_channels,
+            norm=("batch", {"eps": 1e-3, "momentum": 0.01}),
+        )
+        for module in self.modules():
+            if hasattr(module, "_swish"):
+                module._swish = nn.ReLU6(inplace=True)
 
 
 def dilate_last_stage(encoder: ResNetEncoder) -> None:
@@ -152,56 +160,4 @@ def convolution(
         nn.Conv2d(channels, out, kernel, stride, kernel // 2, groups=groups, bias=False),
         nn.BatchNorm2d(out),
         nn.ReLU6(inplace=True),
-    )
-
-
-def load_imagenet(encoder: nn.Module, name: str, in_channels: int) -> bool:
-    """Give an encoder its ImageNet weights; return whether they could be had.
-
-    If not, one warning gives the reason, and the encoder keeps its random weights. Weights of the
-    classifier behind the encoder are left out.
-    """
-    try:
-        state = _read(name)
-        state[FIRST[name]] = for_channels(state[FIRST[name]], in_channels)
-        wanted = encoder.state_dict()
-        absent = [key for key in wanted if key not in state and "num_batches" not in key]
-        if absent:
-            raise ValueError(f"they lack {', '.join(absent[:3])}")
-        encoder.load_state_dict({k: v for k, v in state.items() if k in wanted}, strict=False)
-    except Exception as error:  # no file, no network, another network's file
-        warnings.warn(no_weights(name, error), stacklevel=2)
-        return False
-    return True
-
-
-def no_weights(name: str, error: Exception) -> str:
-    """Return the warning that an encoder starts from random weights."""
-    return (
-        f"the ImageNet weights of {name} cannot be loaded ({error}); the encoder starts from "
-        f"random weights, unlike the paper's; set {FOLDER} to a folder that holds {name}.pth"
-    )
-
-
-def for_channels(weight: Tensor, in_channels: int) -> Tensor:
-    """Return the first convolution's weight (out, 3, k, k) for images of other channels.
-
-    One channel gets the sum over red, green and blue; others repeat these, times 3 / in_channels.
-    """
-    if weight.shape[1] == in_channels:
-        return weight
-    if in_channels == 1:
-        return weight.sum(dim=1, keepdim=True)
-    order = [channel % weight.shape[1] for channel in range(in_channels)]
-    return weight[:, order] * (weight.shape[1] / in_channels)
-
-
-def _read(name: str) -> dict[str, Any]:
-    folder = os.environ.get(FOLDER)
-    if folder is not None:
-        path = Path(folder) / f"{name}.pth"
-        state: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
-        return state
-    return torch.hub.load_state_dict_from_url(
-        PUBLISHED[name], map_location="cpu", progress=False, check_hash=True, weights_only=True
     )
