@@ -7,7 +7,8 @@ this package.
 from dice_semimetric._lib.seam import adapters
 
 from .accumulation import AccumulatedLoss
-from .compound import DiceSemimetricCELoss, DistillationLoss
+from .compound import DiceSemimetricCELoss
+from .distillation import DistillationLoss
 from .losses import DiceSemimetricLoss, JaccardMetricLoss, SoftDiceLoss, SoftJaccardLoss
 from .tversky import CompatibleFocalTverskyLoss, CompatibleTverskyLoss
 

@@ -2,7 +2,7 @@
 
 import difflib
 import inspect
-from typing import Any, get_args
+from typing import Any
 
 #: What other libraries call it -> what to write here.
 _MEANT = {
@@ -55,17 +55,10 @@ def _known(cls: type) -> list[str]:
     for base in cls.__mro__:
         if "__init__" not in vars(base):
             continue
-        rest = None
-        for parameter in list(inspect.signature(base.__init__).parameters.values())[1:]:  # type: ignore[misc]
-            if parameter.kind is parameter.VAR_KEYWORD:
-                rest = parameter
-            else:
-                names.append(parameter.name)
-        if rest is None:
+        parameters = list(inspect.signature(base.__init__).parameters.values())[1:]  # type: ignore[misc]
+        names += [p.name for p in parameters if p.kind is not p.VAR_KEYWORD]
+        if not any(p.kind is p.VAR_KEYWORD for p in parameters):
             return names
-        listed = get_args(rest.annotation)  # Unpack[a TypedDict]
-        if listed:
-            return names + list(inspect.get_annotations(listed[0]))
     return names
 
 

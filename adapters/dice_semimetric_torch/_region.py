@@ -1,14 +1,14 @@
 """What all region losses share: MONAI's options around the core's statistic and formulas."""
 
 from collections.abc import Callable, Sequence, Sized
-from typing import Any, ClassVar, TypedDict
+from typing import Any, ClassVar, Generic, Literal, TypeVar
 
 import array_api_compat.torch as xp
 import torch
 from torch import Tensor, nn
 
 from dice_semimetric import Overlap, region_overlap
-from dice_semimetric._lib.aggregate import Classes, Per
+from dice_semimetric._lib.aggregate import Classes, Per, Reduction
 from dice_semimetric._lib.namespace import sum_dtype
 from dice_semimetric._lib.options import (
     require_choice,
@@ -33,25 +33,12 @@ from .distributed import all_reduce
 Weight = Sequence[float] | float | Tensor | None
 
 
-class FormulaOptions(TypedDict, total=False):
-    """The keywords of every regional loss that choose its formula and what is averaged."""
-
-    variant: str | None
-    classes: Classes
-    per: Per | None
-    log: bool
-    gamma: float | None
-    focal_exponent: str
-    process_group: Any
+#: The forms of the core's `overlap_loss` that a loss offers.
+Variant = TypeVar("Variant", bound=str)
+FocalExponent = Literal["paper", "code"]
 
 
-class RegionOptions(FormulaOptions, total=False):
-    """The keywords of every regional loss beside MONAI's arguments."""
-
-    ignore_index: int | None
-
-
-class RegionLoss(KnownKeywords, nn.Module):
+class RegionLoss(KnownKeywords, nn.Module, Generic[Variant]):
     """A regional loss of logits or probabilities (B, C, *spatial); subclasses name the options."""
 
     #: The forms of the core's `overlap_loss` to choose from, the default first.
@@ -68,23 +55,23 @@ class RegionLoss(KnownKeywords, nn.Module):
         sigmoid: bool = False,
         softmax: bool = False,
         other_act: Callable[[Tensor], Tensor] | None = None,
-        reduction: str = "mean",
+        reduction: Reduction = "mean",
         smooth_nr: float = 1e-5,
         smooth_dr: float = 1e-5,
         batch: bool = False,
         weight: Weight = None,
         *,
-        variant: str | None = None,
+        variant: Variant | None = None,
         ignore_index: int | None = None,
         classes: Classes = "all",
         per: Per | None = None,
         log: bool = False,
         gamma: float | None = None,
-        focal_exponent: str = "paper",
+        focal_exponent: FocalExponent = "paper",
         process_group: Any = None,
     ) -> None:
         super().__init__()
-        self.variant = self.variants[0] if variant is None else variant
+        self.variant: str = self.variants[0] if variant is None else variant
         self.include_background = require_switch("include_background", include_background)
         self.to_onehot_y = require_switch("to_onehot_y", to_onehot_y)
         self.sigmoid = require_switch("sigmoid", sigmoid)

@@ -1,5 +1,7 @@
 """Exact gradients of a batch loss that is taken in several steps."""
 
+from typing import Any
+
 import array_api_compat.torch as xp
 import torch
 from torch import Tensor
@@ -51,7 +53,7 @@ class AccumulatedLoss:
     True
     """
 
-    def __init__(self, loss: RegionLoss) -> None:
+    def __init__(self, loss: RegionLoss[Any]) -> None:
         if not isinstance(loss, RegionLoss):
             part = "; give its .dice, and add the cross-entropy of each micro-batch by itself"
             raise TypeError(

@@ -1,21 +1,22 @@
-"""Cross-entropy and a Dice semimetric loss together, with labels and with a teacher."""
+"""Cross-entropy and a Dice semimetric loss together."""
 
-from typing import Unpack
+from typing import Any, Literal
 
-import array_api_compat.torch as xp
 import torch
 from torch import Tensor, nn
 
+from dice_semimetric._lib.aggregate import Classes, Per
 from dice_semimetric._lib.options import require_choice, require_number
-from dice_semimetric._lib.special import widen
 
 from ._inputs import require_classes, require_tensors
 from ._keywords import KnownKeywords
-from ._region import RegionOptions, Weight, weight_tensor
+from ._region import FocalExponent, Weight, weight_tensor
 from ._sums.entropy import cross_entropy
 from ._sums.whole import Entropy, Losses
 from ._targets import resolve_target
 from .losses import DiceSemimetricLoss
+
+DiceVariant = Literal["dml1", "dml2"]
 
 
 class DiceSemimetricCELoss(KnownKeywords, nn.Module):
@@ -43,11 +44,24 @@ class DiceSemimetricCELoss(KnownKeywords, nn.Module):
         A factor for each class in both terms; with sigmoid, the CE weighs y = 1 by it.
     lambda_dice, lambda_ce : float, optional
         Weights of the terms.
-    **options : Any
-        For both terms ``ignore_index`` (the label of pixels that do not count) and
-        ``process_group`` (the processes that pool their batches); for the DML ``variant`` ("dml1"
-        or "dml2"), ``classes`` ("all", "present" or indices), ``per`` ("batch", "image" or
-        "class"), ``log``, ``gamma`` and ``focal_exponent``.
+    variant : {"dml1", "dml2"}, optional
+        The formula of the DML.
+    ignore_index : int, optional
+        The integer label of pixels that do not count in either term; for any other target, give a
+        mask.
+    classes : {"all", "present"} or sequence of int, optional
+        The classes that count in the DML; "present" are those with some target above 0.
+    per : {"batch", "image", "class"}, optional
+        The order of the DML's means, see `dice_semimetric.region_loss`; by default from ``batch``.
+    log : bool, optional
+        Take ``-ln(1 - DML)`` of each class.
+    gamma : float, optional
+        The focal term of the DML, above 0; 1 means none.
+    focal_exponent : {"paper", "code"}, optional
+        "paper" raises the DML to ``1 / gamma``, Eq. (33), before ``log`` is taken; "code" to
+        ``gamma``, after it.
+    process_group : torch.distributed.ProcessGroup, optional
+        With ``batch=True``, the processes whose batches are pooled into one, for both terms.
 
     Raises
     ------
@@ -74,21 +88,29 @@ class DiceSemimetricCELoss(KnownKeywords, nn.Module):
         to_onehot_y: bool = False,
         sigmoid: bool = False,
         softmax: bool = False,
-        reduction: str = "mean",
+        reduction: Literal["mean", "sum"] = "mean",
         smooth_nr: float = 1e-5,
         smooth_dr: float = 1e-5,
         batch: bool = False,
         weight: Weight = None,
         lambda_dice: float = 0.75,
         lambda_ce: float = 0.25,
-        **options: Unpack[RegionOptions],
+        *,
+        variant: DiceVariant | None = None,
+        ignore_index: int | None = None,
+        classes: Classes = "all",
+        per: Per | None = None,
+        log: bool = False,
+        gamma: float | None = None,
+        focal_exponent: FocalExponent = "paper",
+        process_group: Any = None,
     ) -> None:
         super().__init__()
         if not (sigmoid or softmax):
             raise ValueError("cross-entropy is of logits: softmax=True or sigmoid=True is needed")
         reduction = getattr(reduction, "value", reduction)  # of MONAI's enumeration
         require_choice("reduction", reduction, ("mean", "sum"))
-        _require_weights(lambda_dice=lambda_dice, lambda_ce=lambda_ce)
+        require_weights(lambda_dice=lambda_dice, lambda_ce=lambda_ce)
         self.lambda_dice, self.lambda_ce = lambda_dice, lambda_ce
         weight = weight_tensor(weight)
         self.ce_weight: Tensor | None
@@ -104,7 +126,14 @@ class DiceSemimetricCELoss(KnownKeywords, nn.Module):
             smooth_dr=smooth_dr,
             batch=batch,
             weight=weight[1:] if foreground and weight is not None else weight,
-            **options,
+            variant=variant,
+            ignore_index=ignore_index,
+            classes=classes,
+            per=per,
+            log=log,
+            gamma=gamma,
+            focal_exponent=focal_exponent,
+            process_group=process_group,
         )
 
     def forward(self, input: Tensor, target: Tensor, mask: Tensor | None = None) -> Tensor:
@@ -189,138 +218,6 @@ class DiceSemimetricCELoss(KnownKeywords, nn.Module):
         return weight.expand(num_classes) if weight is not None and weight.ndim == 0 else weight
 
 
-class DistillationOptions(RegionOptions, total=False):
-    """The keywords that `DistillationLoss` hands on to `DiceSemimetricCELoss`."""
-
-    reduction: str
-    smooth_nr: float
-    smooth_dr: float
-    batch: bool
-    weight: Weight
-
-
-class DistillationLoss(KnownKeywords, nn.Module):
-    """Knowledge distillation: CE and DML with the labels, and both with a teacher's probabilities.
-
-    The paper's student learns from a calibrated teacher: give what
-    `dice_semimetric.calibrate_teacher` returns as ``teacher``. DML is right there since it takes
-    soft labels, which the soft Dice loss does not.
-
-    It is called with the student's logits (B, C, *spatial), labels as for `DiceSemimetricCELoss`,
-    and the teacher's probabilities of the logits' shape.
-
-    Parameters
-    ----------
-    include_background : bool, optional
-        False leaves class 0 out of the DML; the CE keeps it.
-    to_onehot_y : bool, optional
-        Take a target of (B, 1, *spatial) as labels.
-    sigmoid, softmax : bool, optional
-        The activation; one is needed, since CE is of logits.
-    lambda_dice, lambda_ce : float, optional
-        Weights of the terms with the labels.
-    lambda_kd_dice, lambda_kd_ce : float, optional
-        Weights of the terms with the teacher.
-    temperature : float, optional
-        T > 0: in the terms with the teacher the student's logits are divided by it, the teacher's
-        probabilities likewise taken to the power 1 / T and normalised, and the CE multiplied by
-        T ** 2, which keeps the size of its gradient.
-    **options : Any
-        Of `DiceSemimetricCELoss`: ``reduction``, ``smooth_nr``, ``smooth_dr``, ``batch``,
-        ``weight``, ``variant``, ``ignore_index``, ``classes``, ``per``, ``log``, ``gamma``,
-        ``focal_exponent``, ``process_group``.
-
-    Raises
-    ------
-    TypeError, ValueError
-        If an option is unknown, two exclude each other, or types, shapes or values do not fit.
-
-    References
-    ----------
-    .. [1] Wang et al., "Dice Semimetric Losses", MICCAI 2023, Sec. 3.5, Table 5.
-
-    Examples
-    --------
-    >>> import torch
-    >>> from dice_semimetric_torch import DistillationLoss
-    >>> loss = DistillationLoss(softmax=True)
-    >>> logits, labels = torch.zeros(1, 2, 4), torch.tensor([[0, 0, 1, 1]])
-    >>> round(float(loss(logits, labels, teacher=torch.full((1, 2, 4), 0.5))), 3)
-    0.722
-    """
-
-    def __init__(
-        self,
-        include_background: bool = True,
-        to_onehot_y: bool = False,
-        sigmoid: bool = False,
-        softmax: bool = False,
-        *,
-        lambda_dice: float = 0.75,
-        lambda_ce: float = 0.25,
-        lambda_kd_dice: float = 0.75,
-        lambda_kd_ce: float = 0.25,
-        temperature: float = 1.0,
-        **options: Unpack[DistillationOptions],
-    ) -> None:
-        super().__init__()
-        temperature = require_number("temperature", temperature, above=0.0)
-        _require_weights(lambda_kd_dice=lambda_kd_dice, lambda_kd_ce=lambda_kd_ce)
-        self.temperature, self.ignore_index = temperature, options.get("ignore_index")
-        shared = include_background, to_onehot_y, sigmoid, softmax
-        self.labels = DiceSemimetricCELoss(
-            *shared, lambda_dice=lambda_dice, lambda_ce=lambda_ce, **options
-        )
-        options["ignore_index"] = None  # soft labels get a mask instead
-        self.teacher = DiceSemimetricCELoss(
-            *shared, lambda_dice=lambda_kd_dice, lambda_ce=lambda_kd_ce * temperature**2, **options
-        )
-
-    def forward(
-        self, input: Tensor, target: Tensor, teacher: Tensor, mask: Tensor | None = None
-    ) -> Tensor:
-        """Return the loss.
-
-        Parameters
-        ----------
-        input : Tensor
-            The student's logits (B, C, *spatial).
-        target : Tensor
-            Labels or masks of each class, as for `DiceSemimetricLoss`.
-        teacher : Tensor
-            The teacher's probabilities, of the shape of ``input``.
-        mask : Tensor, optional
-            Boolean, (B, *spatial) or broadcast to the shape of ``input``: the pixels that count.
-
-        Returns
-        -------
-        Tensor
-            A number.
-        """
-        require_tensors(input=input, target=target, teacher=teacher, mask=mask)
-        if teacher.shape != input.shape or not teacher.is_floating_point():
-            raise ValueError(
-                f"teacher must be probabilities of shape {tuple(input.shape)} in a floating dtype, "
-                f"got shape {tuple(teacher.shape)} and dtype {teacher.dtype}"
-            )
-        target = resolve_target(input, target, to_onehot_y=self.labels.dice.to_onehot_y)
-        loss: Tensor = self.labels(input, target, mask)
-        if self.ignore_index is not None:
-            counts = (widen(xp, target, self.ignore_index) != self.ignore_index)[:, None]
-            if mask is not None and mask.shape == target.shape:
-                mask = mask[:, None]
-            mask = counts if mask is None else mask & counts
-        if self.temperature != 1:
-            input, teacher = input / self.temperature, self._tempered(teacher)
-        distilled: Tensor = self.teacher(input, teacher, mask)
-        return loss + distilled
-
-    def _tempered(self, prob: Tensor) -> Tensor:
-        if self.labels.dice.sigmoid:
-            return torch.sigmoid(torch.logit(prob) / self.temperature)
-        return torch.softmax(torch.log(prob) / self.temperature, 1)
-
-
-def _require_weights(**weights: float) -> None:
+def require_weights(**weights: float) -> None:
     for name, value in weights.items():
         require_number(name, value, least=0.0)

@@ -1,11 +1,11 @@
 """The regional losses as modules, with MONAI's argument names and defaults."""
 
-from typing import ClassVar
+from typing import ClassVar, Literal
 
 from ._region import RegionLoss
 
 
-class DiceSemimetricLoss(RegionLoss):
+class DiceSemimetricLoss(RegionLoss[Literal["dml1", "dml2"]]):
     """Dice semimetric loss (DML): the Dice loss that is smallest where input and target agree.
 
     Of each class, "dml1" is ``1 - (|x| + |y| - |x - y|) / (|x| + |y|)`` and "dml2" is
@@ -77,7 +77,7 @@ class DiceSemimetricLoss(RegionLoss):
     """
 
 
-class JaccardMetricLoss(RegionLoss):
+class JaccardMetricLoss(RegionLoss[Literal["jml1", "jml2"]]):
     """Jaccard metric loss (JML): as `DiceSemimetricLoss`, for the Jaccard index.
 
     Of each class, "jml1" is ``1 - (|x| + |y| - |x - y|) / (|x| + |y| + |x - y|)`` and "jml2" is
@@ -148,7 +148,7 @@ class JaccardMetricLoss(RegionLoss):
     variants: ClassVar[tuple[str, ...]] = ("jml1", "jml2")
 
 
-class SoftDiceLoss(RegionLoss):
+class SoftDiceLoss(RegionLoss[Literal["sdl"]]):
     """Soft Dice loss (SDL), a baseline: WRONG on soft labels.
 
     ``1 - 2 <x, y> / (|x| + |y|)`` of each class. Where a soft target is reached exactly, neither
@@ -219,7 +219,7 @@ class SoftDiceLoss(RegionLoss):
     variants: ClassVar[tuple[str, ...]] = ("sdl",)
 
 
-class SoftJaccardLoss(RegionLoss):
+class SoftJaccardLoss(RegionLoss[Literal["sjl"]]):
     """Soft Jaccard loss (SJL), a baseline: WRONG on soft labels.
 
     ``1 - <x, y> / (|x| + |y| - <x, y>)`` of each class. Where a soft target is reached exactly,

@@ -1,14 +1,16 @@
 """The Tversky losses that are right on soft labels, with MONAI's argument names and defaults."""
 
 from collections.abc import Callable
-from typing import ClassVar, Unpack
+from typing import Any, ClassVar, Literal
 
 from torch import Tensor
 
-from ._region import RegionLoss, RegionOptions, Weight
+from dice_semimetric._lib.aggregate import Classes, Per, Reduction
+
+from ._region import FocalExponent, RegionLoss, Weight
 
 
-class CompatibleTverskyLoss(RegionLoss):
+class CompatibleTverskyLoss(RegionLoss[Literal["ctl", "cftl"]]):
     """Compatible Tversky loss (CTL): Tversky's weights of both errors, right on soft labels.
 
     ``(alpha FP + beta FN) / (I + alpha FP + beta FN)`` of each class, with the intersection
@@ -38,10 +40,23 @@ class CompatibleTverskyLoss(RegionLoss):
         Pool the pixels of the batch; otherwise each image has its own loss.
     weight : float, sequence of float or Tensor, optional
         A factor for each class that ``include_background`` leaves; not normalised.
-    **options : Any
-        ``ignore_index`` (the label of pixels that do not count), ``classes`` ("all", "present" or
-        indices), ``per`` ("batch", "image" or "class"), ``log`` (take ``-ln(1 - loss)``),
-        ``process_group`` (the processes that pool their batches), ``gamma`` and ``focal_exponent``.
+    variant : {"ctl"}, optional
+        The formula; there is one.
+    ignore_index : int, optional
+        The integer label of pixels that do not count; for any other target, give a mask.
+    classes : {"all", "present"} or sequence of int, optional
+        The classes that count; "present" are those with some target above 0.
+    per : {"batch", "image", "class"}, optional
+        The order of the means, see `dice_semimetric.region_loss`; by default from ``batch``.
+    log : bool, optional
+        Take ``-ln(1 - loss)`` of each class.
+    gamma : float, optional
+        The focal term, above 0; 1 means none.
+    focal_exponent : {"paper", "code"}, optional
+        "paper" raises the loss to ``1 / gamma``, Eq. (33), before ``log`` is taken; "code" to
+        ``gamma``, after it.
+    process_group : torch.distributed.ProcessGroup, optional
+        With ``batch=True``, the processes whose batches are pooled into one.
 
     Raises
     ------
@@ -75,15 +90,41 @@ class CompatibleTverskyLoss(RegionLoss):
         other_act: Callable[[Tensor], Tensor] | None = None,
         alpha: float = 0.5,
         beta: float = 0.5,
-        reduction: str = "mean",
+        reduction: Reduction = "mean",
         smooth_nr: float = 1e-5,
         smooth_dr: float = 1e-5,
         batch: bool = False,
         weight: Weight = None,
-        **options: Unpack[RegionOptions],
+        *,
+        variant: Literal["ctl", "cftl"] | None = None,
+        ignore_index: int | None = None,
+        classes: Classes = "all",
+        per: Per | None = None,
+        log: bool = False,
+        gamma: float | None = None,
+        focal_exponent: FocalExponent = "paper",
+        process_group: Any = None,
     ) -> None:
-        first = include_background, to_onehot_y, sigmoid, softmax, other_act
-        super().__init__(*first, reduction, smooth_nr, smooth_dr, batch, weight, **options)
+        super().__init__(
+            include_background=include_background,
+            to_onehot_y=to_onehot_y,
+            sigmoid=sigmoid,
+            softmax=softmax,
+            other_act=other_act,
+            reduction=reduction,
+            smooth_nr=smooth_nr,
+            smooth_dr=smooth_dr,
+            batch=batch,
+            weight=weight,
+            variant=variant,
+            ignore_index=ignore_index,
+            classes=classes,
+            per=per,
+            log=log,
+            gamma=gamma,
+            focal_exponent=focal_exponent,
+            process_group=process_group,
+        )
         self.alpha, self.beta = alpha, beta
         self._check_formula()
 
@@ -118,11 +159,23 @@ class CompatibleFocalTverskyLoss(CompatibleTverskyLoss):
         Pool the pixels of the batch; otherwise each image has its own loss.
     weight : float, sequence of float or Tensor, optional
         A factor for each class that ``include_background`` leaves; not normalised.
-    **options : Any
-        ``gamma`` (4/3 by default), ``focal_exponent`` ("paper" or "code"), ``ignore_index`` (the
-        label of pixels that do not count), ``classes`` ("all", "present" or indices), ``per``
-        ("batch", "image" or "class"), ``log`` (take ``-ln(1 - loss)``), ``process_group`` (the
-        processes that pool their batches).
+    variant : {"cftl"}, optional
+        The formula; there is one.
+    ignore_index : int, optional
+        The integer label of pixels that do not count; for any other target, give a mask.
+    classes : {"all", "present"} or sequence of int, optional
+        The classes that count; "present" are those with some target above 0.
+    per : {"batch", "image", "class"}, optional
+        The order of the means, see `dice_semimetric.region_loss`; by default from ``batch``.
+    log : bool, optional
+        Take ``-ln(1 - loss)`` of each class.
+    gamma : float, optional
+        The focal term, above 0; 4/3 by default, 1 means none.
+    focal_exponent : {"paper", "code"}, optional
+        "paper" raises the loss to ``1 / gamma``, Eq. (33), before ``log`` is taken; "code" to
+        ``gamma``, after it.
+    process_group : torch.distributed.ProcessGroup, optional
+        With ``batch=True``, the processes whose batches are pooled into one.
 
     Raises
     ------

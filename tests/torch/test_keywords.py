@@ -1,5 +1,6 @@
 """An unknown keyword names the class that was called; options are checked when a loss is made."""
 
+import inspect
 import math
 
 import numpy as np
@@ -59,6 +60,14 @@ def test_keywords_of_another_class_name_it() -> None:
         NNUNetLoss(lambda_ce=1.0)
     with pytest.raises(TypeError, match=r"NNUNetLoss has no keyword 'ignore_idx'.*ignore_label="):
         NNUNetLoss(ignore_idx=3)
+
+
+@pytest.mark.parametrize("loss", [*EVERY, NNUNetLoss])
+def test_an_editor_completes_every_keyword(loss) -> None:
+    parameters = inspect.signature(loss).parameters
+    assert not [p for p in parameters.values() if p.kind is p.VAR_KEYWORD]
+    assert {"variant", "classes", "gamma", "process_group", "weight"} <= set(parameters)
+    assert ("ignore_index" in parameters) == (loss is not NNUNetLoss)
 
 
 def test_a_subclass_of_ones_own_takes_its_own_keywords() -> None:

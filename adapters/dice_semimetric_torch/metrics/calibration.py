@@ -1,6 +1,6 @@
 """The calibration error of a whole data set, batch by batch, with a state of a few bins."""
 
-from typing import Any
+from typing import Unpack
 
 import torch
 from torch import Tensor
@@ -17,7 +17,7 @@ from dice_semimetric._lib.typing import Activation
 from dice_semimetric.bins import NORMS, Kind, Norm
 
 from .._inputs import plain, require_tensors
-from .region import PlottedMetric, require_batch, require_state_dtype
+from .region import MetricOptions, PlottedMetric, require_batch, require_state_dtype
 
 
 class ExpectedCalibrationError(PlottedMetric):
@@ -85,7 +85,7 @@ class ExpectedCalibrationError(PlottedMetric):
         norm: Norm = "l1",
         ignore_index: int | None = None,
         dtype: torch.dtype = torch.float64,
-        **options: Any,
+        **options: Unpack[MetricOptions],
     ) -> None:
         super().__init__(**options)
         require_choice("activation", activation, (None, "softmax", "sigmoid"))

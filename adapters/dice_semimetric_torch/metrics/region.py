@@ -1,7 +1,8 @@
 """What the streaming scores share: sums or means of the scores of each image and class."""
 
 import math
-from typing import Any, ClassVar, Literal
+from collections.abc import Callable
+from typing import Any, ClassVar, Literal, TypedDict, Unpack
 
 import torch
 from torch import Tensor
@@ -17,6 +18,18 @@ from dice_semimetric._lib.typing import Activation
 from .._inputs import plain, require_tensors
 
 Pool = Literal["dataset", "image", "class"]
+
+
+class MetricOptions(TypedDict, total=False):
+    """The keywords of every `torchmetrics.Metric`."""
+
+    compute_on_cpu: bool
+    dist_sync_on_step: bool
+    process_group: Any
+    dist_sync_fn: Callable[..., Any] | None
+    distributed_available_fn: Callable[..., bool] | None
+    sync_on_compute: bool
+    compute_with_cache: bool
 
 
 class PlottedMetric(Metric):
@@ -72,7 +85,7 @@ class RegionMetric(PlottedMetric):
         empty: Empty = 1.0,
         reduction: Literal["mean", "none"] = "mean",
         dtype: torch.dtype = torch.float64,
-        **options: Any,
+        **options: Unpack[MetricOptions],
     ) -> None:
         super().__init__(**options)
         require_choice("activation", activation, (None, "softmax", "sigmoid"))

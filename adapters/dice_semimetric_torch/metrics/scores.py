@@ -1,16 +1,19 @@
 """The streaming scores: formulas on the core's statistics."""
 
 from collections.abc import Sequence
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Literal, Unpack
 
 import torch
 from torch import Tensor
 
 from dice_semimetric import Overlap, ThresholdCounts, region_overlap
+from dice_semimetric._lib.aggregate import Classes
+from dice_semimetric._lib.empty import Empty
+from dice_semimetric._lib.typing import Activation
 from dice_semimetric.scores import overlap_score
 from dice_semimetric.thresholds import region_threshold_counts, require_thresholds
 
-from .region import RegionMetric
+from .region import MetricOptions, Pool, RegionMetric
 
 
 class _OverlapMetric(RegionMetric):
@@ -153,10 +156,24 @@ class BinarizedDice(RegionMetric):
         The number C of channels of the predictions.
     thresholds : sequence of float, optional
         The thresholds, above 0 and at most 1; None means 0.1, 0.2, ..., 0.9.
+    activation : {None, "softmax", "sigmoid"}, optional
+        What makes probabilities of the predictions.
+    per : {"image", "class", "dataset"}, optional
+        "image" averages the classes within each image, then the images; "class" the images within
+        each class, then the classes; "dataset" pools the pixels of all images first.
+    classes : {"all", "present"} or sequence of int, optional
+        The classes that count; "present" are those with some target above 0, judged image by image
+        or, for ``per="dataset"``, over all.
+    ignore_index : int, optional
+        The integer label of pixels that do not count; for any other target, use a mask.
+    empty : {1.0, 0.0, nan, "skip"}, optional
+        The score where prediction and target are both empty; "skip" leaves it out of all means.
+    reduction : {"mean", "none"}, optional
+        "none" returns one score for each chosen class; not for ``per="image"``.
+    dtype : torch.dtype, optional
+        Of the sums; for a device without float64, float32.
     **options : Any
-        ``activation``, ``per`` ("image", "class" or "dataset"), ``classes`` ("all", "present" or
-        indices), ``ignore_index``, ``empty``, ``reduction`` and ``dtype`` of `DiceSemimetricScore`,
-        and what `torchmetrics.Metric` takes.
+        For `torchmetrics.Metric`, such as ``process_group``.
 
     Raises
     ------
@@ -180,11 +197,32 @@ class BinarizedDice(RegionMetric):
     _fields = ("pred", "target", "both")
 
     def __init__(
-        self, num_classes: int, *, thresholds: Sequence[float] | None = None, **options: Any
+        self,
+        num_classes: int,
+        *,
+        thresholds: Sequence[float] | None = None,
+        activation: Activation = None,
+        per: Pool = "image",
+        classes: Classes = "all",
+        ignore_index: int | None = None,
+        empty: Empty = 1.0,
+        reduction: Literal["mean", "none"] = "mean",
+        dtype: torch.dtype = torch.float64,
+        **options: Unpack[MetricOptions],
     ) -> None:
         self.thresholds = require_thresholds(thresholds)
         self._leading = (len(self.thresholds),)
-        super().__init__(num_classes, **options)
+        super().__init__(
+            num_classes,
+            activation=activation,
+            per=per,
+            classes=classes,
+            ignore_index=ignore_index,
+            empty=empty,
+            reduction=reduction,
+            dtype=dtype,
+            **options,
+        )
 
     def _statistic(self, pred: Tensor, target: Tensor, **options: Any) -> ThresholdCounts:
         return region_threshold_counts(pred, target, thresholds=self.thresholds, **options)

@@ -3,21 +3,14 @@
 nnU-Net imports this file by itself, outside its package: hence no relative imports.
 """
 
-from typing import Unpack
+from typing import Any
 
 from torch import Tensor, nn
 
+from dice_semimetric._lib.aggregate import Classes, Per
 from dice_semimetric_torch._keywords import KnownKeywords
-from dice_semimetric_torch._region import FormulaOptions, Weight
-from dice_semimetric_torch.compound import DiceSemimetricCELoss
-
-
-class NNUNetOptions(FormulaOptions, total=False):
-    """The keywords that `NNUNetLoss` hands on to `DiceSemimetricCELoss`."""
-
-    weight: Weight
-    smooth_nr: float
-    smooth_dr: float
+from dice_semimetric_torch._region import FocalExponent, Weight
+from dice_semimetric_torch.compound import DiceSemimetricCELoss, DiceVariant
 
 
 class NNUNetLoss(KnownKeywords, nn.Module):
@@ -39,8 +32,16 @@ class NNUNetLoss(KnownKeywords, nn.Module):
         Pool the pixels of the batch, nnU-Net's ``batch_dice``.
     weight_ce, weight_dice : float, optional
         Weights of the two terms; nnU-Net's are 1 and 1, the paper's 0.25 and 0.75.
-    **options : Any
-        ``variant``, ``process_group`` and others of `dice_semimetric_torch.DiceSemimetricCELoss`.
+    weight : sequence of float or Tensor, optional
+        A factor for each class in both terms.
+    smooth_nr, smooth_dr : float, optional
+        Added to the numerator and the denominator of the Dice score.
+    variant : {"dml1", "dml2"}, optional
+        The formula of the DML.
+    classes, per, log, gamma, focal_exponent : optional
+        Of the DML; see `dice_semimetric_torch.DiceSemimetricCELoss`.
+    process_group : torch.distributed.ProcessGroup, optional
+        With ``batch=True``, the processes whose batches are pooled into one.
 
     Raises
     ------
@@ -68,7 +69,16 @@ class NNUNetLoss(KnownKeywords, nn.Module):
         batch: bool = False,
         weight_ce: float = 1.0,
         weight_dice: float = 1.0,
-        **options: Unpack[NNUNetOptions],
+        weight: Weight = None,
+        smooth_nr: float = 1e-5,
+        smooth_dr: float = 1e-5,
+        variant: DiceVariant | None = None,
+        classes: Classes = "all",
+        per: Per | None = None,
+        log: bool = False,
+        gamma: float | None = None,
+        focal_exponent: FocalExponent = "paper",
+        process_group: Any = None,
     ) -> None:
         super().__init__()
         self.regions = regions
@@ -82,7 +92,16 @@ class NNUNetLoss(KnownKeywords, nn.Module):
             batch=batch,
             lambda_ce=weight_ce,
             lambda_dice=weight_dice,
-            **options,
+            weight=weight,
+            smooth_nr=smooth_nr,
+            smooth_dr=smooth_dr,
+            variant=variant,
+            classes=classes,
+            per=per,
+            log=log,
+            gamma=gamma,
+            focal_exponent=focal_exponent,
+            process_group=process_group,
         )
 
     def forward(self, net_output: Tensor, target: Tensor) -> Tensor:

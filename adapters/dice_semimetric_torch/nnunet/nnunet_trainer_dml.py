@@ -3,6 +3,8 @@
 nnU-Net imports this file by itself, outside its package: hence no relative imports.
 """
 
+from typing import Literal
+
 import torch
 from nnunetv2.training.loss.deep_supervision import (  # type: ignore[import-not-found]
     DeepSupervisionWrapper,
@@ -21,7 +23,7 @@ class nnUNetTrainerDML(nnUNetTrainer):  # type: ignore[misc]
     Set the class attributes in a subclass for another variant or the paper's 0.25 : 0.75.
     """
 
-    variant = "dml1"
+    variant: Literal["dml1", "dml2"] = "dml1"
     weight_ce = 1.0
     weight_dice = 1.0
 
