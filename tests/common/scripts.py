@@ -1,9 +1,10 @@
-"""Run an example as a user does, without a window, and return what it leaves behind."""
+"""Examples: run as a user runs them, without a window, or load their functions alone."""
 
 import functools
 import runpy
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import matplotlib as mpl
@@ -21,3 +22,8 @@ def run(name: str, *options: str) -> dict[str, Any]:
     finally:
         sys.argv = argv
         sys.modules["matplotlib.pyplot"].close("all")
+
+
+def load(name: str) -> SimpleNamespace:
+    """Return what ``import NAME`` would, for an example whose run is guarded."""
+    return SimpleNamespace(**runpy.run_path(str(EXAMPLES / f"{name}.py"), run_name=name))

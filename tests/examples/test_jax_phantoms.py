@@ -1,23 +1,16 @@
 """The training example converges, and the semimetric recovers the raters' probabilities."""
 
-import importlib.util
-from pathlib import Path
-
 import numpy as np
 import pytest
+from scripts import load
 
 jax = pytest.importorskip("jax")
-
-PATH = Path(__file__).parents[2] / "examples" / "jax_phantoms.py"
 
 
 @pytest.fixture(scope="module")
 def example():
     jax.config.update("jax_disable_most_optimizations", False)  # here the running takes the time
-    spec = importlib.util.spec_from_file_location("jax_phantoms", PATH)
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    yield module
+    yield load("jax_phantoms")
     jax.config.update("jax_disable_most_optimizations", True)
 
 

@@ -69,6 +69,19 @@ class ExpectedCalibrationError(PlottedMetric):
     >>> metric.update(torch.tensor([[[0.75, 0.75, 0.75, 0.25]]]), torch.tensor([[1, 1, 0, 0]]))
     >>> round(float(metric.compute()), 3)
     0.125
+
+    In a loop over a data set, from logits and the mean of raters, where a rater marked or the
+    network sees something:
+
+    >>> network = torch.nn.Conv2d(1, 1, 3, padding=1)
+    >>> batches = [(torch.rand(4, 1, 8, 8), torch.rand(4, 1, 8, 8)) for _ in range(3)]
+    >>> metric = ExpectedCalibrationError(1, kind="binary", activation="sigmoid")
+    >>> for image, label in batches:
+    ...     logits = network(image)
+    ...     near = (label > 0) | (logits.sigmoid() > 0.01)
+    ...     metric.update(logits, label, near[:, 0])
+    >>> bool(0 <= metric.compute() <= 1)
+    True
     """
 
     higher_is_better = False

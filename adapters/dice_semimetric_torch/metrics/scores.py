@@ -81,6 +81,19 @@ class DiceSemimetricScore(_OverlapMetric):
     >>> metric.update(torch.tensor([[[0.5, 1.0]]]), torch.tensor([[[0.5, 0.5]]]))
     >>> round(float(metric.compute()), 3)
     0.8
+
+    In a loop over a data set, from logits:
+
+    >>> network = torch.nn.Conv2d(1, 1, 3, padding=1)
+    >>> batches = [(torch.rand(4, 1, 8, 8), torch.rand(4, 1, 8, 8)) for _ in range(3)]
+    >>> metric = DiceSemimetricScore(1, activation="sigmoid", per="dataset")
+    >>> for epoch in range(2):
+    ...     for image, label in batches:
+    ...         metric.update(network(image), label)
+    ...     score = metric.compute()
+    ...     metric.reset()
+    >>> bool(0 <= score <= 1)
+    True
     """
 
     _score = "dice"
@@ -136,6 +149,19 @@ class JaccardMetricScore(_OverlapMetric):
     >>> metric.update(torch.tensor([[[0.5, 1.0]]]), torch.tensor([[[0.5, 0.5]]]))
     >>> round(float(metric.compute()), 3)
     0.667
+
+    In a loop over a data set, from logits:
+
+    >>> network = torch.nn.Conv2d(1, 1, 3, padding=1)
+    >>> batches = [(torch.rand(4, 1, 8, 8), torch.rand(4, 1, 8, 8)) for _ in range(3)]
+    >>> metric = JaccardMetricScore(1, activation="sigmoid", per="dataset")
+    >>> for epoch in range(2):
+    ...     for image, label in batches:
+    ...         metric.update(network(image), label)
+    ...     score = metric.compute()
+    ...     metric.reset()
+    >>> bool(0 <= score <= 1)
+    True
     """
 
     _score = "jaccard"
@@ -192,6 +218,19 @@ class BinarizedDice(RegionMetric):
     >>> metric.update(torch.tensor([[[0.5, 1.0]]]), torch.tensor([[[0.5, 0.5]]]))
     >>> round(float(metric.compute()), 3)
     0.556
+
+    In a loop over a data set, from logits:
+
+    >>> network = torch.nn.Conv2d(1, 1, 3, padding=1)
+    >>> batches = [(torch.rand(4, 1, 8, 8), torch.rand(4, 1, 8, 8)) for _ in range(3)]
+    >>> metric = BinarizedDice(1, activation="sigmoid", per="dataset")
+    >>> for epoch in range(2):
+    ...     for image, label in batches:
+    ...         metric.update(network(image), label)
+    ...     score = metric.compute()
+    ...     metric.reset()
+    >>> bool(0 <= score <= 1)
+    True
     """
 
     _fields = ("pred", "target", "both")
