@@ -28,6 +28,7 @@ from .staple import staple
 from .temperature import TemperatureScaling
 from .thresholds import ThresholdCounts, threshold_counts
 from .tversky import cftl, ctl
+from .vector import VectorScaling
 
 __version__ = "0.1.0"
 
@@ -38,6 +39,7 @@ __all__ = [
     "Overlap",
     "TemperatureScaling",
     "ThresholdCounts",
+    "VectorScaling",
     "binarized_dice",
     "calibrate_teacher",
     "calibration_bins",

@@ -1,26 +1,30 @@
 """Temperature scaling, the calibrator that kernel regression replaces."""
 
 from importlib import import_module
-from typing import Any, Self
+from typing import Any, ClassVar, Self
 
 import numpy as np
 
+from ._lib.calibrator import Calibrator
 from ._lib.devices import is_eager
-from ._lib.fitting import class_rows, label_pair, require_finite, require_fitted, require_logits
+from ._lib.fitting import likelihood_rows, require_fitted, require_logits, targets_of
 from ._lib.namespace import namespace, sum_dtype
-from ._lib.native import double_precision, quietly, widest_float, without_gradient
-from ._lib.options import require_label
+from ._lib.native import double_precision, quietly, without_gradient
 from ._lib.special import sigmoid, softmax
 from ._lib.typing import Array, Namespace
 
 
-class TemperatureScaling:
+class TemperatureScaling(Calibrator):
     """Divide logits by one temperature, chosen by the likelihood of held-out labels.
+
+    It preserves order: a pixel's classes keep their ranks, so that no label changes.
 
     Attributes
     ----------
     temperature_ : float
         The temperature, after ``fit``, between 0.01 and 100.
+    n_classes_ : int
+        The number of classes, after ``fit``.
 
     References
     ----------
@@ -36,8 +40,17 @@ class TemperatureScaling:
     array([[0.75, 0.25]])
     """
 
+    _AXES: ClassVar = {"temperature": ()}
+
     @quietly
-    def fit(self, logits: Array, label: Array, *, ignore_index: int | None = None) -> Self:
+    def fit(
+        self,
+        logits: Array,
+        label: Array,
+        *,
+        ignore_index: int | None = None,
+        rater_axis: int | None = None,
+    ) -> Self:
         """Minimise the negative log-likelihood over the temperature.
 
         Parameters
@@ -50,6 +63,9 @@ class TemperatureScaling:
             Integers (n,) or (B, *spatial), or soft labels of the shape of ``logits``.
         ignore_index : int, optional
             The integer label of pixels that do not count.
+        rater_axis : int, optional
+            The axis of ``label`` along which the labels of several raters lie. Fitted is their
+            mean, to which every rater contributes alike: the same as to all of them one by one.
 
         Returns
         -------
@@ -59,21 +75,12 @@ class TemperatureScaling:
         xp = namespace(logits=logits, label=label)
         logits, label = without_gradient(xp, logits), without_gradient(xp, label)
         require_logits(xp, logits)
-        ignore_index = require_label("ignore_index", ignore_index)
-        hard, value = label_pair(xp, logits, label, ignore_index)
+        targets = targets_of(xp, logits, label, ignore_index, rater_axis)
         if not is_eager(logits, label):
             raise TypeError("logits must be an eager array, since the fit depends on its values")
         with double_precision(xp):
-            wide = widest_float(xp, logits)
-            z, y = (xp.astype(class_rows(xp, a), wide, copy=False) for a in (logits, value))
-            kept = xp.ones_like(z[0, :], dtype=xp.bool)
-            if ignore_index is not None:
-                kept = xp.reshape(xp.astype(hard, xp.int64), (-1,)) != ignore_index
-                z = xp.where(kept, z, xp.zeros_like(z))
-            if not bool(xp.any(kept)):
-                raise ValueError("label must hold at least one pixel that counts, got none")
-            require_finite(xp, z)
-            self.temperature_ = _best_temperature(xp, z, y, xp.astype(kept, wide))
+            self.temperature_ = _best_temperature(xp, *likelihood_rows(xp, logits, targets))
+        self.n_classes_ = logits.shape[1]
         return self
 
     @quietly
@@ -95,15 +102,24 @@ class TemperatureScaling:
         ------
         RuntimeError
             If ``fit`` was not called.
+        ValueError
+            If ``logits`` are of another number of classes.
         """
         require_fitted(self, "temperature_")
         xp = namespace(logits=logits)
         require_logits(xp, logits)
+        self._require_classes("logits", logits)
         z = xp.astype(logits, sum_dtype(xp, logits), copy=False)
         if z.shape[1] == 1:
             return sigmoid(xp, z / self.temperature_)
         z = z - xp.max(z, axis=1, keepdims=True)
         return softmax(xp, z / self.temperature_, 1)
+
+    def _arrays(self) -> dict[str, np.ndarray]:
+        return {"temperature": np.asarray(self.temperature_)}
+
+    def _restore(self, arrays: dict[str, np.ndarray]) -> None:
+        self.temperature_ = float(arrays["temperature"])
 
 
 def _best_temperature(xp: Namespace, z: Array, y: Array, counts: Array) -> float:

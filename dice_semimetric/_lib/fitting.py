@@ -1,8 +1,13 @@
 """What the calibrators share: labels in both forms, classes along the rows, and being fitted."""
 
+from typing import NamedTuple
+
 from .checks import checks_apply, no_class_axis, require_labels, require_probabilities
-from .namespace import default_index, require_floating, sum_dtype
+from .namespace import default_index, is_integer, require_floating, sum_dtype
+from .native import widest_float
+from .options import require_label
 from .pairs import expand_labels, is_label_map, labels_or_soft
+from .raters import fold, in_front
 from .special import widen
 from .typing import Array, Namespace
 
@@ -19,15 +24,84 @@ def from_class_rows(xp: Namespace, rows: Array, shape: tuple[int, ...]) -> Array
     return xp.permute_dims(apart, (1, 0, *range(2, len(shape))))
 
 
-def label_pair(
+class Targets(NamedTuple):
+    """What a calibrator is fitted to.
+
+    Attributes
+    ----------
+    hard : Array
+        (B, *spatial): integer labels; of soft labels and of raters the most probable class.
+    soft : Array
+        (B, C, *spatial): the same as probabilities, floating.
+    share : Array or None
+        (B, *spatial): the share of the labels of a pixel that count, floating; None for all.
+    ignored : int or None
+        What ``hard`` holds where none counts.
+    """
+
+    hard: Array
+    soft: Array
+    share: Array | None
+    ignored: int | None
+
+
+def targets_of(
+    xp: Namespace, prob: Array, label: Array, ignore_index: int | None, rater_axis: int | None
+) -> Targets:
+    """Return what one label, or the labels of several raters, say of each pixel.
+
+    What is fitted is linear in the labels: their mean stands for all raters.
+    """
+    ignore_index = require_label("ignore_index", ignore_index)
+    if rater_axis is None:
+        _require_one_label(xp, prob, label)
+        hard, soft, kept = _target(xp, prob, label, ignore_index)
+        share = None if kept is None else xp.astype(kept, soft.dtype)
+        return Targets(hard, soft, share, ignore_index)
+    raters = in_front(xp, label, rater_axis)
+    if raters.ndim == 0 or raters.shape[0] == 0:
+        raise ValueError(
+            f"label must hold at least one rater along axis {rater_axis}, "
+            f"got shape {tuple(label.shape)}"
+        )
+    parts = [_target(xp, prob, raters[r, ...], ignore_index) for r in range(raters.shape[0])]
+    soft = fold(part[1] for part in parts) / len(parts)
+    if ignore_index is None:
+        return Targets(predicted_class(xp, soft), soft, None, None)
+    share = fold(xp.astype(part[2], soft.dtype) for part in parts) / len(parts)
+    some = share > 0
+    soft = soft / xp.where(some, share, xp.ones_like(share))[:, None, ...]
+    hard = predicted_class(xp, soft)
+    return Targets(xp.where(some, hard, xp.full_like(hard, -1)), soft, share, -1)
+
+
+def _require_one_label(xp: Namespace, prob: Array, label: Array) -> None:
+    """Raise ValueError for integer labels with one axis too many, which is that of raters."""
+    shape, of_one = tuple(label.shape), (prob.shape[0], *prob.shape[2:])
+    if not is_integer(xp, label) or shape == tuple(prob.shape):
+        return
+    fits = [
+        f"rater_axis={axis}"
+        for axis, number in enumerate(shape)
+        if number > 1 and shape[:axis] + shape[axis + 1 :] == of_one
+    ]
+    if fits:
+        raise ValueError(
+            f"label must have shape {of_one}, got {shape}; for the labels of raters along an axis "
+            f"write {' or '.join(fits)}"
+        )
+
+
+def _target(
     xp: Namespace, prob: Array, label: Array, ignore_index: int | None
-) -> tuple[Array, Array]:
-    """Return integer labels (B, *spatial) and soft ones (B, C, *spatial)."""
+) -> tuple[Array, Array, Array | None]:
+    """Return a label as integers, as probabilities, and where it counts."""
     hard, label = checked_labels(xp, prob, label, ignore_index)
+    dtype = sum_dtype(xp, prob)
     if hard is not label:
-        return hard, label
-    one_hot, _ = expand_labels(xp, label, prob.shape[1], None)
-    return label, xp.astype(one_hot, sum_dtype(xp, prob))
+        return hard, xp.astype(label, dtype, copy=False), None
+    soft, kept = expand_labels(xp, label, prob.shape[1], ignore_index)
+    return label, xp.astype(soft, dtype), None if kept is None else kept[:, 0, ...]
 
 
 def checked_labels(
@@ -73,9 +147,23 @@ def require_logits(xp: Namespace, logits: Array) -> None:
         raise ValueError(no_class_axis("logits", logits))
 
 
-def require_finite(xp: Namespace, logits: Array) -> None:
-    if checks_apply(logits) and not bool(xp.all(xp.isfinite(logits))):
+def likelihood_rows(xp: Namespace, logits: Array, targets: Targets) -> tuple[Array, Array, Array]:
+    """Return logits and soft labels (C, n), 0 where no label counts, and the share that does (n,).
+
+    In the widest dtype; raises ValueError if no pixel counts or a logit of one is not finite.
+    """
+    wide = widest_float(xp, logits)
+    z, y = (xp.astype(class_rows(xp, a), wide, copy=False) for a in (logits, targets.soft))
+    if targets.share is None:
+        share = xp.ones_like(z[0, :])
+    else:
+        share = xp.astype(xp.reshape(targets.share, (-1,)), wide, copy=False)
+        z = xp.where(share > 0, z, xp.zeros_like(z))
+    if not bool(xp.any(share > 0)):
+        raise ValueError("label must hold at least one pixel that counts, got none")
+    if checks_apply(z) and not bool(xp.all(xp.isfinite(z))):
         raise ValueError("logits must be finite, got NaN or infinity")
+    return z, y, share
 
 
 def require_fitted(calibrator: object, attribute: str) -> None:

@@ -57,7 +57,7 @@ def require_hard(raters: Array, rater_axis: int = 0) -> tuple[Namespace, Array]:
         raise TypeError(
             f"raters must be of a boolean or integer dtype, got {raters.dtype}; write raters > 0.5"
         )
-    view = _in_front(xp, raters, rater_axis)
+    view = in_front(xp, raters, rater_axis)
     if view.ndim == 0 or view.shape[0] == 0:
         raise ValueError(
             f"raters must hold at least one rater along axis {rater_axis}, "
@@ -83,8 +83,8 @@ def _require_one_array(raters: object) -> None:
     )
 
 
-def _in_front(xp: Namespace, raters: Array, rater_axis: int) -> Array:
-    """Return a view of raters with their axis in front."""
+def in_front(xp: Namespace, raters: Array, rater_axis: int) -> Array:
+    """Return a view with the axis of the raters in front."""
     ndim = raters.ndim
     if ndim == 0 or (type(rater_axis) is int and rater_axis == 0):
         return raters

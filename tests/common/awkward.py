@@ -37,6 +37,10 @@ def temperature(logits: Any, label: Any) -> Any:
     return ds.TemperatureScaling().fit(logits, label).predict_proba(logits)
 
 
+def vector(logits: Any, label: Any) -> Any:
+    return ds.VectorScaling().fit(logits, label).predict_proba(logits)
+
+
 def loss_of_overlap(pred: Any, target: Any, *mask: Any) -> Any:
     o = ds.overlap(pred, target, axis=-1, mask=mask[0] if mask else None)
     return ds.overlap_loss(o, form="jml2", log=True)
@@ -121,6 +125,7 @@ def calls(dtype: Any) -> Iterator[Call]:
     for kind, logits in logits_of(dtype).items():
         arrays = logits, LABELS["no background"]
         yield f"TemperatureScaling: {kind}", temperature, arrays
+        yield f"VectorScaling: {kind}", vector, arrays
         yield f"region_loss: {kind}", partial(ds.region_loss, activation="softmax"), arrays
         yield f"region_score: {kind}", partial(ds.region_score, activation="sigmoid"), arrays
     for kind, label in LABELS.items():

@@ -36,6 +36,7 @@ UNSUPPORTED: dict[tuple[str, str], Unsupported] = {
             ("calibrate_teacher", _DRAWN),
             ("KernelCalibrator", _FITTED),
             ("TemperatureScaling", _FITTED),
+            ("VectorScaling", _FITTED),
             ("select_bandwidth", _FITTED),
         )
         for backend in ("jax.jit", "dask")

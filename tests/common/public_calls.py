@@ -23,6 +23,7 @@ COUNTS, BINS = ds.threshold_counts(X, X, axis=0), ds.calibration_bins(PROB, LABE
 AGREEMENT, OVERLAP = ds.rater_agreement(MARKS), ds.overlap(X, X, axis=2)
 KERNEL = ds.KernelCalibrator().fit(PROB, LABEL)
 SCALING = ds.TemperatureScaling().fit(PROB, LABEL)
+VECTOR = ds.VectorScaling().fit(PROB, LABEL)
 
 
 def checking(mode: Any = "host") -> None:
@@ -87,6 +88,12 @@ CALLS: dict[str, tuple[Callable[..., Any], dict[str, Any]]] = {
         {"logits": PROB, "label": LABEL},
     ),
     "TemperatureScaling.predict_proba": (SCALING.predict_proba, {"logits": PROB}),
+    "VectorScaling": (ds.VectorScaling, {}),
+    "VectorScaling.fit": (
+        fit_of(VECTOR, lambda s, _: s.scale_),
+        {"logits": PROB, "label": LABEL},
+    ),
+    "VectorScaling.predict_proba": (VECTOR.predict_proba, {"logits": PROB}),
     "Overlap.sum": (OVERLAP.sum, {}),
     "Overlap.take": (OVERLAP.take, {"indices": (0,)}),
     "ThresholdCounts.take": (COUNTS.take, {"indices": (0,)}),

@@ -60,6 +60,11 @@ def temperature(logits: Any, label: Any) -> Any:
     return fitted.predict_proba(logits)
 
 
+def vector(logits: Any, label: Any) -> Any:
+    fitted = ds.VectorScaling().fit(logits, label, ignore_index=7)
+    return fitted.predict_proba(logits)
+
+
 def one_rater(raters: Any) -> Any:
     return ds.random_rater(raters, rng=np.random.default_rng(1), per="image")
 
@@ -118,10 +123,11 @@ CALLS: dict[str, tuple[Callable[..., Any] | None, tuple[Any, ...], dict[str, Any
     "staple": (None, (MARKS,), {"max_iter": 20, "return_performance": True}),
     "stl": (None, PAIR, TVERSKY),
     "TemperatureScaling": (temperature, (LOGITS, PARTLY), {}),
+    "VectorScaling": (vector, (LOGITS, PARTLY), {}),
     "threshold_counts": (None, PAIR, MASKED),
     "uniform_average": (None, (MAPS,), {"num_classes": 3}),
 }
-NEAR = {"TemperatureScaling": 1e-3}  # a minimum in float32 is this flat
+NEAR = {"TemperatureScaling": 1e-3, "VectorScaling": 1e-3}  # a minimum in float32 is this flat
 NUMPY = BACKENDS[0]
 
 

@@ -17,6 +17,7 @@ ELSEWHERE = {
     # what every public function goes through
     "core/_lib/bin_inputs": "core/test_bins",
     "core/_lib/pairs": "core/test_bad_input",
+    "core/_lib/calibrator_file": "core/_lib/test_calibrator",
     "core/_lib/aggregate": "core/test_region",
     "core/_lib/blocks": "core/_numpy/test_reductions",
     "core/_lib/empty": "core/test_scores",
