@@ -127,8 +127,10 @@ def test_other_formats_are_warned_of_where_they_may_be_something_else(
     set_verbosity()
     root = touch(tmp_path / "bare", "a.nii.gz", "a.npz", "b.nii", "c.nrrd", "d.nrrd", "loss.png")
     assert faults(root) == {"a": "", "b": ""}
+    beside, other = capsys.readouterr().err.splitlines()
+    assert beside.startswith(f"not read in {root}: 1 .npz file beside segmentations; the pattern")
     expected = "2 .nrrd files and 1 .png file; only NIfTI (.nii, .nii.gz) is read"
-    assert capsys.readouterr().err == f"not read in {root}: {expected}\n"
+    assert other == f"not read in {root}: {expected}"
     root = touch(tmp_path / "named", "a/A.nii.gz", "a/view.png")
     touch(root, "a/scan/1.dcm", "a/scan/2.dcm")
     assert faults(root, pattern="{case}/{rater}") == {"a": ""}

@@ -19,6 +19,7 @@ from ..files.geometry import (
     towards,
     without_ones,
 )
+from ..files.names import is_npz
 from ..files.orientation import reoriented
 from ..files.slabs import read_slabs
 from ..files.volumes import read_geometry, read_voxels
@@ -148,11 +149,13 @@ def read_blocks(case: Rated, reading: Reading) -> Iterator[Block]:
 
 
 def space_of(prediction: Path, reading: Reading) -> Geometry:
-    """Return the geometry of a prediction by itself, without the channels of its regions."""
+    """Return the geometry of a prediction by itself, without channels, which come behind space."""
     found = read_geometry(prediction)
-    if reading.regions is None:
+    if not reading.has_labels or len(found.shape) < 4:
         return found
-    return Geometry(found.shape[:3], found.affine)  # channels come behind the axes of space
+    return Geometry(
+        without_ones(found.shape[:3]), found.affine
+    )  # channels come behind the axes of space
 
 
 def _classes(pair: Pair, reading: Reading, like: Geometry) -> dict[Class, _Source]:
@@ -163,24 +166,37 @@ def _classes(pair: Pair, reading: Reading, like: Geometry) -> dict[Class, _Sourc
             raise CaseError("the prediction is a set of raters' masks, not one map")
         return {regions.class_of(n): _Source(p, _both(p)) for n, p in files.masks.items()}
     single: dict[Class, _Source] = {"": _Source(files.label, _both(files.label))}
-    if regions is None:
+    if not reading.has_labels and not is_npz(files.label.name):
         return single
     with pair.naming(files.label):
         shape = read_geometry(files.label).shape
     spatial, rest = shape[: len(like.shape)], shape[len(like.shape) :]
     fits = sorted(spatial) == sorted(like.shape) if reading.reorient else spatial == like.shape
-    if not rest and len(regions.channels) == 1:  # one channel needs no axis
+    if not rest and regions and len(regions.channels) == 1:  # one channel needs no axis
         return {regions.channels[0]: single[""]}
     if not fits or not rest or math.prod(rest) != rest[-1]:
         return single
-    count = rest[-1]
+    count, names = rest[-1], _both(files.label)
+    if regions is None:
+        label = _labelled(files.label.name, reading.label, count)
+        return {label: _Source(files.label, names, label, count)}
     channels = regions.channels or tuple(range(count))
     if len(channels) != count:
         raise CaseError(
             f"{files.label.name} has {count} channels, and {len(channels)} are named in the regions"
         )
-    names = _both(files.label)
     return {c: _Source(files.label, names, i, count) for i, c in enumerate(channels)}
+
+
+def _labelled(name: str, label: int | None, count: int) -> int:
+    """Return the channel that holds the probability of the foreground."""
+    if label is None or not 0 <= label < count:
+        got = "" if label is None else f", got --label {label}"
+        raise CaseError(
+            f"{name} has {count} channels: give --label N for the probability of label N, such as "
+            f"--label 1, or --regions{got}"
+        )
+    return label
 
 
 def _both(path: Path) -> str:

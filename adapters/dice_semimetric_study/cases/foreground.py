@@ -65,7 +65,8 @@ class Voxels:
         predicted, regions = self._predicted, self.reading.regions
         if isinstance(predicted, dict):
             if regions is None:
-                raise CaseError("the prediction has several classes: give --regions")
+                (found,) = predicted.values()  # the channel of the label
+                return found
             return regions.probability(region, predicted, self._prediction_name)
         if self.reading.has_labels:
             return is_any_of(predicted, self.reading.labels_of(region)).astype(np.float32)

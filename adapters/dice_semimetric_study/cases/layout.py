@@ -13,8 +13,8 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Literal
 
-from ..faults import CaseError, UsageError
-from ..files.names import READ, is_nifti, without_ending
+from ..faults import CaseError, UsageError, counted
+from ..files.names import READ, is_nifti, is_npz, without_ending
 from ..files.opening import require_regular
 from .listing import (
     File,
@@ -100,7 +100,8 @@ def find_cases(
         The relative path of a file with the fields ``{case}``, ``{task}`` and ``{rater}``, of which
         only the first is needed; ``{class}`` in place of ``{rater}`` is for predictions that have a
         file for each class; ``*`` and ``**`` stand for anything within and across folders. By
-        default QUBIQ's layout or flat folders are recognised.
+        default QUBIQ's layout or flat folders are recognised. A pattern that ends in .npz is for
+        probabilities that nnU-Net saved, each beside its segmentation.
     raters : {"all", "any"}, optional
         "all" makes a case faulty that lacks a rater whom another case of the task has.
     follow_links : bool, optional
@@ -139,6 +140,8 @@ def _find(root: Path, listing: Listing, pattern: str | None) -> list[CaseFiles]:
     some = listing.nifti + listing.hollow_folders()
     if pattern is not None:
         patterns: Patterns = (compile_pattern(pattern),)
+        if is_npz(pattern):
+            some = [file for file in listing.others if is_npz(file.name)]
         found = sort_files(root, some, patterns)
         if is_nifti(pattern):
             _warn_of_other_endings(root, some, pattern, found)
@@ -152,6 +155,7 @@ def _find(root: Path, listing: Listing, pattern: str | None) -> list[CaseFiles]:
     if any(m.get("rater") for m in others) or (others and all(match(IMAGE, f.name) for f in some)):
         return []  # what is NIfTI are the images
     found = sort_files(root, some, BARE, IMAGE)
+    _name_probabilities(root, listing)
     return _cases(root, listing, BARE, found, lambda file: False)
 
 
@@ -196,6 +200,19 @@ def _warn_of_other_endings(root: Path, some: list[File], pattern: str, found: So
     ]
     if left:
         log.warning("not read in %s, by the ending of --pattern: %s", root, count_formats(left))
+
+
+def _name_probabilities(root: Path, listing: Listing) -> None:
+    """Report how many probabilities of nnU-Net lie beside segmentations, which are read instead."""
+    names = {file.name for file in listing.nifti}
+    count = sum(is_npz(f.name) and not names.isdisjoint(as_nifti(f)) for f in listing.others)
+    if count:
+        log.warning(
+            "not read in %s: %s beside segmentations; the pattern {case}.npz reads nnU-Net's "
+            "probabilities",
+            root,
+            counted(count, ".npz file"),
+        )
 
 
 def _require_files(root: Path, files: CaseFiles, follow: bool) -> CaseFiles:

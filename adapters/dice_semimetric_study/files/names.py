@@ -26,6 +26,11 @@ def is_nifti(name: str) -> bool:
     return _NIFTI.fullmatch(name) is not None
 
 
+def is_npz(name: str) -> bool:
+    """Return whether a file is an archive of NumPy's by its name."""
+    return name.lower().endswith(".npz")
+
+
 def is_compressed(path: PurePath) -> bool:
     """Return whether a file is compressed by gzip, by its name."""
     return path.suffix.lower() == ".gz"

@@ -9,8 +9,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..faults import CaseError
+from .names import is_npz
 from .nifti import check_size, claimed_bytes, read_header, scaled
+from .npz import read_planes
 from .opening import open_file, require_end
+from .volumes import read_geometry
 
 _CHUNK = 1 << 20
 
@@ -23,6 +26,10 @@ def read_slabs(
     ``channel`` counts the volumes that follow one another in the file. ``last`` reads on to the
     end, where gzip has its checksum, and where nothing more may follow.
     """
+    if is_npz(path.name):
+        shape = [*read_geometry(path).shape, 1, 1][:axes]
+        yield from read_planes(path, math.prod(shape[:-1]), planes, channel)
+        return
     with open_file(path) as file:
         header, head = read_header(path, file)
         claimed = claimed_bytes(path, header)

@@ -1,4 +1,4 @@
-"""Read single NIfTI files.
+"""Read single NIfTI files, and the probabilities that nnU-Net saves beside one.
 
 Every file is read by nibabel in the order that the file has, so that the two sides of a pair are
 never rotated or flipped against each other unless the user asks for it.
@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from ..faults import CaseError
 from .geometry import Geometry, without_ones
+from .names import is_npz
 from .nifti import (
     affine_of,
     check_size,
@@ -23,6 +24,7 @@ from .nifti import (
     scaled,
     with_extensions,
 )
+from .npz import open_probabilities, segmentation_of, shape_of
 from .opening import open_file, require_end
 
 
@@ -48,7 +50,7 @@ class Volume:
 def read_volume(
     path: Path, *, accept: Callable[[Geometry], None] = lambda geometry: None
 ) -> Volume:
-    """Read one .nii or .nii.gz file.
+    """Read one .nii or .nii.gz file, or an .npz of nnU-Net's with its segmentation beside it.
 
     Parameters
     ----------
@@ -68,6 +70,8 @@ def read_volume(
         If the file is absent, no regular file, empty, truncated, corrupt, longer than its header
         claims or no NIfTI file, or does not hold real numbers.
     """
+    if is_npz(path.name):
+        return Volume(*read_voxels(path, accept=accept), read_header_of(path))
     data, geometry, header, content = _read(path, accept)
     return Volume(data, geometry, with_extensions(path, header, content))
 
@@ -76,6 +80,11 @@ def read_voxels(
     path: Path, *, accept: Callable[[Geometry], None] = lambda geometry: None
 ) -> tuple[NDArray[Any], Geometry]:
     """Return the voxels of one file and where they lie, as `read_volume` does."""
+    if is_npz(path.name):
+        geometry = read_geometry(path)
+        accept(geometry)
+        with open_probabilities(path) as stored:
+            return stored.read().reshape(geometry.shape, order="F"), geometry
     return _read(path, accept)[:2]
 
 
@@ -135,6 +144,7 @@ def _from_stream(path: Path, look: _Look) -> _Parts:
 
 def read_header_of(path: Path) -> Any:
     """Return a copy of the header of a file, with its extensions; the voxels are not read."""
+    path = segmentation_of(path) if is_npz(path.name) else path
     with open_file(path) as file:
         header, content = read_header(path, file)
         check_size(path, claimed_bytes(path, header))
@@ -144,6 +154,9 @@ def read_header_of(path: Path) -> Any:
 
 def read_geometry(path: Path) -> Geometry:
     """Return where the voxels of a file lie; no more than its header is read."""
+    if is_npz(path.name):
+        like = read_geometry(segmentation_of(path))
+        return Geometry(without_ones(shape_of(path, like.shape)), like.affine)
     with open_file(path) as file:
         header, _ = read_header(path, file)
     return _geometry(path, header)
