@@ -8,7 +8,7 @@ import dice_semimetric_study
 import pytest
 
 ROOT = Path(dice_semimetric_study.__file__).parent
-JOBS = ("fuse", "agree", "evaluate", "compare", "calibrate", "demo")
+JOBS = ("fuse", "agree", "evaluate", "compare", "calibrate", "nnunet", "demo")
 #: From the ground up; those of one row do not see each other.
 LAYERS: tuple[tuple[str, ...], ...] = (
     ("choices", "faults", "starting"),

@@ -1,6 +1,7 @@
 """What commands print: the files of a study for ``--dry-run``, and a summary."""
 
 import argparse
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -20,7 +21,16 @@ def print_files(study: Study, note: str = "") -> int:
 
     The faults that show without reading go to stderr, with a note before their reasons.
     """
-    columns, found, faults = _files(study)
+    return print_table(*_files(study), note)
+
+
+def print_table(
+    columns: dict[str, Path | None],
+    found: Sequence[tuple[CaseFiles, ...]],
+    faults: list[Fault],
+    note: str = "",
+) -> int:
+    """Print the files of each case in columns with their folders, and return the exit status."""
     wrong = [next((f for f in reversed(files) if f.fault), None) for files in found]
     more = [Fault(f.case, f.task, f.fault) for f in wrong if f is not None]
     report(replace(fault, reason=note + fault.reason) for fault in faults + more)

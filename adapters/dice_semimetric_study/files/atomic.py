@@ -132,6 +132,20 @@ def write_text(path: Path, text: str, *, durable: bool = True) -> None:
     write_bytes(path, text.encode("utf-8", errors="backslashreplace"), durable=durable)
 
 
+def link(path: Path, target: Path) -> None:
+    """Make a symbolic link to a file in one step, in place of whatever has its name."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    part = path.with_name(f".{path.name}.{secrets.token_hex(4)}{_SUFFIX}")
+    try:
+        part.symlink_to(target.resolve())
+        part.replace(path)
+    except OSError as error:
+        part.unlink(missing_ok=True)
+        reason = error.strerror or type(error).__name__
+        raise CaseError(f"{target.name} cannot be linked to ({reason}): give --copy") from error
+    Written.note(path)
+
+
 def prepare_folder(folder: Path) -> None:
     """Make the folder and try to write in it, or raise UsageError before any work is done."""
     probe = folder / f".{secrets.token_hex(4)}{_SUFFIX}"

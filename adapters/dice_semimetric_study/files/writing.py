@@ -44,12 +44,21 @@ def write_volume(path: Path, data: NDArray[Any], like: Volume) -> None:
     _write(path, data, _without_texts(like.header), like.geometry.affine)
 
 
-def _write(path: Path, data: NDArray[Any], header: Any, affine: NDArray[Any]) -> None:
+def write_image(path: Path, data: NDArray[Any], like: Volume) -> None:
+    """Write one channel of an image, of any range of values, as `write_volume` does a map."""
+    header = _without_texts(like.header)
+    header.set_data_shape(data.shape)
+    _write(path, data, header, like.geometry.affine, kind="i")
+
+
+def _write(
+    path: Path, data: NDArray[Any], header: Any, affine: NDArray[Any], *, kind: str = ""
+) -> None:
     dtype = _stored(data.dtype)
     voxels = data.astype(dtype, copy=False).reshape(header.get_data_shape(), order="F")
-    kind = nib.Nifti2Image if isinstance(header, nib.Nifti2Header) else nib.Nifti1Image
-    _describe(header, dtype, data.dtype.kind)
-    content = kind(voxels, affine, header).to_bytes()
+    image = nib.Nifti2Image if isinstance(header, nib.Nifti2Header) else nib.Nifti1Image
+    _describe(header, dtype, kind or data.dtype.kind)
+    content = image(voxels, affine, header).to_bytes()
     if is_compressed(path):
         content = gzip.compress(content, compresslevel=1, mtime=0)
     write_bytes(path, content)
@@ -142,7 +151,7 @@ def _stored(dtype: np.dtype[Any]) -> np.dtype[Any]:
 
 
 def _describe(header: Any, dtype: np.dtype[Any], kind: str) -> None:
-    """Describe the voxels in a header: booleans "b", numbers up to 1 "f", or labels."""
+    """Describe the voxels in a header: booleans "b", numbers up to 1 "f", or any numbers "i"."""
     header.set_data_dtype(dtype)
     header.set_slope_inter(1, 0)
     if kind in "bf":
