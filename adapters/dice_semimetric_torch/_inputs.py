@@ -37,11 +37,15 @@ def plain(tensor: Any) -> Any:
 
 
 def _got(name: str, value: Any) -> str:
-    if isinstance(value, list | tuple) and name != "mask":
-        return (
-            f"a {type(value).__name__} of {len(value)}; for deep supervision give each "
-            "output by itself and add up the losses, as monai.losses.DeepSupervisionLoss does"
-        )
+    if isinstance(value, list | tuple):
+        several = f"a {type(value).__name__} of {len(value)}"
+        shapes = [tuple(v.shape) for v in value if isinstance(v, Tensor)]
+        if len(set(shapes)) > 1:
+            several += f" of shapes {', '.join(map(str, shapes))}"
+            remedy = "masks of raters must have one shape"
+        else:
+            remedy = f"of raters' masks write dice_semimetric.uniform_average(torch.stack({name}))"
+        return f"{several}; for deep supervision input must be a list too, {remedy}"
     if hasattr(value, "__array__"):
         return f"{type_name(value)}; write torch.from_numpy({name})"
     if isinstance(value, dict):

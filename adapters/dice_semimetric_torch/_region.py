@@ -1,11 +1,11 @@
 """What all region losses share: MONAI's options around the core's statistic and formulas."""
 
-from collections.abc import Callable, Sequence, Sized
+from collections.abc import Callable, Sequence
 from typing import Any, ClassVar, Generic, Literal, TypeVar
 
 import array_api_compat.torch as xp
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from dice_semimetric import Overlap, region_overlap
 from dice_semimetric._lib.aggregate import Classes, Per, Reduction
@@ -14,31 +14,31 @@ from dice_semimetric._lib.options import (
     require_choice,
     require_label,
     require_number,
-    require_numbers,
     require_switch,
 )
 from dice_semimetric._lib.typing import Activation
 from dice_semimetric._lib.warning import warn_caller
 from dice_semimetric.formulas import check_options
+from dice_semimetric.labels import require_fraction
 from dice_semimetric.region import table_loss
 
 from ._inputs import plain, require_classes, require_tensors
-from ._keywords import KnownKeywords
+from ._levels import Masks, Tensors, is_several, levels, require_level_weights
+from ._loss import Loss
+from ._smoothing import Smoothing, smoothed
 from ._sums.layouts import Reading, is_plain
-from ._sums.reader import wide
+from ._sums.reader import Mask
 from ._sums.whole import Entropy, Losses, Stepwise, losses
 from ._targets import resolve_target
-from .distributed import all_reduce
-
-Weight = Sequence[float] | float | Tensor | None
-
+from ._weights import Weight, weight_tensor
+from .distributed import pool, stacked
 
 #: The forms of the core's `overlap_loss` that a loss offers.
 Variant = TypeVar("Variant", bound=str)
 FocalExponent = Literal["paper", "code"]
 
 
-class RegionLoss(KnownKeywords, nn.Module, Generic[Variant]):
+class RegionLoss(Loss, Generic[Variant]):
     """A regional loss of logits or probabilities (B, C, *spatial); subclasses name the options."""
 
     #: The forms of the core's `overlap_loss` to choose from, the default first.
@@ -69,6 +69,9 @@ class RegionLoss(KnownKeywords, nn.Module, Generic[Variant]):
         gamma: float | None = None,
         focal_exponent: FocalExponent = "paper",
         process_group: Any = None,
+        label_smoothing: float = 0.0,
+        smoothing: Smoothing = "uniform",
+        deep_supervision_weights: Sequence[float] | None = None,
     ) -> None:
         super().__init__()
         self.variant: str = self.variants[0] if variant is None else variant
@@ -86,6 +89,9 @@ class RegionLoss(KnownKeywords, nn.Module, Generic[Variant]):
         self.gamma = self.default_gamma if gamma is None else gamma
         self.focal_exponent = focal_exponent
         self.process_group = process_group
+        self.label_smoothing = require_fraction("label_smoothing", label_smoothing)
+        self.smoothing: Smoothing = smoothing
+        self.deep_supervision_weights = require_level_weights(deep_supervision_weights)
         self.register_buffer("class_weight", weight_tensor(weight))
         self._check(batch, per)
 
@@ -100,6 +106,7 @@ class RegionLoss(KnownKeywords, nn.Module, Generic[Variant]):
             raise ValueError(f"only one activation may be chosen, got {' and '.join(given)}")
         require_choice("reduction", self.reduction, ("mean", "sum", "none"))
         require_choice("per", self.per, ("batch", "image", "class"))
+        require_choice("smoothing", self.smoothing, ("uniform", "boundary"))
         if batch and self.per != "batch":
             raise ValueError(f"per must be 'batch' where batch=True, got {per!r}")
         if isinstance(self.classes, str):
@@ -125,33 +132,83 @@ class RegionLoss(KnownKeywords, nn.Module, Generic[Variant]):
         smooth = (self.smooth_nr, self.smooth_dr)
         check_options(self.variant, self.alpha, self.beta, self.gamma, self.focal_exponent, smooth)
 
-    def forward(self, input: Tensor, target: Tensor, mask: Tensor | None = None) -> Tensor:
+    def forward(self, input: Tensors, target: Tensors, mask: Masks = None) -> Tensor:
         """Return the loss.
 
         Parameters
         ----------
-        input : Tensor
-            (B, C, *spatial): logits, or probabilities without an activation.
-        target : Tensor
+        input : Tensor or sequence of Tensor
+            (B, C, *spatial): logits, or probabilities without an activation. Of a network with deep
+            supervision all outputs, the finest first.
+        target : Tensor or sequence of Tensor
             Integer labels (B, *spatial), or (B, 1, *spatial) with ``to_onehot_y``; or, of the shape
             of ``input``, soft labels in a floating dtype, or a mask of each class in an integer
             dtype or bool: 0 and 1, one-hot or overlapping. With C = 1 it may lack the class axis.
-        mask : Tensor, optional
+            For coarser outputs soft labels are averaged over the pixels that count, anything else
+            takes the nearest pixel; or give a target for each output.
+        mask : Tensor or sequence of Tensor, optional
             Boolean, (B, *spatial) or broadcast to the shape of ``input``: the pixels that count.
+            For coarser outputs it takes the nearest pixel.
 
         Returns
         -------
         Tensor
             A number, or with ``reduction="none"`` (B, C), or (C,) for ``batch=True``.
         """
-        if self.other_act is not None:
-            table = self.overlap(input, target, mask)
-            return self.from_overlap(table, sum_dtype(xp, input, target))
-        found = self.at_once(input, target, mask, None, self._stepwise)
+        if is_several(input):
+            return self._over_levels(self._value, self.levels(input, target, mask))
+        return self._value(input, target, mask)
+
+    def levels(self, input: Tensors, target: Tensors, mask: Masks = None) -> list[tuple[Any, ...]]:
+        """Return input, target and mask of each output, at its size."""
+        if not is_several(input):
+            return [(input, target, mask)]
+        return levels(
+            input, target, mask, to_onehot_y=self.to_onehot_y, ignore_index=self.ignore_index
+        )
+
+    def prepared(self, input: Tensor, target: Tensor, mask: Mask) -> tuple[Tensor, Mask]:
+        """Return target and mask as they are read: smoothed labels, if they are to be smoothed."""
+        if not self.label_smoothing:
+            return target, mask
+        return smoothed(
+            input,
+            target,
+            mask,
+            epsilon=self.label_smoothing,
+            smoothing=self.smoothing,
+            each_alone=self.sigmoid,
+            to_onehot_y=self.to_onehot_y,
+            ignore_index=self.ignore_index,
+        )
+
+    @property
+    def ignored(self) -> int | None:
+        """The label to ignore in a target that was prepared; smoothed ones have a mask for it."""
+        return None if self.label_smoothing else self.ignore_index
+
+    def _value(self, input: Any, target: Any, mask: Any) -> Tensor:
+        """Return the loss of one output."""
+        target, mask = self.prepared(input, target, mask)
+        found = None
+        if self.other_act is None:
+            found = self.at_once(input, target, mask, None, self._stepwise)
         return self._stepwise(input, target, mask)[0] if found is None else found[0]
 
-    def _stepwise(self, input: Tensor, target: Tensor, mask: Tensor | None = None) -> Losses:
-        table = self.overlap(input, target, mask)
+    def sums(self, input: Tensor, target: Tensor, mask: Mask) -> tuple[Tensor, ...]:
+        """Return the sums of each class, (4, C)."""
+        return (self.table(input, *self.prepared(input, target, mask)),)
+
+    def table(self, input: Tensor, target: Tensor, mask: Mask) -> Tensor:
+        """Return the sums of each class, (4, C), of a target that was prepared."""
+        return stacked(pool(self._overlap(input, target, mask)))[:, 0]
+
+    def from_sums(self, sums: tuple[Tensor, ...], dtype: torch.dtype) -> Tensor:
+        """Return the loss of sums of each class."""
+        return self.from_overlap(Overlap(*sums[0][:, None].unbind()), dtype)
+
+    def _stepwise(self, input: Tensor, target: Tensor, mask: Mask = None) -> Losses:
+        table = self._overlap(input, target, mask)
         return (self.from_overlap(table, sum_dtype(xp, input, target)),)
 
     def at_once(
@@ -183,11 +240,14 @@ class RegionLoss(KnownKeywords, nn.Module, Generic[Variant]):
         first = 0 if self.include_background or classes == 1 else 1
         weight = self._weight(classes - first)
         formula = self._formula | {"weight": None if weight is None else weight.double().numpy()}
-        reading = Reading(self._activation(classes), self.ignore_index, self.to_onehot_y)
+        reading = Reading(self._activation(classes), self.ignored, self.to_onehot_y)
         return losses(input, target, mask, reading, formula, first, entropy, stepwise)
 
-    def overlap(self, input: Tensor, target: Tensor, mask: Tensor | None = None) -> Overlap:
+    def overlap(self, input: Tensor, target: Tensor, mask: Mask = None) -> Overlap:
         """Return the sums (B, C) of the classes that count; arguments as for `forward`."""
+        return self._overlap(input, *self.prepared(input, target, mask))
+
+    def _overlap(self, input: Tensor, target: Tensor, mask: Mask) -> Overlap:
         require_tensors(input=input, target=target, mask=mask)
         require_classes("input", input)
         if self.other_act is not None:
@@ -196,7 +256,7 @@ class RegionLoss(KnownKeywords, nn.Module, Generic[Variant]):
         target = resolve_target(input, target, to_onehot_y=self.to_onehot_y)
         try:
             table = region_overlap(
-                input, target, activation=activation, ignore_index=self.ignore_index, mask=mask
+                input, target, activation=activation, ignore_index=self.ignored, mask=mask
             )
         except ValueError as error:
             # the core's verdict on the pixels that count; NaN and all else stay as it words them
@@ -259,33 +319,6 @@ class RegionLoss(KnownKeywords, nn.Module, Generic[Variant]):
         return (
             f"{self.variant}, activation={activation}, per={self.per}, reduction={self.reduction}"
         )
-
-
-def weight_tensor(weight: Weight) -> Tensor | None:
-    """Return the weights of the classes, or one for all of them, or raise for what is no weight."""
-    if weight is None:
-        return None
-    if isinstance(weight, Tensor):
-        tensor = weight.to(torch.float32)
-    else:
-        numbers = require_numbers("weight", weight, least=0.0)
-        given = numbers if isinstance(weight, Sized) else numbers[0]
-        tensor = torch.tensor(given, dtype=torch.float32)
-    if tensor.ndim > 1:
-        raise ValueError(f"weight must hold a number for each class, got {tuple(tensor.shape)}")
-    if not tensor.is_meta:
-        require_numbers("weight", tensor.reshape(-1).tolist(), least=0.0)
-    return tensor
-
-
-def pool(table: Overlap, process_group: Any = None) -> Overlap:
-    """Return the overlap (1, C) of the batch, of all processes of a group where one is given.
-
-    It is summed in float64: how a batch is split over processes shows in the last bits at most.
-    """
-    fields = torch.stack([table.pred, table.target, table.difference, table.product])
-    total = all_reduce(fields.to(wide(fields)).sum(1), process_group)
-    return Overlap(*total.to(fields.dtype)[:, None].unbind())
 
 
 def _warn(message: str) -> None:

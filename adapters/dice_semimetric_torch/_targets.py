@@ -5,7 +5,10 @@ import torch
 from torch import Tensor
 
 from dice_semimetric._lib.checks import checks_apply
-from dice_semimetric._lib.pairs import foreground_labels
+from dice_semimetric._lib.pairs import both, foreground_labels
+from dice_semimetric._lib.special import widen
+
+from ._sums.reader import Mask
 
 
 def resolve_target(pred: Tensor, target: Tensor, *, to_onehot_y: bool) -> Tensor:
@@ -25,6 +28,19 @@ def resolve_target(pred: Tensor, target: Tensor, *, to_onehot_y: bool) -> Tensor
             "for labels set to_onehot_y=True"
         )
     return _whole_numbers(target)[:, 0]
+
+
+def with_class_axis(mask: Mask, pixels: tuple[int, ...]) -> Mask:
+    """Return a mask of the pixels (B, *spatial) as (B, 1, *spatial); any other as it is."""
+    return mask[:, None] if mask is not None and tuple(mask.shape) == pixels else mask
+
+
+def without_ignored(label: Tensor, mask: Mask, ignore_index: int | None) -> Mask:
+    """Return a mask without the pixels that integer labels (B, *spatial) say not to count."""
+    mask = with_class_axis(mask, tuple(label.shape))
+    if ignore_index is None:
+        return mask
+    return both((widen(xp, label, ignore_index) != ignore_index)[:, None], mask)
 
 
 def _whole_numbers(target: Tensor) -> Tensor:

@@ -1,25 +1,30 @@
 """Cross-entropy and a Dice semimetric loss together."""
 
+from collections.abc import Sequence
 from typing import Any, Literal
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from dice_semimetric._lib.aggregate import Classes, Per
 from dice_semimetric._lib.options import require_choice, require_number
 
 from ._inputs import require_classes, require_tensors
-from ._keywords import KnownKeywords
-from ._region import FocalExponent, Weight, weight_tensor
-from ._sums.entropy import cross_entropy
+from ._levels import Masks, Tensors, is_several, require_level_weights
+from ._loss import Loss
+from ._region import FocalExponent
+from ._smoothing import Smoothing
+from ._sums.entropy import entropy_of, entropy_sums
+from ._sums.reader import Mask
 from ._sums.whole import Entropy, Losses
 from ._targets import resolve_target
+from ._weights import Weight, weight_tensor
 from .losses import DiceSemimetricLoss
 
 DiceVariant = Literal["dml1", "dml2"]
 
 
-class DiceSemimetricCELoss(KnownKeywords, nn.Module):
+class DiceSemimetricCELoss(Loss):
     """Cross-entropy plus a Dice semimetric loss: 0.25 CE + 0.75 DML, as the paper trains.
 
     It is called with logits (B, C, *spatial) and integer labels (B, *spatial), or soft labels or
@@ -44,6 +49,10 @@ class DiceSemimetricCELoss(KnownKeywords, nn.Module):
         A factor for each class in both terms; with sigmoid, the CE weighs y = 1 by it.
     lambda_dice, lambda_ce : float, optional
         Weights of the terms.
+    label_smoothing : float, optional
+        The share epsilon of the uniform distribution in the labels of both terms, from 0 to 1;
+        MONAI's is for the CE only. (1 - epsilon) y + epsilon / C, or with ``sigmoid`` epsilon / 2
+        for each channel. The mean of the CE is then over pixels, as it is of soft labels.
     variant : {"dml1", "dml2"}, optional
         The formula of the DML.
     ignore_index : int, optional
@@ -62,6 +71,12 @@ class DiceSemimetricCELoss(KnownKeywords, nn.Module):
         ``gamma``, after it.
     process_group : torch.distributed.ProcessGroup, optional
         With ``batch=True``, the processes whose batches are pooled into one, for both terms.
+    smoothing : {"uniform", "boundary"}, optional
+        Which labels are smoothed: all, or integer labels and masks where another one is next to
+        them, see `dice_semimetric.smooth_boundary`.
+    deep_supervision_weights : sequence of float, optional
+        Of each output if a list of outputs is given. None halves them from one to the next and
+        makes them sum to 1, as nnU-Net does but for its coarsest output, which it leaves out.
 
     Raises
     ------
@@ -95,6 +110,7 @@ class DiceSemimetricCELoss(KnownKeywords, nn.Module):
         weight: Weight = None,
         lambda_dice: float = 0.75,
         lambda_ce: float = 0.25,
+        label_smoothing: float = 0.0,
         *,
         variant: DiceVariant | None = None,
         ignore_index: int | None = None,
@@ -104,6 +120,8 @@ class DiceSemimetricCELoss(KnownKeywords, nn.Module):
         gamma: float | None = None,
         focal_exponent: FocalExponent = "paper",
         process_group: Any = None,
+        smoothing: Smoothing = "uniform",
+        deep_supervision_weights: Sequence[float] | None = None,
     ) -> None:
         super().__init__()
         if not (sigmoid or softmax):
@@ -112,6 +130,7 @@ class DiceSemimetricCELoss(KnownKeywords, nn.Module):
         require_choice("reduction", reduction, ("mean", "sum"))
         require_weights(lambda_dice=lambda_dice, lambda_ce=lambda_ce)
         self.lambda_dice, self.lambda_ce = lambda_dice, lambda_ce
+        self.deep_supervision_weights = require_level_weights(deep_supervision_weights)
         weight = weight_tensor(weight)
         self.ce_weight: Tensor | None
         self.register_buffer("ce_weight", weight)
@@ -134,18 +153,25 @@ class DiceSemimetricCELoss(KnownKeywords, nn.Module):
             gamma=gamma,
             focal_exponent=focal_exponent,
             process_group=process_group,
+            label_smoothing=label_smoothing,
+            smoothing=smoothing,
         )
 
-    def forward(self, input: Tensor, target: Tensor, mask: Tensor | None = None) -> Tensor:
+    @property
+    def per(self) -> str:  # type: ignore[override]
+        """The order of the means of the DML."""
+        return self.dice.per
+
+    def forward(self, input: Tensors, target: Tensors, mask: Masks = None) -> Tensor:
         """Return the loss.
 
         Parameters
         ----------
-        input : Tensor
-            Logits (B, C, *spatial).
-        target : Tensor
+        input : Tensor or sequence of Tensor
+            Logits (B, C, *spatial); of a network with deep supervision all outputs, finest first.
+        target : Tensor or sequence of Tensor
             Labels or masks of each class, as for `DiceSemimetricLoss`.
-        mask : Tensor, optional
+        mask : Tensor or sequence of Tensor, optional
             Boolean, (B, *spatial) or broadcast to the shape of ``input``: the pixels that count.
 
         Returns
@@ -153,12 +179,23 @@ class DiceSemimetricCELoss(KnownKeywords, nn.Module):
         Tensor
             A number.
         """
-        return self._weighted(input, target, mask, self.lambda_dice, self.lambda_ce)
+        if is_several(input):
+            return self._over_levels(self._value, self.levels(input, target, mask))
+        return self._value(input, target, mask)
 
-    def terms(
-        self, input: Tensor, target: Tensor, mask: Tensor | None = None
-    ) -> tuple[Tensor, Tensor]:
+    def levels(self, input: Tensors, target: Tensors, mask: Masks = None) -> list[tuple[Any, ...]]:
+        """Return input, target and mask of each output, at its size."""
+        return self.dice.levels(input, target, mask)
+
+    def terms(self, input: Tensors, target: Tensors, mask: Masks = None) -> tuple[Tensor, Tensor]:
         """Return DML and CE without their weights; the CE is 0 where its weight is."""
+        if is_several(input):
+            rows = self.levels(input, target, mask)
+            first, second = self._over_levels(lambda *row: torch.stack(self._terms(*row)), rows)
+            return first, second
+        return self._terms(input, target, mask)
+
+    def _terms(self, input: Any, target: Any, mask: Any) -> tuple[Tensor, Tensor]:
         if self.lambda_ce == 0:
             self._require(input, target, mask)
             dice: Tensor = self.dice(input, target, mask)
@@ -166,10 +203,14 @@ class DiceSemimetricCELoss(KnownKeywords, nn.Module):
         first, second = self._losses(input, target, mask, None)
         return first, second
 
-    def _weighted(
-        self, input: Tensor, target: Tensor, mask: Tensor | None, of_dice: float, of_entropy: float
+    def _value(self, input: Any, target: Any, mask: Any) -> Tensor:
+        """Return the loss of one output."""
+        return self.weighted(input, target, mask, self.lambda_dice, self.lambda_ce)
+
+    def weighted(
+        self, input: Tensor, target: Tensor, mask: Mask, of_dice: float, of_entropy: float
     ) -> Tensor:
-        """Return the sum of DML and CE, each times its factor."""
+        """Return the sum of DML and CE of one output, each times its factor."""
         if of_entropy == 0:
             self._require(input, target, mask)
             value: Tensor = of_dice * self.dice(input, target, mask)
@@ -178,14 +219,11 @@ class DiceSemimetricCELoss(KnownKeywords, nn.Module):
         return found[0] if len(found) == 1 else of_dice * found[0] + of_entropy * found[1]
 
     def _losses(
-        self,
-        input: Tensor,
-        target: Tensor,
-        mask: Tensor | None,
-        factors: tuple[float, float] | None,
+        self, input: Tensor, target: Tensor, mask: Mask, factors: tuple[float, float] | None
     ) -> Losses:
         """Return DML and CE, or their weighted sum where one function of autograd takes all."""
         entropy = Entropy(self.ce_weight, self.dice.reduction, factors)
+        target, mask = self.dice.prepared(input, target, mask)
         found = self.dice.at_once(input, target, mask, entropy, self._stepwise)
         if found is not None:
             return found
@@ -193,25 +231,50 @@ class DiceSemimetricCELoss(KnownKeywords, nn.Module):
         target = resolve_target(input, target, to_onehot_y=self.dice.to_onehot_y)
         return self._stepwise(input, target, mask)
 
-    def _require(self, input: Tensor, target: Tensor, mask: Tensor | None) -> None:
+    def _require(self, input: Tensor, target: Tensor, mask: Mask) -> None:
         require_tensors(input=input, target=target, mask=mask)
         require_classes("input", input)
         if self.dice.softmax and input.shape[1] == 1:
             raise ValueError("softmax over a single channel is 1 everywhere; use sigmoid=True")
 
-    def _stepwise(self, input: Tensor, target: Tensor, mask: Tensor | None = None) -> Losses:
+    def _stepwise(self, input: Tensor, target: Tensor, mask: Mask = None) -> Losses:
         dice = self.dice._stepwise(input, target, mask)  # checks the input for both terms
-        entropy = cross_entropy(
+        terms = self._entropy_sums(input, target, mask)
+        options = {"reduction": self.dice.reduction, "process_group": self.dice.process_group}
+        return *dice, entropy_of(terms, **options)
+
+    def _entropy_sums(self, input: Tensor, target: Tensor, mask: Mask) -> tuple[Tensor, Tensor]:
+        return entropy_sums(
             input,
             target,
             sigmoid=self.dice.sigmoid,
             weight=self._ce_weight(input.shape[1]),
-            ignore_index=self.dice.ignore_index,
+            ignore_index=self.dice.ignored,
             mask=mask,
-            reduction=self.dice.reduction,
-            process_group=self.dice.process_group,
         )
-        return *dice, entropy
+
+    def sums(self, input: Tensor, target: Tensor, mask: Mask) -> tuple[Tensor, ...]:
+        """Return the sums of each class, (4, C), and (2,) of the CE and what its mean divides."""
+        self._require(input, target, mask)
+        target, mask = self.dice.prepared(input, target, mask)
+        target = resolve_target(input, target, to_onehot_y=self.dice.to_onehot_y)
+        table = self.dice.table(input, target, mask)
+        if self.lambda_ce == 0:
+            return table, table.new_zeros(2)
+        return table, torch.stack(self._entropy_sums(input, target, mask)).to(table.dtype)
+
+    def from_sums(self, sums: tuple[Tensor, ...], dtype: torch.dtype) -> Tensor:
+        """Return the loss of such sums."""
+        return self.weighted_sums(sums, dtype, self.lambda_dice, self.lambda_ce)
+
+    def weighted_sums(
+        self, sums: tuple[Tensor, ...], dtype: torch.dtype, of_dice: float, of_entropy: float
+    ) -> Tensor:
+        """Return the sum of DML and CE of such sums, each times its factor."""
+        table, (total, number) = sums
+        options = {"reduction": self.dice.reduction, "process_group": self.dice.process_group}
+        entropy = entropy_of((total, number), **options).to(dtype)
+        return of_dice * self.dice.from_sums((table,), dtype) + of_entropy * entropy
 
     def _ce_weight(self, num_classes: int) -> Tensor | None:
         weight = self.ce_weight

@@ -1,23 +1,26 @@
 """Knowledge distillation from a calibrated teacher."""
 
+from collections.abc import Sequence
 from typing import Any, Literal
 
-import array_api_compat.torch as xp
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from dice_semimetric._lib.aggregate import Classes, Per
 from dice_semimetric._lib.options import require_number
-from dice_semimetric._lib.special import widen
 
 from ._inputs import require_tensors
-from ._keywords import KnownKeywords
-from ._region import FocalExponent, Weight
-from ._targets import resolve_target
+from ._levels import Masks, Tensors, is_several, levels, require_level_weights
+from ._loss import Loss
+from ._region import FocalExponent
+from ._smoothing import Smoothing
+from ._sums.reader import Mask
+from ._targets import resolve_target, without_ignored
+from ._weights import Weight
 from .compound import DiceSemimetricCELoss, DiceVariant, require_weights
 
 
-class DistillationLoss(KnownKeywords, nn.Module):
+class DistillationLoss(Loss):
     """Knowledge distillation: CE and DML with the labels, and both with a teacher's probabilities.
 
     The paper's student learns from a calibrated teacher: give what
@@ -69,6 +72,14 @@ class DistillationLoss(KnownKeywords, nn.Module):
         ``gamma``, after it.
     process_group : torch.distributed.ProcessGroup, optional
         With ``batch=True``, the processes whose batches are pooled into one, for all terms.
+    label_smoothing : float, optional
+        Of `DiceSemimetricCELoss`, for the labels only: a teacher's probabilities are soft already.
+    smoothing : {"uniform", "boundary"}, optional
+        Which labels are smoothed: all, or integer labels and masks where another one is next to
+        them, see `dice_semimetric.smooth_boundary`.
+    deep_supervision_weights : sequence of float, optional
+        Of each output if a list of outputs is given. None halves them from one to the next and
+        makes them sum to 1, as nnU-Net does but for its coarsest output, which it leaves out.
 
     Raises
     ------
@@ -114,11 +125,15 @@ class DistillationLoss(KnownKeywords, nn.Module):
         gamma: float | None = None,
         focal_exponent: FocalExponent = "paper",
         process_group: Any = None,
+        label_smoothing: float = 0.0,
+        smoothing: Smoothing = "uniform",
+        deep_supervision_weights: Sequence[float] | None = None,
     ) -> None:
         super().__init__()
         temperature = require_number("temperature", temperature, above=0.0)
         require_weights(lambda_kd_dice=lambda_kd_dice, lambda_kd_ce=lambda_kd_ce)
         self.temperature, self.ignore_index = temperature, ignore_index
+        self.deep_supervision_weights = require_level_weights(deep_supervision_weights)
         shared: dict[str, Any] = {
             "include_background": include_background,
             "to_onehot_y": to_onehot_y,
@@ -138,26 +153,37 @@ class DistillationLoss(KnownKeywords, nn.Module):
             "process_group": process_group,
         }
         self.labels = DiceSemimetricCELoss(
-            **shared, lambda_dice=lambda_dice, lambda_ce=lambda_ce, ignore_index=ignore_index
+            **shared,
+            lambda_dice=lambda_dice,
+            lambda_ce=lambda_ce,
+            ignore_index=ignore_index,
+            label_smoothing=label_smoothing,
+            smoothing=smoothing,
         )
         self.teacher = DiceSemimetricCELoss(  # soft labels get a mask in place of ignore_index
             **shared, lambda_dice=lambda_kd_dice, lambda_ce=lambda_kd_ce * temperature**2
         )
 
+    @property
+    def per(self) -> str:  # type: ignore[override]
+        """The order of the means of the DML."""
+        return self.labels.per
+
     def forward(
-        self, input: Tensor, target: Tensor, teacher: Tensor, mask: Tensor | None = None
+        self, input: Tensors, target: Tensors, teacher: Tensors, mask: Masks = None
     ) -> Tensor:
         """Return the loss.
 
         Parameters
         ----------
-        input : Tensor
-            The student's logits (B, C, *spatial).
-        target : Tensor
+        input : Tensor or sequence of Tensor
+            The student's logits (B, C, *spatial); with deep supervision all outputs, finest first.
+        target : Tensor or sequence of Tensor
             Labels or masks of each class, as for `DiceSemimetricLoss`.
-        teacher : Tensor
-            The teacher's probabilities, of the shape of ``input``.
-        mask : Tensor, optional
+        teacher : Tensor or sequence of Tensor
+            The teacher's probabilities, of the shape of ``input``. For coarser outputs they are
+            averaged over the pixels that count.
+        mask : Tensor or sequence of Tensor, optional
             Boolean, (B, *spatial) or broadcast to the shape of ``input``: the pixels that count.
 
         Returns
@@ -165,25 +191,80 @@ class DistillationLoss(KnownKeywords, nn.Module):
         Tensor
             A number.
         """
+        if is_several(input):
+            return self._over_levels(self._value, self.levels(input, target, teacher, mask))
+        return self._value(input, target, mask, teacher)
+
+    def levels(
+        self, input: Tensors, target: Tensors, teacher: Tensors, mask: Masks = None
+    ) -> list[tuple[Any, ...]]:
+        """Return input, target, mask and teacher of each output, at its size."""
+        if not is_several(input):
+            return [(input, target, mask, teacher)]
+        return levels(
+            input,
+            target,
+            mask,
+            teacher,
+            to_onehot_y=self.labels.dice.to_onehot_y,
+            ignore_index=self.ignore_index,
+        )
+
+    def _value(self, input: Any, target: Any, mask: Any, teacher: Any) -> Tensor:
+        """Return the loss of one output."""
+        labelled, distilled = self._parts(input, target, mask, teacher)
+        loss: Tensor = self.labels(*labelled) + self.teacher(*distilled)
+        return loss
+
+    def sums(
+        self, input: Tensor, target: Tensor, mask: Mask, teacher: Tensor
+    ) -> tuple[Tensor, ...]:
+        """Return the sums with the labels, then those with the teacher."""
+        labelled, distilled = self._parts(input, target, mask, teacher)
+        return *self.labels.sums(*labelled), *self.teacher.sums(*distilled)
+
+    def from_sums(self, sums: tuple[Tensor, ...], dtype: torch.dtype) -> Tensor:
+        """Return the loss of such sums."""
+        return self.labels.from_sums(sums[:2], dtype) + self.teacher.from_sums(sums[2:], dtype)
+
+    def _parts(
+        self, input: Tensor, target: Tensor, mask: Mask, teacher: Tensor
+    ) -> tuple[tuple[Any, ...], tuple[Any, ...]]:
+        """Return input, target and mask of the terms with labels and of those with a teacher."""
         require_tensors(input=input, target=target, teacher=teacher, mask=mask)
-        if teacher.shape != input.shape or not teacher.is_floating_point():
-            raise ValueError(
-                f"teacher must be probabilities of shape {tuple(input.shape)} in a floating dtype, "
-                f"got shape {tuple(teacher.shape)} and dtype {teacher.dtype}"
-            )
+        _require_teacher(input, teacher)
         target = resolve_target(input, target, to_onehot_y=self.labels.dice.to_onehot_y)
-        loss: Tensor = self.labels(input, target, mask)
+        labelled = input, target, mask
         if self.ignore_index is not None:
-            counts = (widen(xp, target, self.ignore_index) != self.ignore_index)[:, None]
-            if mask is not None and mask.shape == target.shape:
-                mask = mask[:, None]
-            mask = counts if mask is None else mask & counts
+            mask = without_ignored(target, mask, self.ignore_index)
         if self.temperature != 1:
             input, teacher = input / self.temperature, self._tempered(teacher)
-        distilled: Tensor = self.teacher(input, teacher, mask)
-        return loss + distilled
+        return labelled, (input, teacher, mask)
 
     def _tempered(self, prob: Tensor) -> Tensor:
         if self.labels.dice.sigmoid:
             return torch.sigmoid(torch.logit(prob) / self.temperature)
         return torch.softmax(torch.log(prob) / self.temperature, 1)
+
+
+def _require_teacher(input: Tensor, teacher: Tensor) -> None:
+    """Raise ValueError unless a teacher gives probabilities of the student's classes."""
+    shape, found = tuple(input.shape), tuple(teacher.shape)
+    if found == shape and teacher.is_floating_point():
+        return
+    remedy = ""
+    if found[1:2] != shape[1:2] and found[:1] + found[2:] == shape[:1] + shape[2:]:
+        remedy = f"; of {found[1]} and {shape[1]} classes " + _classes_remedy(shape[1], found[1])
+    raise ValueError(
+        f"teacher must be probabilities of shape {shape} in a floating dtype, "
+        f"got shape {found} and dtype {teacher.dtype}{remedy}"
+    )
+
+
+def _classes_remedy(student: int, teacher: int) -> str:
+    """Return what to write for a teacher of another number of classes."""
+    if student == 1 and teacher == 2:
+        return "the foreground is teacher[:, 1:]"
+    if student == 2 and teacher == 1:
+        return "both are torch.cat([1 - teacher, teacher], 1)"
+    return f"make them the same: a teacher of the student's {student}, or a student of {teacher}"

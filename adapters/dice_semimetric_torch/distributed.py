@@ -6,6 +6,10 @@ import torch
 import torch.distributed as dist
 from torch import Tensor
 
+from dice_semimetric import Overlap
+
+from ._sums.reader import wide
+
 
 class _AllReduce(torch.autograd.Function):
     """The sum over processes; each one's gradient reaches every summand.
@@ -36,3 +40,18 @@ def all_reduce(tensor: Tensor, group: Any) -> Tensor:
         return tensor
     result: Tensor = _AllReduce.apply(tensor, group)  # type: ignore[no-untyped-call]
     return result
+
+
+def pool(table: Overlap, process_group: Any = None) -> Overlap:
+    """Return the overlap (1, C) of the batch, of all processes of a group where one is given.
+
+    It is summed in float64: how a batch is split over processes shows in the last bits at most.
+    """
+    fields = stacked(table)
+    total = all_reduce(fields.to(wide(fields)).sum(1), process_group)
+    return Overlap(*total.to(fields.dtype)[:, None].unbind())
+
+
+def stacked(table: Overlap) -> Tensor:
+    """Return the fields of an overlap along the first axis of one tensor."""
+    return torch.stack([table.pred, table.target, table.difference, table.product])

@@ -54,6 +54,15 @@ class DiceSemimetricLoss(RegionLoss[Literal["dml1", "dml2"]]):
         With ``batch=True``, the processes whose batches are pooled into one, such as
         ``torch.distributed.group.WORLD``. After DistributedDataParallel has averaged the
         gradients they are those of one process with the joined batch.
+    label_smoothing : float, optional
+        The share epsilon of the uniform distribution in the labels, from 0 to 1: (1 - epsilon) y
+        + epsilon / C, or with ``sigmoid`` epsilon / 2 for each channel.
+    smoothing : {"uniform", "boundary"}, optional
+        Which labels are smoothed: all, or integer labels and masks where another one is next to
+        them, see `dice_semimetric.smooth_boundary`.
+    deep_supervision_weights : sequence of float, optional
+        Of each output if a list of outputs is given. None halves them from one to the next and
+        makes them sum to 1, as nnU-Net does but for its coarsest output, which it leaves out.
 
     Raises
     ------
@@ -123,6 +132,15 @@ class JaccardMetricLoss(RegionLoss[Literal["jml1", "jml2"]]):
         ``gamma``, after it.
     process_group : torch.distributed.ProcessGroup, optional
         With ``batch=True``, the processes whose batches are pooled into one.
+    label_smoothing : float, optional
+        The share epsilon of the uniform distribution in the labels, from 0 to 1: (1 - epsilon) y
+        + epsilon / C, or with ``sigmoid`` epsilon / 2 for each channel.
+    smoothing : {"uniform", "boundary"}, optional
+        Which labels are smoothed: all, or integer labels and masks where another one is next to
+        them, see `dice_semimetric.smooth_boundary`.
+    deep_supervision_weights : sequence of float, optional
+        Of each output if a list of outputs is given. None halves them from one to the next and
+        makes them sum to 1, as nnU-Net does but for its coarsest output, which it leaves out.
 
     Raises
     ------
@@ -194,6 +212,15 @@ class SoftDiceLoss(RegionLoss[Literal["sdl"]]):
         ``gamma``, after it.
     process_group : torch.distributed.ProcessGroup, optional
         With ``batch=True``, the processes whose batches are pooled into one.
+    label_smoothing : float, optional
+        The share epsilon of the uniform distribution in the labels, from 0 to 1: (1 - epsilon) y
+        + epsilon / C, or with ``sigmoid`` epsilon / 2 for each channel.
+    smoothing : {"uniform", "boundary"}, optional
+        Which labels are smoothed: all, or integer labels and masks where another one is next to
+        them, see `dice_semimetric.smooth_boundary`.
+    deep_supervision_weights : sequence of float, optional
+        Of each output if a list of outputs is given. None halves them from one to the next and
+        makes them sum to 1, as nnU-Net does but for its coarsest output, which it leaves out.
 
     Raises
     ------
@@ -264,6 +291,15 @@ class SoftJaccardLoss(RegionLoss[Literal["sjl"]]):
         ``gamma``, after it.
     process_group : torch.distributed.ProcessGroup, optional
         With ``batch=True``, the processes whose batches are pooled into one.
+    label_smoothing : float, optional
+        The share epsilon of the uniform distribution in the labels, from 0 to 1: (1 - epsilon) y
+        + epsilon / C, or with ``sigmoid`` epsilon / 2 for each channel.
+    smoothing : {"uniform", "boundary"}, optional
+        Which labels are smoothed: all, or integer labels and masks where another one is next to
+        them, see `dice_semimetric.smooth_boundary`.
+    deep_supervision_weights : sequence of float, optional
+        Of each output if a list of outputs is given. None halves them from one to the next and
+        makes them sum to 1, as nnU-Net does but for its coarsest output, which it leaves out.
 
     Raises
     ------

@@ -1,13 +1,15 @@
 """The Tversky losses that are right on soft labels, with MONAI's argument names and defaults."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, ClassVar, Literal
 
 from torch import Tensor
 
 from dice_semimetric._lib.aggregate import Classes, Per, Reduction
 
-from ._region import FocalExponent, RegionLoss, Weight
+from ._region import FocalExponent, RegionLoss
+from ._smoothing import Smoothing
+from ._weights import Weight
 
 
 class CompatibleTverskyLoss(RegionLoss[Literal["ctl", "cftl"]]):
@@ -57,6 +59,15 @@ class CompatibleTverskyLoss(RegionLoss[Literal["ctl", "cftl"]]):
         ``gamma``, after it.
     process_group : torch.distributed.ProcessGroup, optional
         With ``batch=True``, the processes whose batches are pooled into one.
+    label_smoothing : float, optional
+        The share epsilon of the uniform distribution in the labels, from 0 to 1: (1 - epsilon) y
+        + epsilon / C, or with ``sigmoid`` epsilon / 2 for each channel.
+    smoothing : {"uniform", "boundary"}, optional
+        Which labels are smoothed: all, or integer labels and masks where another one is next to
+        them, see `dice_semimetric.smooth_boundary`.
+    deep_supervision_weights : sequence of float, optional
+        Of each output if a list of outputs is given. None halves them from one to the next and
+        makes them sum to 1, as nnU-Net does but for its coarsest output, which it leaves out.
 
     Raises
     ------
@@ -104,6 +115,9 @@ class CompatibleTverskyLoss(RegionLoss[Literal["ctl", "cftl"]]):
         gamma: float | None = None,
         focal_exponent: FocalExponent = "paper",
         process_group: Any = None,
+        label_smoothing: float = 0.0,
+        smoothing: Smoothing = "uniform",
+        deep_supervision_weights: Sequence[float] | None = None,
     ) -> None:
         super().__init__(
             include_background=include_background,
@@ -124,6 +138,9 @@ class CompatibleTverskyLoss(RegionLoss[Literal["ctl", "cftl"]]):
             gamma=gamma,
             focal_exponent=focal_exponent,
             process_group=process_group,
+            label_smoothing=label_smoothing,
+            smoothing=smoothing,
+            deep_supervision_weights=deep_supervision_weights,
         )
         self.alpha, self.beta = alpha, beta
         self._check_formula()
@@ -176,6 +193,15 @@ class CompatibleFocalTverskyLoss(CompatibleTverskyLoss):
         ``gamma``, after it.
     process_group : torch.distributed.ProcessGroup, optional
         With ``batch=True``, the processes whose batches are pooled into one.
+    label_smoothing : float, optional
+        The share epsilon of the uniform distribution in the labels, from 0 to 1: (1 - epsilon) y
+        + epsilon / C, or with ``sigmoid`` epsilon / 2 for each channel.
+    smoothing : {"uniform", "boundary"}, optional
+        Which labels are smoothed: all, or integer labels and masks where another one is next to
+        them, see `dice_semimetric.smooth_boundary`.
+    deep_supervision_weights : sequence of float, optional
+        Of each output if a list of outputs is given. None halves them from one to the next and
+        makes them sum to 1, as nnU-Net does but for its coarsest output, which it leaves out.
 
     Raises
     ------

@@ -35,9 +35,10 @@ def batch(kind: str = "labels") -> tuple:
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        (lambda x, y: ([x, x], y), "input must be a tensor, got a list of 2; for deep supervision"),
-        (lambda x, y: ((x,), y), "input must be a tensor, got a tuple of 1; for deep supervision"),
-        (lambda x, y: (x, [y, y]), "target must be a tensor, got a list of 2"),
+        (lambda x, y: ([x, 1], y), r"input\[1\] must be a tensor, got int"),
+        (lambda x, y: (x, [y, y]), r"target must be a tensor, got a list of 2; .*deep supervision"),
+        (lambda x, y: (x, [y, y[:1]]), r"of shapes \(2, 6, 5\), \(1, 6, 5\); .*raters must have"),
+        (lambda x, y: ([x, x], [y, y], y > 0), "mask must hold a tensor for each output"),
         (lambda x, y: ({"out": x}, y), "input must be a tensor, got a dict; .* 'out'"),
         (lambda x, y: (x.numpy(), y), r"write torch.from_numpy\(input\)"),
         (lambda x, y: (x, y.numpy()), r"write torch.from_numpy\(target\)"),

@@ -40,6 +40,7 @@ EVERY = [*REGIONAL, DiceSemimetricCELoss, DistillationLoss]
         ("squared_pred", "leave it out"),
         ("ignore_idx", "write ignore_index="),
         ("class_weights", "write weight="),
+        ("smooth_factor", "write label_smoothing="),
         ("include_backgroud", "write include_background="),
         ("num_classes", "read from the input; leave it out"),
         ("from_logits", "write softmax=True or sigmoid=True"),
@@ -102,6 +103,10 @@ def test_a_subclass_of_ones_own_takes_its_own_keywords() -> None:
         ({"smooth_dr": True}, TypeError, "smooth_dr must be a number, got True"),
         ({"smooth_dr": math.nan}, ValueError, "smooth_dr must be finite"),
         ({"reduction": None}, ValueError, "reduction must be one of .* got None"),
+        ({"label_smoothing": 1.5}, ValueError, r"label_smoothing must lie in \[0, 1\], got 1.5"),
+        ({"label_smoothing": "0.1"}, TypeError, "label_smoothing must be a number"),
+        ({"smoothing": "edges"}, ValueError, "smoothing must be one of 'uniform', 'boundary'"),
+        ({"deep_supervision_weights": [1.0, -1.0]}, ValueError, "must be at least 0, got -1"),
         ({"batch": True, "process_group": 3}, TypeError, "process_group must be a torch.distrib"),
     ],
 )
@@ -120,26 +125,6 @@ def test_a_bad_weight_of_a_term_is_named(name, value, error) -> None:
         DiceSemimetricCELoss(softmax=True, **{name: value})
 
 
-@pytest.mark.parametrize(
-    ("loss", "message"),
-    [
-        (
-            DiceSemimetricCELoss(softmax=True, batch=True),
-            "CELoss; give its .dice",
-        ),
-        (DistillationLoss(softmax=True, batch=True), "got DistillationLoss$"),
-        (torch.nn.MSELoss(), "got MSELoss$"),
-    ],
-)
-def test_only_a_regional_loss_accumulates(loss, message) -> None:
-    with pytest.raises(TypeError, match=message):
-        AccumulatedLoss(loss)
-
-
-def test_the_regional_part_of_a_compound_loss_accumulates() -> None:
-    logits, label = torch.randn(4, 2, 8), torch.randint(0, 2, (4, 8))
-    loss = DiceSemimetricCELoss(softmax=True, batch=True)
-    total = AccumulatedLoss(loss.dice)
-    for part in (slice(0, 2), slice(2, 4)):
-        total.add(logits[part], label[part])
-    torch.testing.assert_close(total.value, loss.dice(logits, label))
+def test_only_a_loss_of_this_package_accumulates() -> None:
+    with pytest.raises(TypeError, match=r"loss must be one of this package.*got .*MSELoss$"):
+        AccumulatedLoss(torch.nn.MSELoss())

@@ -10,6 +10,7 @@ from torch import Tensor
 from dice_semimetric._lib.checks import checks_apply, clipped, rounding, value_range
 from dice_semimetric._lib.pairs import both, expand_labels
 
+from .._targets import with_class_axis
 from ..distributed import all_reduce
 from . import host_entropy
 from .paths import without_values
@@ -18,7 +19,7 @@ from .reader import Mask
 Terms = tuple[Tensor, Tensor]
 
 
-def cross_entropy(
+def entropy_sums(
     logits: Tensor,
     target: Tensor,
     *,
@@ -26,26 +27,30 @@ def cross_entropy(
     weight: Tensor | None = None,
     ignore_index: int | None = None,
     mask: Mask = None,
-    reduction: str = "mean",
-    process_group: Any = None,
-) -> Tensor:
-    """Return the cross-entropy over classes or, with ``sigmoid``, of each class by itself.
+) -> Terms:
+    """Return the sum of the cross-entropy over classes or, with ``sigmoid``, of each class alone.
 
-    The target is labels (B, *spatial) or, of the shape of ``logits``, soft labels or masks of each
-    class, checked beforehand. As in torch, the mean over labels is weighted by the weights of their
-    classes; it is over all processes of a group where one is given, and 0 where nothing counts.
+    With it comes what the mean divides it by: as in torch, the weights of the labels' classes. The
+    target is labels (B, *spatial) or, of the shape of ``logits``, soft labels or masks of each
+    class, checked beforehand.
     """
     if logits.dtype.itemsize < 4:
         logits = logits.float()
     if target.is_floating_point():  # masks of each class are cast where they are read
         target = _without_rounding(target).to(logits.dtype)
-    if mask is not None and mask.shape == (logits.shape[0], *logits.shape[2:]):
-        mask = mask[:, None]
+    mask = with_class_axis(mask, (logits.shape[0], *logits.shape[2:]))
     total, count = _sums(logits, target, weight, mask, ignore_index, sigmoid)
+    return total, count.to(total)
+
+
+def entropy_of(terms: Terms, *, reduction: str = "mean", process_group: Any = None) -> Tensor:
+    """Return the cross-entropy of its sum and what the mean divides it by.
+
+    The mean is over all processes of a group where one is given, and 0 where nothing counts.
+    """
     if reduction == "sum":
-        return total
-    pair = torch.stack([total, count.to(total)])
-    total, number = all_reduce(pair, process_group).unbind()
+        return terms[0]
+    total, number = all_reduce(torch.stack(terms), process_group).unbind()
     return total / torch.where(number > 0, number, 1)
 
 

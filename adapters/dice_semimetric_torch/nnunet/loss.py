@@ -5,15 +5,17 @@ nnU-Net imports this file by itself, outside its package: hence no relative impo
 
 from typing import Any
 
-from torch import Tensor, nn
+import torch
+from torch import Tensor
 
 from dice_semimetric._lib.aggregate import Classes, Per
-from dice_semimetric_torch._keywords import KnownKeywords
-from dice_semimetric_torch._region import FocalExponent, Weight
+from dice_semimetric_torch._loss import Loss
+from dice_semimetric_torch._region import FocalExponent
+from dice_semimetric_torch._weights import Weight
 from dice_semimetric_torch.compound import DiceSemimetricCELoss, DiceVariant
 
 
-class NNUNetLoss(KnownKeywords, nn.Module):
+class NNUNetLoss(Loss):
     """Cross-entropy plus a Dice semimetric loss, for nnU-Net's targets.
 
     The loss is ``weight_ce CE + weight_dice DML``, the CE as nnU-Net takes it. The background
@@ -120,9 +122,31 @@ class NNUNetLoss(KnownKeywords, nn.Module):
         Tensor
             A number.
         """
-        mask = None
-        if self.masked:
-            mask, target = target[:, -1:] == 0, target[:, :-1]
-        factor = target.shape[1] if self.masked else 1
-        own = self.loss
-        return own._weighted(net_output, target, mask, own.lambda_dice, factor * own.lambda_ce)
+        return self.loss.weighted(*self._level(net_output, target), *self._factors(net_output))
+
+    @property
+    def per(self) -> str:  # type: ignore[override]
+        """The order of the means of the DML."""
+        return self.loss.per
+
+    def levels(self, net_output: Tensor, target: Tensor) -> list[tuple[Any, ...]]:
+        """Return logits and target; nnU-Net itself calls the loss of each output."""
+        return [(net_output, target)]
+
+    def sums(self, net_output: Tensor, target: Tensor) -> tuple[Tensor, ...]:
+        """Return the sums of both terms."""
+        return self.loss.sums(*self._level(net_output, target))
+
+    def from_sums(self, sums: tuple[Tensor, ...], dtype: torch.dtype) -> Tensor:
+        """Return the loss of such sums."""
+        return self.loss.weighted_sums(sums, dtype, *self._factors(sums[0]))
+
+    def _level(self, net_output: Tensor, target: Tensor) -> tuple[Tensor, Tensor, Tensor | None]:
+        if not self.masked:
+            return net_output, target, None
+        return net_output, target[:, :-1], target[:, -1:] == 0
+
+    def _factors(self, classes: Tensor) -> tuple[float, float]:
+        """Return the factors of both terms; axis 1 of ``classes`` is that of the regions."""
+        number = classes.shape[1] if self.masked else 1
+        return self.loss.lambda_dice, number * self.loss.lambda_ce
