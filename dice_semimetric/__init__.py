@@ -11,6 +11,7 @@ from .baselines import sdl, sjl, stl
 from .bins import CalibrationBins, calibration_bins
 from .boundary import label_boundary, smooth_boundary
 from .calibration import expected_calibration_error, reliability_curve
+from .calibration_loss import calibration_loss
 from .formulas import overlap_loss
 from .fusion import majority_vote, random_rater
 from .kernel.calibrator import KernelCalibrator
@@ -43,6 +44,7 @@ __all__ = [
     "binarized_dice",
     "calibrate_teacher",
     "calibration_bins",
+    "calibration_loss",
     "cftl",
     "ctl",
     "dice_score",

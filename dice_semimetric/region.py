@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import Any
 
-from ._lib.aggregate import Classes, Per, Reduction, aggregate, class_indices, class_weights
+from ._lib.aggregate import Classes, Per, Reduction, aggregate, class_indices, weighted
 from ._lib.namespace import namespace
 from ._lib.options import require_choice
 from ._lib.pairs import pixels_of_batch
@@ -154,11 +154,7 @@ def table_loss(
         table = table.sum(axis=0)
     values = overlap_loss(table, **formula)
     xp = namespace(overlap=values)
-    if weight is not None:
-        factor = class_weights(xp, weight, values, num_classes)
-        if indices is not None:
-            factor = xp.stack([factor[i] for i in indices])
-        values = values * xp.reshape(factor, (1,) * (values.ndim - 1) + (-1,))
+    values = weighted(xp, values, weight, indices, num_classes)
     kept = None
     if classes == "present":
         kept = table.target > 0

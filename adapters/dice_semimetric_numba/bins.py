@@ -70,7 +70,7 @@ def add(table, kept, place, how, edges, scale, unit, found):
             else:
                 best[:n] = 1 if kind == BINARY else c
             row = c if kind == CLASSWISE else 0
-            _bins_of(x, edges[row], scale, unit, where)
+            bins_of(x, edges[row], scale, unit, where)
             marks = best, label, keep, hard, hidden
             if few:
                 pixels = x, y, where[:n]
@@ -154,7 +154,7 @@ def _keep_top(x, y, c, hard, confidence, correct, best):
 
 
 @sums
-def _bins_of(x, edges, scale, unit, where):
+def bins_of(x, edges, scale, unit, where):
     """Write how many inner edges are at or below each confidence."""
     wide()
     if scale:

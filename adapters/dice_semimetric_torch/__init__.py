@@ -7,6 +7,7 @@ this package.
 from dice_semimetric._lib.seam import adapters
 
 from .accumulation import AccumulatedLoss
+from .calibration import CalibrationLoss
 from .compound import DiceSemimetricCELoss
 from .distillation import DistillationLoss
 from .losses import DiceSemimetricLoss, JaccardMetricLoss, SoftDiceLoss, SoftJaccardLoss
@@ -16,6 +17,7 @@ adapters("torch")  # looked up now, since torch.compile cannot trace the search 
 
 __all__ = [
     "AccumulatedLoss",
+    "CalibrationLoss",
     "CompatibleFocalTverskyLoss",
     "CompatibleTverskyLoss",
     "DiceSemimetricCELoss",

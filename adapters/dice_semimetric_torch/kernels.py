@@ -4,14 +4,16 @@ They take one pass; see `_sums`. Those of overlaps and of the kernel have their 
 form; those without a gradient are for tensors on a GPU that CuPy does not read.
 """
 
+from functools import partial
 from typing import Any
 
 import torch
 from torch import Tensor
 
+from dice_semimetric._lib import bin_sums as generic
 from dice_semimetric._lib.seam import Pixels
 
-from ._sums import function
+from ._sums import bins, function
 from ._sums.blocks import HOST_BLOCK
 from ._sums.paths import gpu_module, without_values
 from ._sums.reader import Options
@@ -22,6 +24,7 @@ from .lending import give_back, lend, lending
 __all__ = [
     "bin_sums",
     "give_back",
+    "image_bin_sums",
     "kernel_sums",
     "lend",
     "lending",
@@ -53,9 +56,19 @@ def threshold_sums(pixels: Pixels, thresholds: tuple[float, ...]) -> Any:
 
 
 def bin_sums(pixels: Pixels, edges: Tensor, kind: str) -> Any:
-    """Return the sums of `dice_semimetric._lib.bin_sums.bin_sums` on a GPU."""
+    """Return the sums of `dice_semimetric._lib.bin_sums.bin_sums`, with a gradient or on a GPU."""
+    if bins.differentiable(pixels):
+        return bins.bin_sums(partial(generic.bin_sums, edges=edges, kind=kind), pixels, edges, kind)
     module = gpu_module("triton_counts", pixels.pred, pixels.target, pixels.mask, edges)
     return NotImplemented if module is None else module.bin_sums(pixels, edges, kind)
+
+
+def image_bin_sums(pixels: Pixels, edges: Tensor) -> Any:
+    """Return the sums of `dice_semimetric._lib.bin_sums.image_bin_sums` with a gradient."""
+    if bins.differentiable(pixels):
+        reduction = partial(generic.image_bin_sums, edges=edges)
+        return bins.bin_sums(reduction, pixels, edges, bins.IMAGES)
+    return NotImplemented
 
 
 def rater_counts(raters: Tensor, c: int | None = None) -> Any:

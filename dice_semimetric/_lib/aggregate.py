@@ -50,6 +50,22 @@ def class_weights(
     return factor
 
 
+def weighted(
+    xp: Namespace,
+    values: Array,
+    weight: Sequence[float] | Array | None,
+    indices: tuple[int, ...] | None,
+    num_classes: int,
+) -> Array:
+    """Return values, of some of the classes on the last axis or of all, times their weights."""
+    if weight is None:
+        return values
+    factor = class_weights(xp, weight, values, num_classes)
+    if indices is not None:
+        factor = xp.stack([factor[i] for i in indices])
+    return values * xp.reshape(factor, (1,) * (values.ndim - 1) + (-1,))
+
+
 def aggregate(
     xp: Namespace,
     values: Array,

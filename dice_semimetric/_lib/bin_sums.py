@@ -1,9 +1,11 @@
 """The sums over bins of confidence, as any library takes them."""
 
 from collections.abc import Iterator
+from dataclasses import replace
 
 from .bin_inputs import confidences
 from .checks import require_known_labels, require_unit_interval
+from .devices import device
 from .namespace import is_floating, is_integer, namespace
 from .pairs import both
 from .seam import Pixels, accelerated
@@ -26,6 +28,64 @@ def bin_sums(pixels: Pixels, edges: Array, kind: str) -> tuple[Array, Array, Arr
         return found[0]
     first, second, third = (xp.stack(list(field)) for field in zip(*found, strict=True))
     return first, second, third
+
+
+@accelerated
+def image_bin_sums(pixels: Pixels, edges: Array) -> tuple[Array, Array, Array]:
+    """Return the three sums of each image and class, (B, C, n_bins), each class by itself.
+
+    One class alone is the foreground. Masks of each class are soft labels, and the mask, of the
+    images' number, may have an entry for each class.
+    """
+    xp, (images, classes) = namespace(prob=pixels.pred), pixels.pred.shape[:2]
+    if not images:
+        none = xp.zeros((0, classes, edges.shape[-1] - 1), dtype=pixels.dtype, device=device(edges))
+        return xp.astype(none, xp.int64), none, none
+    found = [_sums_of_image(_image(pixels, i), edges) for i in range(images)]
+    first, second, third = (xp.stack(list(field)) for field in zip(*found, strict=True))
+    return first, second, third
+
+
+def _image(pixels: Pixels, i: int) -> Pixels:
+    return replace(
+        pixels,
+        pred=pixels.pred[i : i + 1, ...],
+        target=pixels.target[i : i + 1, ...],
+        mask=None if pixels.mask is None else pixels.mask[i : i + 1, ...],
+        axis=(0, *pixels.axis),
+    )
+
+
+def _sums_of_image(pixels: Pixels, edges: Array) -> tuple[Array, Array, Array]:
+    """Return the sums (C, n_bins) of one image."""
+    mask, classes = pixels.mask, pixels.pred.shape[1]
+    if classes > 1 and (mask is None or mask.shape[1] == 1):
+        return bin_sums(pixels, edges, "classwise")
+    xp = namespace(prob=pixels.pred)
+    found = [bin_sums(_one_class(pixels, c), edges, "binary") for c in range(classes)]
+    first, second, third = (xp.stack(list(field)) for field in zip(*found, strict=True))
+    return first, second, third
+
+
+def _one_class(pixels: Pixels, c: int) -> Pixels:
+    """Return the pixels of a class against the rest, without a class axis."""
+    pred, target, mask = pixels.pred, pixels.target, pixels.mask
+    if not pixels.labels:
+        target = target[:, c, ...]
+    elif pred.shape[1] > 1:
+        if pixels.checked:
+            require_known_labels(pixels)
+        kept = None if pixels.ignore_index is None else target != pixels.ignore_index
+        mask = both(mask, None if kept is None else namespace(label=kept).expand_dims(kept, axis=1))
+        target = target == c
+    return replace(
+        pixels,
+        pred=pred[:, c, ...],
+        target=target,
+        mask=None if mask is None else mask[:, min(c, mask.shape[1] - 1), ...],
+        axis=tuple(range(pred.ndim - 1)),
+        ignore_index=pixels.ignore_index if pred.shape[1] == 1 else None,
+    )
 
 
 def binned_pairs(pixels: Pixels, kind: str) -> tuple[Iterator[tuple[Array, Array]], Array | None]:

@@ -27,6 +27,8 @@ def sigmoid(xp: Namespace, x: Array) -> Array:
 @quietly
 def softmax(xp: Namespace, x: Array, axis: int) -> Array:
     """Return exp(x) over its sum along an axis, shifted by the largest entry."""
+    if compat.is_torch_namespace(xp):  # its own keeps the result alone for the gradient
+        return sys.modules["torch"].softmax(x, axis)
     weight = xp.exp(x - xp.max(x, axis=axis, keepdims=True))
     return weight / xp.sum(weight, axis=axis, keepdims=True)
 
