@@ -75,14 +75,12 @@ class AccumulatedLoss:
 
     def add(self, input: Tensors, *others: Any, **named: Any) -> None:
         """Add the sums of a micro-batch; arguments as for the loss."""
-        levels, self._several = self._loss.levels(input, *others, **named), is_several(input)
+        levels, several = self._loss.levels(input, *others, **named), is_several(input)
         with torch.no_grad():
             found = [self._loss.sums(*level) for level in levels]
-        if self._totals and len(found) != len(self._totals):
-            raise ValueError(
-                f"each micro-batch must have the {len(self._totals)} outputs of the first, "
-                f"got {len(found)}"
-            )
+        if self._totals and (several, len(found)) != (self._several, len(self._totals)):
+            raise ValueError("input must hold as many outputs as the first micro-batch did")
+        self._several = several
         totals = self._totals or [tuple(torch.zeros_like(s) for s in sums) for sums in found]
         pairs = zip(totals, found, strict=True)
         self._totals = [tuple(a + b for a, b in zip(*pair, strict=True)) for pair in pairs]

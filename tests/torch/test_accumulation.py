@@ -138,5 +138,5 @@ def test_what_does_not_add_up_is_refused() -> None:
         total.value  # noqa: B018
     total = AccumulatedLoss(DiceSemimetricLoss(softmax=True, batch=True))
     total.add(logits, label)
-    with pytest.raises(ValueError, match="must have the 1 outputs of the first, got 2"):
+    with pytest.raises(ValueError, match="as the first micro-batch did"):
         total.add([logits, logits], label)

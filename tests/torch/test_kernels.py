@@ -333,8 +333,9 @@ def test_a_refused_micro_batch_changes_nothing() -> None:
         total.add(logits.double(), label + 3)
     assert total.value.dtype == torch.float32
     assert total.value == criterion(logits, label)
-    with pytest.raises(TypeError, match="input must be a tensor, got a list of 1; for deep superv"):
+    with pytest.raises(ValueError, match="as the first micro-batch did"):
         total.add([logits], label)
+    assert total.value == criterion(logits, label)
 
 
 def test_accumulation_says_what_it_needs() -> None:
