@@ -22,6 +22,7 @@ from .kernel.teacher import calibrate_teacher
 from .labels import one_hot, smooth_labels
 from .losses import dml1, dml2, jml1, jml2
 from .overlap import Overlap, overlap, region_overlap
+from .pairwise import pairwise_loss
 from .region import region_loss
 from .region_scores import region_score
 from .scores import binarized_dice, dice_score, jaccard_score
@@ -63,6 +64,7 @@ __all__ = [
     "one_hot",
     "overlap",
     "overlap_loss",
+    "pairwise_loss",
     "random_rater",
     "rater_agreement",
     "region_loss",

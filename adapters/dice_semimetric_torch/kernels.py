@@ -31,6 +31,7 @@ __all__ = [
     "look_up",
     "most_frequent",
     "overlap_sums",
+    "pair_differences",
     "rater_counts",
     "threshold_sums",
     "value_range",
@@ -47,6 +48,11 @@ def overlap_sums(pixels: Pixels) -> Any:
         return NotImplemented
     options = Options(**{name: getattr(pixels, name) for name in Options._fields})
     return function.overlap_sums(pixels.pred, pixels.target, pixels.mask, options)
+
+
+def pair_differences(x: Tensor, y: Tensor) -> Tensor:
+    """Return the sums of `dice_semimetric.pairwise.pair_differences`, with 0 for sign(0)."""
+    return torch.cdist(x, y, p=1.0)
 
 
 def threshold_sums(pixels: Pixels, thresholds: tuple[float, ...]) -> Any:

@@ -46,6 +46,7 @@ CALLS: dict[str, tuple[Callable[..., Any], dict[str, Any]]] = {
     **{
         n: (getattr(ds, n), PAIR) for n in ["dml1", "dml2", "jml1", "jml2", "sdl", "sjl", "overlap"]
     },
+    "pairwise_loss": (ds.pairwise_loss, PAIR | {"form": "ctl"}),
     **{n: (getattr(ds, n), PAIR) for n in ("dice_score", "jaccard_score")},
     **{n: (getattr(ds, n), PAIR) for n in ("binarized_dice", "threshold_counts")},
     **{n: (getattr(ds, n), TVERSKY) for n in ("ctl", "stl")},

@@ -108,6 +108,7 @@ CALLS: dict[str, tuple[Callable[..., Any] | None, tuple[Any, ...], dict[str, Any
     "one_hot": (None, (PARTLY,), {"num_classes": 3, "ignore_index": 7}),
     "overlap": (None, PAIR, MASKED),
     "overlap_loss": (loss_of_overlap, PAIR, {}),
+    "pairwise_loss": (None, (X[0], Y[0, :2]), {"mask": KEPT[0, 0]}),
     "random_rater": (one_rater, (MAPS,), {}),
     "rater_agreement": (scores_of_raters, (MARKS,), {}),
     "region_loss": (None, (LOGITS, PARTLY), SOFTMAX | {"weight": np.array([1.0, 2.0, 0.5])}),
