@@ -25,7 +25,7 @@ from dice_semimetric import (
 )
 
 parser = argparse.ArgumentParser(description="Train a student with a calibrated teacher.")
-parser.add_argument("--steps", type=int, default=120)
+parser.add_argument("--steps", type=int, default=200)
 options = parser.parse_args()
 torch.manual_seed(0)
 
@@ -42,11 +42,11 @@ training, testing = slice(0, 24), slice(24, 32)
 
 
 def network(width: int) -> nn.Sequential:
-    """Return dilated convolutions, (B, 1, H, W) to logits of that shape."""
-    layers: list[nn.Module] = [nn.Conv2d(1, width, 5, padding=2)]
+    """Return convolutions at half the resolution, (B, 1, H, W) to logits of that shape."""
+    layers: list[nn.Module] = [nn.Conv2d(1, width, 4, 2, padding=1)]
     for dilation in (1, 2, 4):
         layers += [nn.ReLU(), nn.Conv2d(width, width, 3, padding=dilation, dilation=dilation)]
-    return nn.Sequential(*layers, nn.ReLU(), nn.Conv2d(width, 1, 1))
+    return nn.Sequential(*layers, nn.ReLU(), nn.ConvTranspose2d(width, 1, 4, 2, padding=1))
 
 
 def train(model: nn.Module, criterion: nn.Module, *targets: Tensor) -> float:
@@ -82,7 +82,7 @@ def scores(prob: Tensor, which: slice) -> dict[str, float]:
 # Each image is calibrated on keys of its own: pixels whose labels are known, here the mean of the
 # raters. ``where="uncertain"``, the paper's choice, would leave all but the borders as they are.
 
-teacher = network(12)
+teacher = network(16)
 criterion = DiceSemimetricCELoss(sigmoid=True, batch=True)
 seconds = {"a teacher's step": train(teacher, criterion, hard)}
 raw = probabilities(teacher)
@@ -114,7 +114,7 @@ for name, criterion, targets in (
     ("labels and teacher", DistillationLoss(sigmoid=True, batch=True), (hard, calibrated)),
 ):
     torch.manual_seed(1)
-    student = network(8)
+    student = network(12)
     seconds[f"a student's step, {name}"] = train(student, criterion, *targets)
     students[name] = scores(probabilities(student), testing)
     print(f"student, {name:18}", {key: round(value, 3) for key, value in students[name].items()})

@@ -74,7 +74,9 @@ def command_lines(path: Path) -> list[str]:
     """Return the commands of a document in their order, without comments."""
     text = "\n".join(text for kind, text in FENCE.findall(path.read_text()) if kind == "bash")
     lines = re.sub(r"\\\n\s*", " ", text).splitlines()
-    return [part.strip() for line in lines for part in line.split("#")[0].split("&&") if part.strip()]
+    return [
+        part.strip() for line in lines for part in line.split("#")[0].split("&&") if part.strip()
+    ]
 
 
 @pytest.mark.parametrize("path", DOCUMENTS, ids=lambda path: path.stem)
