@@ -33,7 +33,7 @@ from monai.transforms import (
 )
 from monai.utils import set_determinism
 
-from dice_semimetric import TemperatureScaling, reliability_curve, uniform_average
+from dice_semimetric import KernelCalibrator, reliability_curve, uniform_average
 
 parser = argparse.ArgumentParser(description="Train a U-Net on the labels of several raters.")
 parser.add_argument("--data", type=Path, help="a folder with Training, Validation and Testing")
@@ -109,22 +109,28 @@ for epoch in range(options.epochs):
 # %%
 # Calibration
 # -----------
-# One temperature, fitted to the raters' mean on the validation cases.
+# Kernel regression of the raters' mean on the prediction, fitted on the validation cases. Only
+# pixels above 0.01 take part: elsewhere is empty background, which is right already.
 
 
 @torch.no_grad()
 def predict(split: str) -> tuple[torch.Tensor, torch.Tensor]:
-    """Return logits and labels of all cases of a split, (N, 1, H, W)."""
+    """Return probabilities and labels of all cases of a split, (N, 1, H, W)."""
     network.eval()
     found = [(network(b["image"].to(options.device)).cpu(), b["label"]) for b in loaders[split]]
     logits, labels = zip(*found, strict=True)
-    return torch.cat(logits), torch.cat(labels)
+    return torch.cat(logits).sigmoid(), torch.cat(labels)
 
 
-scaling = TemperatureScaling().fit(*predict("Validation"))
-logits, label = predict("Testing")
-probabilities = {"before": torch.sigmoid(logits), "after": scaling.predict_proba(logits)}
-print(f"temperature {scaling.temperature_:.2f}")
+prob, label = predict("Validation")
+some = prob > 0.01
+calibrator = KernelCalibrator(bandwidth=0.01, n_keys=2000, sampling="proportional")
+calibrator.fit(prob[some][:, None], label[some][:, None])
+
+prob, label = predict("Testing")
+some = prob > 0.01
+calibrated = prob.clone()
+calibrated[some] = calibrator.predict_proba(prob[some][:, None])[:, 0]
 
 # %%
 # Scores of the test cases
@@ -132,19 +138,19 @@ print(f"temperature {scaling.temperature_:.2f}")
 # Pixels near the structure count for ECE, since empty background would hide every difference.
 
 scores = {}
+near = (label > 0) | some
 figure, axes = plt.subplots(figsize=(4.2, 4), layout="constrained")
 axes.plot([0, 1], [0, 1], ":", color="grey")
-for when, prob in probabilities.items():
-    near = (label > 0) | (probabilities["before"] > 0.01)
+for when, x in {"before": prob, "after": calibrated}.items():
     dice, bdice = DiceSemimetricScore(1), BinarizedDice(1)
     ece = ExpectedCalibrationError(1, kind="binary")
-    dice.update(prob, label)
-    bdice.update(prob, label)
-    ece.update(prob, label, near)
+    dice.update(x, label)
+    bdice.update(x, label)
+    ece.update(x, label, near[:, 0])
     scores[when] = {"Dice": dice, "BDice": bdice, "ECE": ece}
     scores[when] = {name: float(metric.compute()) for name, metric in scores[when].items()}
     print(when, {name: round(value, 3) for name, value in scores[when].items()})
-    confidence, frequency, _ = reliability_curve(prob, label, kind="binary", mask=near)
+    confidence, frequency, _ = reliability_curve(x, label, kind="binary", mask=near)
     axes.plot(confidence, frequency, "o-", label=f"{when}: ECE {scores[when]['ECE']:.3f}")
 axes.set(xlabel="predicted probability", ylabel="share of raters", title="Reliability")
 axes.legend(frameon=False)
