@@ -1,11 +1,16 @@
 """Sphinx: guides in Markdown, examples with their pictures, the reference from the docstrings."""
 
+import logging
+import warnings
 from importlib.metadata import version as installed
 
 import matplotlib as mpl
 from sphinx_gallery.sorting import ExplicitOrder
 
 mpl.use("agg")
+for name in ("jax._src.xla_bridge", "lightning.pytorch.utilities.rank_zero"):
+    logging.getLogger(name).setLevel(logging.ERROR)  # else the examples show the machine
+warnings.filterwarnings("ignore", module=r"lightning\.")
 
 project = "dice_semimetric"
 author = "the dice_semimetric developers"
@@ -56,7 +61,7 @@ EXAMPLES = [
 sphinx_gallery_conf = {
     "examples_dirs": "../examples",
     "gallery_dirs": "gallery",
-    "filename_pattern": r"\.py$",
+    "filename_pattern": r"/(?!nnunet)\w+\.py$",  # nnU-Net's is shown, not run: it needs nnU-Net
     "within_subsection_order": ExplicitOrder([*(f"{name}.py" for name in EXAMPLES), "*"]),
     "backreferences_dir": "generated/backreferences",
     "doc_module": ("dice_semimetric", "dice_semimetric_torch", "dice_semimetric_jax"),
