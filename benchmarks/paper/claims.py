@@ -38,9 +38,13 @@ CLAIMS: dict[Table, dict[str, str]] = {
         "student, +kde > student, +dml; student, +kde > student, +temperature; "
         "student, +kde, soft keys > student, +dml"
     },
+    "calibration": {
+        "dice bdice ece_near brier_near": "with the term > DML + CE; temperature > DML + CE; "
+        "kernel > DML + CE; with the term > temperature; with the term > kernel"
+    },
 }
 #: What the other columns are compared with in the figure.
-BASELINES: dict[Table, str] = {"distillation": "student, hard"}
+BASELINES: dict[Table, str] = {"distillation": "student, hard", "calibration": "DML + CE"}
 BASELINES |= {1: "Majority", 3: "Hard", 4: "Hard", 5: "Hard", 7: "CE", 8: "0"}
 
 Results = Callable[[Cell], Scored | None]

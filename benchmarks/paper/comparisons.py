@@ -20,6 +20,9 @@ LADDER: dict[str, dict[str, str]] = {
     "+kde, soft keys": {"rung": "kde", "key_labels": "uniform"},
 }
 
+#: Of the calibration error beside DML + CE, unless it is given.
+CALIBRATION_WEIGHT = 1.0
+
 
 def losses(sources: Sequence[Source], recipe: Recipe) -> list[Cell]:
     """Return a row for each loss on each kind of labels."""
@@ -35,6 +38,24 @@ def losses(sources: Sequence[Source], recipe: Recipe) -> list[Cell]:
     return found
 
 
+def calibration(sources: Sequence[Source], recipe: Recipe) -> list[Cell]:
+    """Return a row for each way to a calibrated network: none, in training, and afterwards."""
+    found = []
+    for source in sources:
+        config = recipe.plain(source, recipe.networks[0], held_fold=recipe.folds > 0)
+        plain = replace(config, calibration_weight=0.0)
+        weight = config.calibration_weight or CALIBRATION_WEIGHT
+        ways = {"DML + CE": plain, "with the term": replace(config, calibration_weight=weight)}
+        for method in CALIBRATIONS[1:]:
+            ways[method] = replace(plain, calibration=method, held_split=recipe.held_split)
+        found += [
+            Cell((source.name, name), (NAMES[score],), score, ((source, way),))
+            for name, way in ways.items()
+            for score in ("dice", "bdice", "ece_near", "ece_near_pooled", "brier_near")
+        ]
+    return found
+
+
 def distillation(sources: Sequence[Source], recipe: Recipe) -> list[Cell]:
     """Return the rows of `_distilled`, with all scores but the ECE over all pixels."""
     return [
@@ -42,7 +63,7 @@ def distillation(sources: Sequence[Source], recipe: Recipe) -> list[Cell]:
         for source in sources
         for name, config, seeds in _distilled(source, recipe)
         for score in NAMES
-        if score != "ece"
+        if score not in ("ece", "brier_near")
     ]
 
 

@@ -35,6 +35,7 @@ class Config:
     smoothing: float = option(0.1, "the epsilon of --labels ls")
     loss: str = option("dml1", "the regional loss", LOSSES)
     ce_weight: float = option(0.25, "weight of cross-entropy; the regional loss has the rest")
+    calibration_weight: float = option(0.0, "weight of a calibration error beside that loss")
     per: str = option("batch", "pool the loss's pixels over", ("batch", "image"))
     model: str = option("unet", "the network, one of benchmarks.paper.networks")
     size: int = option(0, "side that images are resized to; 0: as they are")
@@ -60,6 +61,7 @@ class Config:
     teacher_epochs: int = option(150, "passes that the teacher made")
     teacher_sees: str = option("crop", "the student's crop, or the image once", ("crop", "image"))
     calibration: str = option("none", "of the predictions, on held-out cases", CALIBRATIONS)
+    held_fold: bool = option(False, "leave the next fold out of training, to calibrate on")
     held_split: str = option("Validation", "the folder of the held-out cases")
     signal: bool = option(False, "score what the student learns from, on its training cases")
 
@@ -70,7 +72,8 @@ class Config:
             value = getattr(self, item.name)
             if choices and value not in choices:
                 raise ValueError(f"{item.name} must be one of {', '.join(choices)}, got {value!r}")
-        from_zero = ("size", "folds", "fold", "crop", "jitter", "seed", "weight_decay")
+        from_zero = ("size", "folds", "fold", "crop", "jitter", "seed", "weight_decay",
+                     "calibration_weight")  # fmt: skip
         least = {"task": 1, "epochs": 1, "batch_size": 1} | dict.fromkeys(from_zero, 0)
         for name, number in least.items():
             if getattr(self, name) < number:

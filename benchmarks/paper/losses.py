@@ -3,6 +3,7 @@
 from typing import Any
 
 from dice_semimetric_torch import (
+    CalibrationLoss,
     DiceSemimetricLoss,
     JaccardMetricLoss,
     SoftDiceLoss,
@@ -25,7 +26,7 @@ MODULES = {
 
 
 class TrainingLoss(nn.Module):
-    """The weighted sum of cross-entropy and, if wanted, the regional loss of a configuration."""
+    """The weighted sum of the losses of a configuration, without the regional one if so wanted."""
 
     def __init__(self, config: Config, *, regional: bool = True) -> None:
         super().__init__()
@@ -36,12 +37,16 @@ class TrainingLoss(nn.Module):
         self.region = MODULES[config.loss](
             variant=config.loss, sigmoid=True, smooth_nr=0.0, smooth_dr=0.0, **options
         )
+        self.calibration_weight = config.calibration_weight
+        self.calibration = CalibrationLoss(sigmoid=True, **options)
 
     def forward(self, logits: Tensor, label: Tensor, counts: Tensor | None = None) -> Tensor:
         """Return the loss of logits and soft labels (B, 1, H, W), over the pixels that count."""
         value: Tensor = self.ce_weight * entropy(logits, label, counts)
         if self.region_weight:
             value = value + self.region_weight * self.region(logits, label, counts)
+        if self.calibration_weight:
+            value = value + self.calibration_weight * self.calibration(logits, label, counts)
         return value
 
 

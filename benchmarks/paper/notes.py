@@ -49,9 +49,10 @@ def notes_of(
             f"teacher: {one.teacher_model} on {labels} labels, {one.teacher_epochs} epochs; "
             f"{one.n_keys} keys a batch"
         )
+    who = "teacher's" if students else "network's"
     for (name, config), source in parts.items():
         fits = book.written(source, config).get("calibration", {})
-        notes += [f"{name}: the teacher's {what} is {value:.4g}" for what, value in fits.items()
+        notes += [f"{name}: the {who} {what} is {value:.4g}" for what, value in fits.items()
                   if config.calibration != "none"]  # fmt: skip
     unfinished = sum(
         row["ours"] is None for row, cell in zip(rows, found, strict=True) if cell.parts

@@ -97,6 +97,9 @@ def run_name(config: Config) -> str:
         words += [f"from-{config.teacher_model}"]
     else:
         words += [config.labels]
+    if config.calibration_weight:
+        words += [f"with-{config.calibration_weight:g}-calibration"]
+    words += ["held-fold"] * config.held_fold
     words += [config.calibration] * (config.calibration != "none")
     return "-".join([*words, *(["signal"] if config.signal else [])])
 

@@ -17,10 +17,11 @@ NAMES = {
     "ece": "ECE",
     "ece_near": "ECE near",
     "ece_seen": "ECE seen",
+    "brier_near": "Brier near",
     "ece_near_pooled": "ECE near, pooled",
     "ece_seen_pooled": "ECE seen, pooled",
 }
-LOWER_IS_BETTER = tuple(name for name in NAMES if name.startswith("ece"))
+LOWER_IS_BETTER = tuple(name for name in NAMES if name.startswith(("ece", "brier")))
 REACH = 5  # pixels around the marks of any rater
 CERTAIN = 0.01  # below it, and without a rater's mark, a pixel is plain background
 
@@ -35,9 +36,10 @@ def score_samples(
     over all pixels against the majority; ``ece_near`` over the pixels within 5 of a mark, and
     ``ece_seen`` over those with a probability above 0.01 or a mark, both against the mean. A
     prediction that spreads a thin haze over the background dilutes ``ece_seen``, since it chooses
-    the pixels, and cannot dilute ``ece_near``. Slices of one case add up: the statistics behind the
-    scores do. The scores of all cases are means over them, and for the last two, as ``_pooled``,
-    the error of the bins that all cases share.
+    the pixels, and cannot dilute ``ece_near``, over whose pixels ``brier_near`` is the mean square
+    difference from the mean. Slices of one case add up: the statistics behind the scores do. The
+    scores of all cases are means over them, and for the last two, as ``_pooled``, the error of the
+    bins that all cases share.
     """
     slices: dict[str, list[dict[str, Any]]] = {}
     for prob, case in zip(probs, cases, strict=True):
@@ -61,6 +63,7 @@ def _statistics(prob: np.ndarray, case: Case) -> dict[str, Any]:
         "ece": calibration_bins(prob, majority, kind="binary"),
         "ece_near": calibration_bins(prob, mean, kind="binary", mask=near),
         "ece_seen": calibration_bins(prob, mean, kind="binary", mask=seen),
+        "brier_near": np.array([np.square(prob - mean, dtype=float)[near].sum(), near.sum()]),
     }
 
 
@@ -69,5 +72,8 @@ def _add(found: list[dict[str, Any]]) -> dict[str, Any]:
 
 
 def _score(name: str, found: Any) -> float:
+    if name == "brier_near":
+        total, count = found
+        return float(total / count) if count else float("nan")
     # The mean over the one threshold of "dice" is its Dice score.
     return float(found.error() if name.startswith("ece") else found.binarized_dice())

@@ -85,11 +85,12 @@ class Study:
     def cases(self, config: Config, role: str) -> np.ndarray:
         """Return the numbers of the cases with a role: "train", "held" or "test"."""
         if self.splits.folds:
-            if role == "held":
+            if role == "held" and not config.held_fold:
                 raise UsageError("calibration is fitted to a folder of cases: it needs --folds 0")
-            test = self.held[config.fold]
-            everything = np.arange(len(self.data.cases))
-            return test if role == "test" else np.setdiff1d(everything, test)
+            test, held = (self.held[(config.fold + k) % self.splits.folds] for k in (0, 1))
+            left_out = np.union1d(test, held) if config.held_fold else test
+            train = np.setdiff1d(np.arange(len(self.data.cases)), left_out)
+            return {"test": test, "held": held, "train": train}[role]
         places = {"train": config.train_split, "test": self.splits.test}
         places["held"] = config.held_split
         name, there = places[role], self.data.splits or {}
@@ -130,7 +131,8 @@ class Study:
 
     def samples(self, config: Config, role: str) -> Sequence[Case]:
         """Return the samples of the cases with a role; the last ones are kept."""
-        key = (config.folds, config.fold, config.train_split, config.held_split, config.size)
+        split = (config.folds, config.fold, config.held_fold, config.train_split, config.held_split)
+        key = (*split, config.size)
         if self._loaded.get(role, (None, ()))[0] != key:
             loaded = load_samples(self.data, self.cases(config, role), config.size)
             self._loaded[role] = key, loaded

@@ -43,6 +43,7 @@ DEFAULTS: dict[Table, dict[str, Any]] = {
         "networks": ("unet",),
         "runs": ("dml1:uniform", "sdl:uniform", "dml1:majority", "sdl:majority"),
     },
+    "calibration": {"folds": 0, "seeds": (0, 1, 2, 3, 4), "networks": ("unet",)},
     "distillation": {
         "folds": 0,
         "seeds": (0, 1, 2),
@@ -95,7 +96,7 @@ def make(table: Table, options: argparse.Namespace, recipe: Recipe) -> tuple[str
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the options of the command ``table``."""
     add = parser.add_argument
-    add("table", metavar="TABLE", help="1 to 8 of the paper, losses, or distillation",
+    add("table", metavar="TABLE", help="1 to 8 of the paper, losses, calibration, or distillation",
         type=lambda name: int(name) if name.isdigit() else name, choices=list(TITLES))  # fmt: skip
     add("--data", type=Path, nargs="+", required=True, help="prepared data, or folders of them")
     add("--settings", type=Path, help="JSON: settings of single data sets, {name: {field: value}}")

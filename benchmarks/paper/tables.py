@@ -31,12 +31,14 @@ TITLES: dict[Table, str] = {
     8: "The kernel's bandwidth (Dice, %)",
     "losses": "Losses and labels, trained on one folder and scored on another",
     "distillation": "Distillation from a calibrated teacher",
+    "calibration": "Calibrated in training or afterwards",
 }
 HEADS: dict[Table, tuple[str, ...]] = {
     1: ("Data", "Score"),
     3: ("Network", "Score"),
     "losses": ("Data", "Loss : labels"),
     "distillation": ("Data", "What"),
+    "calibration": ("Data", "Calibrated"),
 }
 
 
@@ -222,4 +224,5 @@ BUILDERS: dict[Table, Callable[[Sequence[Source], Recipe], list[Cell]]] = {
     8: _table_8,
     "losses": comparisons.losses,
     "distillation": comparisons.distillation,
+    "calibration": comparisons.calibration,
 }

@@ -51,7 +51,7 @@ CALLS: dict[str, tuple[Callable[..., Any], dict[str, Any]]] = {
     **{n: (getattr(ds, n), PAIR) for n in ("binarized_dice", "threshold_counts")},
     **{n: (getattr(ds, n), TVERSKY) for n in ("ctl", "stl")},
     "cftl": (ds.cftl, TVERSKY | {"gamma": 1.0}),
-    **{n: (getattr(ds, n), BATCH) for n in ("region_loss", "region_overlap")},
+    **{n: (getattr(ds, n), BATCH) for n in ("region_loss", "region_overlap", "calibration_loss")},
     "region_score": (ds.region_score, BATCH | {"score": "bdice"}),
     "overlap_loss": (ds.overlap_loss, {"o": OVERLAP, "form": "ctl"}),
     "calibration_bins": (ds.calibration_bins, CALIBRATION),

@@ -89,6 +89,7 @@ CALLS: dict[str, tuple[Callable[..., Any] | None, tuple[Any, ...], dict[str, Any
     "calibrate_teacher(keys=...)": (teacher_of_keys, (PROB, LABEL, DRAWN, DRAWN), {}),
     "calibration_bins": (None, (PROB, PARTLY), {"ignore_index": 7, "mask": PIXELS}),
     'calibration_bins(strategy="quantile")': (quantile_bins, (PROB, LABEL), {}),
+    "calibration_loss": (None, (LOGITS, PARTLY), SOFTMAX | {"per": "image"}),
     "cftl": (None, PAIR, TVERSKY | {"gamma": 1.5}),
     "ctl": (None, PAIR, TVERSKY),
     "dice_score": (None, PAIR, MASKED),
