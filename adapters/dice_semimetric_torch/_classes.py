@@ -1,27 +1,25 @@
 """What the losses of single classes share: MONAI's options of what is read and what is averaged."""
 
-from collections.abc import Callable, Sequence, Sized
+from collections.abc import Callable
 from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from dice_semimetric._lib.aggregate import Classes, Per, Reduction
 from dice_semimetric._lib.options import (
     require_choice,
     require_label,
-    require_numbers,
     require_switch,
 )
 from dice_semimetric._lib.typing import Activation
 from dice_semimetric._lib.warning import warn_caller
 
-from ._keywords import KnownKeywords
+from ._loss import Loss
+from ._weights import Weight, weight_tensor
 
-Weight = Sequence[float] | float | Tensor | None
 
-
-class ClassLoss(KnownKeywords, nn.Module):
+class ClassLoss(Loss):
     """A loss that is computed of each class of logits or probabilities (B, C, *spatial)."""
 
     class_weight: Tensor | None
@@ -119,23 +117,6 @@ class ClassLoss(KnownKeywords, nn.Module):
         """Return the options for ``print``."""
         activation = "softmax" if self.softmax else "sigmoid" if self.sigmoid else "none"
         return f"activation={activation}, per={self.per}, reduction={self.reduction}"
-
-
-def weight_tensor(weight: Weight) -> Tensor | None:
-    """Return the weights of the classes, or one for all of them, or raise for what is no weight."""
-    if weight is None:
-        return None
-    if isinstance(weight, Tensor):
-        tensor = weight.to(torch.float32)
-    else:
-        numbers = require_numbers("weight", weight, least=0.0)
-        given = numbers if isinstance(weight, Sized) else numbers[0]
-        tensor = torch.tensor(given, dtype=torch.float32)
-    if tensor.ndim > 1:
-        raise ValueError(f"weight must hold a number for each class, got {tuple(tensor.shape)}")
-    if not tensor.is_meta:
-        require_numbers("weight", tensor.reshape(-1).tolist(), least=0.0)
-    return tensor
 
 
 def _warn(message: str) -> None:

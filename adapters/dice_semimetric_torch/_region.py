@@ -12,25 +12,22 @@ from dice_semimetric._lib.aggregate import Classes, Per, Reduction
 from dice_semimetric._lib.namespace import sum_dtype
 from dice_semimetric._lib.options import (
     require_choice,
-    require_label,
     require_number,
     require_switch,
 )
-from dice_semimetric._lib.typing import Activation
-from dice_semimetric._lib.warning import warn_caller
 from dice_semimetric.formulas import check_options
 from dice_semimetric.labels import require_fraction
 from dice_semimetric.region import table_loss
 
+from ._classes import ClassLoss
 from ._inputs import plain, require_classes, require_tensors
 from ._levels import Masks, Tensors, is_several, levels, require_level_weights
-from ._loss import Loss
 from ._smoothing import Smoothing, smoothed
 from ._sums.layouts import Reading, is_plain
 from ._sums.reader import Mask
 from ._sums.whole import Entropy, Losses, Stepwise, losses
 from ._targets import resolve_target
-from ._weights import Weight, weight_tensor
+from ._weights import Weight
 from .distributed import pool, stacked
 
 #: The forms of the core's `overlap_loss` that a loss offers.
@@ -38,12 +35,11 @@ Variant = TypeVar("Variant", bound=str)
 FocalExponent = Literal["paper", "code"]
 
 
-class RegionLoss(Loss, Generic[Variant]):
+class RegionLoss(ClassLoss, Generic[Variant]):
     """A regional loss of logits or probabilities (B, C, *spatial); subclasses name the options."""
 
     #: The forms of the core's `overlap_loss` to choose from, the default first.
     variants: ClassVar[tuple[str, ...]] = ("dml1", "dml2")
-    class_weight: Tensor | None
     alpha: float = 0.5  # a Tversky loss sets its own
     beta: float = 0.5
     default_gamma: float = 1.0
@@ -73,59 +69,31 @@ class RegionLoss(Loss, Generic[Variant]):
         smoothing: Smoothing = "uniform",
         deep_supervision_weights: Sequence[float] | None = None,
     ) -> None:
-        super().__init__()
+        super().__init__(
+            include_background,
+            to_onehot_y,
+            sigmoid,
+            softmax,
+            other_act,
+            reduction,
+            batch,
+            weight,
+            ignore_index=ignore_index,
+            classes=classes,
+            per=per,
+            process_group=process_group,
+        )
         self.variant: str = self.variants[0] if variant is None else variant
-        self.include_background = require_switch("include_background", include_background)
-        self.to_onehot_y = require_switch("to_onehot_y", to_onehot_y)
-        self.sigmoid = require_switch("sigmoid", sigmoid)
-        self.softmax = require_switch("softmax", softmax)
-        self.other_act = other_act
-        self.reduction = getattr(reduction, "value", reduction)  # of MONAI's enumeration
+        require_choice("variant", self.variant, self.variants)
         self.smooth_nr = require_number("smooth_nr", smooth_nr)
         self.smooth_dr = require_number("smooth_dr", smooth_dr)
-        self.per: Per = per or ("batch" if require_switch("batch", batch) else "image")
-        self.ignore_index = require_label("ignore_index", ignore_index)
-        self.classes, self.log = classes, require_switch("log", log)
+        self.log = require_switch("log", log)
         self.gamma = self.default_gamma if gamma is None else gamma
         self.focal_exponent = focal_exponent
-        self.process_group = process_group
         self.label_smoothing = require_fraction("label_smoothing", label_smoothing)
+        require_choice("smoothing", smoothing, ("uniform", "boundary"))
         self.smoothing: Smoothing = smoothing
         self.deep_supervision_weights = require_level_weights(deep_supervision_weights)
-        self.register_buffer("class_weight", weight_tensor(weight))
-        self._check(batch, per)
-
-    def _check(self, batch: bool, per: Per | None) -> None:
-        """Raise for options that are unknown or exclude each other."""
-        if self.other_act is not None and not callable(self.other_act):
-            raise TypeError(f"other_act must be callable, got {type(self.other_act).__name__}")
-        require_choice("variant", self.variant, self.variants)
-        chosen = {"sigmoid": self.sigmoid, "softmax": self.softmax, "other_act": self.other_act}
-        given = [name for name, value in chosen.items() if value]
-        if len(given) > 1:
-            raise ValueError(f"only one activation may be chosen, got {' and '.join(given)}")
-        require_choice("reduction", self.reduction, ("mean", "sum", "none"))
-        require_choice("per", self.per, ("batch", "image", "class"))
-        require_choice("smoothing", self.smoothing, ("uniform", "boundary"))
-        if batch and self.per != "batch":
-            raise ValueError(f"per must be 'batch' where batch=True, got {per!r}")
-        if isinstance(self.classes, str):
-            require_choice("classes", self.classes, ("all", "present"))
-        elif not self.include_background:
-            raise ValueError(
-                "classes names the classes that count, so include_background must stay True, "
-                f"got classes={self.classes!r} and include_background=False"
-            )
-        if self.process_group is not None and self.per != "batch":
-            raise ValueError(
-                "process_group sums the statistic over processes and needs batch=True, "
-                f"got per={self.per!r}"
-            )
-        if not (self.process_group is None or hasattr(self.process_group, "allreduce")):
-            raise TypeError(
-                "process_group must be a torch.distributed.ProcessGroup, "
-                f"got {type(self.process_group).__name__}"
-            )
         self._check_formula()
 
     def _check_formula(self) -> None:
@@ -259,14 +227,7 @@ class RegionLoss(Loss, Generic[Variant]):
                 input, target, activation=activation, ignore_index=self.ignored, mask=mask
             )
         except ValueError as error:
-            # the core's verdict on the pixels that count; NaN and all else stay as it words them
-            got = str(error).removeprefix("pred must lie in [0, 1], got values ")
-            if got == str(error) or self.other_act is not None:
-                raise
-            raise ValueError(
-                f"input must hold probabilities from 0 to 1, got values {got.partition(';')[0]}; "
-                "for logits set softmax=True or sigmoid=True"
-            ) from None
+            raise self._for_logits(error) from None
         if not self._drops_background(input.shape[1]):
             return table
         return table.take(tuple(range(1, input.shape[1])))
@@ -295,32 +256,6 @@ class RegionLoss(Loss, Generic[Variant]):
             "smooth": (self.smooth_nr, self.smooth_dr),
         }
 
-    def _activation(self, num_classes: int) -> Activation:
-        if self.softmax and num_classes == 1:
-            _warn("softmax=True does nothing to a single channel")
-            return None
-        return "softmax" if self.softmax else "sigmoid" if self.sigmoid else None
-
-    def _drops_background(self, num_classes: int) -> bool:
-        if not self.include_background and num_classes == 1:
-            _warn("include_background=False does nothing to a single channel")
-        return not self.include_background and num_classes > 1
-
-    def _weight(self, num_classes: int) -> Tensor | None:
-        """Return one weight for each class; like MONAI's, it is nothing to a single one."""
-        weight = self.class_weight
-        if weight is None or num_classes == 1:
-            return None
-        return weight if weight.ndim else weight.expand(num_classes)
-
     def extra_repr(self) -> str:
         """Return the options for ``print``."""
-        activation = "softmax" if self.softmax else "sigmoid" if self.sigmoid else "none"
-        return (
-            f"{self.variant}, activation={activation}, per={self.per}, reduction={self.reduction}"
-        )
-
-
-def _warn(message: str) -> None:
-    if not torch.compiler.is_compiling():
-        warn_caller(message)
+        return f"{self.variant}, {super().extra_repr()}"

@@ -12,9 +12,10 @@ from dice_semimetric._lib.pairs import pixels_of_batch
 from dice_semimetric.bins import NORMS, Norm
 from dice_semimetric.calibration_loss import class_bins, loss_of_bins
 
-from ._classes import ClassLoss, Weight
+from ._classes import ClassLoss
 from ._inputs import plain, require_classes, require_tensors
 from ._targets import resolve_target
+from ._weights import Weight
 from .distributed import all_reduce
 
 
