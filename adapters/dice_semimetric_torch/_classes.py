@@ -15,6 +15,8 @@ from dice_semimetric._lib.options import (
 from dice_semimetric._lib.typing import Activation
 from dice_semimetric._lib.warning import warn_caller
 
+from ._hints import hint_of_softmax
+from ._levels import Masks, Tensors, is_several, levels
 from ._loss import Loss
 from ._weights import Weight, weight_tensor
 
@@ -23,6 +25,7 @@ class ClassLoss(Loss):
     """A loss that is computed of each class of logits or probabilities (B, C, *spatial)."""
 
     class_weight: Tensor | None
+    _hinted = False
 
     def __init__(
         self,
@@ -84,6 +87,22 @@ class ClassLoss(Loss):
                 "process_group must be a torch.distributed.ProcessGroup, "
                 f"got {type(self.process_group).__name__}"
             )
+
+    def levels(self, input: Tensors, target: Tensors, mask: Masks = None) -> list[tuple[Any, ...]]:
+        """Return input, target and mask of each output, at its size."""
+        if not is_several(input):
+            return [(input, target, mask)]
+        return levels(
+            input, target, mask, to_onehot_y=self.to_onehot_y, ignore_index=self.ignore_index
+        )
+
+    def hint(self, input: Any, target: Any, mask: Any) -> None:
+        """Warn at the first call of what is hardly meant; see `hint_of_softmax`."""
+        if self._hinted or torch.compiler.is_compiling():
+            return
+        self._hinted = True
+        if self.softmax:
+            hint_of_softmax(input, target, mask)
 
     def _activation(self, num_classes: int) -> Activation:
         if self.softmax and num_classes == 1:

@@ -21,7 +21,7 @@ from dice_semimetric.region import table_loss
 
 from ._classes import ClassLoss
 from ._inputs import plain, require_classes, require_tensors
-from ._levels import Masks, Tensors, is_several, levels, require_level_weights
+from ._levels import Masks, Tensors, is_several, require_level_weights
 from ._smoothing import Smoothing, smoothed
 from ._sums.layouts import Reading, is_plain
 from ._sums.reader import Mask
@@ -127,14 +127,6 @@ class RegionLoss(ClassLoss, Generic[Variant]):
             return self._over_levels(self._value, self.levels(input, target, mask))
         return self._value(input, target, mask)
 
-    def levels(self, input: Tensors, target: Tensors, mask: Masks = None) -> list[tuple[Any, ...]]:
-        """Return input, target and mask of each output, at its size."""
-        if not is_several(input):
-            return [(input, target, mask)]
-        return levels(
-            input, target, mask, to_onehot_y=self.to_onehot_y, ignore_index=self.ignore_index
-        )
-
     def prepared(self, input: Tensor, target: Tensor, mask: Mask) -> tuple[Tensor, Mask]:
         """Return target and mask as they are read: smoothed labels, if they are to be smoothed."""
         if not self.label_smoothing:
@@ -157,6 +149,7 @@ class RegionLoss(ClassLoss, Generic[Variant]):
 
     def _value(self, input: Any, target: Any, mask: Any) -> Tensor:
         """Return the loss of one output."""
+        self.hint(input, target, mask)
         target, mask = self.prepared(input, target, mask)
         found = None
         if self.other_act is None:

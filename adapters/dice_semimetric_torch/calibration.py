@@ -1,6 +1,6 @@
 """A calibration error as a module, to be added to the loss that a network is trained with."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import torch
@@ -14,6 +14,8 @@ from dice_semimetric.calibration_loss import class_bins, loss_of_bins
 
 from ._classes import ClassLoss
 from ._inputs import plain, require_classes, require_tensors
+from ._levels import Masks, Tensors, is_several, require_level_weights
+from ._sums.reader import Mask
 from ._targets import resolve_target
 from ._weights import Weight
 from .distributed import all_reduce
@@ -59,6 +61,8 @@ class CalibrationLoss(ClassLoss):
         The order of the means, see `dice_semimetric.calibration_loss`; by default from ``batch``.
     process_group : torch.distributed.ProcessGroup, optional
         With ``batch=True``, the processes whose batches are pooled into one.
+    deep_supervision_weights : sequence of float, optional
+        Of each output if a list of outputs is given; None halves them, with sum 1.
 
     Raises
     ------
@@ -98,6 +102,7 @@ class CalibrationLoss(ClassLoss):
         classes: Classes = "all",
         per: Per | None = None,
         process_group: Any = None,
+        deep_supervision_weights: Sequence[float] | None = None,
     ) -> None:
         super().__init__(
             include_background,
@@ -116,19 +121,21 @@ class CalibrationLoss(ClassLoss):
         require_choice("norm", norm, NORMS)
         self.n_bins = require_integer("n_bins", n_bins, least=1)
         self.norm: Norm = norm
+        self.deep_supervision_weights = require_level_weights(deep_supervision_weights)
 
-    def forward(self, input: Tensor, target: Tensor, mask: Tensor | None = None) -> Tensor:
+    def forward(self, input: Tensors, target: Tensors, mask: Masks = None) -> Tensor:
         """Return the loss.
 
         Parameters
         ----------
-        input : Tensor
-            (B, C, *spatial): logits, or probabilities without an activation.
-        target : Tensor
+        input : Tensor or sequence of Tensor
+            (B, C, *spatial): logits, or probabilities without an activation. Of a network with deep
+            supervision all outputs, the finest first.
+        target : Tensor or sequence of Tensor
             Integer labels (B, *spatial), or (B, 1, *spatial) with ``to_onehot_y``; or, of the shape
             of ``input``, soft labels in a floating dtype, or a mask of each class in an integer
             dtype or bool: 0 and 1, one-hot or overlapping. With C = 1 it may lack the class axis.
-        mask : Tensor, optional
+        mask : Tensor or sequence of Tensor, optional
             Boolean, (B, *spatial) or broadcast to the shape of ``input``: the pixels that count.
 
         Returns
@@ -136,8 +143,28 @@ class CalibrationLoss(ClassLoss):
         Tensor
             A number, or with ``reduction="none"`` (B, C), or (C,) for ``batch=True``.
         """
+        if is_several(input):
+            return self._over_levels(self._value, self.levels(input, target, mask))
+        return self._value(input, target, mask)
+
+    def _value(self, input: Any, target: Any, mask: Any) -> Tensor:
+        """Return the loss of one output."""
+        bins, dtype = self._bins(input, target, mask)
+        return self._from_bins(bins, dtype)
+
+    def sums(self, input: Tensor, target: Tensor, mask: Mask) -> tuple[Tensor, ...]:
+        """Return the bins of each class, (3, C, n_bins): count, confidence and labels."""
+        return (self._bins(input, target, mask)[0].sum(1),)
+
+    def from_sums(self, sums: tuple[Tensor, ...], dtype: torch.dtype) -> Tensor:
+        """Return the loss of such bins."""
+        return self._from_bins(sums[0][:, None], dtype)
+
+    def _bins(self, input: Any, target: Any, mask: Any) -> tuple[Tensor, torch.dtype]:
+        """Return the bins of each image and class, (3, B, C, n_bins), and the loss's dtype."""
         require_tensors(input=input, target=target, mask=mask)
         require_classes("input", input)
+        self.hint(input, target, mask)
         input, target, mask = plain(input), plain(target), plain(mask)
         num_classes = input.shape[1]
         if self.other_act is not None:
@@ -154,14 +181,15 @@ class CalibrationLoss(ClassLoss):
             bins = torch.stack(class_bins(pixels, self.n_bins))
         except ValueError as error:
             raise self._for_logits(error) from None
-        if self._drops_background(num_classes):
-            bins = bins[:, :, 1:]
+        return bins[:, :, 1:] if self._drops_background(num_classes) else bins, pixels.dtype
+
+    def _from_bins(self, bins: Tensor, dtype: torch.dtype) -> Tensor:
         if self.process_group is not None:
             bins = all_reduce(bins.sum(1, keepdim=True), self.process_group)
         count, confidence, correct = bins
         loss: Tensor = loss_of_bins(
             (count, confidence, correct),
-            dtype=pixels.dtype,
+            dtype=dtype,
             norm=self.norm,
             per=self.per,
             classes=self.classes,

@@ -19,6 +19,7 @@ from ._sums.reader import Mask
 from ._sums.whole import Entropy, Losses
 from ._targets import resolve_target
 from ._weights import Weight, weight_tensor
+from .calibration import CalibrationLoss
 from .losses import DiceSemimetricLoss
 
 DiceVariant = Literal["dml1", "dml2"]
@@ -78,6 +79,12 @@ class DiceSemimetricCELoss(Loss):
         Of each output if a list of outputs is given. None halves them from one to the next and
         makes them sum to 1, as nnU-Net does but for its coarsest output, which it leaves out.
 
+    lambda_calibration : float, optional
+        The weight of a third term, the average calibration error of each class, see
+        `CalibrationLoss`: against the labels as they are given, not the smoothed ones.
+    n_bins : int, optional
+        The number of its bins.
+
     Raises
     ------
     TypeError, ValueError
@@ -95,6 +102,16 @@ class DiceSemimetricCELoss(Loss):
     >>> logits, labels = torch.zeros(1, 2, 4), torch.tensor([[0, 0, 1, 1]])
     >>> round(float(loss(logits, labels)), 3)
     0.548
+
+    In a training step, with the mean of five raters as the label:
+
+    >>> network = torch.nn.Conv2d(1, 1, 3, padding=1)
+    >>> optimizer = torch.optim.AdamW(network.parameters())
+    >>> criterion = DiceSemimetricCELoss(sigmoid=True, batch=True)
+    >>> for image, mean in [(torch.rand(2, 1, 8, 8), torch.rand(2, 1, 8, 8).mul(5).round() / 5)]:
+    ...     optimizer.zero_grad()
+    ...     criterion(network(image), mean).backward()
+    ...     optimizer.step()
     """
 
     def __init__(
@@ -122,13 +139,18 @@ class DiceSemimetricCELoss(Loss):
         process_group: Any = None,
         smoothing: Smoothing = "uniform",
         deep_supervision_weights: Sequence[float] | None = None,
+        lambda_calibration: float = 0.0,
+        n_bins: int = 10,
     ) -> None:
         super().__init__()
         if not (sigmoid or softmax):
             raise ValueError("cross-entropy is of logits: softmax=True or sigmoid=True is needed")
         reduction = getattr(reduction, "value", reduction)  # of MONAI's enumeration
         require_choice("reduction", reduction, ("mean", "sum"))
-        require_weights(lambda_dice=lambda_dice, lambda_ce=lambda_ce)
+        require_weights(
+            lambda_dice=lambda_dice, lambda_ce=lambda_ce, lambda_calibration=lambda_calibration
+        )
+        self.lambda_calibration = lambda_calibration
         self.lambda_dice, self.lambda_ce = lambda_dice, lambda_ce
         self.deep_supervision_weights = require_level_weights(deep_supervision_weights)
         weight = weight_tensor(weight)
@@ -155,6 +177,19 @@ class DiceSemimetricCELoss(Loss):
             process_group=process_group,
             label_smoothing=label_smoothing,
             smoothing=smoothing,
+        )
+        self.calibration = CalibrationLoss(
+            include_background=include_background,
+            to_onehot_y=to_onehot_y,
+            sigmoid=sigmoid,
+            softmax=softmax,
+            reduction=reduction,
+            batch=batch,
+            n_bins=n_bins,
+            ignore_index=ignore_index,
+            classes=classes,
+            per=per,
+            process_group=process_group,
         )
 
     @property
@@ -205,7 +240,12 @@ class DiceSemimetricCELoss(Loss):
 
     def _value(self, input: Any, target: Any, mask: Any) -> Tensor:
         """Return the loss of one output."""
-        return self.weighted(input, target, mask, self.lambda_dice, self.lambda_ce)
+        self.dice.hint(input, target, mask)
+        value = self.weighted(input, target, mask, self.lambda_dice, self.lambda_ce)
+        if self.lambda_calibration == 0:
+            return value
+        term: Tensor = self.calibration(input, target, mask)
+        return value + self.lambda_calibration * term
 
     def weighted(
         self, input: Tensor, target: Tensor, mask: Mask, of_dice: float, of_entropy: float
@@ -254,18 +294,26 @@ class DiceSemimetricCELoss(Loss):
         )
 
     def sums(self, input: Tensor, target: Tensor, mask: Mask) -> tuple[Tensor, ...]:
-        """Return the sums of each class, (4, C), and (2,) of the CE and what its mean divides."""
+        """Return the sums of each class, (4, C), (2,) of the CE, and any bins (3, C, n_bins).
+
+        Those of the CE are its sum and what its mean divides by.
+        """
         self._require(input, target, mask)
+        bins = self.calibration.sums(input, target, mask) if self.lambda_calibration else ()
         target, mask = self.dice.prepared(input, target, mask)
         target = resolve_target(input, target, to_onehot_y=self.dice.to_onehot_y)
         table = self.dice.table(input, target, mask)
         if self.lambda_ce == 0:
-            return table, table.new_zeros(2)
-        return table, torch.stack(self._entropy_sums(input, target, mask)).to(table.dtype)
+            return table, table.new_zeros(2), *bins
+        terms = torch.stack(self._entropy_sums(input, target, mask)).to(table.dtype)
+        return table, terms, *bins
 
     def from_sums(self, sums: tuple[Tensor, ...], dtype: torch.dtype) -> Tensor:
         """Return the loss of such sums."""
-        return self.weighted_sums(sums, dtype, self.lambda_dice, self.lambda_ce)
+        value = self.weighted_sums(sums[:2], dtype, self.lambda_dice, self.lambda_ce)
+        if self.lambda_calibration == 0:
+            return value
+        return value + self.lambda_calibration * self.calibration.from_sums(sums[2:], dtype)
 
     def weighted_sums(
         self, sums: tuple[Tensor, ...], dtype: torch.dtype, of_dice: float, of_entropy: float

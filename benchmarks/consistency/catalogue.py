@@ -108,6 +108,8 @@ def _regions() -> list[Call]:
         Call("region_loss, labels, gradient", soft, _logits, derivative=True),
         Call("region_loss, soft", sigmoid, _soft),
         Call("region_loss, soft, gradient", sigmoid, _soft, derivative=True),
+        Call("calibration_loss", partial(ds.calibration_loss, activation="softmax"), _logits),
+        Call("pairwise_loss", ds.pairwise_loss, _pair),
         Call("region_score", partial(ds.region_score, activation="softmax"), _logits),
     ]
 

@@ -51,9 +51,9 @@ def calibrated(d: dict[str, Any]) -> Any:
     return calibrator.fit(d["prob"], d["label"]).predict_proba(d["prob"])
 
 
-def scaled(d: dict[str, Any]) -> Any:
+def scaled(d: dict[str, Any], scaling: Any = None) -> Any:
     logits = d["prob"].log()
-    return ds.TemperatureScaling().fit(logits, d["label"]).predict_proba(logits)
+    return (scaling or ds.TemperatureScaling()).fit(logits, d["label"]).predict_proba(logits)
 
 
 def rows(d: dict[str, Any]) -> tuple[Any, Any]:
@@ -71,6 +71,13 @@ CALLS: dict[str, Callable[[dict[str, Any]], Any]] = {
     "overlap_loss": lambda d: ds.overlap_loss(ds.overlap(d["ints"][0], d["masks"][1])),
     "binarized_dice": lambda d: ds.binarized_dice(d["masks"][0], d["ints"][1]),
     "threshold_counts": lambda d: ds.threshold_counts(d["masks"][0], d["ints"][1]).dice(),
+    "pairwise_loss": lambda d: ds.pairwise_loss(
+        d["prob"][0].flatten(1), d["masks"][:3].flatten(1)[:, : d["prob"][0].flatten(1).shape[1]]
+    ),
+    "VectorScaling": lambda d: (
+        ds.VectorScaling().fit(d["prob"], d["label"]).predict_proba(d["prob"])
+    ),
+    "calibration_loss": lambda d: ds.calibration_loss(d["prob"], d["label"]),
     "region_overlap": lambda d: ds.region_overlap(d["prob"], d["label"]),
     "region_loss": lambda d: ds.region_loss(d["prob"], d["label"], weight=[0.1, 0.2, 0.3]),
     "region_score": lambda d: ds.region_score(d["prob"], d["label"], score="bdice"),

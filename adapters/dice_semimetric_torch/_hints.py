@@ -1,0 +1,62 @@
+"""What is hardly meant with a softmax: probabilities as input, labels that do not sum to 1."""
+
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from dice_semimetric._lib.checks import checks_apply
+from dice_semimetric._lib.warning import warn_caller
+
+from ._sums.layouts import is_plain
+
+#: Of a sum of 1, in any dtype; 8 bits of a file included.
+_TOLERANCE = 0.02
+
+
+def hint_of_softmax(input: Any, target: Any, mask: Any) -> None:
+    """Warn of inputs that are probabilities and of soft labels that do not sum to 1.
+
+    Pixels that do not count are left out, and labels that are 0 in every class, as ignored ones
+    are. Values are read where that waits for no device.
+    """
+    tensors = [value for value in (input, target, mask) if value is not None]
+    if not all(isinstance(value, Tensor) for value in tensors) or not is_plain(input, target, mask):
+        return
+    if not checks_apply(*tensors) or input.ndim < 2 or input.shape[1] < 2 or input.numel() == 0:
+        return
+    if _sums_to_one(input):
+        warn_caller(
+            "input holds probabilities that sum to 1 over the classes, and softmax=True takes it "
+            "for logits: give the logits, or leave softmax out"
+        )
+    if target.is_floating_point() and target.shape == input.shape:
+        _hint_of_labels(target.detach(), mask)
+
+
+def _sums_to_one(input: Tensor) -> bool:
+    """Return whether all values are probabilities of classes that exclude each other."""
+    first = input.detach()[0].float()  # most batches are told by their first image
+    if bool(((first < 0) | (first > 1)).any()):
+        return False
+    every = input.detach().float()
+    sums = every.sum(1)
+    return bool(((every >= 0) & (every <= 1)).all() and ((sums - 1).abs() < 1e-3).all())
+
+
+def _hint_of_labels(target: Tensor, mask: Tensor | None) -> None:
+    sums = target.float().sum(1)
+    counts = (sums != 0) & ~sums.isnan()
+    if mask is not None:
+        if mask.ndim == target.ndim:
+            mask = mask.any(1)
+        if mask.ndim != sums.ndim:
+            return
+        counts = counts & mask
+    kept = torch.masked_select(sums, counts)
+    if kept.numel() and bool(((kept - 1).abs() > _TOLERANCE).any()):
+        low, high = (round(float(end), 3) for end in kept.aminmax())
+        warn_caller(
+            f"soft labels in target sum to {low} to {high} over the classes, and softmax=True "
+            "makes probabilities that sum to 1; for regions that may overlap write sigmoid=True"
+        )
