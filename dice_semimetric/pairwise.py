@@ -14,6 +14,7 @@ from ._lib.namespace import (
     require_mask,
     sum_dtype,
 )
+from ._lib.native import quietly
 from ._lib.options import require_choice, require_integer
 from ._lib.seam import accelerated, whole
 from ._lib.special import absolute, activate, positive_part
@@ -23,6 +24,7 @@ from .overlap import Overlap
 
 
 @whole
+@quietly
 def pairwise_loss(
     pred: Array,
     target: Array,

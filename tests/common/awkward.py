@@ -72,7 +72,7 @@ OF_PAIRS: dict[str, Callable[..., Any]] = {
     "binarized_dice": masked(ds.binarized_dice, axis=-1),
     "threshold_counts": masked(ds.threshold_counts),
     "calibration_loss": masked(ds.calibration_loss, activation="sigmoid"),
-    "pairwise_loss": lambda x, y: ds.pairwise_loss(x[0], y[0]),
+    "pairwise_loss": lambda x, y, *_: ds.pairwise_loss(x[0], y[0]),
     "region_overlap": masked(ds.region_overlap, activation="sigmoid"),
     "region_loss": masked(ds.region_loss, per="class", classes="present", gamma=0.7),
     "region_loss of logits": masked(ds.region_loss, activation="softmax", form="jml2", log=True),
