@@ -5,7 +5,7 @@ DATA ?=
 PRED ?=
 OUT ?= demo-out
 
-.PHONY: help demo test test-slow test-oldest lint format bench consistency docs picture support clean
+.PHONY: help demo test test-slow test-nnunet test-oldest lint format bench consistency docs picture support clean
 
 help:            ## Show the targets.
 	@grep -E '^[a-z-]+:.*##' Makefile | sed 's/:.*## /\t/' | expand -t 14
@@ -31,6 +31,13 @@ test: .venv/.dev   ## The test suite.
 
 test-slow: .venv/.dev  ## The suites that take minutes each.
 	$(BIN)/python -m pytest -m slow
+
+.venv-nnunet/.done: tests/torch/nnunet.txt .venv/.dev
+	$(BIN)/python -m pip install --quiet --no-deps --upgrade --target .venv-nnunet -r $<
+	@touch $@
+
+test-nnunet: .venv-nnunet/.done  ## nnU-Net's own training with the trainers of this package, 2 minutes.
+	PYTHONPATH=.venv-nnunet $(BIN)/python -m pytest -m "slow or not slow" -rf tests/torch/test_nnunet.py tests/torch/test_nnunet_raters.py
 
 # uv picks the lowest version of each dependency that pyproject.toml allows and that has a wheel for
 # this Python; pip installs them. PyTorch is the pinned one, since not every index has its old builds
@@ -83,7 +90,7 @@ support: .venv/.dev  ## Call every function on every array library; write docs/s
 	$(BIN)/python tests/common/support.py
 
 clean:           ## Remove the environment and what the demo wrote.
-	rm -rf .venv .venv-oldest demo-out demo-out-picture
+	rm -rf .venv .venv-oldest .venv-nnunet demo-out demo-out-picture
 
 # Its environment may be one that is there already: make gpu GPU_PYTHON=python3
 GPU_PYTHON ?= $(BIN)/python
