@@ -1,6 +1,7 @@
 """Sphinx: guides in Markdown, examples with their pictures, the reference from the docstrings."""
 
 import logging
+import re
 import warnings
 from importlib.metadata import version as installed
 
@@ -78,7 +79,7 @@ def escape_star(
     app: object, what: str, name: str, obj: object, options: object, lines: list
 ) -> None:
     """Take the star of (B, C, *spatial) as a star and not as the start of emphasis."""
-    lines[:] = [line.replace(", *spatial", r", \*spatial") for line in lines]
+    lines[:] = [re.sub(r"(?<=[(\s])\*spatial", r"\\*spatial", line) for line in lines]
 
 
 def skip_foreign(
