@@ -111,11 +111,13 @@ def pairwise_loss(
     dtype = sum_dtype(xp, pred, target)
     hard = not is_floating(xp, target)
     checked = checks_apply(pred, target, mask)
-    x = activate(xp, xp.astype(pred, dtype, copy=False), activation)
-    x, y = _flat(xp, x, leading), _flat(xp, xp.astype(target, dtype, copy=False), leading)
-    if mask is not None:
+    x, y = (_flat(xp, xp.astype(a, dtype, copy=False), leading) for a in (pred, target))
+    if mask is not None:  # before the activation, whose slope of a NaN is NaN
         kept = _flat_mask(xp, mask, pred, leading)
         x, y = xp.where(kept, x, xp.zeros_like(x)), xp.where(kept, y, xp.zeros_like(y))
+    if activation is not None:
+        x = activate(xp, x, activation)
+        x = x if mask is None else xp.where(kept, x, xp.zeros_like(x))
     if checked:
         x = require_unit_interval(xp, x, "pred", activation=activation)
         y = require_unit_interval(xp, y, "target", dtype=target.dtype)

@@ -9,6 +9,7 @@ from dice_semimetric._lib.checks import checks_apply
 from dice_semimetric._lib.warning import warn_caller
 
 from ._sums.layouts import is_plain
+from ._targets import with_class_axis
 
 #: Of a sum of 1, in any dtype; 8 bits of a file included.
 _TOLERANCE = 0.02
@@ -30,7 +31,8 @@ def hint_of_softmax(input: Any, target: Any, mask: Any) -> None:
             "input holds probabilities that sum to 1 over the classes, and softmax=True takes it "
             "for logits: give the logits, or leave softmax out"
         )
-    if target.is_floating_point() and target.shape == input.shape:
+    fits = mask is None or mask.dtype == torch.bool
+    if fits and target.is_floating_point() and target.shape == input.shape:
         _hint_of_labels(target.detach(), mask)
 
 
@@ -46,13 +48,13 @@ def _sums_to_one(input: Tensor) -> bool:
 
 def _hint_of_labels(target: Tensor, mask: Tensor | None) -> None:
     sums = target.float().sum(1)
-    counts = (sums != 0) & ~sums.isnan()
+    counts = (sums != 0) & sums.isfinite()
     if mask is not None:
-        if mask.ndim == target.ndim:
-            mask = mask.any(1)
-        if mask.ndim != sums.ndim:
+        mask = with_class_axis(mask, tuple(sums.shape))
+        try:
+            counts = counts & mask.expand(target.shape).any(1)  # type: ignore[union-attr]
+        except RuntimeError:  # the loss says what is wrong with the mask
             return
-        counts = counts & mask
     kept = torch.masked_select(sums, counts)
     if kept.numel() and bool(((kept - 1).abs() > _TOLERANCE).any()):
         low, high = (round(float(end), 3) for end in kept.aminmax())

@@ -92,16 +92,19 @@ class AccumulatedLoss:
         if self._value is None:
             self._close()
         levels = self._loss.levels(input, *others, **named)
-        for level, gradients in zip(levels, self._gradients, strict=True):
-            pairs = zip(self._loss.sums(*level), gradients, strict=True)
-            kept = [pair for pair in pairs if pair[0].requires_grad]  # not those of a weight of 0
-            torch.autograd.backward([s for s, _ in kept], [g for _, g in kept])
+        sums = [s for level in levels for s in self._loss.sums(*level)]
+        gradients = [g for of_level in self._gradients for g in of_level]
+        pairs = zip(sums, gradients, strict=True)
+        kept = [pair for pair in pairs if pair[0].requires_grad]  # not those of a weight of 0
+        # at once, since the outputs of a network share its graph
+        torch.autograd.backward([s for s, _ in kept], [g for _, g in kept])
 
     @property
     def value(self) -> Tensor:
         """The loss of all micro-batches added."""
         return self._close() if self._value is None else self._value
 
+    @torch.enable_grad()
     def _close(self) -> Tensor:
         """Take the loss of the totals and its gradient at them."""
         if not self._totals:

@@ -24,6 +24,8 @@ class Calibrator:
 
     #: The arrays of a file and their axes: of "classes" there are n_classes_.
     _AXES: ClassVar[dict[str, tuple[str, ...]]] = {}
+    #: Those of its arrays that are above 0.
+    _POSITIVE: ClassVar = frozenset({"temperature", "scale", "bandwidth"})
 
     n_classes_: int
 
@@ -151,6 +153,10 @@ class Calibrator:
                 length.setdefault(axis, n) != n for axis, n in zip(axes, array.shape, strict=True)
             ):
                 raise ValueError(f"{name} has shape {array.shape} and dtype {array.dtype}")
+            if not np.isfinite(array).all() or (name in self._POSITIVE and not (array > 0).all()):
+                raise ValueError(
+                    f"{name} must be finite{' and above 0' * (name in self._POSITIVE)}"
+                )
 
     def _require_classes(self, name: str, array: Array) -> None:
         if array.shape[1] != self.n_classes_:

@@ -101,7 +101,11 @@ def _target(
     if hard is not label:
         return hard, xp.astype(label, dtype, copy=False), None
     soft, kept = expand_labels(xp, label, prob.shape[1], ignore_index)
-    return label, xp.astype(soft, dtype), None if kept is None else kept[:, 0, ...]
+    soft = xp.astype(soft, dtype)
+    if kept is None:
+        return label, soft, None
+    # one of the classes may be the label to ignore
+    return label, xp.where(kept, soft, xp.zeros_like(soft)), kept[:, 0, ...]
 
 
 def checked_labels(

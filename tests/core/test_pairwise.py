@@ -98,3 +98,14 @@ def test_gradients_in_torch() -> None:
         pairs = [overlap_loss(overlap(x, y.double())) for x in pred for y in target]
         value = (torch.stack(pairs).reshape(5, 3) * weight).sum()
         torch.testing.assert_close(found, torch.autograd.grad(value, pred)[0])
+
+
+def test_a_nan_that_does_not_count_has_no_gradient() -> None:
+    torch = pytest.importorskip("torch")
+    pred = torch.tensor([[0.0, 1.0, float("nan")]], dtype=torch.float64, requires_grad=True)
+    target, mask = torch.tensor([[0, 1, 0]]), torch.tensor([True, True, False])
+    pairwise_loss(pred, target, activation="sigmoid", mask=mask).sum().backward()
+    cut = pred.detach()[:, :2].requires_grad_()
+    pairwise_loss(cut, target[:, :2], activation="sigmoid").sum().backward()
+    torch.testing.assert_close(pred.grad[:, :2], cut.grad)
+    assert float(pred.grad[0, 2]) == 0

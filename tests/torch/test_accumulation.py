@@ -140,3 +140,26 @@ def test_what_does_not_add_up_is_refused() -> None:
     total.add(logits, label)
     with pytest.raises(ValueError, match="as the first micro-batch did"):
         total.add([logits, logits], label)
+
+
+@pytest.mark.parametrize("make", [DiceSemimetricLoss, DiceSemimetricCELoss])
+def test_outputs_that_share_their_network(make) -> None:
+    torch.manual_seed(3)
+    weight = torch.randn(1, 3, 8, 8, dtype=torch.float64, requires_grad=True)
+    image, label = torch.randn(4, 3, 8, 8, dtype=torch.float64), torch.randint(0, 3, (4, 8, 8))
+
+    def network(x):
+        trunk = (x * weight).sigmoid()
+        return [2 * trunk, 3 * trunk[..., ::2, ::2]]
+
+    loss = make(softmax=True, batch=True)
+    (expected,) = torch.autograd.grad(loss(network(image), label), weight)
+    total = AccumulatedLoss(loss)
+    for part in (slice(0, 1), slice(1, 4)):
+        total.add(network(image[part]), label[part])
+    with torch.no_grad():
+        value = total.value
+    torch.testing.assert_close(value, loss(network(image), label).detach())
+    for part in (slice(0, 1), slice(1, 4)):
+        total.backward(network(image[part]), label[part])
+    torch.testing.assert_close(weight.grad, expected, rtol=1e-10, atol=1e-14)

@@ -108,3 +108,17 @@ def test_soft_labels_that_do_not_sum_to_one_are_warned_of_once(make) -> None:
     assert not messages(make(softmax=True), logits, soft, counts)
     soft[:, :, :4] = 0  # of no class: ignored pixels look so
     assert not messages(make(softmax=True), logits, soft)
+
+
+@pytest.mark.parametrize("shape", [(2, 8, 8), (3, 8, 8), (2, 3, 8, 8), (8, 8)])
+def test_a_hint_reads_any_mask_that_the_loss_takes(shape: tuple) -> None:
+    logits, soft = torch.randn(2, 3, 8, 8), torch.softmax(torch.randn(2, 3, 8, 8), 1)
+    mask = torch.ones(shape, dtype=torch.bool)
+    assert not messages(DiceSemimetricLoss(softmax=True), logits, soft, mask)
+
+
+@pytest.mark.parametrize("mask", [torch.ones(2, 8, 8), torch.ones(2, 8, 7, dtype=torch.bool)])
+def test_a_hint_leaves_a_wrong_mask_to_the_loss(mask) -> None:
+    logits, soft = torch.randn(2, 3, 8, 8), torch.softmax(torch.randn(2, 3, 8, 8), 1)
+    with pytest.raises((TypeError, ValueError), match="mask"):
+        DiceSemimetricLoss(softmax=True)(logits, soft, mask)

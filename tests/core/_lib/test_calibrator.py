@@ -331,3 +331,12 @@ def test_scikit_learn_searches_options(rng: np.random.Generator) -> None:
     grid = {"bandwidth": [1e-3, 1.0]}
     search = selection.GridSearchCV(KernelCalibrator(), grid, scoring=score, cv=3).fit(prob, label)
     assert search.best_params_ == {"bandwidth": 1.0}  # labels that have nothing to do with prob
+
+
+@pytest.mark.parametrize("temperature", [float("nan"), 0.0, -1.0])
+def test_a_file_with_no_temperature_is_damaged(tmp_path, temperature: float) -> None:
+    scaling = TemperatureScaling().fit(np.array([[4.0, 0.0]] * 4), np.array([0, 0, 0, 1]))
+    scaling.temperature_ = temperature
+    scaling.save(tmp_path / "t.npz")
+    with pytest.raises(ValueError, match="damaged"):
+        TemperatureScaling.load(tmp_path / "t.npz")

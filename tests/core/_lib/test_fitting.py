@@ -7,7 +7,7 @@ import pytest
 from backends import Backend, available
 
 import dice_semimetric as ds
-from dice_semimetric._lib.fitting import predicted_class
+from dice_semimetric._lib.fitting import predicted_class, targets_of
 from dice_semimetric._lib.namespace import namespace
 
 
@@ -138,3 +138,18 @@ def test_bad_labels_of_raters(rng, kind) -> None:
         calibrator.fit(prob, raters + 1, rater_axis=0)
     with pytest.raises(ValueError, match="at least one pixel that counts"):
         calibrator.fit(prob, raters * 0 + 9, rater_axis=0, ignore_index=9)
+
+
+@pytest.mark.parametrize("num_classes", [1, 3])
+@pytest.mark.parametrize("ignore_index", [0, 1])
+def test_raters_may_ignore_one_of_the_classes(rng, num_classes: int, ignore_index: int) -> None:
+    """The mean of the raters who count at a pixel, each pixel and rater by itself."""
+    prob = rng.random((2, num_classes, 5))
+    labels = rng.integers(0, max(num_classes, 2), size=(4, 2, 5))
+    found = targets_of(np, prob, labels, ignore_index, 0)
+    for b, i in np.ndindex(2, 5):
+        counted = [y for y in labels[:, b, i] if y != ignore_index]
+        assert found.share[b, i] == pytest.approx(len(counted) / 4)
+        for c in range(num_classes):
+            hits = [y == (c if num_classes > 1 else 1) for y in counted]
+            assert found.soft[b, c, i] == pytest.approx(np.mean(hits) if hits else 0)
