@@ -146,6 +146,7 @@ class VectorScaling(Calibrator):
 def _best(xp: Namespace, z: Array, y: Array, share: Array) -> tuple[np.ndarray, np.ndarray]:
     """Return scales and biases of the largest likelihood, of logits and labels (C, n)."""
     classes, total = z.shape[0], float(xp.sum(share))
+    share = share[None, :]
     y = y * share
 
     def loss(values: np.ndarray) -> tuple[float, np.ndarray]:
@@ -153,8 +154,8 @@ def _best(xp: Namespace, z: Array, y: Array, share: Array) -> tuple[np.ndarray, 
         scale, bias = (constant(xp, half.tolist(), z.dtype, z) for half in np.split(values, 2))
         u = z * scale[:, None] + bias[:, None]
         rows = xp.concat([xp.zeros_like(u), u], axis=0) if classes == 1 else u
-        peak = xp.max(rows, axis=0)
-        log_sum = peak + xp.log(xp.sum(xp.exp(rows - peak), axis=0))
+        peak = xp.max(rows, axis=0, keepdims=True)
+        log_sum = peak + xp.log(xp.sum(xp.exp(rows - peak), axis=0, keepdims=True))
         nll = xp.sum(share * log_sum) - xp.sum(y * u)
         slope = share * xp.exp(u - log_sum) - y
         found = [xp.sum(z * slope, axis=1), xp.sum(slope, axis=1), xp.reshape(nll, (1,))]

@@ -37,7 +37,7 @@ def require_raters(
     These are masks of 0 and 1, or label maps if there are classes.
     """
     xp, raters = require_hard(raters, rater_axis)
-    if num_classes == 1 and is_boolean(xp, raters):
+    if type(num_classes) is int and num_classes == 1 and is_boolean(xp, raters):
         return xp, raters
     if num_classes is not None:
         require_label_map(xp, raters, num_classes, name="raters")

@@ -220,6 +220,8 @@ def _arrays(value: Any) -> dict[str, Array]:
     if isinstance(value, Pixels):
         given = {n: getattr(value, n) for n in ("pred", "target", "mask")}
         return {n: array for n, array in given.items() if array is not None}
+    if value is None or isinstance(value, int | float | str):  # torch.compile looks no further
+        return {}
     return {"": value} if compat.is_array_api_obj(value) else {}
 
 

@@ -24,7 +24,13 @@ CALLS = {
 #: Where the answer is NaN: bins that hold nothing.
 NAN = ("reliability_curve",)
 #: What draws or fits by values, which a jitted function has not.
-EAGER = ("calibrate_teacher", "KernelCalibrator", "TemperatureScaling", "select_bandwidth")
+EAGER = (
+    "calibrate_teacher",
+    "KernelCalibrator",
+    "TemperatureScaling",
+    "VectorScaling",
+    "select_bandwidth",
+)
 SMOOTH = ("dml", "jml", "s", "c", "region_loss", "kernel_", "expected")  # by prefix: have gradients
 #: One of each function is compiled: all of them would take minutes.
 JITTED = {name.split(":")[0]: name for name in CALLS if not name.startswith((*EAGER, "sample"))}
