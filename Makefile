@@ -37,7 +37,7 @@ test-slow: .venv/.dev  ## The suites that take minutes each.
 	@touch $@
 
 test-nnunet: .venv-nnunet/.done  ## nnU-Net's own training with the trainers of this package, 2 minutes.
-	PYTHONPATH=.venv-nnunet $(BIN)/python -m pytest -m "slow or not slow" -rf tests/torch/test_nnunet.py tests/torch/test_nnunet_raters.py
+	PYTHONPATH=$(CURDIR)/.venv-nnunet $(BIN)/python -m pytest -m "slow or not slow" -rf tests/torch/test_nnunet.py tests/torch/test_nnunet_raters.py
 
 # uv picks the lowest version of each dependency that pyproject.toml allows and that has a wheel for
 # this Python; pip installs them. PyTorch is the pinned one, since not every index has its old builds
