@@ -149,6 +149,11 @@ class CalibrationLoss(ClassLoss):
 
     def _value(self, input: Any, target: Any, mask: Any) -> Tensor:
         """Return the loss of one output."""
+        self.hint(input, target, mask)
+        return self.term(input, target, mask)
+
+    def term(self, input: Any, target: Any, mask: Any) -> Tensor:
+        """Return the loss of one output as a term of another loss, which has given the hints."""
         bins, dtype = self._bins(input, target, mask)
         return self._from_bins(bins, dtype)
 
@@ -164,7 +169,6 @@ class CalibrationLoss(ClassLoss):
         """Return the bins of each image and class, (3, B, C, n_bins), and the loss's dtype."""
         require_tensors(input=input, target=target, mask=mask)
         require_classes("input", input)
-        self.hint(input, target, mask)
         input, target, mask = plain(input), plain(target), plain(mask)
         num_classes = input.shape[1]
         if self.other_act is not None:

@@ -244,8 +244,7 @@ class DiceSemimetricCELoss(Loss):
         value = self.weighted(input, target, mask, self.lambda_dice, self.lambda_ce)
         if self.lambda_calibration == 0:
             return value
-        term: Tensor = self.calibration(input, target, mask)
-        return value + self.lambda_calibration * term
+        return value + self.lambda_calibration * self.calibration.term(input, target, mask)
 
     def weighted(
         self, input: Tensor, target: Tensor, mask: Mask, of_dice: float, of_entropy: float

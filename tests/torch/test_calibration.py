@@ -122,3 +122,8 @@ def test_a_hint_leaves_a_wrong_mask_to_the_loss(mask) -> None:
     logits, soft = torch.randn(2, 3, 8, 8), torch.softmax(torch.randn(2, 3, 8, 8), 1)
     with pytest.raises((TypeError, ValueError), match="mask"):
         DiceSemimetricLoss(softmax=True)(logits, soft, mask)
+
+
+def test_a_loss_with_the_term_warns_once_for_both() -> None:
+    prob, label = torch.softmax(torch.randn(2, 3, 8, 8), 1), torch.randint(0, 3, (2, 8, 8))
+    assert len(messages(DiceSemimetricCELoss(softmax=True, lambda_calibration=1), prob, label)) == 1
