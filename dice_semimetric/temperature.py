@@ -6,10 +6,9 @@ from typing import Any, ClassVar, Self
 import numpy as np
 
 from ._lib.calibrator import Calibrator
-from ._lib.devices import is_eager
-from ._lib.fitting import likelihood_rows, require_fitted, require_logits, targets_of
+from ._lib.fitting import likeliest, require_fitted, require_logits
 from ._lib.namespace import namespace, sum_dtype
-from ._lib.native import double_precision, quietly, without_gradient
+from ._lib.native import quietly
 from ._lib.special import sigmoid, softmax
 from ._lib.typing import Array, Namespace
 
@@ -72,14 +71,7 @@ class TemperatureScaling(Calibrator):
         TemperatureScaling
             Itself.
         """
-        xp = namespace(logits=logits, label=label)
-        logits, label = without_gradient(xp, logits), without_gradient(xp, label)
-        require_logits(xp, logits)
-        targets = targets_of(xp, logits, label, ignore_index, rater_axis)
-        if not is_eager(logits, label):
-            raise TypeError("logits must be an eager array, since the fit depends on its values")
-        with double_precision(xp):
-            self.temperature_ = _best_temperature(xp, *likelihood_rows(xp, logits, targets))
+        self.temperature_ = likeliest(_best_temperature, logits, label, ignore_index, rater_axis)
         self.n_classes_ = logits.shape[1]
         return self
 

@@ -1,10 +1,12 @@
 """What the calibrators share: labels in both forms, classes along the rows, and being fitted."""
 
-from typing import NamedTuple
+from collections.abc import Callable
+from typing import NamedTuple, TypeVar
 
 from .checks import checks_apply, no_class_axis, require_labels, require_probabilities
-from .namespace import default_index, is_integer, require_floating, sum_dtype
-from .native import widest_float
+from .devices import is_eager
+from .namespace import default_index, is_integer, namespace, require_floating, sum_dtype
+from .native import double_precision, widest_float, without_gradient
 from .options import require_label
 from .pairs import expand_labels, is_label_map, labels_or_soft
 from .raters import fold, in_front
@@ -22,6 +24,9 @@ def from_class_rows(xp: Namespace, rows: Array, shape: tuple[int, ...]) -> Array
     """Return (C, all pixels) as (B, C, *spatial)."""
     apart = xp.reshape(rows, (shape[1], shape[0], *shape[2:]))
     return xp.permute_dims(apart, (1, 0, *range(2, len(shape))))
+
+
+R = TypeVar("R")
 
 
 class Targets(NamedTuple):
@@ -149,6 +154,24 @@ def require_logits(xp: Namespace, logits: Array) -> None:
     require_floating(xp, logits=logits)
     if logits.ndim < 2:
         raise ValueError(no_class_axis("logits", logits))
+
+
+def likeliest(
+    best: Callable[[Namespace, Array, Array, Array], R],
+    logits: Array,
+    label: Array,
+    ignore_index: int | None,
+    rater_axis: int | None,
+) -> R:
+    """Return what ``best`` finds for the rows of `likelihood_rows`, in double precision."""
+    xp = namespace(logits=logits, label=label)
+    logits, label = without_gradient(xp, logits), without_gradient(xp, label)
+    require_logits(xp, logits)
+    targets = targets_of(xp, logits, label, ignore_index, rater_axis)
+    if not is_eager(logits, label):
+        raise TypeError("logits must be an eager array, since the fit depends on its values")
+    with double_precision(xp):
+        return best(xp, *likelihood_rows(xp, logits, targets))
 
 
 def likelihood_rows(xp: Namespace, logits: Array, targets: Targets) -> tuple[Array, Array, Array]:
