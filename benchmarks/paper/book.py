@@ -44,7 +44,8 @@ class Book:
         if source.name not in self.studies:
             options = self.options
             out = options.out / ("quick" if self.recipe.quick else "") / folder_name(source.name)
-            work = Machine(options.device, options.workers, options.restart, not options.finished)
+            only, train = tuple(options.only_folds or ()), not options.finished
+            work = Machine(options.device, options.workers, options.restart, train, only)
             self.studies[source.name] = Study(source.data, out, self.splits, work)
         return self.studies[source.name]
 
@@ -57,6 +58,11 @@ class Book:
                 self.scored[key] = self.study(source).run(config, seeds)
             found.append(self.scored[key])
         return found
+
+    def finished(self, source: Source, config: Config) -> list[bool]:
+        """Return, for each part of an experiment, whether it is finished."""
+        study = self.study(source)
+        return [study.is_finished(part) for part in study.parts(config, self.recipe.seeds)]
 
     def written(self, source: Source, config: Config) -> dict[str, Any]:
         """Return what the first finished part of an experiment wrote of itself, if any."""

@@ -59,6 +59,9 @@ def notes_of(
     )
     if unfinished:
         notes.append(f"{unfinished} cells have no finished run yet")
+    done = [book.finished(source, config) for (_, config), source in parts.items()]
+    if 0 < (made := sum(sum(runs) for runs in done)) < (asked := sum(map(len, done))):
+        notes.append(f"{made} of {asked} runs, of a fold or a seed each, are finished")
     return notes
 
 

@@ -37,6 +37,7 @@ class Machine:
     workers: int = 0
     restart: bool = False
     train: bool = True  # False: read what is finished
+    only_folds: tuple[int, ...] = ()  # the folds to make; none: all
 
 
 @dataclass(frozen=True)
@@ -149,13 +150,18 @@ class Study:
         found = []
         for part in self.parts(config, seeds):
             if not self.is_finished(part):
-                if not self.machine.train:
+                if not self.makes(part):
                     continue
                 self.make(part)
             numbers = self.cases(part, "train" if part.signal else "test")
             cases = np.array([c for c in numbers if len(self.data.samples_of(c))], int)
             found.append(read(part, self.folder(part), cases, self.data))
         return join(found) if found else None
+
+    def makes(self, config: Config) -> bool:
+        """Return whether this process makes a part that is missing."""
+        only = self.machine.only_folds
+        return self.machine.train and (not only or config.fold in only)
 
     def is_finished(self, config: Config) -> bool:
         """Return whether a part need not be made; all are made once if all are to start over."""

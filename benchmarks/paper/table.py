@@ -107,6 +107,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add("--restart", action="store_true", help="ignore what was run before")
     add("--folds", type=int, help="of the cross-validation (5); 0: the folders of the data")
     add("--fold-seed", type=int, default=0, help="which patients fall together")
+    add("--only-folds", type=int, nargs="+", metavar="K",
+        help="make these folds, from 0, and no others, which other processes can make")  # fmt: skip
     add("--seeds", type=int, nargs="+", help="of the training; each is a run of its own (0)")
     add("--networks", nargs="+", help="the teacher, then its students")
     add("--distil", action="store_true",
@@ -141,6 +143,9 @@ def recipe_of(options: argparse.Namespace) -> Recipe:
         if value is not None
     }
     known = {item.name for item in fields(Config)} - set(FIXED)
+    folds = QUICK_FOLDS if options.quick else values.get("folds", Recipe.folds)
+    if unknown := [k for k in options.only_folds or () if not 0 <= k < folds]:
+        raise UsageError(f"--only-folds must be below the {folds} folds, got {unknown[0]}")
     recipe = Recipe(
         **values
         | {

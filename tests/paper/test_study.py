@@ -313,3 +313,13 @@ def test_seeds_and_folds_lie_apart(data: Prepared, tmp_path: Path) -> None:
     names = [study.folder(part).name for part in study.parts(SMALL, (0, 5))]
     assert names == ["fold0", "fold1", "fold0-seed5", "fold1-seed5"]
     assert [part.seed for part in study.parts(SMALL, (0, 5))] == [0, 1, 5, 6]
+
+
+def test_processes_share_the_folds(data: Prepared, tmp_path: Path) -> None:
+    def made(*folds: int) -> list[bool]:
+        study = Study(data, tmp_path, Splits(2), Machine(only_folds=folds))
+        study.run(SMALL)
+        return [study.is_finished(part) for part in study.parts(SMALL)]
+
+    assert made(1) == [False, True]
+    assert made(0) == [True, True]

@@ -97,6 +97,11 @@ def test_finished_runs_are_reported_alone(
     assert "16 cells have no finished run yet" in text
     line = next(line for line in text.splitlines() if line.startswith("| data | Dice |"))
     assert line.count(" – ") == 4
+    main(["table", "7", *options, "--finished"])
+    assert "runs, of a fold or a seed each" not in capsys.readouterr().out
+    next((tmp_path / "runs").rglob("fold1/result.json")).unlink()
+    main(["table", "7", *options, "--finished"])
+    assert "3 of 4 runs, of a fold or a seed each, are finished" in capsys.readouterr().out
     (tmp_path / "only").mkdir()
     root.rename(tmp_path / "only" / "kidney")
     with pytest.raises(SystemExit, match=r"error: Table 3 needs other data.*LiTS, KiTS") as error:
@@ -279,6 +284,7 @@ def test_faults_of_options_are_one_line(folders: list[str], tmp_path: Path) -> N
         (["--data", str(tmp_path / "none")], "error: .*not a folder"),
         (["--crop", "64"], "error: .*crop must be"),
         (["--epochs", "0"], "error: epochs must be"),
+        (["--folds", "3", "--only-folds", "2", "3"], "error: --only-folds must be below the 3"),
         (["--runs", "dice:uniform"], "error: loss must be one of"),
         (["--train-split", "none"], "error: .*no case in a folder none"),
     ):
