@@ -106,8 +106,8 @@ gpu-rehearse: .venv/.dev  ## The same on a processor, tiny, the GPU emulated.
 	PYTHONPATH=.:adapters $(BIN)/python -m benchmarks.speed.gpu --rehearse --part $(PART)
 
 gpu-wheels:      ## What `make gpu` needs and GPU_PYTHON lacks; WHEELS=DIR NEEDS=... downloads it.
-	@$(if $(WHEELS),$(GPU_PYTHON) -m pip download -d $(WHEELS) -c constraints.txt \
-		--only-binary :all: $(NEEDS),$(GPU_PYTHON) -m benchmarks.speed.gpu_wheels)
+	@$(if $(WHEELS),$(GPU_PYTHON) -m pip wheel --quiet --no-deps -w $(WHEELS) . && $(GPU_PYTHON) -m pip \
+		download -d $(WHEELS) -c constraints.txt --only-binary :all: $(NEEDS),$(GPU_PYTHON) -m benchmarks.speed.gpu_wheels)
 
 .venv/.gpu: .venv/.dev
 	$(BIN)/python -m pip install --quiet -c constraints.txt -e '.[dev,cupy]'

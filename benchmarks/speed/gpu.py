@@ -27,6 +27,7 @@ import numpy as np
 import torch
 
 import dice_semimetric as ds
+from dice_semimetric._lib.seam import adapters
 
 from . import gpu_cases
 from .gpu_cases import FULL, TINY, GpuCase
@@ -88,7 +89,14 @@ def why_not() -> str | None:
         import cupy
     except ImportError:
         return "CuPy is not installed; see the extra cupy"
-    return None if cupy.cuda.is_available() else "CuPy finds no GPU"
+    if not cupy.cuda.is_available():
+        return "CuPy finds no GPU"
+    if not (adapters("cupy") and adapters("torch")):  # their entry points come with a package
+        return (
+            "the kernels are not found, since dice-semimetric is not installed for this Python: "
+            "pip install --no-deps ."
+        )
+    return None
 
 
 def run(part: str, record: Record, options: argparse.Namespace) -> int:

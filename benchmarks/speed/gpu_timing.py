@@ -9,7 +9,9 @@ import torch
 
 from .gpu_cases import GpuCase
 
-_BUDGET = 2.0  # seconds that the repeats of one function may take
+#: Seconds that the repeats of one function may take, that a GPU is busy before them, since an idle
+#: one has a slow clock, and that one repeat takes: of a short function, many calls.
+_BUDGET, _WARM, _SPAN = 2.0, 0.2, 0.01
 
 
 def measure(case: GpuCase, device: str, repeats: int, copy: float) -> Iterator[dict[str, Any]]:
@@ -47,28 +49,41 @@ def _figures(case: GpuCase, name: str, device: str, repeats: int, copy: float) -
 
 def median_seconds(function: Callable[[], Any], device: str, repeats: int) -> float:
     """Return the median time, by the device's own clock on a GPU; slow ones are repeated less."""
+    timed = _seconds_on_gpu if device == "cuda" else _seconds
+    calls = _calls(function) if device == "cuda" else 1
     for _ in range(min(3, repeats)):
         function()
     times: list[float] = []
-    while len(times) < repeats and sum(times) < _BUDGET:
-        times.append(_seconds_on_gpu(function) if device == "cuda" else _seconds(function))
+    while len(times) < repeats and sum(times) * calls < _BUDGET:
+        times.append(timed(function, calls))
     return statistics.median(times)
 
 
-def _seconds_on_gpu(function: Callable[[], Any]) -> float:
+def _calls(function: Callable[[], Any]) -> int:
+    """Keep the GPU busy and return how many calls make one repeat."""
+    begin, each = time.perf_counter(), 0.0
+    while time.perf_counter() - begin < _WARM:
+        each = _seconds_on_gpu(function, 1)
+    return max(1, round(_SPAN / each))
+
+
+def _seconds_on_gpu(function: Callable[[], Any], calls: int) -> float:
+    """Return the time of a call among many, that of the host where it is the slower one."""
     start, end = (torch.cuda.Event(enable_timing=True) for _ in range(2))
     torch.cuda.synchronize()
     start.record()
-    function()
+    for _ in range(calls):
+        function()
     end.record()
     torch.cuda.synchronize()
-    return float(start.elapsed_time(end)) / 1e3
+    return float(start.elapsed_time(end)) / 1e3 / calls
 
 
-def _seconds(function: Callable[[], Any]) -> float:
+def _seconds(function: Callable[[], Any], calls: int) -> float:
     begin = time.perf_counter()
-    function()
-    return time.perf_counter() - begin
+    for _ in range(calls):
+        function()
+    return (time.perf_counter() - begin) / calls
 
 
 def peak_memory(function: Callable[[], Any]) -> float:

@@ -3,7 +3,8 @@
     make gpu-wheels GPU_PYTHON=python3          on the machine with the GPU
     make gpu-wheels WHEELS=wheels NEEDS="..."   on one with a network: download those
 
-and then there, `pip install --no-index --find-links wheels ...`. It needs nothing but Python.
+The wheel of this package is made beside them: without it none of its kernels is found. Then,
+there, `pip install --no-index --find-links wheels dice-semimetric ...`. It needs only Python.
 """
 
 import re
