@@ -32,6 +32,7 @@ from dice_semimetric._lib.seam import adapters
 from . import gpu_cases
 from .gpu_cases import FULL, TINY, GpuCase
 from .gpu_record import Record
+from .gpu_table import as_markdown
 from .gpu_timing import copy_rate, measure
 from .gpu_training import training
 from .timing import installed
@@ -53,6 +54,10 @@ EMULATED = ("tests/cupy/test_kernels.py", "tests/cupy/test_fusion.py", "tests/to
 def main(arguments: list[str] | None = None) -> int:
     """Run what the command line asks for and return the exit status."""
     options = parse(arguments)
+    if options.table:
+        found = Record(options.out or RESULTS / f"gpu-{options.name}.json").found
+        print(as_markdown([*found.get("rows", []), *found.get("training", [])]))
+        return 0
     missing = None if options.rehearse else why_not()
     if missing:
         print(f"gpu: nothing was run: {missing}", file=sys.stderr)
@@ -77,6 +82,7 @@ def parse(arguments: list[str] | None) -> argparse.Namespace:
     parser.add_argument("--out", type=Path, metavar="FILE", help="instead of the one by the name")
     parser.add_argument("--part", nargs="+", choices=PARTS, default=list(PARTS))
     parser.add_argument("--repeats", type=int, default=20)
+    parser.add_argument("--table", action="store_true", help="print what is recorded, as Markdown")
     parser.add_argument("--rehearse", action="store_true", help="tiny, on a processor")
     return parser.parse_args(arguments)
 
