@@ -96,13 +96,22 @@ class ClassLoss(Loss):
             input, target, mask, to_onehot_y=self.to_onehot_y, ignore_index=self.ignore_index
         )
 
-    def hint(self, input: Any, target: Any, mask: Any) -> None:
+    def _value(self, input: Any, target: Any, mask: Any) -> Tensor:
+        """Return the loss of one output."""
+        self.hint(input, target, mask)
+        return self.term(input, target, mask)
+
+    def term(self, input: Any, target: Any, mask: Any) -> Tensor:
+        """Return the loss of one output as a term of another loss, which has given the hints."""
+        raise NotImplementedError
+
+    def hint(self, input: Any, target: Any, mask: Any, teacher: Any = None) -> None:
         """Warn at the first call of what is hardly meant; see `hint_of_softmax`."""
         if self._hinted or torch.compiler.is_compiling():
             return
         self._hinted = True
         if self.softmax:
-            hint_of_softmax(input, target, mask)
+            hint_of_softmax(input, target, mask, teacher)
 
     def _activation(self, num_classes: int) -> Activation:
         if self.softmax and num_classes == 1:

@@ -147,9 +147,8 @@ class RegionLoss(ClassLoss, Generic[Variant]):
         """The label to ignore in a target that was prepared; smoothed ones have a mask for it."""
         return None if self.label_smoothing else self.ignore_index
 
-    def _value(self, input: Any, target: Any, mask: Any) -> Tensor:
-        """Return the loss of one output."""
-        self.hint(input, target, mask)
+    def term(self, input: Any, target: Any, mask: Any) -> Tensor:
+        """Return the loss of one output, without hints."""
         target, mask = self.prepared(input, target, mask)
         found = None
         if self.other_act is None:

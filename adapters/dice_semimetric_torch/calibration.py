@@ -147,13 +147,8 @@ class CalibrationLoss(ClassLoss):
             return self._over_levels(self._value, self.levels(input, target, mask))
         return self._value(input, target, mask)
 
-    def _value(self, input: Any, target: Any, mask: Any) -> Tensor:
-        """Return the loss of one output."""
-        self.hint(input, target, mask)
-        return self.term(input, target, mask)
-
     def term(self, input: Any, target: Any, mask: Any) -> Tensor:
-        """Return the loss of one output as a term of another loss, which has given the hints."""
+        """Return the loss of one output, without hints."""
         bins, dtype = self._bins(input, target, mask)
         return self._from_bins(bins, dtype)
 

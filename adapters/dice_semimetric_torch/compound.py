@@ -178,7 +178,7 @@ class DiceSemimetricCELoss(Loss):
             label_smoothing=label_smoothing,
             smoothing=smoothing,
         )
-        self.calibration = CalibrationLoss(
+        calibration = CalibrationLoss(
             include_background=include_background,
             to_onehot_y=to_onehot_y,
             sigmoid=sigmoid,
@@ -191,6 +191,8 @@ class DiceSemimetricCELoss(Loss):
             per=per,
             process_group=process_group,
         )
+        if lambda_calibration:
+            self.calibration = calibration
 
     @property
     def per(self) -> str:  # type: ignore[override]
@@ -233,7 +235,7 @@ class DiceSemimetricCELoss(Loss):
     def _terms(self, input: Any, target: Any, mask: Any) -> tuple[Tensor, Tensor]:
         if self.lambda_ce == 0:
             self._require(input, target, mask)
-            dice: Tensor = self.dice(input, target, mask)
+            dice = self.dice.term(input, target, mask)
             return dice, torch.zeros_like(dice)
         first, second = self._losses(input, target, mask, None)
         return first, second
@@ -241,6 +243,10 @@ class DiceSemimetricCELoss(Loss):
     def _value(self, input: Any, target: Any, mask: Any) -> Tensor:
         """Return the loss of one output."""
         self.dice.hint(input, target, mask)
+        return self.term(input, target, mask)
+
+    def term(self, input: Any, target: Any, mask: Any) -> Tensor:
+        """Return the loss of one output as a term of another loss, which has given the hints."""
         value = self.weighted(input, target, mask, self.lambda_dice, self.lambda_ce)
         if self.lambda_calibration == 0:
             return value
@@ -252,8 +258,7 @@ class DiceSemimetricCELoss(Loss):
         """Return the sum of DML and CE of one output, each times its factor."""
         if of_entropy == 0:
             self._require(input, target, mask)
-            value: Tensor = of_dice * self.dice(input, target, mask)
-            return value
+            return of_dice * self.dice.term(input, target, mask)
         found = self._losses(input, target, mask, (of_dice, of_entropy))
         return found[0] if len(found) == 1 else of_dice * found[0] + of_entropy * found[1]
 

@@ -213,8 +213,8 @@ class DistillationLoss(Loss):
     def _value(self, input: Any, target: Any, mask: Any, teacher: Any) -> Tensor:
         """Return the loss of one output."""
         labelled, distilled = self._parts(input, target, mask, teacher)
-        loss: Tensor = self.labels(*labelled) + self.teacher(*distilled)
-        return loss
+        self.labels.dice.hint(input, target, distilled[2], teacher)
+        return self.labels.term(*labelled) + self.teacher.term(*distilled)
 
     def sums(
         self, input: Tensor, target: Tensor, mask: Mask, teacher: Tensor

@@ -13,6 +13,7 @@ from dice_semimetric_torch import (
     CalibrationLoss,
     DiceSemimetricCELoss,
     DiceSemimetricLoss,
+    DistillationLoss,
 )
 
 
@@ -75,6 +76,18 @@ def test_micro_batches_have_the_gradient_of_the_whole(batch: tuple, make) -> Non
     torch.testing.assert_close(logits.grad, expected)
 
 
+def test_without_weight_the_compound_loss_holds_no_term() -> None:
+    options = {"softmax": True, "weight": [1.0, 2.0]}
+    without = DiceSemimetricCELoss(**options)
+    with_term = DiceSemimetricCELoss(**options, lambda_calibration=0.3)
+    assert [name for name, _ in without.named_children()] == ["dice"]
+    assert [name for name, _ in with_term.named_children()] == ["dice", "calibration"]
+    assert "CalibrationLoss" not in repr(without)
+    assert without.state_dict().keys() == with_term.state_dict().keys()
+    with pytest.raises(ValueError, match="n_bins"):
+        DiceSemimetricCELoss(softmax=True, n_bins=0)
+
+
 def messages(loss, *arguments) -> list[str]:
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
@@ -127,3 +140,39 @@ def test_a_hint_leaves_a_wrong_mask_to_the_loss(mask) -> None:
 def test_a_loss_with_the_term_warns_once_for_both() -> None:
     prob, label = torch.softmax(torch.randn(2, 3, 8, 8), 1), torch.randint(0, 3, (2, 8, 8))
     assert len(messages(DiceSemimetricCELoss(softmax=True, lambda_calibration=1), prob, label)) == 1
+
+
+@pytest.mark.parametrize("temperature", [1.0, 2.0])
+@pytest.mark.parametrize("lambda_kd_ce", [0.0, 0.25])
+def test_distillation_warns_once_of_its_input(temperature: float, lambda_kd_ce: float) -> None:
+    logits, label = torch.randn(2, 3, 8, 8), torch.randint(0, 3, (2, 8, 8))
+    prob = torch.softmax(logits, 1)
+    options = {"softmax": True, "temperature": temperature, "lambda_kd_ce": lambda_kd_ce}
+    loss = DistillationLoss(**options)
+    (message,) = messages(loss, prob, label, prob)
+    assert message.startswith("input holds probabilities")
+    assert not messages(loss, prob, label, prob)
+    assert not messages(DistillationLoss(**options), logits, label, prob)
+
+
+@pytest.mark.parametrize("temperature", [1.0, 2.0])
+def test_distillation_warns_of_a_teacher_that_does_not_sum_to_one(temperature: float) -> None:
+    logits, label = torch.randn(2, 3, 8, 8), torch.randint(0, 3, (2, 8, 8))
+    teacher = torch.full((2, 3, 8, 8), 0.5)
+    loss = DistillationLoss(softmax=True, temperature=temperature)
+    (message,) = messages(loss, logits, label, teacher)
+    assert message.startswith("probabilities in teacher sum to 1.5 to 1.5")
+    assert not messages(loss, logits, label, teacher)
+    label[:, :4], teacher[:, :, 4:] = 7, 1 / 3
+    options = {"softmax": True, "temperature": temperature, "ignore_index": 7}
+    assert not messages(DistillationLoss(**options), logits, label, teacher)
+
+
+@pytest.mark.parametrize("make", [DiceSemimetricLoss, DiceSemimetricCELoss, CalibrationLoss])
+def test_tensors_of_a_librarys_class_are_warned_of_too(make) -> None:
+    class Own(torch.Tensor):
+        pass
+
+    prob = torch.softmax(torch.randn(2, 3, 8, 8), 1).as_subclass(Own)
+    (message,) = messages(make(softmax=True), prob, torch.randint(0, 3, (2, 8, 8)))
+    assert message.startswith("input holds probabilities")

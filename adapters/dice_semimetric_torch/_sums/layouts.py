@@ -72,13 +72,18 @@ def _found(
     return Layouts(module.pairs_of(pixels), module.pairs_of(pixels, host.room(pred)))
 
 
-def is_plain(pred: Any, target: Any, mask: Any) -> bool:
-    """Return whether these are tensors with values on the host, which nothing follows."""
+def is_plain(*tensors: Any) -> bool:
+    """Return whether these are tensors with values on the host, which nothing follows.
+
+    One of None, for a mask that is not given, is as good.
+    """
     if torch.compiler.is_compiling() or torch._C._is_tracing():
         return False
     if torch._C._functorch.peek_interpreter_stack() is not None or forward_ad._current_level >= 0:
         return False
-    for tensor in (pred, target) if mask is None else (pred, target, mask):
+    for tensor in tensors:
+        if tensor is None:
+            continue
         if type(tensor) not in (Tensor, torch.nn.Parameter) or not tensor.is_cpu:
             return False
         if tensor.layout != torch.strided or tensor.is_nested:
