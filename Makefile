@@ -36,7 +36,7 @@ test-slow: .venv/.dev  ## The suites that take minutes each.
 	$(BIN)/python -m pip install --quiet --no-deps --upgrade --target .venv-nnunet -r $<
 	@touch $@
 
-test-nnunet: .venv-nnunet/.done  ## nnU-Net's own training with the trainers of this package, 2 minutes.
+test-nnunet: .venv-nnunet/.done  ## nnU-Net's own training with the trainers of this package, 4 minutes.
 	PYTHONPATH=$(CURDIR)/.venv-nnunet $(BIN)/python -m pytest -m "slow or not slow" -rf tests/torch/test_nnunet.py tests/torch/test_nnunet_raters.py
 
 # uv picks the lowest version of each dependency that pyproject.toml allows and that has a wheel for

@@ -7,6 +7,7 @@ import os
 import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -186,6 +187,77 @@ def test_resampling_keeps_votes() -> None:
     assert set(found.ravel()) == set(range(6))
 
 
+class Levels(torch.nn.Module):
+    """A network with two outputs, as nnU-Net's with deep supervision."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.fine = torch.nn.Conv2d(2, 1, 3, padding=1, dtype=torch.float64)
+        self.coarse = torch.nn.Conv2d(2, 1, 2, stride=2, dtype=torch.float64)
+
+    def forward(self, image: Any) -> list[Any]:
+        return [self.fine(image), self.coarse(image)]
+
+
+def planned(network: Any, batch_dice: bool, is_ddp: bool) -> Any:
+    """Return a trainer of four votes and the ignore label 5, its loss built for the network."""
+    plans = SimpleNamespace(batch_dice=batch_dice, pool_op_kernel_sizes=[[1, 1], [2, 2], [2, 2]])
+    made = trainer(
+        manager(4, 5),
+        network=network,
+        configuration_manager=plans,
+        is_ddp=is_ddp,
+        enable_deep_supervision=True,
+        grad_scaler=None,
+        optimizer=torch.optim.SGD(network.parameters(), 0.0),
+    )
+    made.loss = made._build_loss()
+    return made
+
+
+def two_steps(made: Any, part: slice) -> list[Any]:
+    """Return the gradients of a training step and the losses of it and of a validation step."""
+    generator = torch.Generator().manual_seed(3)
+    image = torch.randn(4, 2, 8, 8, generator=generator, dtype=torch.float64)[part]
+    votes = torch.randint(0, 5, (4, 1, 8, 8), generator=generator)
+    votes[:2, :, :5] = 5  # more pixels count in one process than in the other
+    shares = VoteShares(4, 5)
+    fine = torch.stack([shares(segmentation=v)["segmentation"] for v in votes])[part]
+    batch = {"data": image, "target": [fine, fine[..., ::2, ::2]]}
+    losses = [made.train_step(batch)["loss"]]
+    with torch.no_grad():
+        losses.append(made.validation_step(batch)["loss"])
+    return [*map(torch.tensor, losses), *(p.grad for p in made.network.parameters())]
+
+
+def ddp_worker(rank: int, folder: Path) -> None:
+    meeting = (folder / "meeting").as_uri()
+    torch.distributed.init_process_group("gloo", init_method=meeting, rank=rank, world_size=2)
+    torch.manual_seed(0)
+    made = planned(torch.nn.parallel.DistributedDataParallel(Levels()), True, True)
+    torch.save(two_steps(made, slice(3 * rank, 3 + rank)), folder / f"found{rank}.pt")
+    torch.distributed.barrier()
+    torch.distributed.destroy_process_group()
+
+
+@needs_nnunet
+def test_two_processes_are_one_on_the_joined_batch(tmp_path: Path) -> None:
+    torch.multiprocessing.spawn(ddp_worker, (tmp_path,), nprocs=2)
+    torch.manual_seed(0)
+    made = planned(Levels(), True, False)
+    made.loss.weight_factors = [1 / (1 + 1e-6), 1e-6 / (1 + 1e-6)]  # nnU-Net's under DDP
+    expected = two_steps(made, slice(None))
+    assert all(bool(torch.any(value != 0)) for value in expected)
+    for rank in range(2):
+        found = torch.load(tmp_path / f"found{rank}.pt")
+        torch.testing.assert_close(found, expected, rtol=1e-9, atol=1e-15)
+
+
+@needs_nnunet
+def test_losses_of_single_images_pool_no_processes() -> None:
+    assert planned(Levels(), False, True).loss.loss.loss.dice.process_group is None
+
+
 # nnU-Net imports all its trainers to find one, and some of them need timm. A module of this text
 # has whatever is imported from it.
 TIMM = """
@@ -206,6 +278,7 @@ class nnUNetTrainerShort(nnUNetTrainerDMLRaters):
 """
 PLAN = "nnunetv2.experiment_planning.plan_and_preprocess_entrypoints", "plan_and_preprocess_entry"
 TRAIN = "nnunetv2.run.run_training", "run_training_entry"
+PREPROCESS = PLAN[0], "preprocess_entry"
 PREDICT = "nnunetv2.inference.predict_from_raw_data", "predict_entry_point"
 STUDY = "dice_semimetric_study.cli", "main"
 
@@ -264,13 +337,14 @@ def make_study(root: Path, rng: np.random.Generator) -> None:
             nibabel.save(nibabel.Nifti1Image(mask, affine), path)
 
 
-def shrink(plans: Path) -> None:
-    """Make the network that nnU-Net planned a very small one."""
+def shrink(plans: Path, configuration: str, more: dict[str, Any] | None = None) -> None:
+    """Make the network that nnU-Net planned a very small one, and plan more configurations."""
     found = json.loads(plans.read_text())
-    planned = found["configurations"]["2d"]
+    planned = found["configurations"][configuration]
     planned["batch_size"] = 2
     network = planned["architecture"]["arch_kwargs"]
     network["features_per_stage"] = [4] * network["n_stages"]
+    found["configurations"] |= more or {}
     plans.write_text(json.dumps(found))
 
 
@@ -285,7 +359,7 @@ def test_from_raters_to_scores(tmp_path: Path, rng: np.random.Generator) -> None
     assert description["labels"]["task01"] == [1, 2, 3, 4, 5, 6]
 
     shell.run(PLAN, "-d 1 -c 2d --verify_dataset_integrity -npfp 1 -np 1")
-    shrink(tmp_path / "nnUNet_preprocessed" / name / "nnUNetPlans.json")
+    shrink(tmp_path / "nnUNet_preprocessed" / name / "nnUNetPlans.json", "2d")
     printed = shell.run(TRAIN, "1 2d 0 -tr nnUNetTrainerShort --npz -device cpu")
     assert "Pseudo dice" in printed
     model = tmp_path / "nnUNet_results" / name / "nnUNetTrainerShort__nnUNetPlans__2d"
@@ -317,6 +391,50 @@ def test_from_raters_to_scores(tmp_path: Path, rng: np.random.Generator) -> None
         hard = masks.sum(axis=0)[kept] * 2 > len(masks)
         expected = reference_dice(prob[kept] > 0.5, hard)
         assert float(row["dice"]) == pytest.approx(expected, abs=1e-6)
+
+
+#: A cascade as nnU-Net plans it for images larger than these.
+CASCADE = {
+    "3d_lowres": {
+        "inherits_from": "3d_fullres",
+        "data_identifier": "nnUNetPlans_3d_lowres",
+        "spacing": [5.0, 1.5, 1.5],
+        "next_stage": "3d_cascade_fullres",
+    },
+    "3d_cascade_fullres": {"inherits_from": "3d_fullres", "previous_stage": "3d_lowres"},
+}
+
+
+@pytest.mark.slow
+@needs_nnunet
+def test_a_cascade_from_start_to_end(tmp_path: Path, rng: np.random.Generator) -> None:
+    """Beside the image lie the labels 1 to 6 of the first stage, which has the last one alone."""
+    import blosc2
+
+    shell, name = Shell(tmp_path), "Dataset001_Discs"
+    make_study(tmp_path / "study", rng)
+    shell.run(STUDY, f"nnunet study --out nnUNet_raw/{name} --raters any --ignore 255")
+    shell.run(PLAN, "-d 1 -c 3d_fullres -npfp 1 -np 1")
+    shrink(tmp_path / f"nnUNet_preprocessed/{name}/nnUNetPlans.json", "3d_fullres", CASCADE)
+    shell.run(PREPROCESS, "-d 1 -c 3d_lowres -np 1")
+    rest = "all -tr nnUNetTrainerShort -device cpu"
+    shell.run(TRAIN, f"1 3d_lowres {rest}")
+    first = tmp_path / f"nnUNet_results/{name}/nnUNetTrainerShort__nnUNetPlans__3d_lowres"
+    handed_on = list((first / "predicted_next_stage/3d_cascade_fullres").iterdir())
+    assert len(handed_on) == 5
+    assert all(set(np.unique(blosc2.open(str(path))[:])) <= {0, 6} for path in handed_on)
+    assert "shape torch.Size([7, 4, 32, 32])" in shell.run(TRAIN, f"1 3d_cascade_fullres {rest}")
+
+    both = f"-i nnUNet_raw/{name}/imagesTr -o predicted --save_probabilities -npp 1 -nps 1"
+    both += f" -prev_stage_predictions {first}/fold_all/validation"
+    shell.run(PREDICT, f"-d 1 -c 3d_cascade_fullres -f {rest} {both}")
+    nibabel = pytest.importorskip("nibabel")
+    for case in range(5):
+        with np.load(tmp_path / f"predicted/disc_{case}.npz") as found:
+            prob = found["probabilities"]
+        label = np.asarray(nibabel.load(tmp_path / f"predicted/disc_{case}.nii.gz").dataobj)
+        assert prob.shape == (1, 4, 32, 32)
+        np.testing.assert_array_equal(label, 6 * (prob[0].T > 0.5))
 
 
 def reference_dice(one: np.ndarray, other: np.ndarray) -> float:

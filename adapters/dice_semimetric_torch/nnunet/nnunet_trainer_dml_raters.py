@@ -22,6 +22,9 @@ class nnUNetTrainerDMLRaters(nnUNetTrainerDML):
     with the share k / L as a soft label; nnU-Net's own Dice, while it trains and at the end,
     compares with the strict majority. A softmax of two classes would be the same function, of the
     difference of its two outputs.
+
+    The second network of a cascade is shown the majority of the first: nnU-Net makes one channel of
+    each label, of which the first has L alone.
     """
 
     loss: Any
