@@ -185,7 +185,8 @@ class RegionLoss(ClassLoss, Generic[Variant]):
         others, of which ``stepwise`` gives the terms.
         """
         input, target, mask = plain(input), plain(target), plain(mask)
-        if self.process_group is not None or not is_plain(input, target, mask) or input.ndim < 3:
+        tensors = (input, target) if mask is None else (input, target, mask)
+        if self.process_group is not None or not is_plain(*tensors) or input.ndim < 3:
             return None
         classes = input.shape[1]
         if classes == 1 and (self.softmax or not self.include_background):

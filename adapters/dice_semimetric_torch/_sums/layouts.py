@@ -73,17 +73,12 @@ def _found(
 
 
 def is_plain(*tensors: Any) -> bool:
-    """Return whether these are tensors with values on the host, which nothing follows.
-
-    One of None, for a mask that is not given, is as good.
-    """
+    """Return whether these are tensors with values on the host, which nothing follows."""
     if torch.compiler.is_compiling() or torch._C._is_tracing():
         return False
     if torch._C._functorch.peek_interpreter_stack() is not None or forward_ad._current_level >= 0:
         return False
     for tensor in tensors:
-        if tensor is None:
-            continue
         if type(tensor) not in (Tensor, torch.nn.Parameter) or not tensor.is_cpu:
             return False
         if tensor.layout != torch.strided or tensor.is_nested:
