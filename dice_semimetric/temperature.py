@@ -9,6 +9,7 @@ from ._lib.calibrator import Calibrator
 from ._lib.fitting import likeliest, require_fitted, require_logits
 from ._lib.namespace import namespace, sum_dtype
 from ._lib.native import quietly
+from ._lib.seam import whole
 from ._lib.special import sigmoid, softmax
 from ._lib.typing import Array, Namespace
 
@@ -41,6 +42,7 @@ class TemperatureScaling(Calibrator):
 
     _AXES: ClassVar = {"temperature": ()}
 
+    @whole
     @quietly
     def fit(
         self,
@@ -75,6 +77,7 @@ class TemperatureScaling(Calibrator):
         self.n_classes_ = logits.shape[1]
         return self
 
+    @whole
     @quietly
     def predict_proba(self, logits: Array) -> Array:
         """Return the probabilities of the scaled logits.

@@ -9,6 +9,7 @@ from ._lib.calibrator import Calibrator
 from ._lib.fitting import likeliest, require_fitted, require_logits
 from ._lib.namespace import constant, namespace, sum_dtype
 from ._lib.native import quietly, to_host
+from ._lib.seam import whole
 from ._lib.special import sigmoid, softmax
 from ._lib.typing import Array, Namespace
 
@@ -55,6 +56,7 @@ class VectorScaling(Calibrator):
 
     _AXES: ClassVar = {"scale": ("classes",), "bias": ("classes",)}
 
+    @whole
     @quietly
     def fit(
         self,
@@ -91,6 +93,7 @@ class VectorScaling(Calibrator):
         self.n_classes_ = logits.shape[1]
         return self
 
+    @whole
     @quietly
     def predict_proba(self, logits: Array) -> Array:
         """Return the probabilities of the scaled logits.

@@ -21,7 +21,7 @@ from dice_semimetric_torch.metrics import (
     DiceSemimetricScore,
     ExpectedCalibrationError,
 )
-from monai.data import CacheDataset, DataLoader, set_track_meta
+from monai.data import CacheDataset, DataLoader
 from monai.networks.nets import UNet
 from monai.transforms import (
     Compose,
@@ -43,7 +43,6 @@ parser.add_argument("--rate", type=float, default=1e-2)
 parser.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu")
 options = parser.parse_args()
 set_determinism(0)
-set_track_meta(False)  # plain tensors
 
 # %%
 # The cases

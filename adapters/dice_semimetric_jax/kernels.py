@@ -16,6 +16,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax import Array
 
+from dice_semimetric._lib.calibrator import Calibrator
 from dice_semimetric._lib.checks import clipped, require_known_labels, require_unit_interval
 from dice_semimetric._lib.devices import is_eager
 from dice_semimetric._lib.dtypes import PLAIN
@@ -105,8 +106,8 @@ def _lent(leaf: Any) -> Any:
         return NotImplemented
     if isinstance(leaf, Array):
         return lend(leaf)
-    foreign = compat.is_array_api_obj(leaf) or hasattr(leaf, "_sums")
-    return NotImplemented if foreign else leaf
+    keeps_arrays = isinstance(leaf, Calibrator) or hasattr(leaf, "_sums")
+    return NotImplemented if keeps_arrays or compat.is_array_api_obj(leaf) else leaf
 
 
 def overlap_sums(pixels: Pixels) -> Sums:

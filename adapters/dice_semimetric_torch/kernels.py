@@ -1,18 +1,22 @@
 """PyTorch's own reductions, found by the core through its entry point.
 
 They take one pass; see `_sums`. Those of overlaps and of the kernel have their gradient in closed
-form; those without a gradient are for tensors on a GPU that CuPy does not read.
+form; those without a gradient are for tensors on a GPU that CuPy does not read. Tensors of another
+library's class are read as PyTorch's own, once for each call.
 """
 
-from functools import partial
+from collections.abc import Callable
+from functools import partial, wraps
 from typing import Any
 
 import torch
 from torch import Tensor
+from torch.overrides import handle_torch_function, has_torch_function
 
 from dice_semimetric._lib import bin_sums as generic
 from dice_semimetric._lib.seam import Pixels
 
+from ._inputs import plain
 from ._sums import bins, function
 from ._sums.blocks import HOST_BLOCK
 from ._sums.paths import gpu_module, without_values
@@ -33,10 +37,30 @@ __all__ = [
     "overlap_sums",
     "pair_differences",
     "rater_counts",
+    "run",
     "threshold_sums",
     "value_range",
     "weighted_marks",
 ]
+
+
+def run(function: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+    """Return what a function of the core returns for tensors of another class, such as MONAI's.
+
+    By the protocol of ``__torch_function__`` that class makes its own of the results, with the
+    metadata it keeps. NotImplemented for PyTorch's tensors, and for a class without such a method.
+    """
+    values = (*args, *kwargs.values())
+    if torch.compiler.is_compiling() or not has_torch_function(values):
+        return NotImplemented
+    if all(plain(value) is value for value in values):
+        return NotImplemented
+
+    @wraps(function)
+    def on_plain(*args: Any, **kwargs: Any) -> Any:
+        return function(*map(plain, args), **{n: plain(value) for n, value in kwargs.items()})
+
+    return handle_torch_function(on_plain, values, *args, **kwargs)
 
 
 def overlap_sums(pixels: Pixels) -> Any:

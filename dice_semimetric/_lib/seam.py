@@ -18,9 +18,9 @@ first, within the context ``lending(array)``. ``give_back(result, array)`` makes
 of a result, where the array lies. Where no adapter takes arrays that NumPy can read, the generic
 reduction runs on NumPy's: each of its operations takes a fraction of what another library's does.
 
-Where already one operation of a library takes as long as a sum over a small image, its adapter
-lends once a call: ``run(function, args, kwargs)`` returns what a public function marked ``@whole``
-returns, or NotImplemented.
+Where already one operation of a library takes as long as a sum over a small image, or of a class of
+its arrays, its adapter lends once a call: ``run(function, args, kwargs)`` returns what a public
+function marked ``@whole`` returns, or NotImplemented.
 """
 
 import functools
@@ -144,20 +144,22 @@ def whole(function: Callable[P, R]) -> Callable[P, R]:
 
     @functools.wraps(function)
     def call(*args: P.args, **kwargs: P.kwargs) -> R:
-        module = _runner(args[0] if args else next(iter(kwargs.values()), None))
+        module = _runner(args, kwargs)
         found = NotImplemented if module is None else module.run(function, args, kwargs)
         return function(*args, **kwargs) if found is NotImplemented else cast(R, found)
 
     return call
 
 
-def _runner(first: Any) -> Any:
-    """Return the adapter that runs functions of such an array, or of a statistic of such."""
-    if hasattr(first, "_sums"):
-        return _runner(getattr(first, first._sums[0]))
-    if isinstance(first, np.ndarray) or not compat.is_array_api_obj(first):
-        return None
-    return next((m for m in adapters(_library((first,))) if hasattr(m, "run")), None)
+def _runner(args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+    """Return the adapter that runs functions of the first array, or statistic of arrays."""
+    for value in (*args, *kwargs.values()):
+        first = getattr(value, value._sums[0]) if hasattr(value, "_sums") else value
+        if isinstance(first, np.ndarray):
+            return None
+        if compat.is_array_api_obj(first):
+            return next((m for m in adapters(_library((first,))) if hasattr(m, "run")), None)
+    return None
 
 
 def _accelerated(

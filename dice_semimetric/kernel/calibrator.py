@@ -11,6 +11,7 @@ from .._lib.fitting import class_rows, from_class_rows, require_fitted, targets_
 from .._lib.namespace import finfo, namespace, sum_dtype
 from .._lib.native import to_host, widest_float, without_gradient
 from .._lib.options import Rng
+from .._lib.seam import whole
 from .._lib.typing import Array, Namespace
 from .density import regress
 from .error import select_bandwidth
@@ -78,6 +79,7 @@ class KernelCalibrator(Calibrator):
         self.sampling = sampling
         self.rng = rng
 
+    @whole
     def fit(
         self,
         prob: Array,
@@ -137,6 +139,7 @@ class KernelCalibrator(Calibrator):
         self.n_classes_ = prob.shape[1]
         return self
 
+    @whole
     def predict_proba(self, prob: Array) -> Array:
         """Return calibrated probabilities.
 
