@@ -90,10 +90,14 @@ class Calibrator:
         ImportError
             If safetensors is not installed.
         """
+        self._save(Path(path))
+
+    def _save(self, path: Path, **notes: Any) -> None:
+        """Write the file, with notes in its header that ``load`` passes over."""
         require_fitted(self, "n_classes_")
         options = {name: _plain(value) for name, value in self.get_params().items()}
         header = {"class": type(self).__name__, "n_classes": self.n_classes_, "params": options}
-        calibrator_file.write(Path(path), header, self._arrays())
+        calibrator_file.write(path, header | notes, self._arrays())
 
     @classmethod
     def load(cls, path: str | PathLike[str]) -> Self:
@@ -128,7 +132,7 @@ class Calibrator:
             calibrator = cls(**header["params"])
             calibrator.n_classes_ = int(header["n_classes"])
             calibrator._require_arrays(arrays)
-        except (KeyError, TypeError, ValueError) as error:
+        except (KeyError, TypeError, ValueError, OverflowError) as error:
             raise ValueError(f"{path} holds a damaged {cls.__name__}: {error}") from error
         calibrator._restore(arrays)
         return calibrator

@@ -6,6 +6,8 @@ Neither can run code: what is in a file is numbers and text, and a pickle is ref
 import json
 import os
 import secrets
+import struct
+import zlib
 from collections.abc import Callable
 from importlib import import_module
 from pathlib import Path
@@ -20,6 +22,12 @@ Arrays = dict[str, np.ndarray]
 #: What a header says of the file; a later version has another number.
 FORMAT, VERSION = "dice_semimetric calibrator", 1
 _HEADER = "header"
+#: What NumPy and zipfile raise for bytes that are no archive, or are damaged; of a size that is
+#: wrong it may be that there is not so much memory.
+_DAMAGED = (
+    *(ValueError, EOFError, BadZipFile, zlib.error, struct.error),
+    *(NotImplementedError, RuntimeError, LookupError, MemoryError),
+)
 
 
 def write(path: Path, header: Header, arrays: Arrays) -> None:
@@ -44,7 +52,7 @@ def read(path: Path) -> tuple[Header, Arrays]:
         header: Header = json.loads(text)
         known = header["format"] == FORMAT
         version = header["version"]
-    except (ValueError, TypeError, KeyError):
+    except (ValueError, TypeError, KeyError, RecursionError):
         known = False
     if not known:
         raise ValueError(f"{path} holds no calibrator of dice_semimetric")
@@ -67,10 +75,10 @@ def _read_npz(path: Path) -> tuple[str, Arrays]:
         with path.open("rb") as opened:
             file = np.load(opened, allow_pickle=False)
             arrays = {name: file[name] for name in getattr(file, "files", ())}
-    except (ValueError, EOFError, BadZipFile) as error:  # objects would need a pickle
-        raise ValueError(
-            f"{path} holds no calibrator of dice_semimetric ({error}); pickles are never loaded"
-        ) from error
+    except _DAMAGED as error:
+        pickled = "pickle" in str(error)  # NumPy's advice would be to trust it
+        reason = "it has a pickle; pickles are never loaded" if pickled else error
+        raise ValueError(f"{path} holds no calibrator of dice_semimetric ({reason})") from error
     return str(arrays.pop(_HEADER, "")), arrays
 
 

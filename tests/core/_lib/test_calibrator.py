@@ -148,8 +148,9 @@ def test_a_pickle_is_never_loaded(rng: np.random.Generator, tmp_path: Path) -> N
 
     path = tmp_path / "trap.npz"
     path.write_bytes(pickle.dumps(Trap()))
-    with pytest.raises(ValueError, match="pickles are never loaded"):
+    with pytest.raises(ValueError, match="pickles are never loaded") as refused:
         KernelCalibrator.load(path)
+    assert "allow_pickle" not in str(refused.value)
     TemperatureScaling().fit(*data(rng)).save(path)
     with np.load(path) as file:
         kept = dict(file)
@@ -173,6 +174,15 @@ def test_other_files_are_refused(rng: np.random.Generator, tmp_path: Path) -> No
         KernelCalibrator.load(path)
     with path.open("wb") as file:
         np.save(file, np.zeros(3))
+    with pytest.raises(ValueError, match="holds no calibrator of dice_semimetric"):
+        KernelCalibrator.load(path)
+    np.savez(path, header=np.asarray("[" * 100_000))
+    with pytest.raises(ValueError, match="holds no calibrator of dice_semimetric"):
+        KernelCalibrator.load(path)
+    np.savez_compressed(path, header=np.asarray("{}" * 1000), a=np.arange(1000))
+    content = bytearray(path.read_bytes())
+    content[60:200] = bytes(b ^ 0x55 for b in content[60:200])
+    path.write_bytes(content)
     with pytest.raises(ValueError, match="holds no calibrator of dice_semimetric"):
         KernelCalibrator.load(path)
     KernelCalibrator().fit(*data(rng)).save(path)
@@ -207,6 +217,7 @@ def test_a_damaged_file_is_refused(rng: np.random.Generator, tmp_path: Path) -> 
         ({"params": {"bandwidth": -1.0}}, {}, "bandwidth"),
         ({"params": {"width": 1.0}}, {}, "width"),
         ({"n_classes": "three"}, {}, "three"),
+        ({"n_classes": float("inf")}, {}, "infinity"),
     ]
     for said, held, words in wrong:
         calibrator_file.write(path, header | said, arrays | held)
