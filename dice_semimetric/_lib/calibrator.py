@@ -90,14 +90,16 @@ class Calibrator:
         ImportError
             If safetensors is not installed.
         """
-        self._save(Path(path))
+        calibrator_file.write(Path(path), self._header(), self._arrays())
 
-    def _save(self, path: Path, **notes: Any) -> None:
-        """Write the file, with notes in its header that ``load`` passes over."""
+    def _packed(self, **notes: Any) -> bytes:
+        """Return the content of a file .npz, with notes in its header that ``load`` passes over."""
+        return calibrator_file.packed(self._header() | notes, self._arrays())
+
+    def _header(self) -> calibrator_file.Header:
         require_fitted(self, "n_classes_")
         options = {name: _plain(value) for name, value in self.get_params().items()}
-        header = {"class": type(self).__name__, "n_classes": self.n_classes_, "params": options}
-        calibrator_file.write(path, header | notes, self._arrays())
+        return {"class": type(self).__name__, "n_classes": self.n_classes_, "params": options}
 
     @classmethod
     def load(cls, path: str | PathLike[str]) -> Self:

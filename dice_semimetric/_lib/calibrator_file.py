@@ -3,15 +3,15 @@
 Neither can run code: what is in a file is numbers and text, and a pickle is refused.
 """
 
+import io
 import json
 import os
 import secrets
 import struct
 import zlib
-from collections.abc import Callable
 from importlib import import_module
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
 from zipfile import BadZipFile
 
 import numpy as np
@@ -32,16 +32,26 @@ _DAMAGED = (
 
 def write(path: Path, header: Header, arrays: Arrays) -> None:
     """Write a file as a whole, or leave what there was."""
-    text = json.dumps({"format": FORMAT, "version": VERSION} | header)
     if _is_npz(path):
-        named: dict[str, Any] = {_HEADER: np.asarray(text)} | arrays
-        _appear(path, lambda file: np.savez(file, **named))
+        content = packed(header, arrays)
     else:
-        content: bytes = _safetensors().numpy.save(
+        content = _safetensors().numpy.save(
             {name: np.asarray(array, order="C") for name, array in arrays.items()},
-            metadata={_HEADER: text},
+            metadata={_HEADER: _text(header)},
         )
-        _appear(path, lambda file: file.write(content))
+    _appear(path, content)
+
+
+def packed(header: Header, arrays: Arrays) -> bytes:
+    """Return the content of a file in NumPy's format."""
+    named: dict[str, Any] = {_HEADER: np.asarray(_text(header))} | arrays
+    file = io.BytesIO()
+    np.savez(file, **named)
+    return file.getvalue()
+
+
+def _text(header: Header) -> str:
+    return json.dumps({"format": FORMAT, "version": VERSION} | header)
 
 
 def read(path: Path) -> tuple[Header, Arrays]:
@@ -106,12 +116,12 @@ def _safetensors() -> Any:
         ) from None
 
 
-def _appear(path: Path, write: Callable[[IO[bytes]], Any]) -> None:
+def _appear(path: Path, content: bytes) -> None:
     """Write a file beside its place, and give it the name once it is whole."""
     part = path.with_name(f".{path.name}.{secrets.token_hex(4)}.part")
     try:
         with part.open("xb") as file:
-            write(file)
+            file.write(content)
             file.flush()
             os.fsync(file.fileno())
         part.replace(path)
