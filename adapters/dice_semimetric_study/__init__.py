@@ -9,7 +9,7 @@ from .starting import is_command, stop_without
 if not is_command():  # which imports what it needs, once it is known what that is
     try:
         from .agree import CaseAgreement, agree, agree_files
-        from .calibrate.calibrate import calibrate
+        from .calibrate.calibrate import apply_calibrators, calibrate
         from .calibrate.calibrators import Fitting
         from .cases.blocks import Reading
         from .cases.layout import CaseFiles, find_cases
@@ -65,6 +65,7 @@ __all__ = [
     "Workers",
     "agree",
     "agree_files",
+    "apply_calibrators",
     "best_threshold",
     "calibrate",
     "compare",

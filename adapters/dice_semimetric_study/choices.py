@@ -8,10 +8,10 @@ from typing import Literal
 FuseMethod = Literal["majority", "random", "uniform", "weighted", "staple"]
 FUSE_METHODS: tuple[FuseMethod, ...] = ("majority", "random", "uniform", "weighted", "staple")
 
-Calibration = Literal["kernel", "temperature"]
-CALIBRATIONS: tuple[Calibration, ...] = ("kernel", "temperature")
+Calibration = Literal["kernel", "temperature", "vector"]
+CALIBRATIONS: tuple[Calibration, ...] = ("kernel", "temperature", "vector")
 #: Probabilities up to here are not calibrated; 0 itself never is.
-FLOOR: dict[Calibration, float] = {"kernel": 0.01, "temperature": 0.0}
+FLOOR: dict[Calibration, float] = {"kernel": 0.01, "temperature": 0.0, "vector": 0.0}
 #: Pixels that serve as keys of the kernel.
 KEYS = 1000
 

@@ -12,14 +12,15 @@ import numpy as np
 import pytest
 from dice_semimetric_study.calibrate import calibrate as calibrating
 from dice_semimetric_study.calibrate.calibrators import (
-    MapCalibrator,
+    Fitting,
     Sample,
     draw,
+    fit_map,
 )
 from dice_semimetric_study.cases.generator import case_generator
 from dice_semimetric_study.choices import FLOOR
 from dice_semimetric_study.cli import main
-from scipy.optimize import minimize_scalar
+from scipy.optimize import minimize, minimize_scalar
 from scipy.stats import beta
 from study_files import AFFINE, data_folder, load, masks, organs, save, study
 
@@ -111,7 +112,35 @@ def test_the_temperature_against_a_plain_search(tmp_path: Path) -> None:
     np.testing.assert_allclose(new, 1 / (1 + ((1 - q) / q) ** (1 / temperature)), atol=1e-5)
 
 
-@pytest.mark.parametrize("method", ["kernel", "temperature"])
+def test_vector_scaling_against_a_plain_search(tmp_path: Path) -> None:
+    """Platt's scaling: the logits of the foreground times a scale, plus a bias."""
+    two_sets(tmp_path)
+    for path in (tmp_path / "fit/pred").rglob("*.nii.gz"):
+        save(path, (0.2 * load(path)[0] ** 2).astype(np.float32))  # a temperature cannot mend it
+    assert calibrate(tmp_path, tmp_path / "out", "vector") == 0
+    p, y = pixels(tmp_path / "fit", above=0.0)
+    z = np.log(p / (1 - p))
+
+    def loss(values: np.ndarray) -> float:
+        u = values[0] * z + values[1]
+        return float(np.mean(np.logaddexp(0, u) - y * u))
+
+    found = minimize(
+        loss, [1.0, 0.0], method="Nelder-Mead", options={"xatol": 1e-7, "fatol": 1e-12}
+    )
+    kept = numbers(tmp_path / "out")["tasks"]["task01"]
+    assert kept["method"] == "vector"
+    assert (kept["scale"], kept["bias"]) == pytest.approx(tuple(found.x), rel=1e-4)
+    assert kept["bias"] > 0.5
+    path = next((tmp_path / "new/pred").rglob("*.nii.gz"))
+    old, new = load(path)[0], load(tmp_path / "out" / path.parent.name / path.name)[0]
+    q = old.astype(float)
+    expected = 1 / (1 + ((1 - q) / q) ** kept["scale"] * np.exp(-kept["bias"]))
+    np.testing.assert_allclose(new, expected, atol=1e-5)
+    assert np.all(np.diff(new.ravel()[np.argsort(old.ravel(), kind="stable")]) >= 0)
+
+
+@pytest.mark.parametrize("method", ["kernel", "temperature", "vector"])
 def test_the_report_says_what_evaluate_says(tmp_path: Path, method: str, capsys) -> None:
     two_sets(tmp_path)
     out = tmp_path / "out"
@@ -206,7 +235,7 @@ def test_two_processes_make_the_same(tmp_path: Path) -> None:
         assert calibrate(tmp_path, tmp_path / name, "kernel", "--jobs", jobs) == 1
     files = [p for p in (tmp_path / "one").rglob("*") if p.is_file()]
     files = [p for p in files if "records" not in p.parts]  # of each map's time
-    assert len(files) == 2 + 4 + 1 + 1
+    assert len(files) == 2 + 4 + 1 + 1 + 1
     for path in files:
         other = tmp_path / "two" / path.relative_to(tmp_path / "one")
         assert path.read_bytes() == other.read_bytes()
@@ -227,7 +256,7 @@ def test_samples_add_up_in_any_order() -> None:
     np.testing.assert_array_equal(one.rank, ranks[:50])
 
 
-@pytest.mark.parametrize("method", ["kernel", "temperature"])
+@pytest.mark.parametrize("method", ["kernel", "temperature", "vector"])
 def test_zeros_ones_and_maps_without_doubt(method: Any) -> None:
     prob = np.array([0.0, 1.0, 1.0, 0.5, 0.9, 0.3], np.float32)
     target = np.array([0.0, 1.0, 0.5, 0.5, 0.6, 0.4])
@@ -235,7 +264,7 @@ def test_zeros_ones_and_maps_without_doubt(method: Any) -> None:
     assert (sample.prob.size, sample.seen) == (5, 5)
     few = draw(prob, target, above=0.35, size=10, rng=np.random.default_rng(0)).first(3)
     assert (few.prob.size, few.seen, few.size) == (3, 4, 10)
-    calibrator = MapCalibrator(method).fit(sample)
+    calibrator = fit_map(sample, Fitting(method))
     new = calibrator.predict(np.array([[0.0, 1.0], [0.01, 0.5]], np.float32))
     assert new.dtype == np.float32
     assert np.all((new >= 0) & (new <= 1))
@@ -265,7 +294,7 @@ def test_faulty_cases_are_named_and_the_others_done(tmp_path: Path, capsys) -> N
         "case50 task01": "task01.nii.gz is",
         "case51 task01": "different shapes: (20, 24) and (20, 23)",
         "extra task01": "there is a prediction but no reference",
-        "case52 task09": "no case to fit to has task09, only task01",
+        "case52 task09": "no calibrator was fitted to task09, only to task01",
         "case55 task01": "two files stand for one",
         "case53 task01": "calibrated, but not scored: the mask of rater 02 is missing",
     }.items():
@@ -294,7 +323,7 @@ def test_a_run_that_is_stopped_while_it_scores_the_fit_keeps_a_former_report(
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patch:
-        patch.setattr(calibrating, "_score", stop)
+        patch.setattr(calibrating, "score", stop)
         assert calibrate(tmp_path, out, "temperature") == 130
     assert "stopped by the user" in capsys.readouterr().err
     assert {p: p.read_bytes() for p in before} == before
@@ -343,10 +372,12 @@ def test_as_a_process(tmp_path: Path) -> None:
     argv = [*command, *folders, "--ref", "new/ref", "--out", "out"]
     done = subprocess.run(argv, cwd=tmp_path, capture_output=True, text=True, check=False)
     assert (done.returncode, done.stderr) == (0, "")
-    assert "2 maps and the report written to out" in done.stdout
+    assert "2 maps, 1 calibrator and the report written to out" in done.stdout
 
 
-@pytest.mark.parametrize(("method", "most"), [("kernel", 0.6), ("temperature", 0.8)])
+@pytest.mark.parametrize(
+    ("method", "most"), [("kernel", 0.6), ("temperature", 0.8), ("vector", 0.8)]
+)
 def test_real_maps_get_nearer_and_dice_stays(tmp_path: Path, method: str, most: float) -> None:
     """Half of a soft-Dice network's test cases calibrate the other half."""
     data = data_folder()

@@ -1,55 +1,33 @@
 """Calibrate a folder of probability maps by what is known of other cases."""
 
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import asdict, dataclass, replace
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import asdict, dataclass, field, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
-from dice_semimetric import CalibrationBins, Overlap, ThresholdCounts
-
-from ..cases.blocks import space_of
-from ..cases.foreground import voxels_of
 from ..cases.pairing import Pair
 from ..cases.regions import require_file_names, task_name
 from ..cases.study import Names, Study, full_name
 from ..choices import FLOOR
-from ..faults import CaseError, Fault
+from ..faults import Fault
 from ..files.json import jsonable
-from ..files.writing import written_maps
 from ..results.bootstrap import Bootstrap
 from ..results.extras import require_pictures
-from ..results.totals import AddedByField, total_by_name
 from ..runs.each import is_stop, report, stop_of
+from ..runs.output import Output
 from ..runs.recorded import Run, each_recorded, write_run
-from ..runs.records import Done, Stamp, stamp
-from ..scores.case_score import CaseScore, Options, RaterScore
+from ..runs.records import Done
+from ..scores.case_score import Options
 from ..scores.occurrence import occurring, of_score
-from ..scores.scoring import scores_of
-from ..scores.sums import Sums, in_doubt, sums_of
-from .calibrators import Fitting, MapCalibrator
-from .fit import IN_FIT, Calibrators, fit_calibrators, in_fit, sides_of
-from .predictions import Prediction, known_pairs, predictions_of
+from . import kept
+from .calibrators import Fitting
+from .fit import IN_FIT, Calibrators, fit_calibrators, in_fit
+from .maps import KINDS, Calibrated, calibrate_case, score
+from .predictions import axes_of, known_pairs, predictions_of
 from .report import FILES, Part, Scored, write_report
 
-
-@dataclass(frozen=True)
-class Calibrated:
-    """What is known of a case once its maps are written; no scores where it has no reference."""
-
-    scores: tuple[Scored, ...] = ()
-    maps: tuple[Stamp, ...] = ()
-
-
-_KINDS = (Calibrated, Scored, CaseScore, RaterScore, CalibrationBins, Overlap, ThresholdCounts)
-
-
-@dataclass(frozen=True)
-class _BothSums(AddedByField):
-    before: Sums
-    after: Sums
+_Done = Sequence[tuple[Any, Done[Calibrated]]]
 
 
 def calibrate(
@@ -72,8 +50,9 @@ def calibrate(
     run : Run
         Where maps go, and who does the work. The folder gets ``CASE/taskTT.nii.gz`` in float32, or
         ``CASE_taskTT.nii.gz`` for flat folders, or one for each region, each as soon as it is
-        ready; ``calibration.json``, ``calibration.csv``, ``reliability-fit.png`` and, with
-        references, ``reliability-pred.png``; a record of each case, and ``run.json``.
+        ready; ``taskTT.calibrator.npz``, or one for each region, for `apply_calibrators`;
+        ``calibration.json``, ``calibration.csv``, ``reliability-fit.png`` and, with references,
+        ``reliability-pred.png``; a record of each case, and ``run.json``.
     fitting : Fitting
         The method and its options.
     options : Options, optional
@@ -91,147 +70,168 @@ def calibrate(
     UsageError
         If a folder cannot be read or written, or there is nothing to fit to.
     """
-    options, bootstrap = options or Options(), bootstrap or Bootstrap()
-    out = run.out.absolute()  # workers may have another current folder
-    for one in (fit, study):
-        one.require_apart(out)
-    require_file_names(options.regions)
-    fit_pairs, unpaired = known_pairs(fit)
-    fit_faults = [replace(f, reason=f"{IN_FIT}{f.reason}") for f in unpaired]
-    works, faults = predictions_of(study)
-    patient = fit.patients.of_all(p.case for p in fit_pairs)
-    patient |= study.patients.of_all(w.partner.case for w in works if w.partner)
-    require_pictures()
-    chosen = jsonable(asdict(fitting) | asdict(options))
-    means = {"patients": asdict(study.patients), "bootstrap": asdict(bootstrap)}
-    described = _folders(fit, study, full_name) | chosen | means
-    maps = {w.prediction.map_name(region) for w in works for region in options.structures}
-    output = run.claim("calibrate", described, FILES | maps)
-    report(fit_faults + faults)
-    calibrators, digest, unread = fit_calibrators(fit_pairs, fitting, options, run.workers)
-    fit_faults += unread
-    # What is recorded of a case is of use for the same calibrators only.
-    settings = {"calibrate": chosen | {"fit_sha256": digest}}
-    shared: dict[str, Any] = {"kinds": _KINDS, "run": run, "settings": settings}
+    fit.require_apart(run.out.absolute())
+    pairs, unpaired = known_pairs(fit)
+    faults = [replace(f, reason=f"{IN_FIT}{f.reason}") for f in unpaired]
+    job = _Job(study, run, options or Options(), bootstrap or Bootstrap(), asdict(fitting), fit)
+    job.axes = axes_of(pairs) or 3
+    job.patient |= fit.patients.of_all(p.case for p in pairs)
+    names = {kept.file_name(task_name(p.task, r)) for p in pairs for r in job.options.structures}
+    job.claim(names)
+    report(faults + job.faults)
+    calibrators, digest, unread = fit_calibrators(pairs, fitting, job.options, run.workers)
+    faults += unread
+    job.settings["fit_sha256"] = digest
     wrong = {(f.case, f.task) for f in unread}
-    again = [p for p in fit_pairs if (p.case, p.task) not in wrong]
-    fitted = each_recorded(
-        partial(in_fit, work=partial(_score, calibrators=calibrators, options=options)),
-        again,
-        faults=fit_faults,
-        action="score the fit",
-        part="fit",
-        **shared,
-    )
-    if any(map(is_stop, fit_faults)):
-        raise KeyboardInterrupt  # what is recorded stays, and so does a former report
-    done = each_recorded(
-        partial(_calibrate, calibrators=calibrators, options=options, out=out),
-        works,
-        faults=faults,
-        action=f"calibrate ({fitting.method})",
-        **shared,
-    )
-    if done:
-        names, stop = Names(fit, study), stop_of(faults)
-        means |= {"patients": study.patients.described(patient)}
-        used = _folders(fit, study, names.of) | settings["calibrate"] | means
-        write_run(out, "calibrate", used, [*fitted, *done], name_of=names.of, stopped=stop)
-    parts: dict[str, Part] = {"fit": (_occurring(fitted, options, fit_faults), fit_faults)}
-    if study.ref is not None:
-        parts["pred"] = (_occurring(done, options, faults), faults)
-    summary = _fitted(fitting, calibrators) | {"written": sum(len(d.value.maps) for _, d in done)}
-    everything = fit_faults + faults
-    written = write_report(
-        out, parts, summary, everything, options, patients=patient, bootstrap=bootstrap
-    )
-    output.close(everything, empty=not done)
-    return written
+    again = [p for p in pairs if (p.case, p.task) not in wrong]
+    fitted = job.score_fit(again, calibrators, faults)
+    done = job.calibrate(calibrators, f"calibrate ({fitting.method})", before=fitted)
+    files = kept.packed(calibrators, job.options, job.axes)
+    summary = {
+        "fitting": asdict(fitting) | {"floor": FLOOR[fitting.method]},
+        "calibrators": [kept.described(*each) for each in files.items()],
+    }
+    part = job.occurring(fitted, faults), faults
+    return job.finish(done, calibrators, summary, files=files, fit=part)
 
 
-def _folders(fit: Study, study: Study, name_of: Callable[[Path], str]) -> dict[str, Any]:
-    return {"fit": fit.settings(name_of), "study": study.settings(name_of)}
+def apply_calibrators(
+    files: Sequence[Path],
+    study: Study,
+    run: Run,
+    options: Options | None = None,
+    *,
+    bootstrap: Bootstrap | None = None,
+) -> dict[str, Any]:
+    """Calibrate every map by calibrators that were kept, without fitting anything.
 
+    Parameters
+    ----------
+    files : sequence of Path
+        What `calibrate` kept of each task or region, or one calibrator of one class that was saved
+        in Python, for all.
+    study, run, options, bootstrap
+        As `calibrate` has them; the folder gets the same but for what is of the fit.
 
-def _fitted(fitting: Fitting, calibrators: Calibrators) -> dict[str, Any]:
-    parameters = {task: c.parameters for task, c in calibrators.items()}
-    return {"fitting": asdict(fitting) | {"floor": FLOOR[fitting.method]}, "tasks": parameters}
+    Returns
+    -------
+    dict
+        What ``calibration.json`` holds, with the faulty cases in it.
 
-
-def _occurring(
-    done: Sequence[tuple[Any, Done[Calibrated]]], options: Options, faults: list[Fault]
-) -> list[Scored]:
-    """Return the scores of structures that occur; the faults get the others."""
-    names = options.structures
-    # A case without a reference has no scores.
-    scores = (each for _, d in done for each in zip(names, d.value.scores, strict=False))
-    occur = ((of_score(one.before, region), one) for region, one in scores)
-    return occurring(occur, options, "reference or prediction", faults)
-
-
-def _of(calibrators: Calibrators, task: str) -> MapCalibrator:
-    if task not in calibrators:
-        raise CaseError(f"no case to fit to has {task}, only {', '.join(calibrators)}")
-    return calibrators[task]
-
-
-def _score(pair: Pair, *, calibrators: Calibrators, options: Options) -> Calibrated:
-    """Return the scores of a prediction before and after, over the same pixels in doubt."""
-
-    def sums() -> Iterator[tuple[str, _BothSums]]:
-        for voxels in voxels_of(pair, options):
-            for region in options.structures:
-                prob, soft, hard = sides_of(voxels, region)
-                new = _of(calibrators, task_name(pair.task, region)).predict(prob)
-                doubt = in_doubt(prob, soft)
-                both = (sums_of(p, soft, hard, options, doubt=doubt) for p in (prob, new))
-                yield region, _BothSums(*both)
-
-    total = total_by_name(sums())
-    before = scores_of(pair, {region: s.before for region, s in total.items()}, options)
-    after = scores_of(pair, {region: s.after for region, s in total.items()}, options)
-    return Calibrated(tuple(Scored(*both) for both in zip(before, after, strict=True)))
-
-
-def _calibrate(
-    item: Prediction, *, calibrators: Calibrators, options: Options, out: Path
-) -> Calibrated:
-    """Write the calibrated maps of one case, and score them if there is a reference."""
-    scores: tuple[Scored, ...] = ()
-    fault = item.partner.reference.fault if item.partner else ""
-    if item.partner is not None and not fault:
-        scores = _score(item.partner, calibrators=calibrators, options=options).scores
-    maps = _write_maps(item, _read_as(item, options), calibrators, options, out)
-    if fault:
-        raise CaseError(f"calibrated, but not scored: {fault}")
-    return Calibrated(scores, maps)
-
-
-def _read_as(item: Prediction, options: Options) -> Pair:
-    """Return the pair whose labels leave voxels out, else the prediction by itself.
-
-    Axes that are permuted are those of the reference, so that the prediction stands for itself.
+    Raises
+    ------
+    UsageError
+        If a file holds no calibrator, or none that fits, or a folder cannot be read or written.
     """
-    partner = None if options.reorient or not options.ignored else item.partner
-    return item if partner is None or partner.fault else partner
+    found = kept.read(files)
+    kept.require_apart(found, run.out)
+    used = {"calibrators": [one.described for one in found]}
+    job = _Job(study, run, options or Options(), bootstrap or Bootstrap(), used)
+    calibrators = kept.matched(found, job.works, job.options)
+    partners = (w.partner for w in job.works if w.partner)
+    job.axes = found[0].axes or axes_of(partners) or 3
+    job.claim()
+    report(job.faults)
+    return job.finish(job.calibrate(calibrators, "calibrate"), calibrators, used)
 
 
-def _write_maps(
-    alone: Pair, read: Pair, calibrators: Calibrators, options: Options, out: Path
-) -> tuple[Stamp, ...]:
-    """Write a calibrated map of each structure, where the prediction lies."""
-    regions = options.structures
-    fitted = [_of(calibrators, task_name(alone.task, region)) for region in regions]
-    blocks = voxels_of(read, options)
-    names = [alone.prediction.map_name(region) for region in regions]
-    like = alone.prediction.maps[0]
-    geometry = space_of(like, options)
-    whole = options.takes_whole(geometry)
-    shape = None if options.regions is None else geometry.shape  # without channels
-    maps = dict.fromkeys(names, np.float32)
-    with written_maps(out, maps, like, at_once=whole, shape=shape) as writers:
-        for voxels in blocks:
-            for region, calibrator, write in zip(regions, fitted, writers, strict=True):
-                prob = voxels.prediction(region).reshape(voxels.block.shape, order="F")
-                write(calibrator.predict(prob).reshape(-1, order="F"))
-    return tuple(stamp(out / name, out) for name in names)
+@dataclass
+class _Job:
+    """The predictions of a run, from `claim` to `finish`, wherever their calibrators come from.
+
+    ``chosen`` is what the calibrators come from, as JSON has it, and ``axes`` are those of space.
+    """
+
+    study: Study
+    run: Run
+    options: Options
+    bootstrap: Bootstrap
+    chosen: dict[str, Any]
+    fit: Study | None = None
+    axes: int = 3
+    output: Output = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.out = self.run.out.absolute()  # workers may have another current folder
+        self.study.require_apart(self.out)
+        require_file_names(self.options.regions)
+        self.works, self.faults = predictions_of(self.study)
+        partners = (w.partner.case for w in self.works if w.partner)
+        self.patient = self.study.patients.of_all(partners)
+        # What is recorded of a case is of use for the same calibrators only.
+        self.settings = jsonable(self.chosen | asdict(self.options))
+
+    def claim(self, names: Iterable[str] = ()) -> None:
+        """Take the folder for the report, the maps and files of these names."""
+        require_pictures()
+        regions = self.options.structures
+        maps = {w.prediction.map_name(region) for w in self.works for region in regions}
+        described = (
+            self._folders(full_name) | self.settings | self._means(asdict(self.study.patients))
+        )
+        self.output = self.run.claim("calibrate", described, {*FILES, *maps, *names})
+
+    def score_fit(self, pairs: list[Pair], calibrators: Calibrators, faults: list[Fault]) -> _Done:
+        """Return the scores of the cases that were fitted to."""
+        work = partial(score, calibrators=calibrators, options=self.options)
+        fitted = self._each(
+            partial(in_fit, work=work), pairs, faults=faults, action="score the fit", part="fit"
+        )
+        if any(map(is_stop, faults)):
+            raise KeyboardInterrupt  # what is recorded stays, and so does a former report
+        return fitted
+
+    def calibrate(self, calibrators: Calibrators, action: str, before: _Done = ()) -> _Done:
+        """Write the maps of each case, and how they came about."""
+        work = partial(calibrate_case, calibrators=calibrators, options=self.options, out=self.out)
+        works = [replace(w, axes=self.axes) for w in self.works]
+        done = self._each(work, works, faults=self.faults, action=action)
+        if done:
+            names, stop = Names(*filter(None, (self.fit, self.study))), stop_of(self.faults)
+            means = self._means(self.study.patients.described(self.patient))
+            used = self._folders(names.of) | self.settings | means
+            all_done = [*before, *done]
+            write_run(self.out, "calibrate", used, all_done, name_of=names.of, stopped=stop)
+        return done
+
+    def occurring(self, done: _Done, faults: list[Fault]) -> list[Scored]:
+        """Return the scores of structures that occur; the faults get the others."""
+        names = self.options.structures
+        # A case without a reference has no scores.
+        scores = (each for _, d in done for each in zip(names, d.value.scores, strict=False))
+        occur = ((of_score(one.before, region), one) for region, one in scores)
+        return occurring(occur, self.options, "reference or prediction", faults)
+
+    def finish(
+        self,
+        done: _Done,
+        calibrators: Calibrators,
+        summary: dict[str, Any],
+        *,
+        files: dict[str, bytes] | None = None,
+        fit: Part | None = None,
+    ) -> dict[str, Any]:
+        """Write the report, with the part of the fit if there was one, and close the folder."""
+        parts = {} if fit is None else {"fit": fit}
+        everything = [] if fit is None else list(fit[1])
+        if self.study.ref is not None:
+            parts["pred"] = self.occurring(done, self.faults), self.faults
+        everything += self.faults
+        summary["tasks"] = {name: one.parameters for name, one in calibrators.items()}
+        summary["written"] = sum(len(d.value.maps) for _, d in done)
+        given = (self.out, parts, summary, everything, self.options)
+        means: dict[str, Any] = {"patients": self.patient, "bootstrap": self.bootstrap}
+        written = write_report(*given, files=files or {}, **means)
+        self.output.close(everything, empty=not done)
+        return written
+
+    def _each(self, work: Callable[[Any], Calibrated], items: Sequence[Any], **how: Any) -> _Done:
+        settings = {"calibrate": self.settings}
+        return each_recorded(work, items, kinds=KINDS, run=self.run, settings=settings, **how)
+
+    def _folders(self, name_of: Callable[[Path], str]) -> dict[str, Any]:
+        found = {"study": self.study.settings(name_of)}
+        return found if self.fit is None else {"fit": self.fit.settings(name_of)} | found
+
+    def _means(self, patients: Any) -> dict[str, Any]:
+        return {"patients": patients, "bootstrap": asdict(self.bootstrap)}

@@ -3,20 +3,27 @@
 The kernel is fitted to pixels above a floor, and changes only those: the choice looks at the
 prediction alone, so it leaves E[y | p] what it is, and a few keys in the background could not show
 how rare its marks are. The temperature is fitted to all pixels and changes them all: one number
-cannot suit a part of them without being wrong for it, since what it suits is their likelihood.
+cannot suit a part of them without being wrong for it, since what it suits is their likelihood. So
+are the scale and the bias of vector scaling, which is Platt's for the one class of such a map.
 """
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
-from dice_semimetric import KernelCalibrator, TemperatureScaling, value_checks
+from dice_semimetric import KernelCalibrator, TemperatureScaling, VectorScaling, value_checks
 
 from ..choices import FLOOR, KEYS, Calibration
 
 Target = Literal["mean", "majority"]
+Fitted = KernelCalibrator | TemperatureScaling | VectorScaling
+KINDS: dict[Calibration, type[Fitted]] = {
+    "kernel": KernelCalibrator,
+    "temperature": TemperatureScaling,
+    "vector": VectorScaling,
+}
 
 #: A temperature is one number: more pixels hardly change it.
 MOST_PIXELS = 1_000_000
@@ -79,40 +86,64 @@ def draw(
     return Sample(rank[kept], prob.ravel()[chosen], drawn, size, open_.size)
 
 
+@dataclass(frozen=True)
 class MapCalibrator:
-    """Calibrate a foreground map, by E[y | p] or by one temperature of the logits."""
+    """Calibrate a foreground map, by E[y | p] or by its logits.
 
-    def __init__(self, method: Calibration, *, bandwidth: float | None = None) -> None:
-        self.method = method
-        self.bandwidth = bandwidth
+    Attributes
+    ----------
+    fitted : KernelCalibrator, TemperatureScaling or VectorScaling
+        Of the one class that a foreground map is.
+    floor : float
+        The probability up to which none is changed.
+    counts : dict
+        How many pixels there were to fit to, and how many were drawn, as far as that is known.
+    """
 
-    def fit(self, sample: Sample) -> "MapCalibrator":
-        """Learn from a sample of held-out cases."""
-        prob, target = sample.prob[:, None], sample.target[:, None]
-        self.parameters: dict[str, float | int] = {"pixels": sample.seen, "drawn": prob.size}
-        if self.method == "temperature":
-            scaling = TemperatureScaling().fit(_logit(prob), target)
-            self._fitted: TemperatureScaling | KernelCalibrator = scaling
-            self.parameters["temperature"] = scaling.temperature_
+    fitted: Fitted
+    floor: float
+    counts: dict[str, int] = field(default_factory=dict)
+
+    @property
+    def method(self) -> Calibration:
+        """Return what it is called on the command line."""
+        return next(name for name, kind in KINDS.items() if isinstance(self.fitted, kind))
+
+    @property
+    def parameters(self) -> dict[str, Any]:
+        """Return what was fitted, and to how many pixels."""
+        if isinstance(self.fitted, KernelCalibrator):
+            found = {"bandwidth": self.fitted.bandwidth_}
+        elif isinstance(self.fitted, TemperatureScaling):
+            found = {"temperature": self.fitted.temperature_}
         else:
-            kernel = KernelCalibrator(
-                bandwidth=self.bandwidth, n_keys=prob.size, sampling="proportional"
-            )
-            kernel.fit(prob, target)
-            self._fitted = kernel
-            self.parameters["bandwidth"] = kernel.bandwidth_
-        return self
+            found = {"scale": float(self.fitted.scale_[0]), "bias": float(self.fitted.bias_[0])}
+        return {"method": self.method} | self.counts | found
 
     def predict(self, prob: NDArray[Any]) -> NDArray[np.float32]:
         """Return the map with every probability above the floor calibrated, in float32."""
         new = prob.astype(np.float32)
-        changed = new > FLOOR[self.method]
+        changed = new > self.floor
         given = new[changed][:, None]
         with value_checks("never"):  # the reader has checked the map
-            seen = _logit(given) if self.method == "temperature" else given
-            made = self._fitted.predict_proba(seen)
+            seen = given if isinstance(self.fitted, KernelCalibrator) else _logit(given)
+            made = self.fitted.predict_proba(seen)
         new[changed] = np.clip(made[:, 0], 0, 1)
         return new
+
+
+def fit_map(sample: Sample, fitting: Fitting) -> MapCalibrator:
+    """Return a calibrator that is fitted to a sample of held-out cases."""
+    prob, target = sample.prob[:, None], sample.target[:, None]
+    fitted: Fitted
+    if fitting.method == "kernel":
+        fitted = KernelCalibrator(
+            bandwidth=fitting.bandwidth, n_keys=prob.size, sampling="proportional"
+        ).fit(prob, target)
+    else:
+        fitted = KINDS[fitting.method]().fit(_logit(prob), target)
+    counts = {"pixels": sample.seen, "drawn": prob.size}
+    return MapCalibrator(fitted, FLOOR[fitting.method], counts)
 
 
 def _logit(prob: NDArray[Any]) -> NDArray[np.float64]:

@@ -22,7 +22,7 @@ from ..runs.cluster import Workers
 from ..runs.each import each_case
 from ..scores.case_score import Options
 from ..scores.sums import HALF
-from .calibrators import MOST_PIXELS, Fitting, MapCalibrator, Sample, draw
+from .calibrators import MOST_PIXELS, Fitting, MapCalibrator, Sample, draw, fit_map
 
 Calibrators = dict[str, MapCalibrator]
 Result = TypeVar("Result")
@@ -64,7 +64,7 @@ def fit_calibrators(
                 f"{task} cannot be fitted: of its fit cases, pixels with a probability above "
                 f"{FLOOR[fitting.method]:g}: {sample.prob.size}, needed: {few} or more"
             )
-        calibrators[task] = MapCalibrator(fitting.method, bandwidth=fitting.bandwidth).fit(sample)
+        calibrators[task] = fit_map(sample, fitting)
         digest.update(repr((task, sample.seen)).encode())
         digest.update(sample.prob.tobytes() + sample.target.tobytes())
     return calibrators, digest.hexdigest(), faults

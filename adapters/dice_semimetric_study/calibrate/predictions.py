@@ -1,12 +1,15 @@
 """The predictions to calibrate, each with the reference that it is scored against, if any."""
 
+from collections.abc import Iterable
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from ..cases.layout import CaseFiles
 from ..cases.pairing import Pair, pair_up
 from ..cases.study import Study
-from ..faults import Fault
+from ..faults import CaseError, Fault
+from ..files.volumes import read_geometry
 
 
 @dataclass(frozen=True)
@@ -40,3 +43,14 @@ def predictions_of(study: Study) -> tuple[list[Prediction], list[Fault]]:
     found = [replace(one, partner=partner.get((one.case, one.task))) for one in alone]
     # A faulty prediction without a partner is among the faults already.
     return [one for one in found if one.partner or not one.prediction.fault], faults
+
+
+def axes_of(pairs: Iterable[Pair]) -> int | None:
+    """Return how many axes of space the references have: 2 if all lie in a plane, None of none."""
+    known = None
+    for path in (path for pair in pairs for path in pair.reference.maps[:1]):
+        with suppress(CaseError):  # whoever reads it reports that
+            known = min(3, max(known or 2, len(read_geometry(path).shape)))
+        if known == 3:
+            return known
+    return known

@@ -1,6 +1,6 @@
 """What a calibration changed: one row per case, one summary, and reliability diagrams."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from dice_semimetric import __version__
 
 from ..faults import Fault
-from ..files.atomic import write_text
+from ..files.atomic import write_bytes, write_text
 from ..results.registry import PREDICTION_SCORES
 from ..results.tables import csv_text, summarized, table
 from ..results.text import number
@@ -50,12 +50,14 @@ def write_report(
     fitted: dict[str, Any],
     faults: Sequence[Fault],
     options: Options,
+    *,
+    files: Mapping[str, bytes],
     **means: Any,
 ) -> dict[str, Any]:
     """Write the tables and pictures, and return the summary, which begins with what was fitted.
 
     ``parts`` are the scored cases of each set and what is wrong with others; ``faults`` are all
-    that is wrong. ``means`` has the patients and the bootstrap.
+    that is wrong. ``files`` are the calibrators. ``means`` has the patients and the bootstrap.
     """
     summary = dict(fitted)
     for name, (scored, wrong) in parts.items():
@@ -74,7 +76,10 @@ def write_report(
     if stop:
         summary["stopped"] = stop
     with summarized(out / "calibration.json", summary):
-        write_text(out / "calibration.csv", _case_table(parts))
+        for name, content in files.items():
+            write_bytes(out / name, content)
+        if parts:
+            write_text(out / "calibration.csv", _case_table(parts))
         for name, (scored, _) in parts.items():
             with left_out("the pictures"):
                 from ..results.plots import save  # slow to import in each worker
@@ -115,7 +120,7 @@ def plot_change(scored: Sequence[Scored]) -> "Figure":
 
 
 def change_table(summary: dict[str, Any]) -> str:
-    """Return a summary as text: the scores of each set before and after."""
+    """Return a summary as text: the scores of each set before and after, or of none nothing."""
     rows = []
     for name in _SETS:
         for when in _WHEN if name in summary else ():
@@ -125,6 +130,8 @@ def change_table(summary: dict[str, Any]) -> str:
             rows.append(
                 [f"{name}, {when}", str(part["cases"]["scored"])] + [number(v) for v in values]
             )
+    if not rows:
+        return ""
     titles = [score.heading for score in PREDICTION_SCORES.values()]
     heads = ["set", "cases", *titles, f"pooled {PREDICTION_SCORES['ece_soft'].title}"]
-    return f"{table(heads, rows)}\npooled: over the pixels of all cases together"
+    return f"{table(heads, rows)}\npooled: over the pixels of all cases together\n"

@@ -126,7 +126,7 @@ def read_blocks(case: Rated, reading: Reading) -> Iterator[Block]:
         raise CaseError("there is no prediction")
     else:
         with case.naming(case.prediction.maps[0]):
-            like = space_of(case.prediction.maps[0], reading)
+            like = space_of(case, reading)
     classes = _classes(case, reading, like) if isinstance(case, Pair) else {}
     raters = len(reference.maps)
     sources = [_Source(p, f"{reference.maps[0].name} and {p.name}") for p in reference.maps]
@@ -148,14 +148,13 @@ def read_blocks(case: Rated, reading: Reading) -> Iterator[Block]:
         )
 
 
-def space_of(prediction: Path, reading: Reading) -> Geometry:
+def space_of(pair: Pair, reading: Reading) -> Geometry:
     """Return the geometry of a prediction by itself, without channels, which come behind space."""
-    found = read_geometry(prediction)
-    if not reading.has_labels or len(found.shape) < 4:
+    found = read_geometry(pair.prediction.maps[0])
+    axes = pair.axes if len(found.shape) == 3 else 3  # of one slice among volumes there are three
+    if not reading.has_labels or len(found.shape) <= axes:
         return found
-    return Geometry(
-        without_ones(found.shape[:3]), found.affine
-    )  # channels come behind the axes of space
+    return Geometry(without_ones(found.shape[:axes]), found.affine)
 
 
 def _classes(pair: Pair, reading: Reading, like: Geometry) -> dict[Class, _Source]:

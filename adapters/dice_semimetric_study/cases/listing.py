@@ -9,6 +9,7 @@ from typing import NamedTuple
 
 from ..faults import counted
 from ..files.names import (
+    CALIBRATOR,
     DICOM_ENDINGS,
     PICTURES,
     READ,
@@ -101,7 +102,7 @@ def _sort(found: Listing, inside: str, folder: Path, names: list[str]) -> None:
     for name in names:
         if is_nifti(name):
             found.nifti.append(_file(inside, folder, name))
-        elif other_format(name):
+        elif other_format(name) and not name.endswith(CALIBRATOR):
             found.others.append(_file(inside, folder, name))
         elif _has_no_ending(name):
             nameless.append(name)

@@ -88,9 +88,12 @@ class Pair(Rated):
         As in `Rated`.
     prediction : CaseFiles
         The label map that was predicted, or a probability map of each class.
+    axes : int
+        The axes of space, behind which a prediction has its channels, where no reference tells.
     """
 
     prediction: CaseFiles
+    axes: int = field(default=3, kw_only=True)
 
     @property
     def fault(self) -> str:

@@ -18,6 +18,8 @@ OTHERS = (
     *(".mat", ".h5", ".hdf5"),
     *(*PICTURES, *DICOM_ENDINGS),
 )
+#: How the name of a calibrator ends that ``calibrate`` keeps, and of no image.
+CALIBRATOR = ".calibrator.npz"
 _NIFTI = re.compile(rf"(.*){NIFTI}", re.DOTALL)
 
 
