@@ -80,13 +80,18 @@ def write_report(
             write_bytes(out / name, content)
         if parts:
             write_text(out / "calibration.csv", _case_table(parts))
-        for name, (scored, _) in parts.items():
-            with left_out("the pictures"):
-                from ..results.plots import save  # slow to import in each worker
-
-                if scored:
-                    save(plot_change(scored), out / f"reliability-{name}.png")
+        _draw(out, parts)
     return summary
+
+
+def _draw(out: Path, parts: dict[str, Part]) -> None:
+    """Write the reliability diagrams of each set that has scores."""
+    for name, (scored, _) in parts.items():
+        with left_out("the pictures"):
+            from ..results.plots import save  # slow to import in each worker
+
+            if scored:
+                save(plot_change(scored), out / f"reliability-{name}.png")
 
 
 def _case_table(parts: dict[str, Part]) -> str:
