@@ -62,7 +62,8 @@ class CalibrationLoss(ClassLoss):
     process_group : torch.distributed.ProcessGroup, optional
         With ``batch=True``, the processes whose batches are pooled into one.
     deep_supervision_weights : sequence of float, optional
-        Of each output if a list of outputs is given; None halves them, with sum 1.
+        Of each output if a list of outputs is given; None halves them, with sum 1, see
+        `DiceSemimetricLoss`.
 
     Raises
     ------
@@ -83,6 +84,18 @@ class CalibrationLoss(ClassLoss):
     >>> float(calibrate(logits, labels))
     0.25
     >>> loss = segment(logits, labels) + 0.3 * calibrate(logits, labels)
+
+    In a training loop, with the mean of five raters as the label:
+
+    >>> network = torch.nn.Conv2d(1, 1, 3, padding=1)
+    >>> optimizer = torch.optim.AdamW(network.parameters())
+    >>> segment, calibrate = DiceSemimetricCELoss(sigmoid=True), CalibrationLoss(sigmoid=True)
+    >>> for image, mean in [(torch.rand(2, 1, 8, 8), torch.rand(2, 1, 8, 8).mul(5).round() / 5)]:
+    ...     optimizer.zero_grad()
+    ...     logits = network(image)
+    ...     loss = segment(logits, mean) + 0.3 * calibrate(logits, mean)
+    ...     loss.backward()
+    ...     optimizer.step()
     """
 
     def __init__(

@@ -77,7 +77,7 @@ class DiceSemimetricCELoss(Loss):
         them, see `dice_semimetric.smooth_boundary`.
     deep_supervision_weights : sequence of float, optional
         Of each output if a list of outputs is given. None halves them from one to the next and
-        makes them sum to 1, as nnU-Net does but for its coarsest output, which it leaves out.
+        makes them sum to 1, see `DiceSemimetricLoss`.
 
     lambda_calibration : float, optional
         The weight of a third term, the average calibration error of each class, see

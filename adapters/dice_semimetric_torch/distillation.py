@@ -79,7 +79,7 @@ class DistillationLoss(Loss):
         them, see `dice_semimetric.smooth_boundary`.
     deep_supervision_weights : sequence of float, optional
         Of each output if a list of outputs is given. None halves them from one to the next and
-        makes them sum to 1, as nnU-Net does but for its coarsest output, which it leaves out.
+        makes them sum to 1, see `DiceSemimetricLoss`.
 
     Raises
     ------
@@ -98,6 +98,18 @@ class DistillationLoss(Loss):
     >>> logits, labels = torch.zeros(1, 2, 4), torch.tensor([[0, 0, 1, 1]])
     >>> round(float(loss(logits, labels, teacher=torch.full((1, 2, 4), 0.5))), 3)
     0.722
+
+    In a training loop, with the probabilities of a teacher, which `calibrate_teacher` may
+    have calibrated:
+
+    >>> teacher, student = (torch.nn.Conv2d(1, 2, 3, padding=1) for _ in range(2))
+    >>> optimizer = torch.optim.AdamW(student.parameters())
+    >>> for image, label in [(torch.rand(2, 1, 8, 8), torch.randint(0, 2, (2, 8, 8)))]:
+    ...     with torch.no_grad():
+    ...         prob = teacher(image).softmax(1)
+    ...     optimizer.zero_grad()
+    ...     loss(student(image), label, teacher=prob).backward()
+    ...     optimizer.step()
     """
 
     def __init__(

@@ -63,6 +63,7 @@ class DiceSemimetricLoss(RegionLoss[Literal["dml1", "dml2"]]):
     deep_supervision_weights : sequence of float, optional
         Of each output if a list of outputs is given. None halves them from one to the next and
         makes them sum to 1, as nnU-Net does but for its coarsest output, which it leaves out.
+        MONAI's DynUNet stacks them, (B, levels, C, *spatial): ``outputs.unbind(1)`` gives the list.
 
     Raises
     ------
@@ -83,6 +84,16 @@ class DiceSemimetricLoss(RegionLoss[Literal["dml1", "dml2"]]):
     0.5
     >>> round(float(loss(logits, torch.full((1, 2, 4), 0.5))), 3)
     0.0
+
+    In a training loop, with the mean of five raters as the label:
+
+    >>> network = torch.nn.Conv2d(1, 1, 3, padding=1)
+    >>> optimizer = torch.optim.AdamW(network.parameters())
+    >>> criterion = DiceSemimetricLoss(sigmoid=True, batch=True)
+    >>> for image, mean in [(torch.rand(2, 1, 8, 8), torch.rand(2, 1, 8, 8).mul(5).round() / 5)]:
+    ...     optimizer.zero_grad()
+    ...     criterion(network(image), mean).backward()
+    ...     optimizer.step()
     """
 
 
@@ -140,7 +151,7 @@ class JaccardMetricLoss(RegionLoss[Literal["jml1", "jml2"]]):
         them, see `dice_semimetric.smooth_boundary`.
     deep_supervision_weights : sequence of float, optional
         Of each output if a list of outputs is given. None halves them from one to the next and
-        makes them sum to 1, as nnU-Net does but for its coarsest output, which it leaves out.
+        makes them sum to 1, see `DiceSemimetricLoss`.
 
     Raises
     ------
@@ -161,6 +172,16 @@ class JaccardMetricLoss(RegionLoss[Literal["jml1", "jml2"]]):
     0.667
     >>> round(float(loss(logits, torch.full((1, 2, 4), 0.5))), 3)
     0.0
+
+    In a training loop, with the mean of five raters as the label:
+
+    >>> network = torch.nn.Conv2d(1, 1, 3, padding=1)
+    >>> optimizer = torch.optim.AdamW(network.parameters())
+    >>> criterion = JaccardMetricLoss(sigmoid=True, batch=True)
+    >>> for image, mean in [(torch.rand(2, 1, 8, 8), torch.rand(2, 1, 8, 8).mul(5).round() / 5)]:
+    ...     optimizer.zero_grad()
+    ...     criterion(network(image), mean).backward()
+    ...     optimizer.step()
     """
 
     variants: ClassVar[tuple[str, ...]] = ("jml1", "jml2")
@@ -220,7 +241,7 @@ class SoftDiceLoss(RegionLoss[Literal["sdl"]]):
         them, see `dice_semimetric.smooth_boundary`.
     deep_supervision_weights : sequence of float, optional
         Of each output if a list of outputs is given. None halves them from one to the next and
-        makes them sum to 1, as nnU-Net does but for its coarsest output, which it leaves out.
+        makes them sum to 1, see `DiceSemimetricLoss`.
 
     Raises
     ------
@@ -241,6 +262,16 @@ class SoftDiceLoss(RegionLoss[Literal["sdl"]]):
     0.5
     >>> round(float(loss(logits, torch.full((1, 2, 4), 0.5))), 3)
     0.5
+
+    In a training loop, on hard labels:
+
+    >>> network = torch.nn.Conv2d(1, 2, 3, padding=1)
+    >>> optimizer = torch.optim.AdamW(network.parameters())
+    >>> criterion = SoftDiceLoss(softmax=True)
+    >>> for image, label in [(torch.rand(2, 1, 8, 8), torch.randint(0, 2, (2, 8, 8)))]:
+    ...     optimizer.zero_grad()
+    ...     criterion(network(image), label).backward()
+    ...     optimizer.step()
     """
 
     variants: ClassVar[tuple[str, ...]] = ("sdl",)
@@ -299,7 +330,7 @@ class SoftJaccardLoss(RegionLoss[Literal["sjl"]]):
         them, see `dice_semimetric.smooth_boundary`.
     deep_supervision_weights : sequence of float, optional
         Of each output if a list of outputs is given. None halves them from one to the next and
-        makes them sum to 1, as nnU-Net does but for its coarsest output, which it leaves out.
+        makes them sum to 1, see `DiceSemimetricLoss`.
 
     Raises
     ------
@@ -320,6 +351,16 @@ class SoftJaccardLoss(RegionLoss[Literal["sjl"]]):
     0.667
     >>> round(float(loss(logits, torch.full((1, 2, 4), 0.5))), 3)
     0.667
+
+    In a training loop, on hard labels:
+
+    >>> network = torch.nn.Conv2d(1, 2, 3, padding=1)
+    >>> optimizer = torch.optim.AdamW(network.parameters())
+    >>> criterion = SoftJaccardLoss(softmax=True)
+    >>> for image, label in [(torch.rand(2, 1, 8, 8), torch.randint(0, 2, (2, 8, 8)))]:
+    ...     optimizer.zero_grad()
+    ...     criterion(network(image), label).backward()
+    ...     optimizer.step()
     """
 
     variants: ClassVar[tuple[str, ...]] = ("sjl",)

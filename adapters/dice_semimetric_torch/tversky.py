@@ -67,7 +67,7 @@ class CompatibleTverskyLoss(RegionLoss[Literal["ctl", "cftl"]]):
         them, see `dice_semimetric.smooth_boundary`.
     deep_supervision_weights : sequence of float, optional
         Of each output if a list of outputs is given. None halves them from one to the next and
-        makes them sum to 1, as nnU-Net does but for its coarsest output, which it leaves out.
+        makes them sum to 1, see `DiceSemimetricLoss`.
 
     Raises
     ------
@@ -88,6 +88,16 @@ class CompatibleTverskyLoss(RegionLoss[Literal["ctl", "cftl"]]):
     0.5
     >>> round(float(loss(logits, torch.full((1, 2, 4), 0.5))), 3)
     0.0
+
+    In a training loop, with the mean of five raters as the label:
+
+    >>> network = torch.nn.Conv2d(1, 1, 3, padding=1)
+    >>> optimizer = torch.optim.AdamW(network.parameters())
+    >>> criterion = CompatibleTverskyLoss(sigmoid=True, alpha=0.3, beta=0.7, batch=True)
+    >>> for image, mean in [(torch.rand(2, 1, 8, 8), torch.rand(2, 1, 8, 8).mul(5).round() / 5)]:
+    ...     optimizer.zero_grad()
+    ...     criterion(network(image), mean).backward()
+    ...     optimizer.step()
     """
 
     variants: ClassVar[tuple[str, ...]] = ("ctl",)
@@ -201,7 +211,7 @@ class CompatibleFocalTverskyLoss(CompatibleTverskyLoss):
         them, see `dice_semimetric.smooth_boundary`.
     deep_supervision_weights : sequence of float, optional
         Of each output if a list of outputs is given. None halves them from one to the next and
-        makes them sum to 1, as nnU-Net does but for its coarsest output, which it leaves out.
+        makes them sum to 1, see `DiceSemimetricLoss`.
 
     Raises
     ------
@@ -222,6 +232,16 @@ class CompatibleFocalTverskyLoss(CompatibleTverskyLoss):
     0.595
     >>> round(float(loss(logits, torch.full((1, 2, 4), 0.5))), 3)
     0.0
+
+    In a training loop, with the mean of five raters as the label:
+
+    >>> network = torch.nn.Conv2d(1, 1, 3, padding=1)
+    >>> optimizer = torch.optim.AdamW(network.parameters())
+    >>> criterion = CompatibleFocalTverskyLoss(sigmoid=True, batch=True)
+    >>> for image, mean in [(torch.rand(2, 1, 8, 8), torch.rand(2, 1, 8, 8).mul(5).round() / 5)]:
+    ...     optimizer.zero_grad()
+    ...     criterion(network(image), mean).backward()
+    ...     optimizer.step()
     """
 
     variants: ClassVar[tuple[str, ...]] = ("cftl",)
