@@ -9,7 +9,7 @@ pytest.importorskip("monai")
 from dice_semimetric_torch import DiceSemimetricCELoss, DiceSemimetricLoss
 from monai.data import DataLoader, Dataset, decollate_batch
 from monai.losses import DeepSupervisionLoss, DiceLoss
-from monai.networks.nets import UNet
+from monai.networks.nets import DynUNet, UNet
 from monai.transforms import AsDiscrete, Compose, EnsureTyped
 
 
@@ -78,6 +78,18 @@ def test_inside_monais_deep_supervision() -> None:
     assert float(values[1].detach()) == pytest.approx(float(values[0].detach()), rel=1e-5)
     values[1].backward()
     assert all(bool(torch.isfinite(o.grad).all()) for o in outputs)
+
+
+def test_stacked_outputs_of_deep_supervision_are_a_list_once_unbound() -> None:
+    sizes = {"kernel_size": [3] * 4, "strides": [1, 2, 2, 2], "upsample_kernel_size": [2] * 3}
+    options = {"deep_supervision": True, "deep_supr_num": 2, "filters": [4] * 4}
+    stacked = DynUNet(2, 1, 2, **sizes, **options).train()(torch.rand(2, 1, 16, 16))
+    assert stacked.shape == (2, 3, 2, 16, 16)
+    label = torch.randint(0, 2, (2, 16, 16))
+    loss = DiceSemimetricCELoss(softmax=True)
+    parts = [loss(stacked[:, level], label) for level in range(3)]
+    expected = (4 * parts[0] + 2 * parts[1] + parts[2]) / 7
+    torch.testing.assert_close(loss(stacked.unbind(1), label), expected)
 
 
 def test_supervised_trainer() -> None:
