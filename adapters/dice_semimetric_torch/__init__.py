@@ -7,10 +7,11 @@ this package.
 from dice_semimetric._lib.seam import adapters
 
 from .accumulation import AccumulatedLoss
+from .baselines import SoftDiceLoss, SoftJaccardLoss
 from .calibration import CalibrationLoss
 from .compound import DiceSemimetricCELoss
 from .distillation import DistillationLoss
-from .losses import DiceSemimetricLoss, JaccardMetricLoss, SoftDiceLoss, SoftJaccardLoss
+from .losses import DiceSemimetricLoss, JaccardMetricLoss
 from .tversky import CompatibleFocalTverskyLoss, CompatibleTverskyLoss
 
 adapters("torch")  # looked up now, since torch.compile cannot trace the search for entry points
