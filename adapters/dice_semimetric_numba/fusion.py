@@ -13,9 +13,9 @@ from . import raters as kernels
 from .operands import Operands, is_floating, readable
 from .pairs import Place, ignored, is_beyond, places
 
-#: The number of raters up to which their patterns are counted.
-MOST = 16
-#: How many tables of patterns are held at a time: one of 16 raters takes half a megabyte.
+#: So many joint decisions are counted in one table: those of 16 raters of a mask.
+MOST, TABLE = 16, 1 << 16
+#: How many such tables are held at a time: one takes half a megabyte.
 TABLES = 16
 
 
@@ -80,12 +80,13 @@ def most_frequent(raters: Array, num_classes: int) -> Any:
     return out
 
 
-def vote_patterns(raters: Array) -> Any:
-    """Return the patterns of `dice_semimetric._lib.raters.vote_patterns`."""
-    if not eligible(raters) or raters.shape[0] > MOST:
+def vote_patterns(raters: Array, base: int = 2) -> Any:
+    """Return the numbers of `dice_semimetric._lib.decisions.vote_patterns`."""
+    length = base ** raters.shape[0]
+    if not eligible(raters) or length > TABLE:
         return NotImplemented
-    codes = _like_one(raters, np.dtype(np.uint8 if raters.shape[0] <= 8 else np.int32))
-    return codes, _tally(raters, codes, None)
+    codes = _like_one(raters, np.dtype(np.uint8 if length <= 256 else np.int32))
+    return codes, _tally(raters, codes, None, base)
 
 
 def vote_counts(raters: Array, mask: Array | None) -> Any:
@@ -179,14 +180,15 @@ def _each_part(
     return map_parts(function, places(1, operands.rows, operands.columns, most=most))
 
 
-def _tally(raters: Array, codes: Array | None, mask: Array | None) -> np.ndarray:
-    """Return how often each pattern of votes occurs, and write the codes."""
+def _tally(raters: Array, codes: Array | None, mask: Array | None, base: int = 2) -> np.ndarray:
+    """Return how often each joint decision occurs, and write their numbers."""
     number = raters.shape[0]
-    operands = _operands([raters, codes, mask], ("marks", "out", "marks"), "int32")
+    read = "marks" if base == 2 else "labels"
+    operands = _operands([raters, codes, mask], (read, "out", "marks"), "int32")
 
     def tally(place: Place) -> np.ndarray:
-        found = np.zeros(2**number + 1, np.intp)
-        kernels.tally(operands.table, operands.kept, number, place, found)
+        found = np.zeros(base**number + 1, np.intp)
+        kernels.tally(operands.table, operands.kept, number, place, base, found)
         return found[:-1]
 
     total: np.ndarray = np.sum(_each_part(operands, tally, TABLES), axis=0)

@@ -90,22 +90,30 @@ def elect(table, kept, number, place, classes):
 
 
 @sums
-def tally(table, kept, number, place, found):
-    """Add to found how often each pattern of votes occurs, and write that of each pixel.
+def tally(table, kept, number, place, base, found):
+    """Add to found how often each joint decision occurs, and write that of each pixel.
 
-    Rater r is bit r of a pattern. What does not count is added to the last entry of found.
+    What rater r says is digit r of its number. What does not count is added to the last entry of
+    found, and a label that is no class is taken for 0.
     """
     _, _, start, stop = place
     marks, pattern = np.empty(TILE, np.uint8), np.empty(TILE, np.int32)
-    keep = np.empty(TILE, np.uint8)
+    label, keep = np.empty(TILE if base > 2 else 0, np.int32), np.empty(TILE, np.uint8)
     masked = table[MASK, 0] != 0
     for tile in range(start, stop, TILE):
         n = min(TILE, stop - tile)
         pattern[:n] = 0
+        unit = np.int32(1)
         for rater in range(number):
-            _read(table, kept, rater, tile, n, (1, 0, 0), marks)
-            for i in range(n):
-                pattern[i] |= np.int32(marks[i]) << np.int32(rater)
+            if base == 2:
+                _read(table, kept, rater, tile, n, (1, 0, 0), marks)
+                for i in range(n):
+                    pattern[i] |= np.int32(marks[i]) << np.int32(rater)
+            else:
+                _read(table, kept, rater, tile, n, (base, 0, 0), label)
+                for i in range(n):
+                    pattern[i] += max(label[i], np.int32(0)) * unit
+                unit = np.int32(unit * base)
         _write(table, kept, tile, n, pattern)
         if masked:
             own = table[MASK]

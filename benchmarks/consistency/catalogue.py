@@ -138,6 +138,7 @@ def _label_tools() -> list[Call]:
         Call("uniform_average", ds.uniform_average, _raters),
         Call("dice_weighted_average", ds.dice_weighted_average, _raters),
         Call("staple, 10 iterations", partial(ds.staple, max_iter=10), _raters),
+        Call("staple, labels", partial(ds.staple, num_classes=2, max_iter=10), _raters),
         Call("disagreement", ds.disagreement, _raters),
         Call("rater_agreement, kappa", _kappa, _raters),
     ]

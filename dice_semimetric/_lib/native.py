@@ -136,9 +136,10 @@ def _jax_quotient() -> Callable[..., Any]:
 
 
 def matmul(xp: Namespace, a: Array, b: Array) -> Array:
-    """Return a @ b, in float64 for float64 also where JAX differentiates it later."""
+    """Return a @ b: float64 in float64 also where JAX differentiates it later, float32 in full."""
     if compat.is_jax_namespace(xp):  # its own @ asks for a dtype, which it may not have by then
-        return sys.modules["jax"].lax.dot_general(a, b, (((1,), (0,)), ((), ())))
+        axes = (((1,), (0,)), ((), ()))  # and a GPU rounds float32 to 10 bits unless it is asked
+        return sys.modules["jax"].lax.dot_general(a, b, axes, precision="highest")
     return a @ b
 
 

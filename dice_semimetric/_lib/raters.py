@@ -23,7 +23,7 @@ from .namespace import (
 )
 from .options import require_choice, require_integer, shown
 from .seam import accelerated
-from .special import bincount, widen
+from .special import widen
 from .typing import Array, DType, Namespace
 
 Per = Literal["batch", "image"]
@@ -151,19 +151,6 @@ def rater_counts(raters: Array, c: int | None = None) -> Array:
     if number > 255:
         return xp.sum(xp.astype(marks_of(xp, raters, c), xp.uint8), axis=0, dtype=xp.int32)
     return fold(xp.astype(marks_of(xp, raters[r, ...], c), xp.uint8) for r in range(number))
-
-
-@accelerated
-def vote_patterns(raters: Array) -> tuple[Array, Array]:
-    """Return the pattern of votes of each pixel, rater r its bit r, and how often each occurs.
-
-    It is a reduction that an adapter replaces.
-    """
-    xp = namespace(raters=raters)
-    number = raters.shape[0]
-    kind = xp.uint8 if number <= 8 else xp.int32
-    codes = fold(xp.astype(marks_of(xp, raters[r, ...]), kind) * 2**r for r in range(number))
-    return codes, bincount(xp, xp.reshape(codes, (size(codes),)), 2**number)
 
 
 @accelerated

@@ -80,8 +80,9 @@ def widen(xp: Namespace, label: Array, *numbers: int | None) -> Array:
 def bincount(xp: Namespace, x: Array, length: int) -> Array:
     """Return how often each of 0 .. length - 1 occurs among 1-D integers, all of them in there."""
     if compat.is_numpy_namespace(xp):  # in blocks, since it widens all that it is given
-        cuts = range(0, max(1, x.shape[0]), BLOCK)
-        return sum(xp.bincount(x[i : i + BLOCK], minlength=length) for i in cuts)
+        block = max(BLOCK, length)
+        cuts = range(0, max(1, x.shape[0]), block)
+        return sum(xp.bincount(x[i : i + block], minlength=length) for i in cuts)
     x = xp.astype(x, xp.int32, copy=False)
     if compat.is_jax_namespace(xp):
         return xp.bincount(x, length=length)

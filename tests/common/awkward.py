@@ -111,6 +111,10 @@ OF_RATERS: dict[str, Callable[..., Any]] = {
     "rater_agreement": scores_of_raters,
     "random_rater": lambda raters: ds.random_rater(raters, rng=draws()),
     "staple": partial(ds.staple, max_iter=20, return_performance=True),
+    "staple of classes": partial(
+        ds.staple, num_classes=3, axis=0, max_iter=20, return_performance=True
+    ),
+    "staple of few": lambda raters: ds.staple(raters, present=raters != 1, max_iter=20),
     "uniform_average": ds.uniform_average,
 }
 

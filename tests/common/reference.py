@@ -117,6 +117,30 @@ def staple(masks: Float, iterations: int) -> tuple[Float, Float, Float]:
     return w.reshape(masks.shape[1:]), *last
 
 
+def staple_of_classes(
+    labels: Float, there: Float, num_classes: int, iterations: int
+) -> tuple[Float, Float]:
+    """Iterate Warfield's equations of several classes, one pixel and one rater after the other."""
+    number, pixels = len(labels), labels[0].size
+    said = labels.reshape(number, pixels)
+    there = np.broadcast_to(there, labels.shape).reshape(number, pixels)
+    prior = np.array([np.sum((said == c) & there) for c in range(num_classes)], float)
+    prior = prior / prior.sum()
+    right = np.eye(num_classes)
+    matrices = np.where(right, 0.99999, 1e-5 / (num_classes - 1)) * np.ones((number, 1, 1))
+    for _ in range(iterations + 1):
+        soft = np.tile(prior[:, None], pixels)
+        for r, i in np.argwhere(there):
+            soft[:, i] *= matrices[r, :, said[r, i]]
+        soft /= soft.sum(axis=0)
+        last, matrices = matrices, np.zeros_like(matrices)
+        for r, i in np.argwhere(there):
+            matrices[r, :, said[r, i]] += soft[:, i]
+        total = matrices.sum(axis=2, keepdims=True)
+        matrices = np.where(total > 0, matrices / np.where(total > 0, total, 1), right)
+    return soft.reshape(num_classes, *labels.shape[1:]), last
+
+
 def threshold_counts(x: Float, y: Float, mask: Float, thresholds: tuple, axis: object) -> list:
     """Count x >= t, y >= t and both, in the arrays' own dtypes, thresholds first."""
     counts = []

@@ -105,7 +105,10 @@ CALLS: dict[str, Callable[[dict[str, Any]], Any]] = {
     "dice_weighted_average": lambda d: ds.dice_weighted_average(
         d["maps"], num_classes=3, return_weights=True
     ),
-    "staple": lambda d: ds.staple(d["masks"], return_performance=True),
+    "staple": lambda d: (
+        ds.staple(d["masks"], return_performance=True),
+        ds.staple(d["maps"], num_classes=3, present=d["maps"] != 1, return_performance=True),
+    ),
     "rater_agreement": lambda d: ds.rater_agreement(d["masks"]),
     "disagreement": lambda d: ds.disagreement(d["masks"]),
 }

@@ -122,7 +122,7 @@ CALLS: dict[str, tuple[Callable[..., Any] | None, tuple[Any, ...], dict[str, Any
     "sjl": (None, PAIR, MASKED),
     "smooth_boundary": (None, (PARTLY,), {"num_classes": 3, "epsilon": 0.1, "ignore_index": 7}),
     "smooth_labels": (None, (PARTLY,), {"num_classes": 3, "epsilon": 0.1, "ignore_index": 7}),
-    "staple": (None, (MARKS,), {"max_iter": 20, "return_performance": True}),
+    "staple": (None, (MAPS,), {"num_classes": 3, "max_iter": 20, "return_performance": True}),
     "stl": (None, PAIR, TVERSKY),
     "TemperatureScaling": (temperature, (LOGITS, PARTLY), {}),
     "VectorScaling": (vector, (LOGITS, PARTLY), {}),

@@ -220,5 +220,7 @@ def test_where_raters_mostly_agree_the_start_does_not_matter(rng: np.random.Gene
 
 
 def test_a_start_that_is_unknown() -> None:
-    with pytest.raises(ValueError, match="start must be one of 'performance', 'mean', got 'itk'"):
+    with pytest.raises(
+        ValueError, match="start must be one of 'performance', 'mean', 'majority', got 'itk'"
+    ):
         staple(CONTRADICTING, start="itk")

@@ -53,6 +53,27 @@ def test_patterns_of_votes(dtype, number, rng):
         np.testing.assert_array_equal(found, np.bincount(votes[shown], minlength=number + 1))
 
 
+@pytest.mark.parametrize("layout", LAYOUTS)
+@pytest.mark.parametrize("dtype", INTEGERS)
+def test_joint_decisions_of_label_maps(dtype, layout, rng):
+    for number, base in ((1, 7), (5, 3), (5, 9)):
+        labels = laid_out(rng.integers(0, base, (number, *SHAPE[1:])).astype(dtype), layout)
+        codes, counts = fusion.vote_patterns(labels, base)
+        assert codes.dtype == (np.uint8 if base**number <= 256 else np.int32)
+        expected = sum(labels[r].astype(int) * base**r for r in range(number))
+        np.testing.assert_array_equal(codes, expected)
+        np.testing.assert_array_equal(counts, np.bincount(expected.ravel(), minlength=base**number))
+    assert fusion.vote_patterns(labels, 10) is NotImplemented  # more than a table holds
+
+
+def test_a_label_that_is_no_class_is_taken_for_the_first(rng):
+    labels = rng.integers(-400, 400, (3, 50, 60))
+    codes, counts = fusion.vote_patterns(labels, 5)
+    digits = np.where((labels >= 0) & (labels < 5), labels, 0)
+    np.testing.assert_array_equal(codes, np.tensordot(5 ** np.arange(3), digits, 1))
+    assert counts.sum() == 3000
+
+
 def test_few_tables_of_patterns_are_held_at_a_time(rng):
     raters = np.broadcast_to((rng.random((16, 512)) > 0.5)[:, None], (16, 1 << 13, 512))
     fusion.vote_counts(raters[:, :64], None)

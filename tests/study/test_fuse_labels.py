@@ -152,7 +152,7 @@ def test_voxels_that_do_not_count(tmp_path: Path, method: str) -> None:
         np.testing.assert_array_equal(label[inside == 1], expected.astype(label.dtype))
 
 
-@pytest.mark.parametrize("number", [1, 2, 5, 9, 17])
+@pytest.mark.parametrize("number", [1, 2, 5, 9, 17, 70])
 def test_patterns_give_what_the_core_gives(number: int) -> None:
     rng = np.random.default_rng(number)
     truth = rng.random(3000) < 0.3
@@ -167,9 +167,12 @@ def test_patterns_give_what_the_core_gives(number: int) -> None:
     np.testing.assert_array_equal(fused.label, soft)
     np.testing.assert_array_equal(fused.raters["weight"], weights)
     parts = [Patterns.of(masks[:, cut], None) for cut in (slice(0, 700), slice(700, None))]
-    found, whole = parts[0] + parts[1], Patterns.of(masks, None)
-    np.testing.assert_array_equal(found.codes, whole.codes)
-    np.testing.assert_array_equal(found.counts, whole.counts)
+    found = parts[0] + parts[1]
+    said, counts = np.unique(masks, axis=1, return_counts=True)
+    np.testing.assert_array_equal(found.said, said)
+    np.testing.assert_array_equal(found.counts, counts)
+    nothing = Patterns.of(masks, np.zeros(3000, bool))
+    np.testing.assert_array_equal((found + nothing).counts, counts)
 
 
 @pytest.mark.parametrize("values", [[0, 1], [-3, 0, 2035], [0.0, 7.0, 8.0]])

@@ -1,25 +1,23 @@
 """The methods of fusion, for masks that come block by block.
 
 Whatever a method must know of all voxels is a statistic that adds up over blocks: for the weighted
-average the raters' `Agreement`; for STAPLE how often each of the 2^R patterns of marks occurs,
+average the raters' `Agreement`; for STAPLE how often each joint decision of the raters occurs,
 since its iterations see the masks through these counts alone. With them a label is a function of
 the marks at one voxel.
 """
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from functools import reduce
-from operator import or_
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from dice_semimetric import Agreement, majority_vote, rater_agreement, uniform_average
-from dice_semimetric.staple import MOST, estimate
+from dice_semimetric._lib.decisions import decisions
+from dice_semimetric.staple import estimate
 
 from ..choices import FuseMethod
-from ..faults import CaseError
 
 #: Methods whose result is a label, and not the probability of one.
 HARD: tuple[FuseMethod, ...] = ("majority", "random")
@@ -131,49 +129,41 @@ def _weighted(counts: Agreement) -> Rule:
 
 
 def _staple(found: "Patterns") -> Rule:
-    """Estimate what `staple` does, from the counts of the patterns alone."""
-    raters = found.raters
-    bits = [(found.codes >> r & 1).astype(np.float64) for r in range(raters)]
-    table = np.stack([*bits, found.counts.astype(np.float64)])
-    packed = np.asarray(estimate(table))
-    soft, performance = packed[: found.codes.size], packed[found.codes.size :]
+    """Estimate what `staple` does, from the counts of the joint decisions alone."""
+    raters, patterns = found.said.shape
+    packed = np.asarray(estimate(np.concatenate([found.said, found.counts[None]])))
+    soft, matrices = packed[1, :patterns], packed[:, patterns:].reshape(2, raters, 2)
 
     def label(masks: Masks) -> NDArray[Any]:
-        codes = _codes(masks)
-        return np.asarray(soft[codes if raters <= MOST else np.searchsorted(found.codes, codes)])
+        some = decisions(masks, 2)
+        both = np.concatenate([found.said, some.table[:-1]], axis=1)
+        distinct, place = np.unique(both, axis=1, return_inverse=True)
+        values = np.zeros(distinct.shape[1])
+        values[place.ravel()[:patterns]] = soft
+        return np.asarray(some.of_pixels(values[place.ravel()[patterns:]], masks.shape[1:]))
 
-    return Rule(label, {"sensitivity": performance[:raters], "specificity": performance[raters:]})
+    return Rule(label, {"sensitivity": matrices[1, :, 1], "specificity": matrices[0, :, 0]})
 
 
 @dataclass(frozen=True)
 class Patterns:
-    """How often each pattern of marks occurs: sorted numbers, whose bit r is rater r's mark."""
+    """The joint decisions of R raters that occur (R, P), and how often each does (P,)."""
 
-    raters: int
-    codes: NDArray[Any]
+    said: NDArray[Any]
     counts: NDArray[Any]
 
     @classmethod
     def of(cls, masks: Masks, kept: NDArray[np.bool_] | None) -> "Patterns":
-        """Count the patterns of masks where voxels count: all 2^R of few raters."""
-        raters = len(masks)
-        codes = _codes(masks if kept is None else masks[:, kept]).ravel()
-        if raters > MOST:
-            return cls(raters, *np.unique(codes, return_counts=True))
-        return cls(raters, np.arange(2**raters), np.bincount(codes, minlength=2**raters))
+        """Count the joint decisions of masks where voxels count."""
+        some = masks if kept is None else masks[:, kept]
+        if not some.size:
+            return cls(np.zeros((len(masks), 0)), np.zeros(0))
+        table = np.asarray(decisions(some, 2).table)
+        return cls(table[:-1], table[-1])
 
     def __add__(self, other: "Patterns") -> "Patterns":
         """Return the counts of both sets of voxels."""
-        both = np.concatenate([self.codes, other.codes])
-        codes, place = np.unique(both, return_inverse=True)
-        counts = np.zeros(codes.size, np.int64)
-        np.add.at(counts, place, np.concatenate([self.counts, other.counts]))
-        return Patterns(self.raters, codes, counts)
-
-
-def _codes(masks: Masks) -> NDArray[Any]:
-    raters = len(masks)
-    if raters > 62:
-        raise CaseError(f"STAPLE takes at most 62 raters, got {raters}")
-    kind = np.uint8 if raters <= 8 else np.int32 if raters <= MOST else np.int64
-    return reduce(or_, (mask.astype(kind) << kind(r) for r, mask in enumerate(masks)))
+        both = np.concatenate([self.said, other.said], axis=1)
+        said, place = np.unique(both, axis=1, return_inverse=True)
+        counts = np.concatenate([self.counts, other.counts])
+        return Patterns(said, np.bincount(place.ravel(), counts, said.shape[1]))

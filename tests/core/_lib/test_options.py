@@ -65,7 +65,7 @@ BAD: dict[str, tuple[tuple[str, ...], tuple[Any, ...]]] = {
         (*NO_ARRAY, None),
     ),
     "statistic": (("o",), (*NO_ARRAY, None, np.ones(4))),
-    "mask": (("mask",), (*NO_ARRAY, np.array([0.5]), np.array([1]))),
+    "mask": (("mask", "present"), (*NO_ARRAY, np.array([0.5]), np.array([1]))),
 }
 
 
