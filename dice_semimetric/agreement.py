@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from typing import ClassVar, Self
 
 from ._lib.additive import Additive, exact
+from ._lib.devices import device
 from ._lib.empty import Empty, fill_empty, in_dtype
 from ._lib.namespace import constant, namespace, require_mask
 from ._lib.native import widest_float
@@ -190,6 +191,34 @@ class Agreement(Additive):
         p = xp.sum(share * marked)
         apart = xp.sum(share * constant(xp, unlike, votes.dtype, votes))
         return in_dtype(xp, 1 - divide(xp, apart, p * (1 - p)), dtype)
+
+    @exact
+    def copies(self) -> Array:
+        """Return which raters mark the very same pixels, of all that were counted.
+
+        Such raters are often one rater's masks under two names, who then counts twice in every
+        fusion and every mean. On few pixels raters may well agree by themselves: ask the sum over
+        all cases. Of label maps add the agreements of each class.
+
+        Returns
+        -------
+        Array
+            Booleans (R, R), symmetric; False on the diagonal, and for raters who mark nothing.
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> from dice_semimetric import rater_agreement
+        >>> raters = np.array([[1, 1, 0, 0], [1, 1, 1, 0], [1, 1, 0, 0]])
+        >>> np.argwhere(np.triu(rater_agreement(raters).copies()))
+        array([[0, 2]])
+        """
+        xp = namespace(agreement=self.both)
+        marked = xp.linalg.diagonal(self.both)
+        one, other = marked[:, None], marked[None, :]
+        number = xp.arange(marked.shape[0], device=device(marked))
+        same = (self.both == one) & (self.both == other) & (one > 0)
+        return same & (number[:, None] != number[None, :])
 
     def _floating(self) -> tuple[Namespace, Array, Array, Array]:
         """Return what both mark, what the one marks (R, 1) and what the other marks (1, R)."""

@@ -107,6 +107,10 @@ def staple(
         If there is no rater, ``present`` does not fit, an option is out of its range, or a checked
         value is; see `value_checks`.
 
+    See Also
+    --------
+    Agreement.copies : Shows raters who are copies of each other, and so count twice.
+
     Notes
     -----
     The iterations run in float64 where the device has it, on logarithms. Inside ``jax.jit`` they
@@ -118,8 +122,8 @@ def staple(
     References
     ----------
     .. [1] Warfield, Zou, Wells, "Simultaneous Truth and Performance Level Estimation (STAPLE)",
-       IEEE Trans. Med. Imaging 23(7), 2004, Eqs. (14), (15), (18), (19), and Sect. II-E for
-       several classes.
+       IEEE Trans. Med. Imaging 23(7), 2004, Eqs. (14), (15), (18), (19) for masks, and its
+       section on several classes.
 
     Examples
     --------

@@ -103,6 +103,7 @@ CALLS: dict[str, tuple[Callable[..., Any], dict[str, Any]]] = {
     "ThresholdCounts.binarized_dice": (COUNTS.binarized_dice, {}),
     **{f"Agreement.{n}": (getattr(AGREEMENT, n), {}) for n in ("dice", "jaccard", "cohen_kappa")},
     **{f"Agreement.{n}": (getattr(AGREEMENT, n), {}) for n in ("dice_to_majority", "fleiss_kappa")},
+    "Agreement.copies": (AGREEMENT.copies, {}),
     "CalibrationBins.error": (BINS.error, {}),
     "CalibrationBins.frequency": (BINS.frequency, {}),
     "CalibrationBins.mean_confidence": (BINS.mean_confidence, {}),

@@ -60,6 +60,38 @@ def test_scores(backend: Backend, rng: np.random.Generator) -> None:
     np.testing.assert_allclose(fleiss, reference.fleiss_kappa(raters), **close, atol=1e-6)
 
 
+def test_copies(backend: Backend, rng: np.random.Generator) -> None:
+    raters = masks(rng, (5, 3, 40))
+    raters[3] = raters[1]
+    raters[4] = raters[0] & raters[1]  # a part is no copy
+    got = backend.run(lambda r: rater_agreement(r).copies(), raters)
+    assert got.dtype == bool
+    np.testing.assert_array_equal(np.argwhere(got), [[1, 3], [3, 1]])
+
+
+def test_copies_are_judged_over_all_cases_and_classes(rng: np.random.Generator) -> None:
+    maps = rng.integers(0, 3, (2, 4, 50))
+    maps[:, 2], maps[:, 3] = maps[:, 0], maps[:, 1]
+    maps[1, 3, 7] = (maps[1, 3, 7] + 1) % 3
+    found = [rater_agreement(case == c) for case in maps for c in range(1, 3)]
+    np.testing.assert_array_equal(np.argwhere(np.triu(sum(found).copies())), [[0, 2]])
+    assert found[0].copies()[1, 3]
+
+
+@pytest.mark.parametrize("number", [1, 3])
+def test_raters_who_mark_nothing_are_no_copies(backend: Backend, number: int) -> None:
+    got = backend.run(lambda r: rater_agreement(r).copies(), np.zeros((number, 7), bool))
+    np.testing.assert_array_equal(got, np.zeros((number, number)))
+
+
+def test_a_real_rater_that_is_a_copy_is_found() -> None:
+    """As in set 1 of BU-BIL: one of the raters under a second name."""
+    cases = [np.concatenate([r, r[1:2]]) for r, _ in real_cases(4)]
+    found = sum(rater_agreement(raters) for raters in cases)
+    last = len(cases[0]) - 1
+    np.testing.assert_array_equal(np.argwhere(np.triu(found.copies())), [[1, last]])
+
+
 def _scores(found):
     return (
         found.dice(),
