@@ -138,8 +138,8 @@ def staple(
 
     Three classes, and a rater who has not marked the second image:
 
-    >>> maps = np.array([[[0, 1, 2, 2], [1, 2, 2, 0]], [[0, 1, 2, 2], [1, 2, 1, 0]]])
-    >>> maps = np.stack([*maps, [[0, 1, 1, 2], [9, 9, 9, 9]]])
+    >>> one, other = [[0, 1, 2, 2], [1, 2, 2, 0]], [[0, 1, 1, 2], [9, 9, 9, 9]]
+    >>> maps = np.array([one, one, other])
     >>> there = np.array([[True, True], [True, True], [True, False]])
     >>> staple(maps, num_classes=3, present=there).argmax(axis=1)
     array([[0, 1, 2, 2],
