@@ -22,6 +22,7 @@ from ..runs.each import report, stop_of
 from ..runs.logs import left_out
 from ..runs.recorded import Run, each_recorded, write_run
 from ..scores.case_score import Empty
+from ..scores.copies import Marked, report_copies
 from ..scores.occurrence import Occurrence, occurring
 from .case import Agreed, CaseAgreement, agree_files
 from .rows import COLUMNS, tables_of
@@ -106,6 +107,7 @@ def agree(
     found = (pair for _, d in done for pair in zip(regions, d.value.found, strict=True))
     occur = ((_occurrence(region, one), one) for region, one in found)
     kept = occurring(occur, reading, "rater's map", faults)
+    report_copies(Marked(one.task, one.raters, one.counts) for one in kept)
     tables = tables_of(kept, patient, empty)
     summary = summarize_agreement(tables, faults, reading=reading, empty=empty, bootstrap=bootstrap)
     names = Names(study)

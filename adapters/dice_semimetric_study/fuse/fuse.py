@@ -9,6 +9,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from dice_semimetric import Agreement
+
 from ..cases.blocks import Reading
 from ..cases.foreground import Voxels, voxels_of
 from ..cases.generator import case_generator
@@ -88,7 +90,7 @@ def fuse(
     done = each_recorded(
         partial(_fuse_case, out=out, method=method, seed=seed, reading=reading),
         cases,
-        kinds=(Written, Kept),
+        kinds=(Written, Kept, Agreement),
         run=run,
         settings=settings,
         faults=faults,
@@ -140,7 +142,8 @@ def _fuse_case(
     if labels is not None:
         maps[files.label_name] = labels
     with written_maps(out, maps, blocks.like, at_once=blocks.at_once) as writers:
-        kept = {region: Kept(np.zeros(len(files.masks), int)) for region in regions}
+        nothing = np.zeros((len(files.masks), 0), bool)
+        kept = {region: Kept.of(nothing, nothing[0]) for region in regions}
         for voxels in blocks:
             _fuse_voxels(voxels, rules, writers, kept)
             if labels is not None:

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from dice_semimetric import majority_vote
+from dice_semimetric import Agreement, rater_agreement
 
 from ..cases.blocks import Reading
 from ..cases.pairing import Rated
@@ -15,6 +15,7 @@ from ..cases.regions import task_name
 from ..faults import Fault, counted
 from ..results.totals import AddedByField
 from ..runs.logs import log
+from ..scores.copies import Marked, report_copies
 from ..scores.occurrence import Occurrence, report_absent
 from ..scores.sums import CERTAIN, HALF
 
@@ -23,38 +24,33 @@ _MARKED = "half of the raters or more marked"
 
 @dataclass(frozen=True)
 class Kept(AddedByField):
-    """Numbers of voxels: what each rater marked, and what the fused map has of it.
+    """Numbers of voxels: what the raters marked, and what the fused map has of it.
 
     Attributes
     ----------
-    marked : NDArray
-        Of each of R raters.
-    likely : int
-        Where the fused map is above 0.5.
-    possible, majority : int
-        Where it is above 0.01, and where most raters marked; counted while nothing is likely.
+    raters : Agreement
+        What they marked, alone and together.
+    likely, possible : int
+        Where the fused map is above 0.5, and above 0.01.
     """
 
-    marked: NDArray[np.int64]
-    likely: int = 0
-    possible: int = 0
-    majority: int = 0
+    raters: Agreement
+    likely: int
+    possible: int
 
     @classmethod
     def of(cls, masks: NDArray[np.bool_], label: NDArray[Any]) -> "Kept":
         """Count in masks with raters on axis 0, and in the map that was made of them."""
-        marked = np.array([np.count_nonzero(mask) for mask in masks])
-        likely = int(np.count_nonzero(label > HALF))
-        if likely or not marked.any():
-            return cls(marked, likely)
-        rest = (int(np.count_nonzero(m)) for m in (label > CERTAIN, majority_vote(masks)))
-        return cls(marked, likely, *rest)
+        found = (int(np.count_nonzero(label > above)) for above in (HALF, CERTAIN))
+        return cls(rater_agreement(masks), *found)
 
     @property
     def lost(self) -> bool:
         """Whether half of the raters marked something, and the map lacks it, or a majority."""
-        half = 2 * np.count_nonzero(self.marked) >= self.marked.size
-        return bool(half and not self.likely and (self.majority or not self.possible))
+        marked, votes = np.diagonal(self.raters.both), self.raters.votes
+        half = 2 * np.count_nonzero(marked) >= marked.size
+        majority = np.any(votes[marked.size // 2 + 1 :])
+        return bool(half and not self.likely and (majority or not self.possible))
 
 
 def report_kept(
@@ -62,7 +58,8 @@ def report_kept(
 ) -> list[Fault]:
     """Return a fault for each structure that no rater marked, and warn of maps that lost theirs.
 
-    ``chosen`` maps are those of single raters, and may well be empty.
+    Raters who are copies of each other get a warning too. ``chosen`` maps are those of single
+    raters, and may well be empty.
     """
     names = [(case.case, task_name(case.task, region)) for case, region, _ in found]
     lost = [n for n, (*_, kept) in zip(names, found, strict=True) if kept.lost and not chosen]
@@ -72,7 +69,11 @@ def report_kept(
     for name in lost:
         log.debug("lost what %s: %s %s", _MARKED, *name)
     occur = (
-        Occurrence(*name, region, in_reference=bool(kept.marked.any()))
+        Occurrence(*name, region, in_reference=bool(np.any(kept.raters.both)))
         for name, (_, region, kept) in zip(names, found, strict=True)
+    )
+    report_copies(
+        Marked(task, list(case.reference.masks), kept.raters)
+        for (_, task), (case, _, kept) in zip(names, found, strict=True)
     )
     return report_absent(occur, reading, "rater's map", then="its maps are empty")

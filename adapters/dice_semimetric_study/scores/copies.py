@@ -1,0 +1,40 @@
+"""Raters who are copies of each other, and so count twice in all that is made of raters."""
+
+from collections.abc import Iterable, Sequence
+from typing import NamedTuple
+
+import numpy as np
+
+from dice_semimetric import Agreement
+
+from ..faults import counted
+from ..results.totals import total
+from ..runs.logs import log
+
+
+class Marked(NamedTuple):
+    """What the raters of a structure mark in one case: its name, theirs, and how they agree."""
+
+    task: str
+    raters: Sequence[str]
+    counts: Agreement
+
+
+def report_copies(found: Iterable[Marked]) -> None:
+    """Warn of raters who mark the very same voxels in all cases of a task, two cases or more.
+
+    In one case they may well agree by themselves.
+    """
+    groups: dict[tuple[str, ...], list[Agreement]] = {}
+    for one in found:
+        groups.setdefault((one.task, *one.raters), []).append(one.counts)
+    for (task, *raters), each in groups.items():
+        marking = sum(bool(np.any(np.asarray(counts.votes)[1:])) for counts in each)
+        if marking < 2:
+            continue
+        for i, j in np.argwhere(np.triu(np.asarray(total(each).copies()))):
+            log.warning(
+                "%s: raters %s and %s mark the very same voxels in all of %s: is one a copy of "
+                "the other? It then counts twice",
+                *(task, raters[i], raters[j], counted(len(each), "case")),
+            )
