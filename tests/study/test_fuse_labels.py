@@ -10,7 +10,8 @@ import numpy as np
 import pytest
 from dice_semimetric_study.choices import FUSE_METHODS as METHODS
 from dice_semimetric_study.cli import main
-from dice_semimetric_study.fuse.methods import Patterns, fuse_masks, most_frequent
+from dice_semimetric_study.fuse.methods import fuse_masks, most_frequent
+from dice_semimetric_study.fuse.patterns import Patterns
 from study_files import TOML, load, save
 
 from dice_semimetric import dice_weighted_average, staple
@@ -117,7 +118,7 @@ def test_slabs_change_nothing(tmp_path: Path, method: str, what: str) -> None:
     if what == "masks":
         for r, labels in enumerate(seen):
             save(tmp_path / f"in/x/task01_seg0{r + 1}.nii.gz", (labels > 2).astype(np.int16))
-    status = int(what == "labels" and method not in ("majority", "random"))
+    status = int(what == "labels" and method in ("uniform", "weighted"))
     assert fuse(tmp_path, "whole", method, *options) == status
     assert fuse(tmp_path, "slabs", method, *options, "--slab", "100") == status
     maps = sorted((tmp_path / "whole/x").glob("*.nii.gz"))
@@ -173,6 +174,52 @@ def test_patterns_give_what_the_core_gives(number: int) -> None:
     np.testing.assert_array_equal(found.counts, counts)
     nothing = Patterns.of(masks, np.zeros(3000, bool))
     np.testing.assert_array_equal((found + nothing).counts, counts)
+
+
+@pytest.mark.parametrize("slab", [[], ["--slab", "100"]])
+def test_staple_of_label_maps(tmp_path: Path, slab: list[str]) -> None:
+    """The label is the core's most probable one; the rates are sums over voxels."""
+    seen = raters(tmp_path)
+    assert fuse(tmp_path, "out", "staple", *slab) == 0
+    label, _ = load(tmp_path / "out/x/task01.nii.gz")
+    assert label.dtype == np.int16
+    values = np.array([0, 2, 3, 5])
+    numbers = np.searchsorted(values, seen)
+    soft, matrices = staple(numbers, num_classes=4, axis=0, return_performance=True)
+    np.testing.assert_array_equal(label, values[soft.argmax(axis=0)])
+    with (tmp_path / "out/raters.csv").open() as file:
+        rows = list(csv.DictReader(file))
+    assert [(r["task"], r["rater"]) for r in rows] == [
+        (v, f"0{r}") for v in "235" for r in (1, 2, 3)
+    ]
+    for row in rows:
+        c, r = np.searchsorted(values, int(row["task"])), int(row["rater"]) - 1
+        away = 1 - soft[c]
+        assert float(row["sensitivity"]) == pytest.approx(matrices[r, c, c], abs=1e-5)
+        specificity = away[numbers[r] != c].sum() / away.sum()
+        assert float(row["specificity"]) == pytest.approx(specificity, abs=1e-5)
+
+
+def test_staple_of_label_maps_counts_what_counts(tmp_path: Path) -> None:
+    seen = raters(tmp_path)
+    inside = np.zeros(seen.shape[1:], np.uint8)
+    inside[2:7, 1:6] = 1
+    save(tmp_path / "mask/x.nii.gz", inside)
+    assert fuse(tmp_path, "out", "staple", "--mask", str(tmp_path / "mask")) == 0
+    label, _ = load(tmp_path / "out/x/task01.nii.gz")
+    values, numbers = np.unique(seen[:, inside == 1], return_inverse=True)
+    soft = staple(numbers.reshape(3, -1), num_classes=values.size, axis=0)
+    np.testing.assert_array_equal(label[inside == 1], values[soft.argmax(axis=0)])
+    assert not label[inside == 0].any()
+
+
+@pytest.mark.parametrize("labels", [[0], [7], [0, 7]])
+def test_staple_of_label_maps_that_agree(tmp_path: Path, labels: list[int]) -> None:
+    one = np.random.default_rng(0).choice(labels, (9, 8)).astype(np.uint8)
+    for r in (1, 2):
+        save(tmp_path / f"in/x/task01_seg0{r}.nii.gz", one)
+    assert fuse(tmp_path, "out", "staple") == 0
+    np.testing.assert_array_equal(load(tmp_path / "out/x/task01.nii.gz")[0], one)
 
 
 @pytest.mark.parametrize("values", [[0, 1], [-3, 0, 2035], [0.0, 7.0, 8.0]])

@@ -13,9 +13,9 @@ _EPILOG = f"""examples:
   dice-semimetric fuse labels --out organs --method majority --regions organs.toml --jobs 4
 
 --regions writes one map for each region, CASE/task01_REGION.nii.gz. majority and random then also
-write CASE/task01.nii.gz, the label map of all labels. They write it too where masks are label maps
-and neither --label nor --regions is given. Of labels that tie, majority takes the lowest. Voxels
-that do not count become 0.
+write CASE/task01.nii.gz, the label map of all labels. They and staple write it where masks are
+label maps and neither --label nor --regions is given. Of labels that tie, the lowest is taken.
+Voxels that do not count become 0.
 
 {LAYOUT}
 
@@ -28,7 +28,8 @@ def _add_options(parser: argparse.ArgumentParser) -> None:
         "--method",
         required=True,
         choices=FUSE_METHODS,
-        help="majority and random make masks and label maps, the others soft labels",
+        help="majority and random make masks and label maps, staple label maps of label maps; "
+        "else labels are soft",
     )
     parser.add_argument("--seed", type=integer(0), help="of the draw of random (default: 0)")
     add_files(parser, predictions=False)

@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from functools import partial
+from operator import itemgetter
 from pathlib import Path
 from typing import Any
 
@@ -24,12 +25,13 @@ from ..files.json import jsonable
 from ..files.volumes import read_geometry
 from ..files.writing import Write, written_maps
 from ..results.tables import csv_text
-from ..results.totals import total_by_name
+from ..results.totals import total, total_by_name
 from ..runs.each import report, stop_of
 from ..runs.recorded import Run, each_recorded, write_run
 from ..runs.records import Stamp, stamp
 from .kept import Kept, report_kept
 from .methods import HARD, LEARNING, Masks, Rule, gather, most_frequent, rule_of
+from .patterns import Columns, Patterns, Vote, of_labels
 
 #: Voxels that are fused at a time: what is computed of them is wider than the masks.
 _SOME = 1 << 22
@@ -63,8 +65,9 @@ def fuse(
     reading : Reading, optional
         How cases are read, and what counts in them; a map is 0 where voxels do not count. Regions
         get a map each, ``CASE/taskTT_REGION.nii.gz``. "majority" and "random" then also write the
-        label map of all labels, and do so where masks are label maps and there is neither a label
-        nor regions: the label that most raters gave, the lowest of those that tie.
+        label map of all labels. They and "staple" do so where masks are label maps and there is
+        neither a label nor regions: the label that most raters gave, or the most probable one, the
+        lowest of those that tie.
     seed : int, optional
         For "random". Which rater a case gets depends on the seed and on its name alone.
 
@@ -117,7 +120,14 @@ def _names(case: Rated, method: FuseMethod, reading: Reading) -> set[str]:
     """Return the names of the maps that a case may get."""
     files = case.reference
     names = {files.map_name(region) for region in reading.structures}
-    return names | {files.label_name} if method in HARD and reading.label is None else names
+    return names | {files.label_name} if _makes_labels(method, reading) else names
+
+
+def _makes_labels(method: FuseMethod, reading: Reading) -> bool:
+    """Return whether a method makes a label map of label maps."""
+    if method == "staple" and reading.regions is not None:
+        return False  # the probability of each region is what is asked for
+    return method in (*HARD, "staple") and reading.label is None
 
 
 def _fuse_case(
@@ -131,12 +141,16 @@ def _fuse_case(
         raise CaseError("there is no mask of any rater")
     blocks = _Blocks(case, reading)
     regions, labels = reading.structures, None
-    if method in HARD and reading.label is None:
+    if _makes_labels(method, reading):
         labels = blocks.label_dtype(reading.regions is not None)
         regions = regions if labels is None or reading.regions else []
     chosen = int(case_generator(seed, case.case, case.task).integers(len(files.masks)))
-    known = blocks.statistics(method, regions) if method in LEARNING else {}
+    known = blocks.statistics(method, regions) if method in LEARNING and regions else {}
     rules = {r: rule_of(method, known.get(r), chosen=chosen) for r in regions}
+    rated = {region: rule.raters for region, rule in rules.items()}
+    vote: Vote = most_frequent if method == "majority" else itemgetter(chosen)
+    if labels is not None and method == "staple":
+        vote, rated = of_labels(blocks.joint_labels())
     kind = np.dtype(bool if method in HARD else np.float32)
     maps = {files.map_name(region): kind for region in regions}
     if labels is not None:
@@ -147,8 +161,8 @@ def _fuse_case(
         for voxels in blocks:
             _fuse_voxels(voxels, rules, writers, kept)
             if labels is not None:
-                _fuse_labels(voxels, None if method == "majority" else chosen, writers[-1])
-    rows = [row for region, rule in rules.items() for row in _rater_rows(case, region, rule)]
+                _fuse_labels(voxels, vote, writers[-1])
+    rows = [row for region, one in rated.items() for row in _rater_rows(case, region, one)]
     stamps = tuple(stamp(out / name, out) for name in maps)
     return Written(rows, stamps, tuple(kept.values()))
 
@@ -173,6 +187,10 @@ class _Blocks:
             for region in regions
             for masks, kept in _parts(voxels, region)
         )
+
+    def joint_labels(self) -> Patterns:
+        """Return how often the raters' labels occur together, from one pass over the voxels."""
+        return total(Patterns.of(*part) for voxels in self for part in _label_parts(voxels))
 
     def label_dtype(self, labels: bool) -> np.dtype[Any] | None:
         """Return the integers that hold all labels, or None where maps are mere masks."""
@@ -212,18 +230,24 @@ def _fuse_voxels(
             found[region] += Kept.of(masks if kept is None else masks & kept, label)
 
 
-def _fuse_labels(voxels: Voxels, chosen: int | None, write: Write) -> None:
-    labels = voxels.labels()
+def _label_parts(voxels: Voxels) -> Iterator[tuple[NDArray[Any], NDArray[np.bool_] | None]]:
+    """Yield the label maps of some voxels after the other, as `_parts` does the masks."""
+    labels, kept = voxels.labels(), voxels.kept
     for cut in _cuts(labels[0].size):
-        some = np.stack([one[cut] for one in labels])
-        write(most_frequent(some) if chosen is None else some[chosen])
+        yield np.stack([one[cut] for one in labels]), None if kept is None else kept[cut]
 
 
-def _rater_rows(case: Rated, region: str, rule: Rule) -> list[dict[str, Any]]:
-    if not rule.raters:
+def _fuse_labels(voxels: Voxels, vote: Vote, write: Write) -> None:
+    for labels, kept in _label_parts(voxels):
+        label = vote(labels)
+        write(label if kept is None else label * kept)
+
+
+def _rater_rows(case: Rated, region: str, found: Columns) -> list[dict[str, Any]]:
+    if not found:
         return []
     return [
         {"case": case.case, "task": task_name(case.task, region), "rater": rater}
-        | {name: float(values[i]) for name, values in rule.raters.items()}
+        | {name: float(values[i]) for name, values in found.items()}
         for i, rater in enumerate(case.reference.masks)
     ]

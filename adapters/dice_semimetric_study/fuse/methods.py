@@ -14,10 +14,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dice_semimetric import Agreement, majority_vote, rater_agreement, uniform_average
-from dice_semimetric._lib.decisions import decisions
-from dice_semimetric.staple import estimate
 
 from ..choices import FuseMethod
+from .patterns import Patterns, of_masks
 
 #: Methods whose result is a label, and not the probability of one.
 HARD: tuple[FuseMethod, ...] = ("majority", "random")
@@ -94,7 +93,7 @@ def rule_of(method: FuseMethod, statistic: Any, *, chosen: int) -> Rule:
     if method == "weighted":
         return _weighted(statistic)
     if method == "staple":
-        return _staple(statistic)
+        return Rule(*of_masks(statistic))
     if method == "random":
         return Rule(lambda masks: masks[chosen])
     return Rule(majority_vote if method == "majority" else uniform_average)
@@ -126,44 +125,3 @@ def _weighted(counts: Agreement) -> Rule:
         return np.asarray(marked / whole)
 
     return Rule(label, {"weight": share / whole})
-
-
-def _staple(found: "Patterns") -> Rule:
-    """Estimate what `staple` does, from the counts of the joint decisions alone."""
-    raters, patterns = found.said.shape
-    packed = np.asarray(estimate(np.concatenate([found.said, found.counts[None]])))
-    soft, matrices = packed[1, :patterns], packed[:, patterns:].reshape(2, raters, 2)
-
-    def label(masks: Masks) -> NDArray[Any]:
-        some = decisions(masks, 2)
-        both = np.concatenate([found.said, some.table[:-1]], axis=1)
-        distinct, place = np.unique(both, axis=1, return_inverse=True)
-        values = np.zeros(distinct.shape[1])
-        values[place.ravel()[:patterns]] = soft
-        return np.asarray(some.of_pixels(values[place.ravel()[patterns:]], masks.shape[1:]))
-
-    return Rule(label, {"sensitivity": matrices[1, :, 1], "specificity": matrices[0, :, 0]})
-
-
-@dataclass(frozen=True)
-class Patterns:
-    """The joint decisions of R raters that occur (R, P), and how often each does (P,)."""
-
-    said: NDArray[Any]
-    counts: NDArray[Any]
-
-    @classmethod
-    def of(cls, masks: Masks, kept: NDArray[np.bool_] | None) -> "Patterns":
-        """Count the joint decisions of masks where voxels count."""
-        some = masks if kept is None else masks[:, kept]
-        if not some.size:
-            return cls(np.zeros((len(masks), 0)), np.zeros(0))
-        table = np.asarray(decisions(some, 2).table)
-        return cls(table[:-1], table[-1])
-
-    def __add__(self, other: "Patterns") -> "Patterns":
-        """Return the counts of both sets of voxels."""
-        both = np.concatenate([self.said, other.said], axis=1)
-        said, place = np.unique(both, axis=1, return_inverse=True)
-        counts = np.concatenate([self.counts, other.counts])
-        return Patterns(said, np.bincount(place.ravel(), counts, said.shape[1]))
