@@ -117,7 +117,8 @@ def staple(
     are one loop on the device, on a Dask array one task. There the pixels themselves are the joint
     decisions if there can be more than 65,536 of these or than pixels; eager arrays have no such
     limit. A rater who does not mark a class at all, say because nobody asked, is one whose matrix
-    has background in the row of this class, which the iterations find by themselves.
+    has background in the row of this class, which the iterations find by themselves; or fuse each
+    class by itself, as masks of the raters who marked it.
 
     References
     ----------

@@ -39,11 +39,16 @@ def of_simpleitk(maps: np.ndarray, **settings) -> tuple[np.ndarray, np.ndarray]:
 
 
 @pytest.mark.parametrize(
-    ("number", "classes", "shape"),
-    [(3, 3, (2, 12, 10)), (4, 5, (1, 7, 6, 3)), (3, 4, (1, 2, 2)), (14, 3, (2, 40))],
-    ids=["table", "3d", "few-pixels", "many-raters"],
+    ("number", "classes", "shape", "missing"),
+    [
+        (3, 3, (2, 12, 10), "nobody"),
+        (3, 3, (2, 12, 10), "images"),
+        (3, 3, (2, 12, 10), "a rater"),
+        (4, 5, (1, 7, 6, 3), "pixels"),
+        (3, 4, (1, 2, 2), "nobody"),
+        (14, 3, (2, 40), "images"),
+    ],
 )
-@pytest.mark.parametrize("missing", ["nobody", "images", "pixels", "a rater"])
 def test_it_is_warfields(
     backend: Backend, rng: np.random.Generator, number, classes, shape, missing: str
 ) -> None:
@@ -142,8 +147,10 @@ def test_a_pixel_that_nobody_saw_has_the_prior(backend: Backend, rng: np.random.
     np.testing.assert_allclose(soft[:, 0, :7], np.tile(share[:, None], 7), rtol=1e-5)
 
 
-@pytest.mark.parametrize("rater_axis", [0, 1, -1])
-@pytest.mark.parametrize("per", ["rater", "image", "pixel"])
+@pytest.mark.parametrize(
+    ("per", "rater_axis"),
+    [("rater", 0), ("rater", -1), ("image", 0), ("image", 1), ("image", -1), ("pixel", 1)],
+)
 def test_where_raters_are_present_lies_as_they_do(
     backend: Backend, rng: np.random.Generator, rater_axis: int, per: str
 ) -> None:
