@@ -57,7 +57,8 @@ def require_hard(raters: Array, rater_axis: int = 0) -> tuple[Namespace, Array]:
     xp = namespace(raters=raters)
     if not (is_boolean(xp, raters) or is_integer(xp, raters)):
         raise TypeError(
-            f"raters must be of a boolean or integer dtype, got {raters.dtype}; write raters > 0.5"
+            f"raters must be of a boolean or integer dtype, got {raters.dtype}; "
+            "write raters > 0.5, or cast label maps to integers"
         )
     view = in_front(xp, raters, rater_axis)
     if view.ndim == 0 or view.shape[0] == 0:

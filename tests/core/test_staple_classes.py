@@ -287,7 +287,7 @@ def test_what_does_not_fit_is_named(options, error: type[Exception], words: str)
 
 
 def test_soft_labels_are_refused() -> None:
-    with pytest.raises(TypeError, match=r"raters must be of a boolean or integer dtype.*float64"):
+    with pytest.raises(TypeError, match=r"integer dtype, got float64; write.*cast label maps"):
         staple(np.full((3, 2, 4), 0.5), num_classes=2)
 
 
