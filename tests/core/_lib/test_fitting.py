@@ -146,7 +146,7 @@ def test_raters_may_ignore_one_of_the_classes(rng, num_classes: int, ignore_inde
     """The mean of the raters who count at a pixel, each pixel and rater by itself."""
     prob = rng.random((2, num_classes, 5))
     labels = rng.integers(0, max(num_classes, 2), size=(4, 2, 5))
-    found = targets_of(np, prob, labels, ignore_index, 0)
+    found = targets_of(namespace(prob=prob), prob, labels, ignore_index, 0)
     for b, i in np.ndindex(2, 5):
         counted = [y for y in labels[:, b, i] if y != ignore_index]
         assert found.share[b, i] == pytest.approx(len(counted) / 4)
