@@ -24,9 +24,10 @@ from jax.custom_derivatives import SymbolicZero
 
 from dice_semimetric._lib.pairs import both, expand_labels
 from dice_semimetric._lib.seam import Pixels
+from dice_semimetric._lib.special import activate
 
 from ._reduce import range_together, sum_together
-from ._softmax import probabilities, softmax_tangent
+from ._softmax import softmax_tangent
 
 Sums = tuple[Array, ...]
 
@@ -44,7 +45,7 @@ class Pair(NamedTuple):
 def read(pixels: Pixels) -> Pair:
     """Return the probabilities and the target, both 0 where a pixel counts in no class."""
     pred, target, kept = pixels.pred, pixels.target, pixels.mask
-    x = probabilities(xp, pred.astype(pixels.dtype), pixels.activation)
+    x = activate(xp, pred.astype(pixels.dtype), pixels.activation)
     if pixels.labels:
         target, counted = expand_labels(xp, target, pred.shape[1], pixels.ignore_index)
         kept = both(counted, kept)
@@ -74,7 +75,7 @@ def _tangents(primals: tuple[Pixels], tangents: tuple[Pixels]) -> tuple[Sums, Su
     (pixels,), (moves,) = primals, tangents
     x, y, kept = read(pixels)
     dx = _tangent_of_x(x, moves.pred, pixels)
-    dy = 0.0 if _is_zero(moves.target) else moves.target.astype(pixels.dtype)
+    dy = 0.0 if is_zero(moves.target) else moves.target.astype(pixels.dtype)
 
     def total(term: Any) -> Array:
         term = term + jnp.zeros_like(x)  # shape, dtype and, inside jax.shard_map, device axes
@@ -87,7 +88,7 @@ def _tangents(primals: tuple[Pixels], tangents: tuple[Pixels]) -> tuple[Sums, Su
 
 def _tangent_of_x(x: Array, tangent: Any, pixels: Pixels) -> Any:
     """Return the tangent of the probabilities from that of the prediction."""
-    if _is_zero(tangent):
+    if is_zero(tangent):
         return 0.0
     dz = tangent.astype(pixels.dtype)
     if pixels.activation == "sigmoid":
@@ -97,7 +98,7 @@ def _tangent_of_x(x: Array, tangent: Any, pixels: Pixels) -> Any:
     return dz
 
 
-def _is_zero(tangent: Any) -> bool:
+def is_zero(tangent: Any) -> bool:
     """Return whether nothing moves: a constant, or integers, which have no tangent."""
     return isinstance(tangent, SymbolicZero) or tangent.dtype == jax.dtypes.float0
 

@@ -23,14 +23,22 @@ from dice_semimetric._lib.dtypes import PLAIN
 from dice_semimetric._lib.seam import Pixels
 
 from . import _pytrees
-from ._bins import bins
+from ._bins import MOST_PIXELS, bins, image_bins
 from ._counts import counts
 from ._kernel import kernel_sums
 from ._sort import ascending
 from ._sums import Sums, ranges, sums, xp
 from ._votes import votes
 
-__all__ = ["ascending", "bin_sums", "kernel_sums", "overlap_sums", "threshold_sums", "vote_counts"]
+__all__ = [
+    "ascending",
+    "bin_sums",
+    "image_bin_sums",
+    "kernel_sums",
+    "overlap_sums",
+    "threshold_sums",
+    "vote_counts",
+]
 
 #: Of so many raters all pairs are counted in one pass; its code grows as their square.
 FEW_RATERS = 16
@@ -124,6 +132,13 @@ def threshold_sums(pixels: Pixels, thresholds: tuple[float, ...]) -> Sums:
 def bin_sums(pixels: Pixels, edges: Array, kind: str) -> Any:
     """Return the sums of `dice_semimetric._lib.bin_sums.bin_sums`, differentiable."""
     return NotImplemented if pixels.checked else bins(pixels, edges, kind)
+
+
+def image_bin_sums(pixels: Pixels, edges: Array) -> Any:
+    """Return the sums of `dice_semimetric._lib.bin_sums.image_bin_sums`, differentiable."""
+    if pixels.checked or pixels.pred.size > MOST_PIXELS:
+        return NotImplemented
+    return image_bins(pixels, edges)
 
 
 def vote_counts(raters: Array, mask: Array | None) -> Any:

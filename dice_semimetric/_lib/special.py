@@ -1,5 +1,6 @@
 """Functions that the standard lacks: a library's own where it has one, else from the standard."""
 
+import functools
 import sys
 from collections.abc import Callable
 from typing import Any
@@ -10,6 +11,9 @@ from .blocks import BLOCK
 from .devices import is_eager, is_jax_tracer
 from .native import quietly, quotient
 from .typing import Activation, Array, Namespace
+
+#: Of so many classes JAX is given the code of each.
+FEW_CLASSES = 16
 
 
 def absolute(xp: Namespace, x: Array) -> Array:
@@ -29,8 +33,24 @@ def softmax(xp: Namespace, x: Array, axis: int) -> Array:
     """Return exp(x) over its sum along an axis, shifted by the largest entry."""
     if compat.is_torch_namespace(xp):  # its own keeps the result alone for the gradient
         return sys.modules["torch"].softmax(x, axis)
+    if compat.is_jax_namespace(xp) and 1 < x.shape[axis] <= FEW_CLASSES:
+        return _softmax_of_planes(xp, x, axis)
     weight = xp.exp(x - xp.max(x, axis=axis, keepdims=True))
     return weight / xp.sum(weight, axis=axis, keepdims=True)
+
+
+def _softmax_of_planes(xp: Namespace, x: Array, axis: int) -> Array:
+    """Return the softmax written out class by class, which XLA makes one loop over the pixels of.
+
+    On a CPU it turns a reduction over a short axis inside the array into a slow loop and repeats
+    the exponentials in it.
+    """
+    before = (slice(None),) * axis
+    planes = [x[(*before, slice(c, c + 1), ...)] for c in range(x.shape[axis])]
+    top = functools.reduce(xp.maximum, planes)
+    weights = [xp.exp(plane - top) for plane in planes]
+    total = functools.reduce(xp.add, weights)
+    return xp.concat([weight / total for weight in weights], axis=axis)
 
 
 def activate(xp: Namespace, x: Array, activation: Activation, axis: int = 1) -> Array:

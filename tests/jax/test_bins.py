@@ -6,11 +6,13 @@ from binned import by_hand, problem
 from reference import tolerance
 
 import dice_semimetric as ds
-from dice_semimetric._lib.bin_sums import bin_sums
+from dice_semimetric._lib.bin_sums import bin_sums, image_bin_sums
 from dice_semimetric._lib.seam import Pixels
 
 jax = pytest.importorskip("jax")
 jnp = jax.numpy
+
+from dice_semimetric_jax import kernels
 
 
 def bins(*arrays, **options):
@@ -139,3 +141,61 @@ def test_few_pixels_or_none(shape) -> None:
     sums = jax.jit(lambda p: bins(p, p > 0.5, kind="binary", n_bins=2))(prob)
     np.testing.assert_array_equal(sums[0], [prob.size, 0])
     np.testing.assert_array_equal(sums[1], [0.25 * prob.size, 0])
+
+
+IMAGES = [
+    pytest.param((2, 3, 5, 6), True, "pixel", 7, id="labels"),
+    pytest.param((2, 3, 5, 6), True, None, None, id="labels, no mask"),
+    pytest.param((3, 1, 30), True, None, 0, id="one class"),
+    pytest.param((2, 3, 5, 6), False, "class", None, id="soft, a mask of each class"),
+    pytest.param((2, 3, 0), False, None, None, id="no pixels"),
+    pytest.param((0, 3, 4), True, None, None, id="no images"),
+]
+
+
+@pytest.mark.parametrize("n_bins", [1, 10, 70])
+@pytest.mark.parametrize(("shape", "labels", "mask", "ignored"), IMAGES)
+def test_bins_of_each_image(rng, shape, labels, mask, ignored, n_bins) -> None:
+    """Sums, gradient and forward derivative are those of plain operations."""
+    prob, edges = rng.random(shape), jnp.arange(n_bins + 1) / n_bins
+    label = rng.random(shape)
+    if labels:
+        label = rng.integers(0, max(shape[1], 2), (shape[0], *shape[2:]))
+        label[:, :2] = 7 if ignored == 7 else label[:, :2]
+    kept = None
+    if mask is not None:
+        kept = rng.random((shape[0], shape[1] if mask == "class" else 1, *shape[2:])) < 0.6
+        prob[~np.broadcast_to(kept, shape)] = np.nan
+    weights = jnp.asarray(rng.random((2, *shape[:2], n_bins)))
+    moves = jnp.asarray(rng.random(shape))
+
+    def sums(reduction, prob):
+        given = jnp.asarray(label), None if kept is None else jnp.asarray(kept)
+        axis = tuple(range(2, len(shape)))
+        options = {"axis": axis, "dtype": prob.dtype, "ignore_index": ignored}
+        return reduction(Pixels(prob, *given, **options), edges)
+
+    def weighed(reduction, prob):
+        _, confidence, correct = sums(reduction, prob)
+        return jnp.sum(weights[0] * confidence) + jnp.sum(weights[1] * correct)
+
+    ours, plain = kernels.image_bin_sums, image_bin_sums.__wrapped__
+    for way in (
+        lambda f: jax.jit(lambda p: sums(f, p))(prob),
+        lambda f: [jax.jit(jax.grad(lambda p: weighed(f, p)))(prob)],
+        lambda f: jax.jit(lambda p: jax.jvp(lambda q: sums(f, q)[1:], (p,), (moves,)))(prob)[1],
+    ):
+        for one, other in zip(way(ours), way(plain), strict=True):
+            assert one.shape == other.shape
+            np.testing.assert_allclose(one, other, rtol=1e-12)
+
+
+def test_a_large_batch_is_no_longer_program() -> None:
+    """Nothing is written out for each image."""
+
+    def length(images: int) -> int:
+        label = jnp.zeros((images, 20), int)
+        loss = jax.grad(lambda p: ds.calibration_loss(p, label))
+        return len(jax.jit(loss).lower(jnp.full((images, 3, 20), 1 / 3)).as_text().splitlines())
+
+    assert length(40) == length(2)
