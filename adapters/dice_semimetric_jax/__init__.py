@@ -5,7 +5,14 @@ themselves; what is here is what JAX users have besides.
 """
 
 from . import kernels
-from .losses import dice_semimetric_loss, jaccard_metric_loss
-from .parallel import region_loss
+from .losses import calibration_error_loss, dice_semimetric_loss, jaccard_metric_loss
+from .parallel import calibration_loss, region_loss
 
-__all__ = ["dice_semimetric_loss", "jaccard_metric_loss", "kernels", "region_loss"]
+__all__ = [
+    "calibration_error_loss",
+    "calibration_loss",
+    "dice_semimetric_loss",
+    "jaccard_metric_loss",
+    "kernels",
+    "region_loss",
+]

@@ -11,8 +11,8 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
-import numpy as np
 from jax import Array, lax
+from jax.custom_derivatives import zero_from_primal
 
 from dice_semimetric._lib.bin_sums import bin_sums as accelerated_sums
 from dice_semimetric._lib.bin_sums import binned_pairs
@@ -101,7 +101,7 @@ def _tangents(primals: tuple[Any, ...], tangents: tuple[Any, ...]) -> tuple[Sums
         return _bin_by_bin(place, moved, n_bins)
 
     found = _row_sums(*primals)
-    still = np.zeros(found[0].shape, jax.dtypes.float0)  # a count does not move
+    still = zero_from_primal(found[0], symbolic_zeros=True)  # a count does not move
     return found, (still, total(tangents[0]), total(tangents[1]))
 
 

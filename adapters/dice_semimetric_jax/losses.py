@@ -5,20 +5,16 @@ from dataclasses import replace
 import jax.numpy as jnp
 from jax import Array
 
-from dice_semimetric import Overlap, overlap_loss
+from dice_semimetric import Overlap, calibration_loss, overlap_loss
 from dice_semimetric._lib.aggregate import Reduction
-from dice_semimetric._lib.aggregate import class_weights as class_weights_of
-from dice_semimetric._lib.namespace import (
-    is_integer,
-    namespace,
-    normalize_axis,
-    sum_dtype,
-)
+from dice_semimetric._lib.namespace import namespace, normalize_axis, sum_dtype
 from dice_semimetric._lib.options import require_choice
 from dice_semimetric._lib.pairs import pixels_of_batch
 from dice_semimetric._lib.typing import Activation, Axis, Smooth
+from dice_semimetric.bins import Norm
 from dice_semimetric.overlap import overlap_sums
 
+from ._classes import activation_of, classes_second, over_classes, with_classes
 from ._sums import xp
 
 
@@ -85,6 +81,7 @@ def dice_semimetric_loss(
     See Also
     --------
     jaccard_metric_loss : With both weights 1.
+    calibration_error_loss : A term to add to it.
     region_loss : Classes on axis 1, one number a batch, sums over devices.
 
     References
@@ -101,17 +98,15 @@ def dice_semimetric_loss(
     """
     require_choice("reduction", reduction, ("mean", "sum", "none"))
     namespace(predictions=predictions, targets=targets, where=where)
-    predictions, targets = _with_classes(predictions, targets)
-    activation: Activation = None
-    if apply_softmax:
-        activation = "softmax" if predictions.shape[-1] > 1 else "sigmoid"
+    predictions, targets = with_classes(predictions, targets)
+    activation = activation_of(predictions, apply_softmax)
     axes = tuple(range(1, predictions.ndim - 1))
     if axis is not None:
         axes = normalize_axis(axis, predictions.ndim)
     o = _overlap(predictions, targets, where, axes, activation)
     dtype = sum_dtype(xp, predictions, targets)
     loss = overlap_loss(o, form="ctl", alpha=alpha, beta=beta, smooth=smooth, dtype=dtype)
-    return _over_classes(loss, class_weights, ignore_background, reduction)
+    return over_classes(loss, class_weights, ignore_background, reduction)
 
 
 def jaccard_metric_loss(
@@ -167,21 +162,66 @@ def jaccard_metric_loss(
     )
 
 
-def _with_classes(predictions: Array, targets: Array) -> tuple[Array, Array]:
-    """Return both with a class axis last; labels, of an integer dtype, stay without it."""
-    p, t = predictions.shape, targets.shape
-    labels = is_integer(xp, targets)
-    if t == (*p, 1):
-        predictions = predictions[..., None]
-    elif p == (*t, 1) and not labels:
-        targets = targets[..., None]
-    p, t = predictions.shape, targets.shape
-    if len(p) < 2 or not (t == p or (labels and t == p[:-1])):
-        raise ValueError(
-            "predictions must have shape [batch, ..., C] and targets the same shape, or [batch, "
-            f"...] in an integer dtype, got {p}, and {t} in {targets.dtype}"
-        )
-    return predictions, targets
+def calibration_error_loss(
+    predictions: Array,
+    targets: Array,
+    *,
+    class_weights: Array | None = None,
+    n_bins: int = 10,
+    norm: Norm = "average",
+    apply_softmax: bool = True,
+    reduction: Reduction = "mean",
+    ignore_background: bool = False,
+    where: Array | None = None,
+) -> Array:
+    """Return the calibration error of each example, in optax's calling style.
+
+    It is `dice_semimetric.calibration_loss`, to be added to a loss that segments.
+
+    Parameters
+    ----------
+    predictions, targets, class_weights, apply_softmax, reduction, ignore_background, where
+        As in `dice_semimetric_loss`.
+    n_bins, norm
+        As in `dice_semimetric.calibration_loss`.
+
+    Returns
+    -------
+    Array
+        [batch], or [batch, C] with ``reduction="none"``.
+
+    See Also
+    --------
+    calibration_loss : Classes on axis 1, one number a batch, sums over devices.
+
+    References
+    ----------
+    .. [1] Barfoot et al., "Average Calibration Error: A Differentiable Loss for Improved
+       Reliability in Image Segmentation", MICCAI 2024.
+
+    Examples
+    --------
+    >>> import jax.numpy as jnp
+    >>> from dice_semimetric_jax import calibration_error_loss
+    >>> calibration_error_loss(jnp.zeros((1, 4, 2)), jnp.array([[0, 0, 0, 1]]))
+    Array([0.25], dtype=float32)
+    """
+    require_choice("reduction", reduction, ("mean", "sum", "none"))
+    namespace(predictions=predictions, targets=targets, where=where)
+    predictions, targets = with_classes(predictions, targets)
+    pred, target, mask = classes_second(predictions, targets, where)
+    activation = activation_of(predictions, apply_softmax)
+    loss: Array = calibration_loss(
+        pred,
+        target,
+        activation=activation,
+        n_bins=n_bins,
+        norm=norm,
+        per="class",
+        mask=mask,
+        reduction="none",
+    )
+    return over_classes(loss, class_weights, ignore_background, reduction)
 
 
 def _overlap(
@@ -195,24 +235,7 @@ def _overlap(
     last = predictions.ndim - 1
     if last in axis:
         raise ValueError(f"axis must not name the class axis, {last}, got {axis}")
-    pred = jnp.moveaxis(predictions, -1, 1)
-    if targets.ndim == predictions.ndim:
-        targets = jnp.moveaxis(targets, -1, 1)
-    if where is not None and where.ndim == predictions.ndim:
-        where = jnp.moveaxis(where, -1, 1)
-    pixels = pixels_of_batch(pred, targets, activation=activation, ignore_index=None, mask=where)
+    pred, target, mask = classes_second(predictions, targets, where)
+    pixels = pixels_of_batch(pred, target, activation=activation, ignore_index=None, mask=mask)
     sums = overlap_sums(replace(pixels, axis=tuple(a + 1 if a else 0 for a in axis)))
     return Overlap(*(jnp.moveaxis(s, 0 if 0 in axis else 1, -1) for s in sums))
-
-
-def _over_classes(
-    loss: Array, weights: Array | None, ignore_background: bool, reduction: Reduction
-) -> Array:
-    """Weigh the classes, on the last axis, and join them."""
-    if weights is not None:
-        loss = loss * class_weights_of(xp, weights, loss, loss.shape[-1])
-    if ignore_background and loss.shape[-1] > 1:
-        loss = loss[..., 1:]
-    if reduction == "none":
-        return loss
-    return jnp.sum(loss, axis=-1) if reduction == "sum" else jnp.mean(loss, axis=-1)

@@ -1,17 +1,23 @@
 """Losses of a batch that is spread over devices, equal to those of the whole batch on one."""
 
 from collections.abc import Hashable, Sequence
-from typing import Any
+from typing import Any, TypeVar
 
+import jax
 import jax.numpy as jnp
 from jax import Array, lax
 
-from dice_semimetric import Overlap, region_overlap
+from dice_semimetric import region_overlap
 from dice_semimetric._lib.aggregate import Classes, Per, Reduction
 from dice_semimetric._lib.namespace import sum_dtype
-from dice_semimetric._lib.options import require_choice
+from dice_semimetric._lib.options import require_choice, require_integer
+from dice_semimetric._lib.pairs import pixels_of_batch
 from dice_semimetric._lib.typing import Activation
+from dice_semimetric.bins import NORMS, Norm
+from dice_semimetric.calibration_loss import class_bins, loss_of_bins
 from dice_semimetric.region import table_loss
+
+Sums = TypeVar("Sums")
 
 
 def region_loss(
@@ -88,7 +94,7 @@ def region_loss(
         pred, target, activation=activation, ignore_index=ignore_index, mask=mask
     )
     if axis_name is not None:
-        table = _pooled(table, axis_name) if per == "batch" else _gathered(table, axis_name)
+        table = _joined(table, axis_name, per)
     loss: Array = table_loss(
         table,
         dtype=sum_dtype(jnp, pred, target),
@@ -101,26 +107,93 @@ def region_loss(
     return loss
 
 
-def _pooled(table: Overlap, axis_name: Any) -> Overlap:
-    """Return a table of one row: the sums over the images of all devices."""
-    return _psum(table.sum(axis=0), axis_name)._map(lambda a: a[None])
+def calibration_loss(
+    pred: Array,
+    target: Array,
+    *,
+    axis_name: Hashable | None = None,
+    activation: Activation = None,
+    n_bins: int = 10,
+    norm: Norm = "average",
+    per: Per = "batch",
+    classes: Classes = "all",
+    ignore_index: int | None = None,
+    mask: Array | None = None,
+    weight: Sequence[float] | Array | None = None,
+    reduction: Reduction = "mean",
+) -> Array:
+    """Return `dice_semimetric.calibration_loss` of the batch that all devices hold together.
+
+    What travels are the three sums of each class and bin, with ``per="image"`` and "class" those of
+    each image.
+
+    Parameters
+    ----------
+    pred, target, axis_name
+        As in `region_loss`.
+    activation, n_bins, norm, per, classes, ignore_index, mask, weight, reduction
+        As in `dice_semimetric.calibration_loss`.
+
+    Returns
+    -------
+    Array
+        The same loss on every device, as from `region_loss`.
+
+    Raises
+    ------
+    TypeError
+        If an argument is no JAX array or of a wrong dtype.
+    ValueError
+        If shapes do not fit or an option is unknown or out of its range.
+
+    See Also
+    --------
+    calibration_error_loss : Classes on the last axis, one loss an example.
+
+    Examples
+    --------
+    >>> import jax
+    >>> import jax.numpy as jnp
+    >>> from dice_semimetric_jax import calibration_loss
+    >>> prob, label = jnp.full((2, 1, 1, 4), 0.75), jnp.array([[[0, 1, 1, 1]], [[1, 1, 1, 1]]])
+    >>> error = lambda p, y: calibration_loss(p, y, axis_name="devices")
+    >>> jax.vmap(error, axis_name="devices")(prob, label)
+    Array([0.125, 0.125], dtype=float32)
+    """
+    require_choice("per", per, ("batch", "image", "class"))
+    require_choice("reduction", reduction, ("mean", "sum", "none"))
+    require_choice("norm", norm, NORMS)
+    n_bins = require_integer("n_bins", n_bins, least=1)
+    pixels = pixels_of_batch(
+        pred, target, activation=activation, ignore_index=ignore_index, mask=mask
+    )
+    bins = class_bins(pixels, n_bins)
+    if axis_name is not None:
+        bins = _joined(bins, axis_name, per)
+    loss: Array = loss_of_bins(
+        bins,
+        dtype=pixels.dtype,
+        norm=norm,
+        per=per,
+        classes=classes,
+        weight=weight,
+        reduction=reduction,
+    )
+    return loss
 
 
-def _gathered(table: Overlap, axis_name: Any) -> Overlap:
-    """Return the table of all devices' images.
+def _joined(sums: Sums, axis_name: Any, per: Per) -> Sums:
+    """Return sums (B, ...) of the devices' images: one row for all, or their rows in order.
 
     By psum, because its result is known to be the same everywhere: that of all_gather is not.
     """
     number, own = lax.axis_size(axis_name), lax.axis_index(axis_name)
-    here = (jnp.arange(number) == own)[:, None, None]
 
     def place(a: Array) -> Array:
-        return jnp.where(here, a, 0).reshape(-1, a.shape[1])
+        if per == "batch":
+            return jnp.sum(a, axis=0, keepdims=True)
+        here = (jnp.arange(number) == own).reshape(-1, *[1] * a.ndim)
+        return jnp.where(here, a, 0).reshape(-1, *a.shape[1:])
 
-    return _psum(table._map(place), axis_name)
-
-
-def _psum(table: Overlap, axis_name: Any) -> Overlap:
-    """Return the sum of the devices' tables, which the kernels made pytrees of."""
-    total: Overlap = lax.psum(table, axis_name)  # type: ignore[no-untyped-call]
+    total: Sums = lax.psum(jax.tree.map(place, sums), axis_name)  # type: ignore[no-untyped-call]
     return total

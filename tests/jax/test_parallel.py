@@ -19,7 +19,7 @@ import jax, jax.numpy as jnp, numpy as np
 jax.config.update("jax_enable_x64", {x64})
 from jax.sharding import Mesh, NamedSharding, PartitionSpec as P
 import dice_semimetric as core
-from dice_semimetric_jax import region_loss
+from dice_semimetric_jax import calibration_loss, region_loss
 
 devices = Mesh(jax.devices(), ("data",))
 rng = np.random.default_rng(0)
@@ -90,6 +90,21 @@ expected = core.region_loss(z, label, activation="softmax", per="image", reducti
 np.testing.assert_allclose(table, expected, **close)
 """
 
+CALIBRATION = """
+for per, classes in (("batch", "all"), ("image", "present"), ("class", (0, 2))):
+    options = dict(per=per, classes=classes, activation="softmax", n_bins=7)
+    def joined(w, z, t):
+        return core.calibration_loss(model(w, z), t, **options)
+    spread = sharded(
+        lambda w, z, t: calibration_loss(model(w, z), t, axis_name="data", **options),
+        in_specs=(P(), P("data"), P("data")), out_specs=P(),
+    )
+    for target in (label, soft)[: 2 if per == "batch" else 1]:
+        found = jax.jit(jax.value_and_grad(spread, argnums=(0, 1)))(weight, z, target)
+        expected = jax.jit(jax.value_and_grad(joined, argnums=(0, 1)))(weight, z, target)
+        jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, **close), found, expected)
+"""
+
 BINS = """
 def sums(prob, label):
     bins = core.calibration_bins(prob, label)
@@ -131,7 +146,7 @@ assert text.count(" all-reduce(") + text.count(" all-reduce-start(") == 1, text
 def test_four_devices(x64: bool) -> None:
     # In one process: its start takes longer than most. In float32 only the sums are in question.
     body = SHARD_MAP + PMAP if x64 else SHARD_MAP.replace("(CHOICES)", "(CHOICES[:2])")
-    body += NONE + BINS + WHOLE_ARRAYS
+    body += CALIBRATION + NONE + BINS + WHOLE_ARRAYS
     environment = os.environ | {
         "XLA_FLAGS": "--xla_force_host_platform_device_count=4",
         "JAX_PLATFORMS": "cpu",
