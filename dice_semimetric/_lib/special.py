@@ -24,6 +24,8 @@ def absolute(xp: Namespace, x: Array) -> Array:
 @quietly
 def sigmoid(xp: Namespace, x: Array) -> Array:
     """Return 1 / (1 + exp(-x)) without overflow, small values to full relative precision."""
+    if compat.is_torch_namespace(xp):  # one pass, which keeps the result alone for the gradient
+        return sys.modules["torch"].sigmoid(x)
     weight = xp.exp(xp.where(x >= 0, -x, x))  # not of -|x|, whose derivative at 0 would be 0
     return xp.where(x >= 0, xp.ones_like(x), weight) / (1.0 + weight)
 
