@@ -2,9 +2,9 @@
 
 from ..comparison import Comparison
 from ..inputs import Sizes
-from . import calibration, fusion, kernels, labels, losses, modules, reading, regions
+from . import calibration, fusion, kernels, labels, losses, modules, reading, regions, terms
 
-TOPICS = (regions, calibration, labels, fusion, kernels, losses, modules, reading)
+TOPICS = (regions, calibration, labels, fusion, kernels, losses, terms, modules, reading)
 
 
 def every_comparison(sizes: Sizes) -> list[Comparison]:
