@@ -6,28 +6,15 @@ from dataclasses import dataclass
 from typing import ClassVar, Literal, Self, get_args
 
 from ._lib.additive import Additive, exact, in_double
-from ._lib.bin_inputs import (
-    given_edges,
-    is_hard,
-    pixel_mask,
-    quantile_edges,
-    require_class_axis,
-    require_one_hot,
-)
+from ._lib.bin_inputs import given_edges, labelled_pixels, quantile_edges
 from ._lib.bin_sums import bin_sums
 from ._lib.checks import checks_apply
-from ._lib.namespace import (
-    is_boolean,
-    namespace,
-    require_floating,
-    sum_dtype,
-)
+from ._lib.namespace import namespace
 from ._lib.native import quietly
-from ._lib.options import require_choice, require_integer, require_label
-from ._lib.pairs import labels_or_soft
+from ._lib.options import require_choice, require_integer
 from ._lib.quantiles import uniform_edges
-from ._lib.seam import Pixels, whole
-from ._lib.special import absolute, divide, power, widen
+from ._lib.seam import whole
+from ._lib.special import absolute, divide, power
 from ._lib.typing import Array, Namespace
 
 Kind = Literal["top_label", "classwise", "binary"]
@@ -234,34 +221,13 @@ def calibration_bins(
     require_choice("kind", kind, ("top_label", "classwise", "binary"))
     require_choice("strategy", strategy, ("uniform", "quantile"))
     n_bins = require_integer("n_bins", n_bins, least=1)
-    ignore_index = require_label("ignore_index", ignore_index)
-    xp = namespace(prob=prob, label=label, mask=mask)
-    require_floating(xp, prob=prob)
-    require_class_axis(prob, kind)
-    mask = pixel_mask(xp, prob, mask, kind)
-    if kind != "binary":
-        require_one_hot(xp, prob, label, mask, kind)
-        label = labels_or_soft(xp, prob, label)
-    hard = is_hard(xp, prob, label, kind, ignore_index)
-    if hard and not is_boolean(xp, label):
-        num_classes = 2 if kind == "binary" else max(prob.shape[1], 2)
-        label = widen(xp, label, num_classes - 1, ignore_index)
-    dtype = sum_dtype(xp, prob, label)
+    pixels = labelled_pixels(prob, label, kind=kind, mask=mask, ignore_index=ignore_index)
+    xp, dtype = namespace(prob=prob), pixels.dtype
     if edges is not None:
         edges = given_edges(xp, edges, prob, kind, dtype)
     elif strategy == "quantile":
-        edges = quantile_edges(xp, prob, label, mask, n_bins, kind, dtype, ignore_index)
+        edges = quantile_edges(xp, pixels, n_bins, kind)
     else:
         edges = uniform_edges(xp, n_bins, prob, dtype)
-    binary = kind == "binary"
-    pixels = Pixels(
-        prob,
-        label,
-        mask if binary or mask is None else xp.expand_dims(mask, axis=1),
-        axis=tuple(a for a in range(prob.ndim) if binary or a != 1),
-        dtype=dtype,
-        checked=checks_apply(prob, label, mask),
-        ignore_index=ignore_index,
-    )
     count, confidence, correct = in_double(xp, bin_sums(pixels, edges, kind))
     return CalibrationBins(count, confidence, correct, edges)

@@ -12,15 +12,51 @@ from .namespace import (
     is_floating,
     is_integer,
     namespace,
+    require_floating,
     require_mask,
+    sum_dtype,
 )
-from .options import require_numbers
-from .pairs import both, is_label_map
+from .options import require_label, require_numbers
+from .pairs import both, is_label_map, labels_or_soft
 from .quantiles import quantiles
+from .seam import Pixels
+from .special import widen
 from .typing import Array, DType, Namespace
 
 
-def require_class_axis(prob: Array, kind: str) -> None:
+def labelled_pixels(
+    prob: Array, label: Array, *, kind: str, mask: Array | None, ignore_index: int | None
+) -> Pixels:
+    """Return probabilities and hard or soft labels as pixels, or raise TypeError or ValueError.
+
+    Labels come in a dtype that holds the classes and ``ignore_index``, the mask of the shape of
+    the pixels, for all kinds but "binary" with a class axis.
+    """
+    ignore_index = require_label("ignore_index", ignore_index)
+    xp = namespace(prob=prob, label=label, mask=mask)
+    require_floating(xp, prob=prob)
+    _require_class_axis(prob, kind)
+    mask = _pixel_mask(xp, prob, mask, kind)
+    if kind != "binary":
+        _require_one_hot(xp, prob, label, mask, kind)
+        label = labels_or_soft(xp, prob, label)
+    hard = _is_hard(xp, prob, label, kind, ignore_index)
+    if hard and not is_boolean(xp, label):
+        num_classes = 2 if kind == "binary" else max(prob.shape[1], 2)
+        label = widen(xp, label, num_classes - 1, ignore_index)
+    binary = kind == "binary"
+    return Pixels(
+        prob,
+        label,
+        mask if binary or mask is None else xp.expand_dims(mask, axis=1),
+        axis=tuple(a for a in range(prob.ndim) if binary or a != 1),
+        dtype=sum_dtype(xp, prob, label),
+        checked=checks_apply(prob, label, mask),
+        ignore_index=ignore_index,
+    )
+
+
+def _require_class_axis(prob: Array, kind: str) -> None:
     """Raise ValueError unless the prediction has an axis of classes, or needs none."""
     if kind != "binary" and prob.ndim < 2:
         raise ValueError(
@@ -29,7 +65,7 @@ def require_class_axis(prob: Array, kind: str) -> None:
         )
 
 
-def is_hard(xp: Namespace, prob: Array, label: Array, kind: str, ignore_index: int | None) -> bool:
+def _is_hard(xp: Namespace, prob: Array, label: Array, kind: str, ignore_index: int | None) -> bool:
     """Return True for hard labels and False for soft ones, by dtype and shape; else raise."""
     same = tuple(label.shape) == tuple(prob.shape)
     hard = is_integer(xp, label) or is_boolean(xp, label)
@@ -50,7 +86,7 @@ def is_hard(xp: Namespace, prob: Array, label: Array, kind: str, ignore_index: i
     return hard
 
 
-def require_one_hot(
+def _require_one_hot(
     xp: Namespace, prob: Array, label: Array, mask: Array | None, kind: str
 ) -> None:
     """Raise ValueError for masks of each class that do not give each pixel one class."""
@@ -66,7 +102,7 @@ def require_one_hot(
         )
 
 
-def pixel_mask(xp: Namespace, prob: Array, mask: Array | None, kind: str) -> Array | None:
+def _pixel_mask(xp: Namespace, prob: Array, mask: Array | None, kind: str) -> Array | None:
     """Return the mask of the pixels, broadcast to their shape."""
     if mask is None:
         return None
@@ -102,24 +138,18 @@ def _numbers(edges: Any) -> list[Any]:
     return list(require_numbers("edges", edges, finite=False))
 
 
-def quantile_edges(
-    xp: Namespace,
-    prob: Array,
-    label: Array,
-    mask: Array | None,
-    n_bins: int,
-    kind: str,
-    dtype: DType,
-    ignore_index: int | None,
-) -> Array:
+def quantile_edges(xp: Namespace, pixels: Pixels, n_bins: int, kind: str) -> Array:
     """Return edges between which equally many of the pixels lie, for each class if classwise."""
+    prob, label, mask, ignored = pixels.pred, pixels.target, pixels.mask, pixels.ignore_index
     if compat.is_dask_array(prob):
         raise ValueError(
             "strategy='quantile' sorts, which Dask arrays cannot; "
             "take the edges from a NumPy sample and give them as edges="
         )
-    kept = both(mask, None if ignore_index is None else label != ignore_index)
-    prob = xp.astype(prob, dtype, copy=False)
+    if mask is not None and kind != "binary":
+        mask = mask[:, 0, ...]
+    kept = both(mask, None if ignored is None else label != ignored)
+    prob = xp.astype(prob, pixels.dtype, copy=False)
     found = [
         quantiles(xp, confidence, kept, n_bins)
         for confidence, _ in confidences(xp, prob, label, kind)
