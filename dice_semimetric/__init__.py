@@ -12,6 +12,8 @@ from .bins import CalibrationBins, calibration_bins
 from .boundary import label_boundary, smooth_boundary
 from .calibration import expected_calibration_error, reliability_curve
 from .calibration_loss import calibration_loss
+from .crps import crps
+from .energy_distance import generalized_energy_distance
 from .formulas import overlap_loss
 from .fusion import majority_vote, random_rater
 from .kernel.calibrator import KernelCalibrator
@@ -23,6 +25,8 @@ from .labels import one_hot, smooth_labels
 from .losses import dml1, dml2, jml1, jml2
 from .overlap import Overlap, overlap, region_overlap
 from .pairwise import pairwise_loss
+from .probability_scores import brier_score, log_loss
+from .proper_score import ProperScore, proper_score
 from .region import region_loss
 from .region_scores import region_score
 from .scores import binarized_dice, dice_score, jaccard_score
@@ -39,14 +43,17 @@ __all__ = [
     "CalibrationBins",
     "KernelCalibrator",
     "Overlap",
+    "ProperScore",
     "TemperatureScaling",
     "ThresholdCounts",
     "VectorScaling",
     "binarized_dice",
+    "brier_score",
     "calibrate_teacher",
     "calibration_bins",
     "calibration_loss",
     "cftl",
+    "crps",
     "ctl",
     "dice_score",
     "dice_weighted_average",
@@ -54,17 +61,20 @@ __all__ = [
     "dml1",
     "dml2",
     "expected_calibration_error",
+    "generalized_energy_distance",
     "jaccard_score",
     "jml1",
     "jml2",
     "kernel_calibration_error",
     "kernel_regression",
     "label_boundary",
+    "log_loss",
     "majority_vote",
     "one_hot",
     "overlap",
     "overlap_loss",
     "pairwise_loss",
+    "proper_score",
     "random_rater",
     "rater_agreement",
     "region_loss",

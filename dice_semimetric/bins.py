@@ -16,6 +16,7 @@ from ._lib.quantiles import uniform_edges
 from ._lib.seam import whole
 from ._lib.special import absolute, divide, power
 from ._lib.typing import Array, Namespace
+from .decomposition import SCORES, Decomposition, Score, parts_of_bins
 
 Kind = Literal["top_label", "classwise", "binary"]
 Strategy = Literal["uniform", "quantile"]
@@ -127,9 +128,52 @@ class CalibrationBins(Additive):
         value = joined_gaps(xp, count, self.confidence, self.correct, norm)
         return xp.mean(xp.where(xp.sum(count, axis=-1) > 0, value, math.nan))
 
+    @quietly
+    def decompose(self, score: Score = "brier") -> Decomposition:
+        """Return reliability, resolution and uncertainty, the parts of a proper score.
+
+        With the ``confidence`` of each bin in place of the confidences in it, the mean score is
+        exactly reliability - resolution + uncertainty, for soft labels too [1]_. The mean score of
+        the confidences themselves has one part more, from within the bins, and is so only
+        approximately: for "brier" the variance of the confidences in a bin less twice their
+        covariance with the labels, averaged over all pixels [2]_. It is 0 where all confidences of
+        a bin are equal, and otherwise what `brier_score` and `log_loss` leave.
+
+        Parameters
+        ----------
+        score : {"brier", "log"}, optional
+            The score of a yes-or-no prediction, that of `brier_score` or `log_loss` for "binary".
+
+        Returns
+        -------
+        Decomposition
+            A named tuple of arrays ``reliability``, ``resolution`` and ``uncertainty``: numbers, or
+            (C,) for "classwise", of which the sum over the classes belongs to the Brier score of
+            all classes. NaN without any pixel.
+
+        References
+        ----------
+        .. [1] Murphy, "A New Vector Partition of the Probability Score", Journal of Applied
+           Meteorology 12, 1973; Bröcker, "Reliability, sufficiency, and the decomposition of
+           proper scores", Quarterly Journal of the Royal Meteorological Society 135, 2009.
+        .. [2] Stephenson et al., "Two Extra Components in the Brier Score Decomposition", Weather
+           and Forecasting 23, 2008.
+        """
+        require_choice("score", score, SCORES)
+        return Decomposition(*(_part(self, score, name) for name in Decomposition._fields))
+
     def _floating(self) -> tuple[Namespace, Array]:
         xp = namespace(bins=self.confidence)
         return xp, xp.astype(self.count, self.confidence.dtype)
+
+
+@exact
+def _part(bins: CalibrationBins, score: Score, name: str) -> Array:
+    """Return one of the parts: `exact` takes functions of a statistic that return one array."""
+    _, count = bins._floating()
+    parts = parts_of_bins(count, bins.confidence, bins.correct, score, bins.edges.dtype)
+    part: Array = getattr(parts, name)
+    return part
 
 
 def joined_gaps(

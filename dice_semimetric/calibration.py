@@ -2,6 +2,7 @@
 
 from ._lib.namespace import namespace
 from ._lib.native import quietly
+from ._lib.raters import by_rater
 from ._lib.seam import whole
 from ._lib.typing import Array
 from .bins import Kind, Norm, Strategy, calibration_bins
@@ -19,6 +20,7 @@ def expected_calibration_error(
     norm: Norm = "l1",
     mask: Array | None = None,
     ignore_index: int | None = None,
+    rater_axis: int | None = None,
 ) -> Array:
     """Return the calibration error: the gaps between confidence and frequency over bins, joined.
 
@@ -47,11 +49,16 @@ def expected_calibration_error(
         Boolean, broadcast to (B, *spatial), or to ``prob`` for "binary": the pixels that count.
     ignore_index : int, optional
         The integer label of pixels that do not count.
+    rater_axis : int, optional
+        The axis of ``label`` along which several raters lie, as 0 for (R, B, *spatial): the error
+        against each of them. That against their mean is the error against the soft label of
+        `uniform_average`, and that of all their bins added.
 
     Returns
     -------
     Array
-        One number, in the widest floating dtype given but at least float32. NaN without pixels.
+        One number, or (R,) with ``rater_axis``, in the widest floating dtype given but at least
+        float32. NaN without pixels.
 
     Raises
     ------
@@ -77,16 +84,20 @@ def expected_calibration_error(
     >>> round(float(expected_calibration_error(prob, label, kind="binary")), 3)
     0.125
     """
-    bins = calibration_bins(
-        prob,
-        label,
-        n_bins=n_bins,
-        strategy=strategy,
-        kind=kind,
-        mask=mask,
-        ignore_index=ignore_index,
-    )
-    return namespace(prob=prob).astype(bins.error(norm), bins.edges.dtype, copy=False)
+
+    def of_label(one: Array) -> Array:
+        bins = calibration_bins(
+            prob,
+            one,
+            n_bins=n_bins,
+            strategy=strategy,
+            kind=kind,
+            mask=mask,
+            ignore_index=ignore_index,
+        )
+        return namespace(prob=prob).astype(bins.error(norm), bins.edges.dtype, copy=False)
+
+    return by_rater(of_label, label, rater_axis)
 
 
 @whole

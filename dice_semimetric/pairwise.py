@@ -111,9 +111,9 @@ def pairwise_loss(
     dtype = sum_dtype(xp, pred, target)
     hard = not is_floating(xp, target)
     checked = checks_apply(pred, target, mask)
-    x, y = (_flat(xp, xp.astype(a, dtype, copy=False), leading) for a in (pred, target))
+    x, y = (flat(xp, xp.astype(a, dtype, copy=False), leading) for a in (pred, target))
     if mask is not None:  # before the activation, whose slope of a NaN is NaN
-        kept = _flat_mask(xp, mask, pred, leading)
+        kept = flat_mask(xp, mask, pred, leading)
         x, y = xp.where(kept, x, xp.zeros_like(x)), xp.where(kept, y, xp.zeros_like(y))
     if activation is not None:
         x = activate(xp, x, activation)
@@ -121,7 +121,7 @@ def pairwise_loss(
     if checked:
         x = require_unit_interval(xp, x, "pred", activation=activation)
         y = require_unit_interval(xp, y, "target", dtype=target.dtype)
-    table = _table(xp, x, y, hard)
+    table = pair_table(xp, x, y, hard)
     return overlap_loss(
         table,
         form=form,
@@ -148,21 +148,21 @@ def _require_shapes(pred: Array, target: Array, leading: int) -> None:
     )
 
 
-def _flat(xp: Namespace, x: Array, leading: int) -> Array:
+def flat(xp: Namespace, x: Array, leading: int) -> Array:
     """Return masks with their pixels along one axis, the last."""
     kept = tuple(x.shape[: leading + 1])
     return xp.reshape(x, (*kept, math.prod(x.shape[leading + 1 :])))
 
 
-def _flat_mask(xp: Namespace, mask: Array, pred: Array, leading: int) -> Array:
+def flat_mask(xp: Namespace, mask: Array, pred: Array, leading: int) -> Array:
     """Return the pixels that count along the last axis, beside one of the masks."""
     shape = tuple(pred.shape[:leading]) + tuple(pred.shape[leading + 1 :])
     require_mask(xp, mask, shape)
     whole_mask = xp.expand_dims(xp.broadcast_to(mask, shape), axis=leading)
-    return _flat(xp, whole_mask, leading)
+    return flat(xp, whole_mask, leading)
 
 
-def _table(xp: Namespace, x: Array, y: Array, hard: bool) -> Overlap:
+def pair_table(xp: Namespace, x: Array, y: Array, hard: bool) -> Overlap:
     """Return the overlap of every pair, blocks of pixels added up in double precision."""
     length = x.shape[-1]
     step = BLOCK if is_eager(x, y) else max(1, length)

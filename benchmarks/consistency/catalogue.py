@@ -62,6 +62,10 @@ def _labels(rng: np.random.Generator) -> tuple[np.ndarray, ...]:
     return (rng.integers(0, 3, (2, 12, 10)),)
 
 
+def _ensemble(rng: np.random.Generator) -> tuple[np.ndarray, ...]:
+    return 40 + rng.random(30), 40 + rng.random((5, 30))
+
+
 def _rows(rng: np.random.Generator) -> tuple[np.ndarray, ...]:
     prob = rng.dirichlet((0.5, 0.5, 0.5), 60)
     return prob, rng.dirichlet((0.5, 0.5, 0.5), 30), rng.integers(0, 3, 30)
@@ -124,6 +128,11 @@ def _scores() -> list[Call]:
         Call("ECE, top_label", ds.expected_calibration_error, _probs),
         Call("ECE, classwise", partial(ds.expected_calibration_error, kind="classwise"), _probs),
         Call("ECE, quantile", partial(ds.expected_calibration_error, strategy="quantile"), _probs),
+        Call("brier_score", ds.brier_score, _probs),
+        Call("log_loss, logits", partial(ds.log_loss, activation="softmax"), _logits),
+        Call("log_loss, gradient", partial(ds.log_loss, activation="softmax"), _logits, True),
+        Call("crps, normal", partial(ds.crps, distribution="normal"), _ensemble),
+        Call("generalized_energy_distance", ds.generalized_energy_distance, _pair),
         Call("reliability_curve", partial(ds.reliability_curve, kind="binary"), _pair),
     ]
 

@@ -9,7 +9,7 @@ from .namespace import default_index, is_integer, namespace, require_floating, s
 from .native import double_precision, widest_float, without_gradient
 from .options import require_label
 from .pairs import expand_labels, is_label_map, labels_or_soft
-from .raters import fold, in_front
+from .raters import fold, label_raters
 from .special import widen
 from .typing import Array, Namespace
 
@@ -63,12 +63,7 @@ def targets_of(
         hard, soft, kept = _target(xp, prob, label, ignore_index)
         share = None if kept is None else xp.astype(kept, soft.dtype)
         return Targets(hard, soft, share, ignore_index)
-    raters = in_front(xp, label, rater_axis)
-    if raters.ndim == 0 or raters.shape[0] == 0:
-        raise ValueError(
-            f"label must hold at least one rater along axis {rater_axis}, "
-            f"got shape {tuple(label.shape)}"
-        )
+    raters = label_raters(xp, label, rater_axis)
     parts = [_target(xp, prob, raters[r, ...], ignore_index) for r in range(raters.shape[0])]
     soft = fold(part[1] for part in parts) / len(parts)
     if ignore_index is None:

@@ -5,7 +5,7 @@ Within the core they lie along axis 0; callers may have them along another.
 
 import functools
 import operator
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Literal
 
 import array_api_compat as compat
@@ -93,6 +93,26 @@ def in_front(xp: Namespace, raters: Array, rater_axis: int) -> Array:
         return raters
     axis = require_integer("rater_axis", rater_axis, least=-ndim, most=ndim - 1) % ndim
     return xp.permute_dims(raters, (axis, *(a for a in range(ndim) if a != axis)))
+
+
+def by_rater(score: Callable[[Array], Array], label: Array, rater_axis: int | None) -> Array:
+    """Return a score of one label, or of each rater's label along a first axis of its own."""
+    if rater_axis is None:
+        return score(label)
+    xp = namespace(label=label)
+    raters = label_raters(xp, label, rater_axis)
+    return xp.stack([score(raters[r, ...]) for r in range(raters.shape[0])])
+
+
+def label_raters(xp: Namespace, label: Array, rater_axis: int) -> Array:
+    """Return a view of labels with the raters along axis 0, or raise ValueError without any."""
+    raters = in_front(xp, label, rater_axis)
+    if raters.ndim == 0 or raters.shape[0] == 0:
+        raise ValueError(
+            f"label must hold at least one rater along axis {rater_axis}, "
+            f"got shape {tuple(label.shape)}"
+        )
+    return raters
 
 
 def class_axis(axis: int | None, num_classes: int | None) -> int:

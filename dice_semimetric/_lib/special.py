@@ -55,6 +55,25 @@ def _softmax_of_planes(xp: Namespace, x: Array, axis: int) -> Array:
     return xp.concat([weight / total for weight in weights], axis=axis)
 
 
+def cut_log(xp: Namespace, x: Array, least: float) -> Array:
+    """Return the logarithm, cut off at that of ``least``, with derivative 0 below; NaN stays."""
+    return xp.log(xp.where(x < least, xp.full_like(x, least), x))
+
+
+@quietly
+def log_softmax(xp: Namespace, x: Array, axis: int) -> Array:
+    """Return the logarithm of `softmax`, which is finite where that rounds to 0."""
+    x = x - xp.max(x, axis=axis, keepdims=True)
+    return x - xp.log(xp.sum(xp.exp(x), axis=axis, keepdims=True))
+
+
+@quietly
+def log_sigmoid(xp: Namespace, x: Array) -> Array:
+    """Return the logarithm of `sigmoid`, which is finite where that rounds to 0."""
+    weight = xp.exp(xp.where(x >= 0, -x, x))
+    return xp.where(x >= 0, xp.zeros_like(x), x) - xp.log1p(weight)
+
+
 def activate(xp: Namespace, x: Array, activation: Activation, axis: int = 1) -> Array:
     """Return the probabilities of logits, or ``x`` itself where ``activation`` is None."""
     if activation == "softmax":

@@ -73,6 +73,9 @@ OF_PAIRS: dict[str, Callable[..., Any]] = {
     "threshold_counts": masked(ds.threshold_counts),
     "calibration_loss": masked(ds.calibration_loss, activation="sigmoid"),
     "pairwise_loss": lambda x, y, *_: ds.pairwise_loss(x[0], y[0]),
+    "generalized_energy_distance": masked(ds.generalized_energy_distance),
+    "crps": lambda x, y, *_: ds.crps(x[0], y),
+    "crps of a normal distribution": lambda x, y, *_: ds.crps(x[0], y, distribution="normal"),
     "region_overlap": masked(ds.region_overlap, activation="sigmoid"),
     "region_loss": masked(ds.region_loss, per="class", classes="present", gamma=0.7),
     "region_loss of logits": masked(ds.region_loss, activation="softmax", form="jml2", log=True),
@@ -86,6 +89,9 @@ OF_PROBABILITIES: dict[str, Callable[..., Any]] = {
     "expected_calibration_error of classes": partial(
         ds.expected_calibration_error, kind="classwise", norm="l2"
     ),
+    "proper_score": ds.proper_score,
+    "brier_score": partial(ds.brier_score, per="image"),
+    "log_loss": ds.log_loss,
     "calibration_bins": partial(ds.calibration_bins, strategy="quantile"),
     "reliability_curve": partial(ds.reliability_curve, n_bins=1),
     "kernel_regression": lambda p, y: ds.kernel_regression(

@@ -20,6 +20,7 @@ PAIR, BATCH = {"pred": X, "target": X}, {"pred": PROB, "target": LABEL}
 CALIBRATION = {"prob": PROB, "label": LABEL}
 TVERSKY = PAIR | {"alpha": 0.5, "beta": 0.5}
 COUNTS, BINS = ds.threshold_counts(X, X, axis=0), ds.calibration_bins(PROB, LABEL)
+SCORE = ds.proper_score(PROB, LABEL)
 AGREEMENT, OVERLAP = ds.rater_agreement(MARKS), ds.overlap(X, X, axis=2)
 KERNEL = ds.KernelCalibrator().fit(PROB, LABEL)
 SCALING = ds.TemperatureScaling().fit(PROB, LABEL)
@@ -57,6 +58,13 @@ CALLS: dict[str, tuple[Callable[..., Any], dict[str, Any]]] = {
     "calibration_bins": (ds.calibration_bins, CALIBRATION),
     "expected_calibration_error": (ds.expected_calibration_error, CALIBRATION),
     "reliability_curve": (ds.reliability_curve, CALIBRATION),
+    "proper_score": (ds.proper_score, CALIBRATION),
+    **{n: (getattr(ds, n), CALIBRATION) for n in ("brier_score", "log_loss")},
+    "crps": (ds.crps, {"value": X[0], "samples": X}),
+    "generalized_energy_distance": (
+        ds.generalized_energy_distance,
+        {"samples": LABEL, "raters": 1 - LABEL, "num_classes": 2},
+    ),
     "calibrate_teacher": (ds.calibrate_teacher, CALIBRATION),
     "kernel_calibration_error": (
         ds.kernel_calibration_error,
@@ -105,6 +113,8 @@ CALLS: dict[str, tuple[Callable[..., Any], dict[str, Any]]] = {
     **{f"Agreement.{n}": (getattr(AGREEMENT, n), {}) for n in ("dice_to_majority", "fleiss_kappa")},
     "Agreement.copies": (AGREEMENT.copies, {}),
     "CalibrationBins.error": (BINS.error, {}),
+    "CalibrationBins.decompose": (BINS.decompose, {}),
+    "ProperScore.mean": (SCORE.mean, {}),
     "CalibrationBins.frequency": (BINS.frequency, {}),
     "CalibrationBins.mean_confidence": (BINS.mean_confidence, {}),
 }

@@ -142,3 +142,27 @@ def test_the_average_error_leaves_out_empty_bins_and_weighs_the_others_alike() -
 def test_unknown_norm() -> None:
     with pytest.raises(ValueError, match="norm must be one of"):
         ds.expected_calibration_error(P, L, norm="l3")
+
+
+@pytest.mark.parametrize("kind", ["top_label", "classwise", "binary"])
+@pytest.mark.parametrize("norm", ["l1", "average"])
+def test_each_rater_and_their_mean(kind, norm) -> None:
+    """The error against the mean of the raters is that of all their bins added."""
+    rng = np.random.default_rng(9)
+    prob = np.moveaxis(rng.dirichlet([1.0] * 3, (2, 9, 8)), -1, 1)
+    raters = rng.integers(0, 3, (4, 2, 9, 8))
+    soft = ds.uniform_average(raters, num_classes=3, dtype=np.float64)
+    if kind == "binary":
+        prob, raters, soft = prob[:, 1], raters == 1, soft[:, 1]
+    options = {"kind": kind, "norm": norm}
+    each = ds.expected_calibration_error(prob, raters, rater_axis=0, **options)
+    wanted = [ds.expected_calibration_error(prob, rater, **options) for rater in raters]
+    np.testing.assert_array_equal(each, wanted)
+    moved = np.moveaxis(raters, 0, 1)
+    again = ds.expected_calibration_error(prob, moved, rater_axis=1, **options)
+    np.testing.assert_array_equal(again, wanted)
+    bins = sum(ds.calibration_bins(prob, rater, kind=kind) for rater in raters)
+    mean = ds.expected_calibration_error(prob, soft, **options)
+    np.testing.assert_allclose(bins.error(norm), mean, rtol=1e-12)
+    with pytest.raises(ValueError, match="label must hold at least one rater along axis 0"):
+        ds.expected_calibration_error(prob, raters[:0], rater_axis=0)

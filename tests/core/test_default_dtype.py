@@ -82,6 +82,13 @@ CALLS: dict[str, Callable[[dict[str, Any]], Any]] = {
     "region_loss": lambda d: ds.region_loss(d["prob"], d["label"], weight=[0.1, 0.2, 0.3]),
     "region_score": lambda d: ds.region_score(d["prob"], d["label"], score="bdice"),
     "calibration_bins": lambda d: ds.calibration_bins(d["prob"], d["label"]),
+    "proper_score": lambda d: ds.proper_score(d["prob"], d["label"], score="log").mean(),
+    "brier_score": lambda d: ds.brier_score(d["prob"], d["label"]),
+    "log_loss": lambda d: ds.log_loss(d["prob"], d["label"][None], rater_axis=0),
+    "crps": lambda d: ds.crps(d["ints"].sum(0), d["ints"], distribution="normal"),
+    "generalized_energy_distance": lambda d: ds.generalized_energy_distance(
+        d["masks"][:2], d["ints"]
+    ),
     "expected_calibration_error": lambda d: ds.expected_calibration_error(d["prob"], d["label"]),
     "reliability_curve": lambda d: ds.reliability_curve(
         d["prob"], d["label"], strategy="quantile", kind="classwise"
@@ -127,7 +134,7 @@ FORMULAS: dict[str, Callable[[dict[str, Any]], Any]] = {
         f"CalibrationBins.{name}": lambda d, n=name: getattr(
             ds.calibration_bins(d["prob"], d["label"]), n
         )()
-        for name in ("error", "frequency", "mean_confidence")
+        for name in ("error", "frequency", "mean_confidence", "decompose")
     },
 }
 

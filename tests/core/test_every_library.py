@@ -74,6 +74,10 @@ def scores_of_raters(raters: Any) -> Any:
     return found, found.dice(), found.dice_to_majority(), found.cohen_kappa(), found.fleiss_kappa()
 
 
+def crps_of_both(value: Any, samples: Any) -> Any:
+    return ds.crps(value, samples), ds.crps(value, samples, distribution="normal")
+
+
 def loss_of_overlap(x: Any, y: Any) -> Any:
     return ds.overlap_loss(ds.overlap(x, y, axis=-1), form="jml2", smooth=0.5)
 
@@ -89,8 +93,10 @@ CALLS: dict[str, tuple[Callable[..., Any] | None, tuple[Any, ...], dict[str, Any
     "calibrate_teacher(keys=...)": (teacher_of_keys, (PROB, LABEL, DRAWN, DRAWN), {}),
     "calibration_bins": (None, (PROB, PARTLY), {"ignore_index": 7, "mask": PIXELS}),
     'calibration_bins(strategy="quantile")': (quantile_bins, (PROB, LABEL), {}),
+    "brier_score": (None, (PROB, PARTLY), {"ignore_index": 7, "mask": PIXELS, "per": "image"}),
     "calibration_loss": (None, (LOGITS, PARTLY), SOFTMAX | {"per": "image"}),
     "cftl": (None, PAIR, TVERSKY | {"gamma": 1.5}),
+    "crps": (crps_of_both, (X[0, 0], Y[0]), {}),
     "ctl": (None, PAIR, TVERSKY),
     "dice_score": (None, PAIR, MASKED),
     "dice_weighted_average": (None, (MAPS,), {"num_classes": 3, "return_weights": True}),
@@ -98,6 +104,11 @@ CALLS: dict[str, tuple[Callable[..., Any] | None, tuple[Any, ...], dict[str, Any
     "dml1": (None, PAIR, MASKED),
     "dml2": (None, PAIR, MASKED),
     "expected_calibration_error": (None, (PROB, LABEL), {"kind": "classwise", "mask": PIXELS}),
+    "generalized_energy_distance": (
+        None,
+        (X > 0.5, Y[:, :2] > 0.5),
+        {"batch_axes": 1, "mask": PIXELS, "return_parts": True},
+    ),
     "jaccard_score": (None, PAIR, MASKED),
     "jml1": (None, PAIR, MASKED),
     "jml2": (None, PAIR, MASKED),
@@ -105,11 +116,13 @@ CALLS: dict[str, tuple[Callable[..., Any] | None, tuple[Any, ...], dict[str, Any
     "kernel_calibration_error": (None, (ROWS, KEY_LABEL[:8]), {"bandwidth": 0.05}),
     "kernel_regression": (None, (ROWS, KEYS, KEY_LABEL), {"bandwidth": 1e-2}),
     "label_boundary": (None, (PARTLY,), {"ignore_index": 7}),
+    "log_loss": (None, (LOGITS, PARTLY), SOFTMAX),
     "majority_vote": (None, (MAPS,), {"num_classes": 3}),
     "one_hot": (None, (PARTLY,), {"num_classes": 3, "ignore_index": 7}),
     "overlap": (None, PAIR, MASKED),
     "overlap_loss": (loss_of_overlap, PAIR, {}),
     "pairwise_loss": (None, (X[0], Y[0, :2]), {"mask": KEPT[0, 0]}),
+    "proper_score": (None, (X, Y), {"kind": "binary", "score": "log"}),
     "random_rater": (one_rater, (MAPS,), {}),
     "rater_agreement": (scores_of_raters, (MARKS,), {}),
     "region_loss": (None, (LOGITS, PARTLY), SOFTMAX | {"weight": np.array([1.0, 2.0, 0.5])}),

@@ -22,6 +22,7 @@ ELSEWHERE = {
     "core/_lib/blocks": "core/_numpy/test_reductions",
     "core/_lib/empty": "core/test_scores",
     "core/_lib/quantiles": "core/test_bins",
+    "core/_lib/score_sums": "core/test_probability_scores",
     "core/_lib/special": "core/_lib/test_native",
     "core/_lib/warning": "core/test_third_party_adapter",
     "core/_lib/bin_sums": "core/test_bins",

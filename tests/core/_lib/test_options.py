@@ -15,7 +15,7 @@ from dice_semimetric._lib.options import generator, require_integer, require_num
 #: Of every calibrator: tests/core/_lib/test_calibrator.py has them.
 KEEPING = {"save", "get_params", "set_params"}
 #: They hold what they are given; the functions that compute them check it.
-STATISTICS = {"Agreement", "CalibrationBins", "Overlap", "ThresholdCounts"}
+STATISTICS = {"Agreement", "CalibrationBins", "Overlap", "ProperScore", "ThresholdCounts"}
 
 NO_INTEGER = (True, 1.5, "1", (1, "1"), np.array([1, 2]), 1j)
 NO_NUMBER = (True, "0.5", np.nan, np.inf, -1.0, [0.5, "1"], 1j)
@@ -38,7 +38,17 @@ BAD: dict[str, tuple[tuple[str, ...], tuple[Any, ...]]] = {
     "edges": (("edges",), ([0.0], [1.0, 0.0], [0.0, np.nan], ["0", "1"], "01", 0.5, [[0.0], [1]])),
     "keys": (("keys",), ("01", 1, [[0], [1]], [np.array([0])], [np.array([0.5])] * 2)),
     "more keys": (("keys",), ([np.array([4])] * 2, [np.array([-1])] * 2, [np.array([[0]])] * 2)),
-    "switch": (("log", "return_weights", "return_performance"), ("no", 1, None, np.array([1, 0]))),
+    "switch": (
+        [
+            "log",
+            "return_weights",
+            "return_performance",
+            "return_parts",
+            "unbiased",
+            "divergence",
+        ],
+        ("no", 1, None, np.array([1, 0])),
+    ),
     "choice": (
         [
             "form",
@@ -54,6 +64,8 @@ BAD: dict[str, tuple[tuple[str, ...], tuple[Any, ...]]] = {
             "sampling",
             "where",
             "start",
+            "distance",
+            "distribution",
         ],
         NO_CHOICE,
     ),
@@ -61,7 +73,18 @@ BAD: dict[str, tuple[tuple[str, ...], tuple[Any, ...]]] = {
     "dtype": (("dtype",), ("float32", float, np.complex64, np.longdouble, object, "x", 1)),
     "empty": (("empty",), (None, "0", 0.5, True, [1.0], 1j)),
     "array": (
-        ["pred", "target", "label", "prob", "key_prob", "key_label", "raters", "logits"],
+        [
+            "pred",
+            "target",
+            "label",
+            "prob",
+            "key_prob",
+            "key_label",
+            "raters",
+            "logits",
+            "value",
+            "samples",
+        ],
         (*NO_ARRAY, None),
     ),
     "statistic": (("o",), (*NO_ARRAY, None, np.ones(4))),
