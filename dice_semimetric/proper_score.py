@@ -160,6 +160,6 @@ def scores_of_images(pixels: Pixels, score: Score, kind: Kind) -> ProperScore:
     """Return the sums of each image, (B,)."""
     xp = namespace(prob=pixels.pred)
     count, divergence, entropy = in_double(xp, score_sums(pixels, score))
-    if score == "brier" and kind == "binary":  # once for the foreground, once for the background
-        divergence, entropy = divergence / 2, entropy / 2
+    if score == "brier" and kind == "multiclass" and pixels.pred.shape[1] == 1:
+        divergence, entropy = 2 * divergence, 2 * entropy  # the background as well
     return ProperScore(count, divergence, entropy)

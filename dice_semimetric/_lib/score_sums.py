@@ -1,5 +1,6 @@
 """The sums of a proper score over the pixels of each image, as any library takes them."""
 
+import math
 from dataclasses import replace
 
 import array_api_compat as compat
@@ -10,7 +11,7 @@ from .bin_sums import binned_pairs
 from .blocks import BLOCK, Place, block_slices
 from .checks import require_unit_interval
 from .devices import device
-from .namespace import finfo, is_boolean, is_floating, namespace, size
+from .namespace import default_index, finfo, is_boolean, is_floating, namespace, size
 from .native import without_gradient
 from .options import require_choice
 from .pairs import both
@@ -69,7 +70,8 @@ def _of_one_class(pixels: Pixels) -> Pixels:
 def score_sums(pixels: Pixels, score: str) -> Sums:
     """Return count, divergence and entropy of each image: the reduction that an adapter replaces.
 
-    Both are summed over all classes; a single one stands for itself and for the background.
+    Both are summed over all classes. A single one stands for itself and for the background, but
+    for "brier", where both are at the same distance, for itself alone.
     """
     xp = namespace(prob=pixels.pred)
     if not compat.is_numpy_namespace(xp) or size(pixels.pred) <= BLOCK:
@@ -98,27 +100,46 @@ def _cut(pixels: Pixels, place: Place) -> Pixels:
 
 def _sums(pixels: Pixels, score: str) -> Sums:
     xp = namespace(prob=pixels.pred)
-    images, _, *spatial = pixels.pred.shape
-    axes, least = tuple(range(1, len(spatial) + 1)), float(finfo(xp, pixels.dtype).eps)
+    images, classes, *spatial = pixels.pred.shape
+    axes = tuple(range(1, len(spatial) + 1))
     logs, pixels = _activated(xp, pixels, score)
     pairs, kept = binned_pairs(pixels, "classwise")
     if pixels.checked and pixels.activation is None:
         _require_sums_of_one(xp, pixels, kept)
-    every = xp.ones((images, *spatial), dtype=xp.bool, device=device(pixels.pred))
-    kept = every if kept is None else kept
+    if score == "brier" and classes == 1:
+        next(pairs)  # the background: the same distance again
+
+    def total(terms: Array) -> Array:
+        terms = terms if kept is None else xp.where(kept, terms, xp.zeros_like(terms))
+        return xp.sum(terms, axis=axes)
+
     divergence = entropy = xp.zeros((images,), dtype=pixels.dtype, device=device(pixels.pred))
-    for c, (x, label) in enumerate(pairs):
-        y = xp.astype(label, pixels.dtype, copy=False)
-        zero = xp.zeros_like(y)
-        if score == "brier":
-            terms, own = (x - y) * (x - y), y * (1 - y)
-        else:
-            log, best = cut_log(xp, x, least) if logs is None else logs[c], cut_log(xp, y, least)
-            terms, own = xp.where(y > 0, y * (best - log), zero), -y * best
-        divergence = divergence + xp.sum(xp.where(kept, terms, zero), axis=axes)
-        if not is_boolean(xp, label):
-            entropy = entropy + xp.sum(xp.where(kept, own, zero), axis=axes)
+    for c, (x, y) in enumerate(pairs):
+        log = None if logs is None else logs[c]
+        terms, own = _terms(xp, x, y, log, score)
+        divergence = divergence + total(terms)
+        entropy = entropy if own is None else entropy + total(own)
+    if kept is None:
+        index = default_index(xp, pixels.pred)
+        count = xp.full((images,), math.prod(spatial), dtype=index, device=device(pixels.pred))
+        return count, divergence, entropy
     return xp.count_nonzero(kept, axis=axes), divergence, entropy
+
+
+def _terms(
+    xp: Namespace, x: Array, label: Array, log: Array | None, score: str
+) -> tuple[Array, Array | None]:
+    """Return divergence and entropy of each pixel, None for hard labels, which have none."""
+    hard = is_boolean(xp, label)
+    y = xp.astype(label, x.dtype) if hard else label
+    if score == "brier":
+        return (x - y) * (x - y), None if hard else y * (1 - y)
+    least = float(finfo(xp, x.dtype).eps)
+    best = xp.zeros_like(x) if hard else cut_log(xp, y, least)
+    own = None if hard else -y * best
+    if log is None:
+        return y * (best - cut_log(xp, x, least)), own
+    return xp.where(y > 0, y * (best - log), xp.zeros_like(x)), own  # not of 0 times infinity
 
 
 def _activated(xp: Namespace, pixels: Pixels, score: str) -> tuple[list[Array] | None, Pixels]:

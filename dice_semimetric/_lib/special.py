@@ -57,7 +57,7 @@ def _softmax_of_planes(xp: Namespace, x: Array, axis: int) -> Array:
 
 def cut_log(xp: Namespace, x: Array, least: float) -> Array:
     """Return the logarithm, cut off at that of ``least``, with derivative 0 below; NaN stays."""
-    return xp.log(xp.where(x < least, xp.full_like(x, least), x))
+    return xp.log(xp.clip(x, least, None))
 
 
 @quietly

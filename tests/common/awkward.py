@@ -73,7 +73,7 @@ OF_PAIRS: dict[str, Callable[..., Any]] = {
     "threshold_counts": masked(ds.threshold_counts),
     "calibration_loss": masked(ds.calibration_loss, activation="sigmoid"),
     "pairwise_loss": lambda x, y, *_: ds.pairwise_loss(x[0], y[0]),
-    "generalized_energy_distance": masked(ds.generalized_energy_distance),
+    "generalized_energy_distance": lambda x, y, *_: ds.generalized_energy_distance(x, y),
     "crps": lambda x, y, *_: ds.crps(x[0], y),
     "crps of a normal distribution": lambda x, y, *_: ds.crps(x[0], y, distribution="normal"),
     "region_overlap": masked(ds.region_overlap, activation="sigmoid"),
