@@ -97,7 +97,7 @@ def expected_calibration_error(
         )
         return namespace(prob=prob).astype(bins.error(norm), bins.edges.dtype, copy=False)
 
-    return by_rater(of_label, label, rater_axis)
+    return by_rater(of_label, prob, label, rater_axis)
 
 
 @whole

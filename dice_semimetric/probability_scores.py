@@ -245,4 +245,4 @@ def _score(
         xp, some = namespace(prob=values), images.count > 0
         return aggregate(xp, values, some, per="batch", reduction=reduction, empty=math.nan)
 
-    return by_rater(of_label, label, rater_axis)
+    return by_rater(of_label, prob, label, rater_axis)

@@ -5,11 +5,11 @@ from typing import NamedTuple, TypeVar
 
 from .checks import checks_apply, no_class_axis, require_labels, require_probabilities
 from .devices import is_eager
-from .namespace import default_index, is_integer, namespace, require_floating, sum_dtype
+from .namespace import default_index, namespace, require_floating, sum_dtype
 from .native import double_precision, widest_float, without_gradient
 from .options import require_label
 from .pairs import expand_labels, is_label_map, labels_or_soft
-from .raters import fold, label_raters
+from .raters import fold, label_raters, require_one_label
 from .special import widen
 from .typing import Array, Namespace
 
@@ -59,7 +59,7 @@ def targets_of(
     """
     ignore_index = require_label("ignore_index", ignore_index)
     if rater_axis is None:
-        _require_one_label(xp, prob, label)
+        require_one_label(prob, label)
         hard, soft, kept = _target(xp, prob, label, ignore_index)
         share = None if kept is None else xp.astype(kept, soft.dtype)
         return Targets(hard, soft, share, ignore_index)
@@ -73,23 +73,6 @@ def targets_of(
     soft = soft / xp.where(some, share, xp.ones_like(share))[:, None, ...]
     hard = predicted_class(xp, soft)
     return Targets(xp.where(some, hard, xp.full_like(hard, -1)), soft, share, -1)
-
-
-def _require_one_label(xp: Namespace, prob: Array, label: Array) -> None:
-    """Raise ValueError for integer labels with one axis too many, which is that of raters."""
-    shape, of_one = tuple(label.shape), (prob.shape[0], *prob.shape[2:])
-    if not is_integer(xp, label) or shape == tuple(prob.shape):
-        return
-    fits = [
-        f"rater_axis={axis}"
-        for axis, number in enumerate(shape)
-        if number > 1 and shape[:axis] + shape[axis + 1 :] == of_one
-    ]
-    if fits:
-        raise ValueError(
-            f"label must have shape {of_one}, got {shape}; for the labels of raters along an axis "
-            f"write {' or '.join(fits)}"
-        )
 
 
 def _target(

@@ -95,13 +95,34 @@ def in_front(xp: Namespace, raters: Array, rater_axis: int) -> Array:
     return xp.permute_dims(raters, (axis, *(a for a in range(ndim) if a != axis)))
 
 
-def by_rater(score: Callable[[Array], Array], label: Array, rater_axis: int | None) -> Array:
+def by_rater(
+    score: Callable[[Array], Array], prob: Array, label: Array, rater_axis: int | None
+) -> Array:
     """Return a score of one label, or of each rater's label along a first axis of its own."""
+    xp = namespace(prob=prob, label=label)
     if rater_axis is None:
+        require_one_label(prob, label)
         return score(label)
-    xp = namespace(label=label)
     raters = label_raters(xp, label, rater_axis)
     return xp.stack([score(raters[r, ...]) for r in range(raters.shape[0])])
+
+
+def require_one_label(prob: Array, label: Array) -> None:
+    """Raise ValueError for labels with one axis too many, which is that of raters."""
+    shape, whole = tuple(label.shape), tuple(prob.shape)
+    ones = {whole, whole[:1] + whole[2:]}
+    if shape in ones:
+        return
+    fits = [
+        f"rater_axis={axis}"
+        for axis, number in enumerate(shape)
+        if number > 1 and shape[:axis] + shape[axis + 1 :] in ones
+    ]
+    if fits:
+        raise ValueError(
+            f"label must be that of one rater, got shape {shape} for predictions of {whole}; for "
+            f"the labels of raters along an axis write {' or '.join(fits)}"
+        )
 
 
 def label_raters(xp: Namespace, label: Array, rater_axis: int) -> Array:

@@ -237,6 +237,16 @@ def test_bad_input(score) -> None:
             found(prob, prob, activation="softmax", **options)
     with pytest.raises(ValueError, match="prob must hold finite logits"):
         found(np.full((1, 2, 3), np.nan), np.zeros((1, 3), int), activation="softmax")
+    for prob, raters, axis, kind in (
+        (PROB, RATERS, 0, "multiclass"),
+        (PROB, np.moveaxis(RATERS, 0, 1), 1, "multiclass"),
+        (PROB, np.stack([SOFT, SOFT]), 0, "multiclass"),
+        (FOREGROUND, MASKS, 0, "binary"),
+    ):
+        with pytest.raises(
+            ValueError, match=f"label must be that of one rater, .* write rater_axis={axis}$"
+        ):
+            found(prob, raters, kind=kind)
     with pytest.raises(ValueError, match="label must hold at least one rater along axis 0"):
         found(PROB, RATERS[:0], rater_axis=0)
     with pytest.raises(ValueError, match="ignore_index is for integer labels"):

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from dice_semimetric._lib.native import stirling
+from dice_semimetric._lib.native import gaussian_integral, stirling
 
 
 def test_stirling_is_gammaln() -> None:
@@ -11,3 +11,12 @@ def test_stirling_is_gammaln() -> None:
 
     x = np.concatenate([np.linspace(1, 30, 300), [1e3, 2e4, 1e7]])
     np.testing.assert_allclose(stirling(xp, x), gammaln(x), rtol=1e-14, atol=2e-14)
+
+
+def test_gaussian_integral_is_erf() -> None:
+    from array_api_compat import numpy as xp
+    from scipy.special import erf
+
+    x = np.concatenate([np.linspace(-9, 9, 3001), [0.0, 1e-9, -1e-30, np.inf, -np.inf]])
+    np.testing.assert_allclose(gaussian_integral(xp, x), erf(x), rtol=1e-14, atol=1e-14)
+    assert np.isnan(gaussian_integral(xp, np.array(np.nan)))
