@@ -110,8 +110,7 @@ def generalized_energy_distance(
 
     References
     ----------
-    .. [1] Kohl et al., "A Probabilistic U-Net for Segmentation of Ambiguous Images", NeurIPS 2018,
-       Eq. (5).
+    .. [1] Kohl et al., "A Probabilistic U-Net for Segmentation of Ambiguous Images", NeurIPS 2018.
 
     Examples
     --------

@@ -119,6 +119,7 @@ def _regions() -> list[Call]:
 
 
 def _scores() -> list[Call]:
+    loss = partial(ds.log_loss, activation="softmax")
     return [
         Call("overlap", partial(ds.overlap, axis=1), _pair),
         Call("dice_score", partial(ds.dice_score, axis=1), _pair),
@@ -129,8 +130,8 @@ def _scores() -> list[Call]:
         Call("ECE, classwise", partial(ds.expected_calibration_error, kind="classwise"), _probs),
         Call("ECE, quantile", partial(ds.expected_calibration_error, strategy="quantile"), _probs),
         Call("brier_score", ds.brier_score, _probs),
-        Call("log_loss, logits", partial(ds.log_loss, activation="softmax"), _logits),
-        Call("log_loss, gradient", partial(ds.log_loss, activation="softmax"), _logits, True),
+        Call("log_loss, logits", loss, _logits),
+        Call("log_loss, logits, gradient", loss, _logits, derivative=True),
         Call("crps, normal", partial(ds.crps, distribution="normal"), _ensemble),
         Call("generalized_energy_distance", ds.generalized_energy_distance, _pair),
         Call("reliability_curve", partial(ds.reliability_curve, kind="binary"), _pair),
