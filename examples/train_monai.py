@@ -5,7 +5,11 @@ MONAI: from a folder of raters to a calibrated network
 A U-Net learns from the mean of the raters by 0.25 CE + 0.75 DML. It is scored on cases that it has
 not seen, and calibrated on others. Your data go in with ``--data FOLDER``, as QUBIQ has them:
 ``FOLDER/Training/case01/image.nii.gz``, ``task01_seg01.nii.gz``, ``task01_seg02.nii.gz``, ..., and
-the same under ``Validation`` and ``Testing``. Without it, phantoms are generated.
+the same under ``Validation`` and ``Testing``. Without it, phantoms are generated. ``--out FOLDER``
+keeps the predictions of the test cases as files that ``dice-semimetric evaluate`` scores.
+
+Install ``'.[torch,metrics,study]' monai`` first. The first call of the loss compiles it, up to a
+minute without a word. Then 30 epochs of 405 images of 128 x 128 take three minutes on two cores.
 """
 
 import argparse
@@ -13,6 +17,7 @@ import tempfile
 from pathlib import Path
 
 import matplotlib.pyplot as plt
+import nibabel as nib
 import torch
 from dice_semimetric_study import write_phantoms
 from dice_semimetric_torch import DiceSemimetricCELoss
@@ -32,17 +37,24 @@ from monai.transforms import (
     RandRotate90d,
 )
 from monai.utils import set_determinism
+from tqdm import tqdm
 
 from dice_semimetric import KernelCalibrator, reliability_curve, uniform_average
 
+SPLITS = ("Training", "Validation", "Testing")
 parser = argparse.ArgumentParser(description="Train a U-Net on the labels of several raters.")
-parser.add_argument("--data", type=Path, help="a folder with Training, Validation and Testing")
-parser.add_argument("--epochs", type=int, default=40)
-parser.add_argument("--batch", type=int, default=4)
-parser.add_argument("--rate", type=float, default=1e-2)
-parser.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu")
+parser.add_argument("--data", type=Path, help=f"a folder with {', '.join(SPLITS)}")
+parser.add_argument("--out", type=Path, help="a new folder for predictions and calibrator")
+parser.add_argument("--epochs", type=int, default=40, help="passes over the training cases (40)")
+parser.add_argument("--batch", type=int, default=4, help="images to a step (4)")
+parser.add_argument("--rate", type=float, default=1e-2, help="highest learning rate (0.01)")
+where = "cuda" if torch.cuda.is_available() else "cpu"
+parser.add_argument("--device", default=where, help=f"cuda or cpu ({where})")
 options = parser.parse_args()
 set_determinism(0)
+
+if options.out is not None and options.out.exists():
+    parser.error(f"--out: {options.out} is there already; name a new folder")
 
 # %%
 # The cases
@@ -66,11 +78,17 @@ load = [
     Lambdad("label", lambda raters: uniform_average(raters.round().int())[None]),
 ]
 turn = [RandAxisFlipd(both, prob=0.5), RandRotate90d(both, prob=0.5)]
+cases = {
+    split: sorted(path.parent for path in (options.data / split).glob("*/image.nii.gz"))
+    for split in SPLITS
+}
+if empty := [split for split, found in cases.items() if not found]:
+    parser.error(f"--data: no CASE/image.nii.gz in {options.data}/{{{','.join(empty)}}}")
 loaders = {}
-for split in ("Training", "Validation", "Testing"):
+for split in SPLITS:
     files = [
         {"image": case / "image.nii.gz", "label": sorted(case.glob("task01_seg*.nii.gz"))}
-        for case in sorted((options.data / split).iterdir())
+        for case in cases[split]
     ]
     train = split == "Training"
     data = CacheDataset(files, Compose(load + turn * train), progress=False)
@@ -89,7 +107,7 @@ optimizer = torch.optim.AdamW(network.parameters(), lr=options.rate)
 steps = options.epochs * len(loaders["Training"])
 schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, options.rate, total_steps=steps)
 losses = []
-for epoch in range(options.epochs):
+for epoch in tqdm(range(options.epochs), "epochs", disable=None):
     network.train()
     total = 0.0
     for batch in loaders["Training"]:
@@ -103,7 +121,7 @@ for epoch in range(options.epochs):
         total += loss.item() / len(loaders["Training"])
     losses.append(total)
     if epoch % 5 == 0 or epoch == options.epochs - 1:
-        print(f"epoch {epoch + 1}: loss {total:.3f}")
+        tqdm.write(f"epoch {epoch + 1}: loss {total:.3f}")
 
 # %%
 # Calibration
@@ -134,7 +152,9 @@ calibrated[some] = calibrator.predict_proba(prob[some][:, None])[:, 0]
 # %%
 # Scores of the test cases
 # ------------------------
-# Pixels near the structure count for ECE, since empty background would hide every difference.
+# Over all test cases together: ``dice-semimetric evaluate`` has the mean of the cases, and Dice of
+# the masks at 1/2. Pixels near the structure count for ECE, since empty background would hide every
+# difference; they are the same before and after.
 
 scores = {}
 near = (label > 0) | some
@@ -146,7 +166,7 @@ for when, x in {"before": prob, "after": calibrated}.items():
     dice.update(x, label)
     bdice.update(x, label)
     ece.update(x, label, near[:, 0])
-    scores[when] = {"Dice": dice, "BDice": bdice, "ECE": ece}
+    scores[when] = {"soft Dice": dice, "BDice": bdice, "ECE": ece}
     scores[when] = {name: float(metric.compute()) for name, metric in scores[when].items()}
     print(when, {name: round(value, 3) for name, value in scores[when].items()})
     confidence, frequency, _ = reliability_curve(x, label, kind="binary", mask=near)
@@ -154,3 +174,17 @@ for when, x in {"before": prob, "after": calibrated}.items():
 axes.set(xlabel="predicted probability", ylabel="share of raters", title="Reliability")
 axes.legend(frameon=False)
 plt.show()
+
+# %%
+# Files for the command line
+# --------------------------
+# One map a case, where its image lies in space, without an axis for one channel. Then
+# ``dice-semimetric evaluate --pred OUT/predictions --ref FOLDER/Testing --out scores`` scores them.
+
+if options.out is not None:
+    for case, probabilities in zip(cases["Testing"], calibrated[:, 0].numpy(), strict=True):
+        folder = options.out / "predictions" / case.name
+        folder.mkdir(parents=True)
+        affine = nib.load(case / "image.nii.gz").affine
+        nib.save(nib.Nifti1Image(probabilities, affine), folder / "task01.nii.gz")
+    calibrator.save(options.out / "calibrator.npz")

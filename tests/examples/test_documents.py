@@ -29,6 +29,7 @@ NOT_RUN = (
     "nnUNetv2_",
     "dice-semimetric nnunet",
     "dice-semimetric evaluate --pred predicted",  # what nnU-Net wrote
+    "dice-semimetric evaluate --pred OUT",  # what an example wrote: its own test
     "dice-semimetric COMMAND",
     "python -m benchmarks",
 )

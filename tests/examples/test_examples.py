@@ -1,12 +1,17 @@
 """The examples run as a user runs them, and their numbers say what their words say."""
 
+import csv
+import re
 import subprocess
 import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
+from dice_semimetric_study.cli import main
 from scripts import EXAMPLES, run
+
+from dice_semimetric import KernelCalibrator
 
 TESTS = Path(__file__).parents[1]
 
@@ -70,14 +75,30 @@ def test_a_library_that_cannot_compute_is_named(capsys: pytest.CaptureFixture) -
     assert "cupy cannot compute here; there are numpy" in capsys.readouterr().err
 
 
-def test_monai_learns_and_is_calibrated() -> None:
+def test_monai_learns_and_is_calibrated(tmp_path: Path, capsys: pytest.CaptureFixture) -> None:
     pytest.importorskip("monai")
     pytest.importorskip("torchmetrics")
-    found = run("train_monai", "--epochs", "30")
+    out = tmp_path / "out"
+    found = run("train_monai", "--epochs", "30", "--out", str(out))
     assert found["losses"][-1] < 0.5 * found["losses"][0]
     before, after = found["scores"]["before"], found["scores"]["after"]
     assert before["BDice"] > 0.7
     assert after["ECE"] < before["ECE"]
+    written = KernelCalibrator.load(out / "calibrator.npz")
+    assert written.get_params() == found["calibrator"].get_params()
+    raters = str(found["options"].data / "Testing")
+    evaluate = ["evaluate", "--pred", str(out / "predictions"), "--ref", raters]
+    assert main([*evaluate, "--out", str(tmp_path / "scores")]) == 0
+    with (tmp_path / "scores" / "cases.csv").open() as file:
+        rows = list(csv.DictReader(file))
+    assert len(rows) == len(found["cases"]["Testing"])
+    for options, message in (
+        (["--out", str(out)], "name a new folder"),
+        (["--data", str(tmp_path)], "no CASE/image.nii.gz in .*Training,Validation,Testing"),
+    ):
+        with pytest.raises(SystemExit):
+            run("train_monai", *options)
+        assert re.search(message, capsys.readouterr().err)
 
 
 def test_lightning_learns_in_half_precision() -> None:
