@@ -1,5 +1,5 @@
 """
-Which loss, which labels
+The paradox of soft Dice
 ========================
 
 The soft Dice loss (SDL) is not smallest at a soft label: it prefers a hard mask. The Dice

@@ -1,4 +1,4 @@
-"""The table of what was measured on a GPU, for docs/arrays.md."""
+"""The table of what was measured on a GPU, for docs/speed.md."""
 
 from typing import Any
 

@@ -51,7 +51,7 @@ def test_rehearsal_goes_through_every_case(tmp_path: Path) -> None:
 def test_what_is_recorded_is_printed_and_stands_in_the_docs() -> None:
     done = run("--table", "--name", "h100")
     assert "| loss of 2 x 4 x 256 x 256 x 256, labels | ours |" in done.stdout
-    assert done.stdout in (ROOT / "docs" / "arrays.md").read_text()
+    assert done.stdout in (ROOT / "docs" / "speed.md").read_text()
 
 
 def test_without_a_gpu_it_says_so() -> None:
