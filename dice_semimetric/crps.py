@@ -3,7 +3,7 @@
 import math
 from typing import Literal
 
-from ._lib.namespace import namespace, position, sum_dtype
+from ._lib.namespace import is_boolean, is_floating, namespace, position, sum_dtype
 from ._lib.native import erf, quietly
 from ._lib.options import require_choice
 from ._lib.raters import in_front
@@ -80,10 +80,13 @@ def crps(
             f"one, got {tuple(value.shape)} and {shape} with axis={axis}"
         )
     dtype = sum_dtype(xp, value, samples)
-    value, samples = (xp.astype(a, dtype, copy=False) for a in (value, samples))
+    whole_numbers = not any(is_floating(xp, a) or is_boolean(xp, a) for a in (value, samples))
+    exact = xp.int64 if whole_numbers else dtype  # float32 rounds whole numbers from 2^24 on
+    value, samples = (xp.astype(a, exact, copy=False) for a in (value, samples))
     samples = in_front(xp, samples, axis)
     # from one of the samples on: where all agree, the rest is exactly 0
     value, samples = value - samples[0, ...], samples - samples[:1, ...]
+    value, samples = (xp.astype(a, dtype, copy=False) for a in (value, samples))
     return (_empirical if distribution == "empirical" else _normal)(xp, value, samples)
 
 

@@ -75,7 +75,8 @@ def generalized_energy_distance(
     batch_axes : int, optional
         The number of axes before S and R that both share: 1 for (B, S, *spatial).
     mask : Array, optional
-        Boolean, (*spatial) or (B, *spatial): the pixels that count.
+        Boolean, (*spatial) or (B, *spatial): the pixels that count. With ``num_classes`` the
+        others must hold labels of classes too.
     unbiased : bool, optional
         Take the means of d(S, S') and d(Y, Y') over pairs of different samples and raters, of
         which there must be two. Otherwise they are over all pairs, those of a mask with itself

@@ -56,11 +56,28 @@ def run(function: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, A
     if all(plain(value) is value for value in values):
         return NotImplemented
 
+    found: Any = None
+
     @wraps(function)
     def on_plain(*args: Any, **kwargs: Any) -> Any:
-        return function(*map(plain, args), **{n: plain(value) for n, value in kwargs.items()})
+        nonlocal found
+        found = function(*map(plain, args), **{n: plain(value) for n, value in kwargs.items()})
+        return _without_names(found)
 
-    return handle_torch_function(on_plain, values, *args, **kwargs)
+    return _with_names(handle_torch_function(on_plain, values, *args, **kwargs), found)
+
+
+def _without_names(result: Any) -> Any:
+    """Return named tuples as plain ones, the only ones that PyTorch converts."""
+    return tuple(map(_without_names, result)) if isinstance(result, tuple) else result
+
+
+def _with_names(result: Any, like: Any) -> Any:
+    """Return plain tuples as the named ones that another result has in their places."""
+    if not (isinstance(result, tuple) and isinstance(like, tuple)):
+        return result
+    parts = [_with_names(*both) for both in zip(result, like, strict=True)]
+    return type(like)(*parts) if hasattr(like, "_fields") else tuple(parts)
 
 
 def overlap_sums(pixels: Pixels) -> Any:

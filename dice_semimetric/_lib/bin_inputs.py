@@ -38,7 +38,7 @@ def labelled_pixels(
     _require_class_axis(prob, kind)
     mask = _pixel_mask(xp, prob, mask, kind)
     if kind != "binary":
-        _require_one_hot(xp, prob, label, mask, kind)
+        _require_one_hot(xp, prob, label, mask)
         label = labels_or_soft(xp, prob, label)
     hard = _is_hard(xp, prob, label, kind, ignore_index)
     if hard and not is_boolean(xp, label):
@@ -86,9 +86,7 @@ def _is_hard(xp: Namespace, prob: Array, label: Array, kind: str, ignore_index: 
     return hard
 
 
-def _require_one_hot(
-    xp: Namespace, prob: Array, label: Array, mask: Array | None, kind: str
-) -> None:
+def _require_one_hot(xp: Namespace, prob: Array, label: Array, mask: Array | None) -> None:
     """Raise ValueError for masks of each class that do not give each pixel one class."""
     same = tuple(label.shape) == tuple(prob.shape)
     if not same or prob.shape[1] < 2 or is_floating(xp, label) or not checks_apply(label, mask):
@@ -98,7 +96,7 @@ def _require_one_hot(
     if not bool(xp.all(fits if mask is None else fits | ~mask)):
         raise ValueError(
             f"label of the shape {tuple(label.shape)} of prob and dtype {label.dtype} must be "
-            f"one-hot for kind={kind!r}; take masks that overlap one by one, with kind='binary'"
+            "one-hot; take masks that overlap one by one, with kind='binary'"
         )
 
 

@@ -121,3 +121,11 @@ def test_parity_with_scoringrules() -> None:
     np.testing.assert_allclose(crps(VALUE, SAMPLES), wanted, rtol=1e-6)
     wanted = rules.crps_normal(VALUE, SAMPLES.mean(axis=0), SAMPLES.std(axis=0))
     np.testing.assert_allclose(crps(VALUE, SAMPLES, distribution="normal"), wanted, rtol=1e-6)
+
+
+@pytest.mark.parametrize("library", NUMBERS)
+def test_whole_numbers_are_exact_beyond_float32(library) -> None:
+    """Numbers of voxels of large structures, on libraries that compute in float32."""
+    value, samples = np.array([20_000_001]), np.array([[20_000_001], [20_000_002]])
+    found = available(library).run(crps, value, samples)
+    assert np.asarray(found) == pytest.approx(0.25)

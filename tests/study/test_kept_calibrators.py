@@ -236,6 +236,11 @@ def test_channels_of_a_plane(tmp_path: Path, method: str) -> None:
         one = ("--regions", str(root / "one.toml"), "--ref", str(root / "ref"))
         assert apply(root, root / "mine", [root / "mine.npz"], *one) == 0
         assert len(maps(root / "mine")) == 2
+    for of, to in (("plane", "volume"), ("volume", "plane")):  # what the references say comes first
+        files, root = kept_in(tmp_path / of / "out"), tmp_path / to
+        more = ("--regions", str(root / "channels.toml"), "--ref", str(root / "ref"))
+        assert apply(root, root / "others", files, *more) == 0
+        assert maps(root / "others") == maps(root / "out")
     first, second = (maps(tmp_path / name / "out") for name in ("plane", "volume"))
     assert first == second
 

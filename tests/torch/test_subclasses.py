@@ -129,3 +129,20 @@ def test_a_mask_alone_may_be_of_the_class() -> None:
 def test_what_does_not_fit_is_refused_as_for_tensors() -> None:
     with pytest.raises(ValueError, match=r"\(2, 3\) and \(2, 4\)|\(2, 3\).*\(2, 4\)"):
         ds.dml1(metatensor(torch.rand(2, 3)), metatensor(torch.rand(2, 4)))
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_named_results_keep_their_names(kind: str) -> None:
+    Own.asked = []
+    masks = torch.tensor([[1, 1, 0], [1, 0, 0]]).float()
+    same = KINDS[kind](masks)
+    distance, parts = ds.generalized_energy_distance(same, same, return_parts=True)
+    plain_distance, plain = ds.generalized_energy_distance(masks, masks, return_parts=True)
+    assert type(parts) is type(plain)
+    assert float(distance) == float(plain_distance)
+    assert [float(v) for v in parts._asdict().values() if v.ndim == 0] == [
+        float(v) for v in plain if v.ndim == 0
+    ]
+    torch.testing.assert_close(
+        torch.as_tensor(parts.best_match), plain.best_match, check_dtype=False
+    )

@@ -129,7 +129,7 @@ def apply_calibrators(
     job = _Job(study, run, options or Options(), bootstrap or Bootstrap(), used)
     calibrators = kept.matched(found, job.works, job.options)
     partners = (w.partner for w in job.works if w.partner)
-    job.axes = found[0].axes or axes_of(partners) or 3
+    job.axes = axes_of(partners) or found[0].axes or 3
     job.claim()
     report(job.faults)
     return job.finish(job.calibrate(calibrators, "calibrate"), calibrators, used)
