@@ -2,15 +2,17 @@
 
 The intersection I and the error E = alpha FP + beta FN of `formulas` are linear in the four sums,
 so that of a loss (E + s) / (I + E + t) the slope is (dE (1 - loss) - loss dI) / (I + E + t).
-Everything here is NumPy's, of a table as small as the batch has images and classes.
+Everything here is of a table as small as the batch has images and classes: NumPy's, or in another
+library on its device, where each operation costs a launch and nothing waits for a value.
 """
 
 import functools
 from typing import Any, NamedTuple
 
-import numpy as np
-
 from ._lib.aggregate import Classes, Per, Reduction, class_indices, class_weights, shares
+from ._lib.devices import device
+from ._lib.namespace import finfo, namespace
+from ._lib.typing import Array, DType, Namespace
 from .formulas import FORMS, check_options
 from .overlap import Overlap
 
@@ -24,36 +26,38 @@ class TableLoss(NamedTuple):
 
     Attributes
     ----------
-    loss : numpy.ndarray
+    loss : Array
         A number, or for ``reduction="none"`` (C,) or (B, C), in float64.
-    slope : numpy.ndarray
+    slope : Array
         Its derivative with respect to the sums, (4, B or 1, C) of the classes that count; for
         ``reduction="none"`` that of each entry.
-    indices : tuple of int or None
+    chosen : Array or None
         The classes that count; None is all of them.
     """
 
-    loss: np.ndarray
-    slope: np.ndarray
-    indices: tuple[int, ...] | None
+    loss: Array
+    slope: Array
+    chosen: Array | None
 
-    def gradient(self, upstream: Any, num_images: int, num_classes: int) -> np.ndarray:
+    def gradient(self, upstream: Any, num_images: int, num_classes: int) -> Array:
         """Return the gradient of the sums, (4, B, C), from that of the loss."""
-        gradient: np.ndarray = self.slope * upstream
-        if self.indices is None and gradient.shape[1] == num_images:
+        gradient = self.slope * upstream
+        if self.chosen is None and gradient.shape[1] == num_images:
             return gradient
-        full = np.zeros((4, num_images, num_classes))
-        full[..., slice(None) if self.indices is None else list(self.indices)] = gradient
+        xp = namespace(gradient=gradient)
+        place = device(gradient)
+        full = xp.zeros((4, num_images, num_classes), dtype=gradient.dtype, device=place)
+        full[..., slice(None) if self.chosen is None else self.chosen] = gradient
         return full
 
 
 def loss_and_slope(
-    sums: np.ndarray,
+    sums: Array,
     *,
-    dtype: Any,
+    dtype: DType,
     per: Per = "batch",
     classes: Classes = "all",
-    weight: np.ndarray | None = None,
+    weight: Array | None = None,
     reduction: Reduction = "mean",
     **formula: Any,
 ) -> TableLoss:
@@ -61,32 +65,35 @@ def loss_and_slope(
 
     ``dtype`` is the floating one of the result, whose epsilon the logarithm takes.
     """
+    xp = namespace(sums=sums)
     num_classes = sums.shape[2]
     indices = class_indices(classes, num_classes)
-    if indices is not None:
-        sums = sums[..., list(indices)]
+    index = None if indices is None else _index(xp, device(sums), indices)
+    if index is not None:
+        sums = sums[..., index]
     if per == "batch":
-        sums = sums.sum(1)
-    values, slope = _entries(sums, dtype=dtype, **formula)
+        sums = xp.sum(sums, axis=1)
+    values, slope = _entries(xp, sums, dtype=dtype, **formula)
     kept = sums[1] > 0 if classes == "present" else None
-    factor = None if kept is None else kept.astype(float)
+    factor = None if kept is None else xp.astype(kept, values.dtype)
     if weight is not None:
-        given = class_weights(np, weight, values, num_classes)
-        given = given if indices is None else given[list(indices)]
+        given = class_weights(xp, weight, values, num_classes)
+        given = given if index is None else given[index]
         factor = given if factor is None else factor * given
-    if reduction != "none" and values.size:
-        share = shares(values if kept is None else kept, per=per, reduction=reduction)
+    if reduction != "none" and 0 not in values.shape:
+        share = shares(xp, values, kept, per=per, reduction=reduction)
         factor = share if factor is None else factor * share
     if factor is not None:
         values, slope = values * factor, slope * factor
-    loss = values if reduction == "none" else values.sum()
-    return TableLoss(loss, slope[:, None] if per == "batch" else slope, indices)
+    loss = values if reduction == "none" else xp.sum(values)
+    return TableLoss(loss, slope[:, None] if per == "batch" else slope, index)
 
 
 def _entries(
-    sums: np.ndarray,
+    xp: Namespace,
+    sums: Array,
     *,
-    dtype: Any,
+    dtype: DType,
     form: str = "dml1",
     alpha: float = 0.5,
     beta: float = 0.5,
@@ -94,27 +101,32 @@ def _entries(
     focal_exponent: str = "paper",
     log: bool = False,
     smooth: tuple[float, float] = (0.0, 0.0),
-) -> tuple[np.ndarray, np.ndarray]:
+) -> tuple[Array, Array]:
     """Return `overlap_loss` of each entry of sums (4, ...), and its slope."""
     a, b, excess, room = _numbers(form, alpha, beta, gamma, focal_exponent, smooth)
-    of_intersection, of_error = _factors(form, a, b, sums.ndim)
-    intersection, error = FORMS[form].measure(np, Overlap(*sums), a, b)
-    total = intersection + error + room
+    of_intersection, of_error, of_both = _factors(xp, device(sums), form, a, b, sums.ndim)
+    four = (sums[k, ...] for k in range(4))
+    intersection, error = FORMS[form].measure(xp, Overlap(*four), a, b)
+    total = intersection + error
+    total = total + room if room else total
     if room > 0 and a == b:  # then nothing is empty
-        loss = (error + excess) / total
+        loss = (error + excess if excess else error) / total
     else:
         empty = total <= 0
-        total = np.where(empty, 1.0, total)
-        loss = np.where(empty, 0.0, (error + excess) / total)
-        of_error = np.where(empty if a == b else empty | (error <= 0), 0.0, of_error)
-    slope = (of_error - (of_error + of_intersection) * loss) / total
+        total = xp.where(empty, 1.0, total)
+        loss = xp.where(empty, 0.0, (error + excess) / total)
+        of_error = xp.where(empty if a == b else empty | (error <= 0), 0.0, of_error)
+        of_both = of_error + of_intersection
+    slope = (of_error - of_both * loss) / total
     steps: list[float | None] = (
         [] if gamma == 1 else [1 / gamma if focal_exponent == "paper" else gamma]
     )
     if log:
         steps.insert(0 if focal_exponent == "code" else len(steps), None)
     for exponent in steps:
-        loss, factor = _logarithm(loss, dtype) if exponent is None else _power(loss, exponent)
+        loss, factor = (
+            _logarithm(xp, loss, dtype) if exponent is None else _power(xp, loss, exponent)
+        )
         slope = slope * factor
     return loss, slope
 
@@ -136,8 +148,10 @@ def _numbers(
 
 
 @functools.lru_cache(maxsize=64)
-def _factors(form: str, alpha: float, beta: float, ndim: int) -> tuple[np.ndarray, np.ndarray]:
-    """Return I and E of a form as factors of the four sums, along the first of some axes."""
+def _factors(
+    xp: Namespace, place: Any, form: str, alpha: float, beta: float, ndim: int
+) -> tuple[Array, Array, Array]:
+    """Return I, E and I + E of a form as factors of the four sums, the first of some axes."""
     half = (alpha + beta) / 2
     lean = (alpha - beta) / 2
     if form in ("dml2", "jml2"):
@@ -146,21 +160,30 @@ def _factors(form: str, alpha: float, beta: float, ndim: int) -> tuple[np.ndarra
         found = _PRODUCT, (alpha, beta, 0.0, -alpha - beta)
     else:
         found = _COMPATIBLE, (lean, -lean, half, 0.0)
-    of_intersection, of_error = (np.reshape(f, (4, *(1,) * (ndim - 1))) for f in found)
-    return of_intersection, of_error
+    of_intersection, of_error = (
+        xp.reshape(xp.asarray(f, dtype=xp.float64, device=place), (4, *(1,) * (ndim - 1)))
+        for f in found
+    )
+    return of_intersection, of_error, of_intersection + of_error
 
 
-def _power(loss: np.ndarray, exponent: float) -> tuple[np.ndarray, np.ndarray]:
+@functools.lru_cache(maxsize=64)
+def _index(xp: Namespace, place: Any, indices: tuple[int, ...]) -> Array:
+    """Return places as an array, which is moved to a device once: each time would wait for it."""
+    return xp.asarray(indices, dtype=xp.int64, device=place)
+
+
+def _power(xp: Namespace, loss: Array, exponent: float) -> tuple[Array, Array]:
     """Return loss ** exponent and its derivative, both 0 at 0."""
     none = loss <= 0
-    base = np.where(none, 1.0, loss)
-    power = np.where(none, 0.0, base**exponent)
+    base = xp.where(none, 1.0, loss)
+    power = xp.where(none, 0.0, base**exponent)
     return power, exponent * power / base
 
 
-def _logarithm(loss: np.ndarray, dtype: Any) -> tuple[np.ndarray, np.ndarray]:
+def _logarithm(xp: Namespace, loss: Array, dtype: DType) -> tuple[Array, Array]:
     """Return -ln(1 - loss), with 1 - loss cut off at the epsilon of a dtype, and its derivative."""
-    eps = float(np.finfo(dtype).eps)
+    eps = float(finfo(xp, dtype).eps)
     cut = loss > 1 - eps
-    low = np.where(cut, 1 - eps, loss)
-    return -np.log1p(-low), np.where(cut, 0.0, 1 / (1 - low))
+    low = xp.where(cut, 1 - eps, loss)
+    return -xp.log1p(-low), xp.where(cut, 0.0, 1 / (1 - low))

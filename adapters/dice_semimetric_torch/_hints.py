@@ -24,9 +24,11 @@ def hint_of_softmax(input: Any, target: Any, mask: Any, teacher: Any = None) -> 
     """
     input, target, mask, teacher = plain(input), plain(target), plain(mask), plain(teacher)
     tensors = [value for value in (input, target, mask, teacher) if value is not None]
-    if not all(isinstance(value, Tensor) for value in tensors) or not is_plain(*tensors):
+    if not all(isinstance(value, Tensor) and value.is_cpu for value in tensors):
         return
-    if not checks_apply(*tensors) or input.ndim < 2 or input.shape[1] < 2 or input.numel() == 0:
+    if not is_plain(*tensors) or not checks_apply(*tensors):
+        return
+    if input.ndim < 2 or input.shape[1] < 2 or input.numel() == 0:
         return
     if _sums_to_one(input):
         warn_caller(

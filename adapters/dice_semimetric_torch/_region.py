@@ -24,8 +24,9 @@ from ._inputs import plain, require_classes, require_tensors
 from ._levels import Masks, Tensors, is_several, require_level_weights
 from ._smoothing import Smoothing, smoothed
 from ._sums.layouts import Reading, is_plain
+from ._sums.paths import whole_module
 from ._sums.reader import Mask
-from ._sums.whole import Entropy, Losses, Stepwise, losses
+from ._sums.whole import Entropy, Losses, Stepwise
 from ._targets import resolve_target
 from ._weights import Weight
 from .distributed import pool, stacked
@@ -181,28 +182,32 @@ class RegionLoss(ClassLoss, Generic[Variant]):
     ) -> Losses | None:
         """Return the loss, and a cross-entropy or the sum of both, by one function of autograd.
 
-        That is for tensors with values on a host, of a library's own class too, and None for any
-        others, of which ``stepwise`` gives the terms.
+        That is for tensors with values on a host or a GPU, of a library's own class too, and None
+        for any others, of which ``stepwise`` gives the terms.
         """
         input, target, mask = plain(input), plain(target), plain(mask)
         tensors = (input, target) if mask is None else (input, target, mask)
         if self.process_group is not None or not is_plain(*tensors) or input.ndim < 3:
             return None
-        classes = input.shape[1]
+        module, classes = whole_module(input.device), input.shape[1]
+        if module is None:
+            return None
         if classes == 1 and (self.softmax or not self.include_background):
             return None  # what does nothing is said on the other path
         weights = self.class_weight, None if entropy is None else entropy.weight
-        if any(w is not None and (w.requires_grad or not w.is_cpu) for w in weights):
+        if any(w is not None and (w.requires_grad or w.device != input.device) for w in weights):
             return None
         if weights[1] is not None and weights[1].shape not in ((), (classes,)):
             return None
         if self.to_onehot_y and target.is_floating_point():
             target = resolve_target(input, target, to_onehot_y=True)
         first = 0 if self.include_background or classes == 1 else 1
-        weight = self._weight(classes - first)
-        formula = self._formula | {"weight": None if weight is None else weight.double().numpy()}
+        formula = self._formula | {"weight": self._weight(classes - first)}
         reading = Reading(self._activation(classes), self.ignored, self.to_onehot_y)
-        return losses(input, target, mask, reading, formula, first, entropy, stepwise)
+        found: Losses | None = module.losses(
+            input, target, mask, reading, formula, first, entropy, stepwise
+        )
+        return found
 
     def overlap(self, input: Tensor, target: Tensor, mask: Mask = None) -> Overlap:
         """Return the sums (B, C) of the classes that count; arguments as for `forward`."""

@@ -98,19 +98,17 @@ def aggregate(
     return values
 
 
-def shares(kept: Array, *, per: Per, reduction: Reduction) -> Any:
-    """Return the factors by which `aggregate` adds up values, as NumPy's or a number.
-
-    ``kept`` is boolean; of any other dtype all are kept.
-    """
+def shares(
+    xp: Namespace, values: Array, kept: Array | None, *, per: Per, reduction: Reduction
+) -> Any:
+    """Return the factors by which `aggregate` adds up values, an array or a number."""
     if reduction == "sum":
         return 1.0
-    if kept.dtype != bool:
-        return 1 / kept.size
-    count = kept.astype(float)
+    if kept is None:
+        return 1 / size(values)
+    count = xp.astype(kept, values.dtype)
     if per == "batch":
-        return count / max(count.sum(), 1.0)
-    inner = 1 if per == "image" else 0
-    total = count.sum(inner, keepdims=True)
-    share = count / total.clip(1.0)
-    return share / max((total > 0).sum(), 1)
+        return count / xp.clip(xp.sum(count), 1.0, None)
+    total = xp.sum(count, axis=1 if per == "image" else 0, keepdims=True)
+    some = xp.astype(total > 0, values.dtype)
+    return count / (xp.clip(total, 1.0, None) * xp.clip(xp.sum(some), 1.0, None))

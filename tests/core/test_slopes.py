@@ -30,9 +30,12 @@ def sums():
 
 
 def compare(sums, upstream=None, **options):
-    """Compare the loss and its gradient with those of `table_loss` in PyTorch."""
+    """Compare the loss and its gradient, in both libraries, with those of `table_loss`."""
     sums = np.array(sums)
     found = loss_and_slope(sums, dtype=np.float32, **options)
+    weights = options.get("weight")
+    tensors = options | {"weight": None if weights is None else torch.from_numpy(weights)}
+    of_tensors = loss_and_slope(torch.from_numpy(sums), dtype=torch.float32, **tensors)
     wide = torch.from_numpy(sums).requires_grad_()
     weight = options.pop("weight", None)
     exact = table_loss(
@@ -47,6 +50,9 @@ def compare(sums, upstream=None, **options):
     np.testing.assert_allclose(
         np.broadcast_to(gradient, sums.shape), slope.numpy(), rtol=1e-9, atol=1e-13
     )
+    np.testing.assert_allclose(of_tensors.loss.numpy(), found.loss, rtol=1e-12, atol=1e-15)
+    again = of_tensors.gradient(torch.from_numpy(upstream), *sums.shape[1:])
+    np.testing.assert_allclose(again.numpy(), gradient, rtol=1e-12, atol=1e-15)
 
 
 @pytest.mark.parametrize("form", FORMS)
@@ -96,3 +102,15 @@ def test_a_batch_of_nothing(per) -> None:
     found = loss_and_slope(np.zeros((4, 0, 3)), dtype=np.float32, per=per, classes="present")
     assert found.loss == 0
     assert found.gradient(1.0, 0, 3).shape == (4, 0, 3)
+
+
+def test_tensors_beside_the_sums_are_moved_there_once() -> None:
+    """A copy to a GPU waits for it."""
+    options = {"dtype": torch.float32, "classes": (2, 0), "form": "ctl", "alpha": 0.3}
+    sums = torch.rand((4, 2, 3), dtype=torch.float64)
+    loss_and_slope(sums, **options)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(torch, "asarray", None)
+        patch.setattr(torch, "tensor", None)
+        found = loss_and_slope(sums, **options)
+        found.gradient(torch.ones((), dtype=torch.float64), 2, 3)

@@ -14,7 +14,9 @@ torch = pytest.importorskip("torch")
 _GPU = torch.cuda.is_available()
 
 
-@pytest.mark.parametrize("file", ["triton_interpreted.py", "triton_counts.py", "triton_raters.py"])
+@pytest.mark.parametrize(
+    "file", ["triton_interpreted.py", "triton_whole.py", "triton_counts.py", "triton_raters.py"]
+)
 def test_kernels_agree_with_the_core(file: str) -> None:
     here = Path(__file__).parents[1] / "common"
     environment = {**os.environ, "OMP_NUM_THREADS": "1"}
@@ -43,13 +45,16 @@ def test_kernels_compile_without_a_gpu(
     target = torch.empty((2, classes, 64)) if soft else torch.empty((2, 64), dtype=torch.int64)
     options = triton.Options((2,), torch.float32, "softmax", None, False)
     fixed = triton._switches(pred, target, None, options) | triton._tile_shape(classes)
-    names = ("pred", "mask", "gradient", "of_pred", "of_target", "levels", "edges")
+    names = ("pred", "mask", "weight", "gradient", "of_pred", "of_target", "levels", "edges")
     pointers = dict.fromkeys(names, "*fp32")
-    pointers |= {"target": "*fp32" if soft else "*i64", "partial": "*fp64"}
+    pointers |= {"target": "*fp32" if soft else "*i64", "partial": "*fp64", "scale": "*fp64"}
+    alone, both = ({"ENTROPY": here, "WEIGHTED": here} for here in (False, True))
     bins = {"BINS": 10, "BLOCK_K": 16, "HARD": False}
     for kernel, more in (
-        (triton_kernels.overlap_forward, {}),
-        (triton_kernels.overlap_backward, {"NEEDS_PRED": True, "NEEDS_TARGET": soft}),
+        (triton_kernels.overlap_forward, alone),
+        (triton_kernels.overlap_forward, both),
+        (triton_kernels.overlap_backward, alone | {"NEEDS_PRED": True, "NEEDS_TARGET": soft}),
+        (triton_kernels.overlap_backward, both | {"NEEDS_PRED": True, "NEEDS_TARGET": False}),
         (triton_count_kernels.level_counts, {"LEVELS": 9, "BLOCK_K": 16}),
         (triton_count_kernels.bin_sums, bins | {"TOP": True, "STEP": 0}),
         (triton_count_kernels.bin_sums, bins | {"TOP": False, "STEP": 11}),

@@ -53,6 +53,19 @@ def layouts_of(pred: Tensor, target: Tensor, mask: Mask, reading: Reading) -> La
 def _found(
     module: Any, pred: Tensor, target: Tensor, mask: Mask, reading: Reading
 ) -> Layouts | None:
+    found = resolved(pred, target, mask, reading)
+    if found is None:
+        return None
+    pixels = host.pixels_of(pred, *found)
+    if not module.eligible(pixels):
+        return None
+    return Layouts(module.pairs_of(pixels), module.pairs_of(pixels, host.room(pred)))
+
+
+def resolved(
+    pred: Tensor, target: Tensor, mask: Mask, reading: Reading
+) -> tuple[Tensor, Mask, Options] | None:
+    """Return target and mask as kernels read them, and how; or None for what they do not take."""
     if not host.lendable(pred, target, mask):
         return None
     shape, labels = pred.shape, _labels(pred.shape, target, reading.to_onehot_y)
@@ -65,23 +78,23 @@ def _found(
     target = target if labels is None else labels
     wide = torch.float64 in (pred.dtype, target.dtype)
     dtype = torch.float64 if wide else torch.float32
-    options = Options(tuple(range(2, len(shape))), dtype, *reading[:2])
-    pixels = host.pixels_of(pred, target, kept, options)
-    if not module.eligible(pixels):
-        return None
-    return Layouts(module.pairs_of(pixels), module.pairs_of(pixels, host.room(pred)))
+    return target, kept, Options(tuple(range(2, len(shape))), dtype, *reading[:2])
 
 
 def is_plain(*tensors: Any) -> bool:
-    """Return whether these are tensors with values on the host, which nothing follows."""
+    """Return whether these are dense tensors with values on one device, which nothing follows.
+
+    None stands for no tensor.
+    """
     if torch.compiler.is_compiling() or torch._C._is_tracing():
         return False
     if torch._C._functorch.peek_interpreter_stack() is not None or forward_ad._current_level >= 0:
         return False
-    for tensor in tensors:
-        if type(tensor) not in (Tensor, torch.nn.Parameter) or not tensor.is_cpu:
+    given = [tensor for tensor in tensors if tensor is not None]
+    for tensor in given:
+        if type(tensor) not in (Tensor, torch.nn.Parameter) or tensor.is_meta:
             return False
-        if tensor.layout != torch.strided or tensor.is_nested:
+        if tensor.device != given[0].device or tensor.layout != torch.strided or tensor.is_nested:
             return False
     return True
 

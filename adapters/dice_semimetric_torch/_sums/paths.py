@@ -40,6 +40,15 @@ def gpu_module(name: str, *tensors: Tensor | None) -> ModuleType | None:
     return None if _triton(given[0].device) is None else import_module(f".{name}", __package__)
 
 
+def whole_module(device: torch.device) -> ModuleType | None:
+    """Return the module with the `losses` to use of tensors on a device, or None."""
+    if device.type == "cpu":
+        return import_module(".whole_host", __package__)
+    if device.type == "cuda" and _triton(device) is not None:
+        return import_module(".whole_gpu", __package__)
+    return None
+
+
 def without_values(*tensors: Tensor | None) -> bool:
     """Return whether PyTorch only follows the operations: tracing, or on shapes without values."""
     if torch._C._is_tracing():

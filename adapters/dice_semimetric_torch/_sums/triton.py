@@ -1,4 +1,7 @@
-"""The four sums of `Overlap` and their gradient on a GPU, each in one pass, by Triton."""
+"""The four sums of `Overlap` and their gradient on a GPU, each in one pass, by Triton.
+
+The cross-entropy of the same pixels is taken in the same pass where it is asked for.
+"""
 
 from functools import partial
 from typing import Any
@@ -39,13 +42,33 @@ def eligible(pred: Tensor, target: Tensor, mask: Mask, options: Options) -> bool
 def forward(pred: Tensor, target: Tensor, mask: Mask, options: Options) -> Tensor:
     """Return the sums, of shape (4, B, C), by fewer programs or in blocks where memory is short."""
     arguments = (pred, target, mask, options)
-    kernel, each = triton_kernels.overlap_forward, (4, pred.shape[1])
-    attempts = [partial(_table, kernel, each, *arguments, n) for n in programs(pred)]
+    attempts = [partial(_table, *arguments, n) for n in programs(pred)]
     return first_with_room([*attempts, partial(blockwise.forward, *arguments)])
 
 
-def _table(*arguments: Any) -> Tensor:
-    return tile_sums(*arguments).permute(1, 0, 2)
+def forward_with_entropy(
+    pred: Tensor, target: Tensor, mask: Mask, options: Options, weight: Mask
+) -> tuple[Tensor, Tensor]:
+    """Return the sums, and those of the cross-entropy of logits and of what its mean divides by.
+
+    ``weight`` has an entry for each class. Labels that are no class add to neither.
+    """
+    width, arguments = 4 * pred.shape[1], (pred, target, mask, options)
+    found = first_with_room([partial(_with_entropy, weight, *arguments, n) for n in programs(pred)])
+    table = found[:, :width].view(-1, 4, pred.shape[1]).permute(1, 0, 2)
+    return table, found[:, width:].sum(0)
+
+
+def _table(pred: Tensor, *arguments: Any) -> Tensor:
+    switches: dict[str, Any] = {"ENTROPY": False, "WEIGHTED": False}
+    kernel, each = triton_kernels.overlap_forward, (4, pred.shape[1])
+    return tile_sums(kernel, each, pred, *arguments, pred, **switches).permute(1, 0, 2)
+
+
+def _with_entropy(weight: Tensor | None, pred: Tensor, *arguments: Any) -> Tensor:
+    switches: dict[str, Any] = {"ENTROPY": True, "WEIGHTED": weight is not None}
+    kernel, each = triton_kernels.overlap_forward, (4 * pred.shape[1] + 2,)
+    return tile_sums(kernel, each, pred, *arguments, pred if weight is None else weight, **switches)
 
 
 def tile_sums(
@@ -98,8 +121,31 @@ def backward(
     return first_with_room(attempts)
 
 
+def backward_with_entropy(
+    gradient: Tensor,
+    pred: Tensor,
+    target: Tensor,
+    mask: Mask,
+    options: Options,
+    weight: Mask,
+    scale: Tensor,
+) -> Tensor:
+    """Return the gradient of pred from that of the sums and, in ``scale``, of the cross-entropy."""
+    needs = (True, False)
+    found, _ = _backward(gradient, pred, target, mask, options, needs, weight, scale)
+    assert found is not None
+    return found
+
+
 def _backward(
-    gradient: Tensor, pred: Tensor, target: Tensor, mask: Mask, options: Options, needs: Needs
+    gradient: Tensor,
+    pred: Tensor,
+    target: Tensor,
+    mask: Mask,
+    options: Options,
+    needs: Needs,
+    weight: Mask = None,
+    scale: Tensor | None = None,
 ) -> Gradients:
     images, classes = pred.shape[:2]
     pixels = pred[0, 0].numel()
@@ -113,6 +159,8 @@ def _backward(
             pred,
             target,
             *_mask(pred, mask),
+            pred if weight is None else weight,
+            pred if scale is None else scale,
             gradient.contiguous(),
             pred if of_pred is None else of_pred,
             pred if of_target is None else of_target,
@@ -122,6 +170,8 @@ def _backward(
             **_switches(pred, target, mask, options),
             NEEDS_PRED=needs[0],
             NEEDS_TARGET=needs[1],
+            ENTROPY=scale is not None,
+            WEIGHTED=weight is not None,
             **tile,
             num_warps=_WARPS,
         )

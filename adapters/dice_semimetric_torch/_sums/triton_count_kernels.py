@@ -38,7 +38,7 @@ def level_counts(
     of_y = tl.zeros([BLOCK_K, BLOCK_C], tl.int64)
     of_both = tl.zeros([BLOCK_K, BLOCK_C], tl.int64)
     for tile in range(program, tl.cdiv(pixels, BLOCK_N), programs):
-        x, y, keep, _, _ = _tile(
+        x, y, keep, _, _, _ = _tile(
             pred,
             target,
             mask,
@@ -106,7 +106,7 @@ def bin_sums(
     confidence = tl.zeros([BLOCK_K, BLOCK_R], tl.float64)
     correct = tl.zeros([BLOCK_K, BLOCK_R], tl.float64)
     for tile in range(program, tl.cdiv(pixels, BLOCK_N), programs):
-        x, y, keep, _, _ = _tile(
+        x, y, keep, _, _, _ = _tile(
             pred,
             target,
             mask,
