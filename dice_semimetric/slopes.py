@@ -105,8 +105,7 @@ def _entries(
     """Return `overlap_loss` of each entry of sums (4, ...), and its slope."""
     a, b, excess, room = _numbers(form, alpha, beta, gamma, focal_exponent, smooth)
     of_intersection, of_error, of_both = _factors(xp, device(sums), form, a, b, sums.ndim)
-    four = (sums[k, ...] for k in range(4))
-    intersection, error = FORMS[form].measure(xp, Overlap(*four), a, b)
+    intersection, error = FORMS[form].measure(xp, Overlap(*sums), a, b)
     total = intersection + error
     total = total + room if room else total
     if room > 0 and a == b:  # then nothing is empty

@@ -58,9 +58,10 @@ def value_checks(mode: Mode) -> Iterator[None]:
         _mode.reset(token)
 
 
-def values_checked() -> bool:
-    """Return whether the values of eager arrays in host memory are to be checked."""
-    return _mode.get() != "never"
+def values_checked(*, host: bool = True) -> bool:
+    """Return whether the values of eager arrays in the memory of a host, or not, are checked."""
+    mode = _mode.get()
+    return mode != "never" if host else mode == "always"
 
 
 def checks_apply(*arrays: Array | None) -> bool:

@@ -3,6 +3,7 @@
 The cross-entropy of the same pixels is taken in the same pass where it is asked for.
 """
 
+from collections.abc import Callable
 from functools import partial
 from typing import Any
 
@@ -92,7 +93,7 @@ def tile_sums(
             *_mask(pred, mask),
             *more,
             partial,
-            pred[0, 0].numel(),
+            pred.shape[2:].numel(),
             options.ignore_index or 0,
             **_switches(pred, target, mask, options),
             **switches,
@@ -105,7 +106,7 @@ def tile_sums(
 def programs(pred: Tensor) -> list[int]:
     """Return how many programs to try for an image, ever fewer: each needs memory of its own."""
     images, classes = pred.shape[:2]
-    rows = -(-pred[0, 0].numel() // _tile_shape(classes)["BLOCK_N"])
+    rows = -(-pred.shape[2:].numel() // _tile_shape(classes)["BLOCK_N"])
     tries = [min(rows, max(1, -(-_PROGRAMS * _processors(pred.device) // images)))]
     while tries[-1] > 1:
         tries.append(-(-tries[-1] // 8))
@@ -115,9 +116,16 @@ def programs(pred: Tensor) -> list[int]:
 def backward(
     gradient: Tensor, pred: Tensor, target: Tensor, mask: Mask, options: Options, needs: Needs
 ) -> Gradients:
-    """Return the gradients of pred and target from that of the sums; None where not needed."""
-    arguments = (gradient, pred, target, mask, options, needs)
-    attempts = [partial(of, *arguments) for of in (_backward, blockwise.backward)]
+    """Return the gradients of pred and target from that of the sums; None where not needed.
+
+    That of the sums may be of any floating dtype.
+    """
+    arguments = (pred, target, mask, options, needs)
+
+    def by_blocks() -> Gradients:
+        return blockwise.backward(gradient.to(options.dtype), *arguments)
+
+    attempts: list[Callable[[], Gradients]] = [partial(_backward, gradient, *arguments), by_blocks]
     return first_with_room(attempts)
 
 
@@ -148,7 +156,7 @@ def _backward(
     scale: Tensor | None = None,
 ) -> Gradients:
     images, classes = pred.shape[:2]
-    pixels = pred[0, 0].numel()
+    pixels = pred.shape[2:].numel()
     tile = _tile_shape(classes)
     of_pred, of_target = (
         torch.empty_like(tensor) if need else None
@@ -161,12 +169,12 @@ def _backward(
             *_mask(pred, mask),
             pred if weight is None else weight,
             pred if scale is None else scale,
-            gradient.contiguous(),
+            gradient,
             pred if of_pred is None else of_pred,
             pred if of_target is None else of_target,
             pixels,
             options.ignore_index or 0,
-            images,
+            *gradient.stride(),
             **_switches(pred, target, mask, options),
             NEEDS_PRED=needs[0],
             NEEDS_TARGET=needs[1],

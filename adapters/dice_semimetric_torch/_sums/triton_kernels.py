@@ -167,7 +167,9 @@ def overlap_backward(
     of_target,
     pixels,
     ignored,
-    images,
+    step,
+    step_image,
+    step_class,
     CLASSES: tl.constexpr,
     ACTIVATION: tl.constexpr,
     LABELS: tl.constexpr,
@@ -181,7 +183,7 @@ def overlap_backward(
     BLOCK_C: tl.constexpr,
     BLOCK_N: tl.constexpr,
 ):
-    """Write the gradients of a tile from that of the sums, (4, images, CLASSES).
+    """Write the gradients of a tile from that of the sums, (4, images, CLASSES) in any strides.
 
     With ENTROPY that of the cross-entropy's sum, the one entry of scale, takes part in pred's.
     """
@@ -204,8 +206,7 @@ def overlap_backward(
         BLOCK_N,
     )
     c = tl.arange(0, BLOCK_C)
-    given = gradient + image * CLASSES + c
-    step = images * CLASSES
+    given = gradient + image * step_image + c * step_class
     g_x = tl.load(given, mask=c < CLASSES, other=0.0).to(DTYPE)[:, None]
     g_y = tl.load(given + step, mask=c < CLASSES, other=0.0).to(DTYPE)[:, None]
     g_difference = tl.load(given + 2 * step, mask=c < CLASSES, other=0.0).to(DTYPE)[:, None]

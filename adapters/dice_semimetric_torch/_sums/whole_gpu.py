@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 from torch.nn.functional import pad
 
-from dice_semimetric._lib.checks import checks_apply
+from dice_semimetric._lib.checks import values_checked
 from dice_semimetric.slopes import TableLoss, loss_and_slope
 
 from . import triton
@@ -32,7 +32,7 @@ def losses(
     stepwise: Stepwise,
 ) -> Losses | None:
     """Return what `whole_host.losses` does; None is also for values that are to be checked."""
-    if target.requires_grad or checks_apply(pred):
+    if target.requires_grad or values_checked(host=False):
         return None
     given = resolved(pred, target, mask, reading)
     if given is None or not triton.eligible(pred, *given):
@@ -47,7 +47,8 @@ def losses(
         dtype = given[2].dtype
         table = loss_and_slope(total[..., first_class:], dtype=dtype, **formula)
         divisor = None if number is None or entropy is None else entropy.divisor(number[1])
-        found = _OnGPU(table, given[2], first_class, reading, entropy, number, divisor, stepwise)
+        shapes = given[0].shape, None if given[1] is None else given[1].shape
+        found = _OnGPU(table, given[2], shapes, first_class, entropy, number, divisor, stepwise)
     return recorded(pred, target, mask, found)
 
 
@@ -55,8 +56,8 @@ def losses(
 class _OnGPU(Found):
     table: TableLoss
     options: Options
+    shapes: tuple[torch.Size, torch.Size | None]  #: that target and mask are read in
     first_class: int
-    reading: Reading
     entropy: Entropy | None
     number: Tensor | None
     divisor: Any
@@ -71,18 +72,20 @@ class _OnGPU(Found):
 
     def gradient(self, inputs: list[Any], upstream: tuple[Tensor, ...]) -> Tensor | None:
         pred, target, mask, weight = inputs
-        given = resolved(pred, target, mask, self.reading)
-        assert given is not None
-        images, classes = pred.shape[:2]
-        of_table = self.table.gradient(upstream[0], images, classes - self.first_class)
+        shape, of_mask = self.shapes
+        kept = None if of_mask is None else mask.view(of_mask)
+        given = target.view(shape), kept, self.options
+        images, classes = pred.shape[0], pred.shape[1] - self.first_class
+        if self.table.chosen is None:
+            of_table = (self.table.slope * upstream[0]).expand(4, images, classes)
+        else:
+            of_table = self.table.gradient(upstream[0], images, classes)
         if self.first_class:
             of_table = pad(of_table, (self.first_class, 0))
         if self.entropy is None:
-            of_table = of_table.to(self.options.dtype)
-            found, _ = triton.backward(of_table, pred, *given, (True, False))
-            return found
+            return triton.backward(of_table, pred, *given, (True, False))[0]
         scale = upstream[1] / self.divisor
-        weight = _class_weights(weight, classes)
+        weight = _class_weights(weight, pred.shape[1])
         return triton.backward_with_entropy(of_table, pred, *given, weight, scale)
 
 
