@@ -1,12 +1,13 @@
 """The launch of the kernel that counts pairs at thresholds."""
 
+import functools
 from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from dice_semimetric._lib.typing import Array
+from dice_semimetric._lib.typing import Array, DType
 
 from ._device import FLOATING, Device
 from ._pairs import Pairs, pair_sums
@@ -21,39 +22,59 @@ _THREADS = 128
 
 def level_counts(device: Device, pairs: Pairs, thresholds: tuple[float, ...]) -> Array:
     """Return the counts, (3, T, *kept axes), of as many thresholds at a time as a kernel takes."""
+    plan = _plan(thresholds, *_dtypes(pairs))
+    parts = [(some, _counts(device, pairs, len(some), *tables)) for some, *tables in plan]
+    if len(parts) == 1 and parts[0][0] == tuple(range(len(thresholds))):
+        return parts[0][1]
     counts = device.empty((3, len(thresholds), *pairs.kept_shape), "int64")
-    levels = _cast(pairs, thresholds)
-    for some, cells in groups(levels):
-        tables = [table(of[some], cells) for of in levels]
-        tables[0]["before"] *= len(some) + 1
-        found = pair_sums(
-            device,
-            pairs,
-            "threshold_sums",
-            "thresholds.cu",
-            (3, len(some)),
-            out="int64",
-            threads=_THREADS,
-            most=_MOST_PAIRS,
-            macros=[("LEVELS", str(len(some))), ("CELLS", str(cells))],
-            more=[("of_pred", tables[0]), ("of_target", tables[1])],
-        )
+    for some, found in parts:
         for k, place in enumerate(some):
             counts[:, place] = found[:, k]
     return counts
 
 
-def _cast(pairs: Pairs, thresholds: tuple[float, ...]) -> list[NDArray[Any]]:
-    """Return the thresholds for prediction and target.
+def _counts(
+    device: Device, pairs: Pairs, levels: int, of_pred: NDArray[Any], of_target: NDArray[Any]
+) -> Array:
+    """Return the counts, (3, levels, *kept axes), of the thresholds in a pair of tables."""
+    return pair_sums(
+        device,
+        pairs,
+        "threshold_sums",
+        "thresholds.cu",
+        (3, levels),
+        out="int64",
+        threads=_THREADS,
+        most=_MOST_PAIRS,
+        macros=[("LEVELS", str(levels)), ("CELLS", str(len(of_pred) - 1))],
+        more=[("of_pred", of_pred), ("of_target", of_target)],
+    )
 
-    They are cast as by `dice_semimetric._lib.levels.cast_thresholds`, on the host.
+
+def _dtypes(pairs: Pairs) -> tuple[DType, DType, DType]:
+    """Return the dtypes that thresholds for prediction and target are rounded to, and compared in.
+
+    They are those of `dice_semimetric._lib.levels.cast_thresholds`.
     """
-    found = []
-    for array, activation in ((pairs.pred, pairs.activation), (pairs.target, None)):
-        own = array.dtype.name in FLOATING and activation is None
-        levels = np.asarray(thresholds, array.dtype if own else pairs.dtype)
-        found.append(levels.astype(pairs.dtype))
-    return found
+    own = (
+        array.dtype if array.dtype.name in FLOATING and activation is None else pairs.dtype
+        for array, activation in ((pairs.pred, pairs.activation), (pairs.target, None))
+    )
+    return *own, pairs.dtype
+
+
+@functools.lru_cache(maxsize=64)
+def _plan(
+    thresholds: tuple[float, ...], of_pred: DType, of_target: DType, dtype: DType
+) -> list[tuple[tuple[int, ...], NDArray[Any], NDArray[Any]]]:
+    """Return the places of thresholds that are counted together, and the tables of both arrays."""
+    levels = [np.asarray(thresholds, of).astype(dtype) for of in (of_pred, of_target)]
+    plan = []
+    for some, cells in groups(levels):
+        one, other = (table(of[some], cells) for of in levels)
+        one["before"] *= len(some) + 1
+        plan.append((tuple(some), one, other))
+    return plan
 
 
 def groups(levels: list[NDArray[Any]]) -> Iterator[tuple[list[int], int]]:

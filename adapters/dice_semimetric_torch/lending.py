@@ -6,7 +6,7 @@ what memory it needs from PyTorch's pool.
 
 import functools
 from collections.abc import Iterator
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import contextmanager
 from importlib import import_module
 from typing import Any
 
@@ -28,16 +28,21 @@ INTEGERS = (
 DTYPES = frozenset((*FLOATS, *INTEGERS))
 
 
+def lending(tensor: Tensor) -> Any:
+    """Return the context in which tensors are lent and given back, or NotImplemented.
+
+    In it the kernels take PyTorch's threads, or its stream and memory.
+    """
+    if not _lends(tensor):
+        return NotImplemented
+    return _stream(tensor.device) if on_gpu(tensor) else threads(torch.get_num_threads())
+
+
 def lend(tensor: Tensor) -> Any:
     """Return a tensor as NumPy's array, or as CuPy's on a GPU, or NotImplemented."""
-    gpu = on_gpu(tensor)
-    if recorded(tensor) or not (gpu or tensor.device.type == "cpu") or tensor.is_neg():
+    if not _lends(tensor):
         return NotImplemented
-    if tensor.dtype not in DTYPES:
-        return NotImplemented
-    if gpu and (cupy() is None or not tensor.numel()):
-        return NotImplemented
-    values = tensor.detach()
+    gpu, values = on_gpu(tensor), tensor.detach()
     if tensor.dtype == torch.bfloat16:
         brain = _bfloat16(gpu)
         return (
@@ -48,19 +53,23 @@ def lend(tensor: Tensor) -> Any:
     return _array(values, gpu)
 
 
-def lending(tensor: Tensor) -> AbstractContextManager[Any]:
-    """Return the context in which the kernels take PyTorch's threads, or its stream and memory."""
-    return _stream(tensor.device) if on_gpu(tensor) else threads(torch.get_num_threads())
-
-
 def give_back(array: Any, like: Tensor) -> Tensor:
     """Return a result as a tensor."""
     if not on_gpu(like):
         return torch.from_numpy(np.asarray(array))
-    with lending(like):
-        if array.dtype == bool:
-            return from_dlpack(array.view("uint8")).view(torch.bool)
-        return from_dlpack(array)
+    if array.dtype == bool:
+        return from_dlpack(array.view("uint8")).view(torch.bool)
+    return from_dlpack(array)
+
+
+def _lends(tensor: Tensor) -> bool:
+    """Return whether kernels of another library read the tensor where it lies."""
+    gpu = on_gpu(tensor)
+    if recorded(tensor) or not (gpu or tensor.device.type == "cpu") or tensor.is_neg():
+        return False
+    if tensor.dtype not in DTYPES:
+        return False
+    return not gpu or (cupy() is not None and tensor.numel() > 0)
 
 
 def recorded(tensor: Tensor) -> bool:
@@ -81,10 +90,7 @@ def on_gpu(tensor: Tensor) -> bool:
 
 
 def _array(values: Tensor, gpu: bool) -> Any:
-    if not gpu:
-        return values.numpy()
-    with lending(values):
-        return cupy().from_dlpack(values)
+    return cupy().from_dlpack(values) if gpu else values.numpy()
 
 
 @contextmanager

@@ -14,8 +14,9 @@ module.
 Kernels belong to memory, not to a library. An adapter of a library whose arrays lie in memory that
 another library can read, as those of PyTorch on a host, lends them: ``lend(array)`` returns the
 other library's array without a copy, or NotImplemented, and the adapters of that library are asked
-first, within the context ``lending(array)``. ``give_back(result, array)`` makes an array of its own
-of a result, where the array lies. Where no adapter takes arrays that NumPy can read, the generic
+first. ``give_back(result, array)`` makes an array of its own of a result, where the array lies. All
+of that is done within the context ``lending(array)`` of the first array, which is NotImplemented
+if that one is not lent. Where no adapter takes arrays that NumPy can read, the generic
 reduction runs on NumPy's: each of its operations takes a fraction of what another library's does.
 
 Where already one operation of a library takes as long as a sum over a small image, or of a class of
@@ -195,15 +196,18 @@ def _borrowed(
 ) -> Any:
     """Return what a function returns for the arrays as those of the library they are lent to."""
     first = _first(args)
-    lent = [_lent(lender, value) for value in (*args, *kwargs.values())]
-    if any(value is NotImplemented for value in lent):
+    context = lender.lending(first)  # entered once: of a GPU it takes as long as a launch
+    if context is NotImplemented:
         return NotImplemented
-    args, values = tuple(lent[: len(args)]), lent[len(args) :]
-    with lender.lending(first):
+    with context:
+        lent = [_lent(lender, value) for value in (*args, *kwargs.values())]
+        if any(value is NotImplemented for value in lent):
+            return NotImplemented
+        args, values = tuple(lent[: len(args)]), lent[len(args) :]
         found = function(*args, **dict(zip(kwargs, values, strict=True)))
-    if isinstance(found, tuple):
-        return tuple(lender.give_back(array, first) for array in found)
-    return found if found is NotImplemented else lender.give_back(found, first)
+        if isinstance(found, tuple):
+            return tuple(lender.give_back(array, first) for array in found)
+        return found if found is NotImplemented else lender.give_back(found, first)
 
 
 def _lent(lender: Any, value: Any) -> Any:

@@ -77,3 +77,19 @@ def test_counters_do_not_overflow(device: Emulated) -> None:
     got = kernels.threshold_sums(Pixels(x, x, **options), (0.5,))
     assert [int(a[0]) for a in got] == [x.size] * 3
     assert device.launches[-1][1] > 1
+
+
+def test_the_tables_are_made_once(device: Emulated, rng: Any, monkeypatch: Any) -> None:
+    pred, target = rng.random((2, 3, 8, 20)).astype("float32"), rng.random((2, 3, 8, 20))
+    options: Any = {"axis": (2, 3), "checked": False}
+
+    def counts(pred: Any, target: Any) -> Any:
+        pixels = Pixels(pred, target, dtype=np.result_type(pred, target), **options)
+        return [kernels.threshold_sums(pixels, LEVELS), _numpy.threshold_sums(pixels, LEVELS)]
+
+    first = counts(pred, target.astype("float32"))
+    with monkeypatch.context() as patch:
+        patch.setattr(np, "unique", None)
+        again = counts(pred, target.astype("float32"))
+    np.testing.assert_array_equal(first, again)
+    np.testing.assert_array_equal(*counts(pred.astype("float64"), target))  # tables of its own

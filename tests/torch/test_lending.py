@@ -218,6 +218,25 @@ def test_no_copy_and_the_same_bits(device: Emulated) -> None:
     assert lending.lend(torch.empty(0, 3)) is NotImplemented
 
 
+def test_the_stream_is_entered_once_a_call(
+    device: Emulated, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    entered = []
+
+    def stream(place: torch.device) -> Any:
+        entered.append(place)
+        return nullcontext()
+
+    monkeypatch.setattr(lending, "_stream", stream)
+    pred, target, mask = draw(2, 3, 10, 31), draw(2, 3, 10, 31).flip(0), draw(10, 31) > 0.2
+    for function in (ds.overlap, ds.threshold_counts):
+        with ds.value_checks("never"):
+            function(pred, target, axis=(2, 3), mask=mask)
+        assert len(entered) == 1
+        entered.clear()
+    assert entries(device) == {"overlap_sums", "threshold_sums"}
+
+
 @pytest.fixture
 def cupy(monkeypatch: pytest.MonkeyPatch) -> Any:
     """A module in CuPy's place that notes which contexts are entered."""
