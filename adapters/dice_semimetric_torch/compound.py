@@ -150,7 +150,6 @@ class DiceSemimetricCELoss(Loss):
         require_weights(
             lambda_dice=lambda_dice, lambda_ce=lambda_ce, lambda_calibration=lambda_calibration
         )
-        self.lambda_calibration = lambda_calibration
         self.lambda_dice, self.lambda_ce = lambda_dice, lambda_ce
         self.deep_supervision_weights = require_level_weights(deep_supervision_weights)
         weight = weight_tensor(weight)
@@ -191,8 +190,19 @@ class DiceSemimetricCELoss(Loss):
             per=per,
             process_group=process_group,
         )
-        if lambda_calibration:
-            self.calibration = calibration
+        self._kept = (calibration,)  # no child before it counts
+        self.lambda_calibration = lambda_calibration
+
+    @property
+    def lambda_calibration(self) -> float:
+        """The weight of the calibration error, which a schedule may change."""
+        return self._lambda_calibration
+
+    @lambda_calibration.setter
+    def lambda_calibration(self, weight: float) -> None:
+        self._lambda_calibration = weight
+        if weight:
+            (self.calibration,) = self._kept
 
     @property
     def per(self) -> str:  # type: ignore[override]

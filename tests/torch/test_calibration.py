@@ -86,6 +86,10 @@ def test_without_weight_the_compound_loss_holds_no_term() -> None:
     assert without.state_dict().keys() == with_term.state_dict().keys()
     with pytest.raises(ValueError, match="n_bins"):
         DiceSemimetricCELoss(softmax=True, n_bins=0)
+    without.lambda_calibration = 0.3  # as a schedule does
+    logits, label = torch.randn(2, 2, 8, 8), torch.randint(0, 2, (2, 8, 8))
+    assert without(logits, label) == with_term(logits, label)
+    assert repr(without) == repr(with_term)
 
 
 def messages(loss, *arguments) -> list[str]:
