@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 
+from dice_semimetric._lib.extras import install
 from dice_semimetric._lib.seam import Pixels
 from dice_semimetric._lib.warning import warn_caller
 
@@ -77,6 +78,5 @@ def compiled(name: str) -> ModuleType | None:
 def _without_compiler(error: Exception) -> str:
     slower = "so sums take several times as long"
     if isinstance(error, ModuleNotFoundError):
-        remedy = "write pip install 'dice-semimetric[numba]'"
-        return f"{error.name} is not installed, {slower}; {remedy}"
+        return f"{error.name} is not installed, {slower}; write {install('numba')}"
     return f"Numba does not work here, {slower}: {type(error).__name__}: {error}"

@@ -13,8 +13,8 @@ from itertools import pairwise
 from types import FrameType, TracebackType
 from typing import Any
 
-#: Brings every package of this tool.
-INSTALL = "pip install 'dice-semimetric[study]'"
+#: Brings every package of this tool. The core has `install` for this, and may lack NumPy here.
+INSTALL = "pip install 'dice-semimetric[study]', or in a clone pip install -e '.[study]'"
 _PROGRAM, _PACKAGE = "dice-semimetric", __name__.partition(".")[0]
 #: The exit status of what Ctrl-C has ended, as shells have it.
 STOPPED = 130

@@ -101,7 +101,7 @@ def test_without_the_extra(package: str) -> None:
     code = HIDE.format(package) + "from dice_semimetric_study.cli import main; "
     code += f"main({EVALUATE.split()})"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
-    install = "pip install 'dice-semimetric[study]'"
+    install = "pip install 'dice-semimetric[study]', or in a clone pip install -e '.[study]'"
     assert (done.returncode, done.stderr) == (2, f"dice-semimetric needs {package}: {install}\n")
     code = f"import sys; sys.modules[{package!r}] = None; import dice_semimetric_study"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
@@ -129,6 +129,7 @@ def test_pictures_without_matplotlib(tmp_path: Path, capsys: Any, monkeypatch: A
         text = refused(capsys, [*argv, "--out", str(out)])
         assert "pictures need matplotlib" in text
         assert "pip install 'dice-semimetric[study]'" in text
+        assert "in a clone pip install -e '.[study]'" in text
         assert text.endswith(", or give --no-pictures") == (i < 3)
         assert not list(out.rglob("*.csv"))
     argv = ["evaluate", "--pred", pred, "--ref", ref, "--out", str(tmp_path / "out")]

@@ -101,7 +101,8 @@ def test_without_the_package(tmp_path: Path, monkeypatch, capsys, broken: bool) 
     assert main([*ARGV, "--out", "one", "--scheduler", "tls://x:1"]) == 2
     (line,) = capsys.readouterr().err.splitlines()
     assert "--scheduler needs the package distributed" in line
-    assert line.endswith("pip install 'dice-semimetric[cluster]'")
+    assert "pip install 'dice-semimetric[cluster]'" in line
+    assert line.endswith("or in a clone pip install -e '.[cluster]'")
     assert ("no such name" in line) == broken
     assert main([*ARGV, "--out", "one", "--jobs", "2"]) == 0
 

@@ -11,6 +11,8 @@ from pathlib import Path
 from typing import Any
 from unicodedata import combining, east_asian_width
 
+from dice_semimetric._lib.extras import install
+
 from ..faults import printable, reason_of
 from ..files.atomic import write_bytes, write_text
 from ..files.json import write_json
@@ -36,7 +38,7 @@ def write_table(stem: Path, names: Sequence[str], rows: Sequence[dict[str, Any]]
         with left_out(parquet.name):
             content = _parquet(names, whole)
     else:
-        log.debug("%s left out: pip install 'dice-semimetric[parquet]'", parquet.name)
+        log.debug("%s left out: %s", parquet.name, install("parquet"))
     if content is None:
         parquet.unlink(missing_ok=True)  # an old one would contradict the others
     else:

@@ -11,6 +11,8 @@ from contextlib import contextmanager
 from importlib import import_module
 from typing import Any
 
+from dice_semimetric._lib.extras import install
+
 from ..faults import Failure, UsageError
 from .batches import Found, Places, in_turn
 from .logs import log
@@ -113,6 +115,5 @@ def _distributed() -> Any:
         missing = isinstance(error, ModuleNotFoundError) and error.name == "distributed"
         why = "" if missing else f", which cannot be imported here: {error}"
         raise UsageError(
-            f"--scheduler needs the package distributed{why}: "
-            "pip install 'dice-semimetric[cluster]'"
+            f"--scheduler needs the package distributed{why}: {install('cluster')}"
         ) from error

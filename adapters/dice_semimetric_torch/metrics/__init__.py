@@ -5,11 +5,13 @@ The classes are `torchmetrics.Metric`, so they work in a ``MetricCollection``, i
 takes seconds to load.
 """
 
+from dice_semimetric._lib.extras import install
+
 try:
     import torchmetrics  # noqa: F401
 except ImportError as error:
     raise ImportError(
-        "dice_semimetric_torch.metrics needs torchmetrics: pip install 'dice-semimetric[metrics]'"
+        f"dice_semimetric_torch.metrics needs torchmetrics: {install('metrics')}"
     ) from error
 
 from .calibration import ExpectedCalibrationError
