@@ -125,5 +125,8 @@ def _appear(path: Path, content: bytes) -> None:
             file.flush()
             os.fsync(file.fileno())
         part.replace(path)
+    except OSError as error:  # names the folder or the file, not what stands beside it
+        place = path if path.parent.is_dir() else path.parent
+        raise type(error)(error.errno, error.strerror, str(place)) from None
     finally:
         part.unlink(missing_ok=True)

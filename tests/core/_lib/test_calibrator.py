@@ -248,6 +248,27 @@ def test_a_file_appears_as_a_whole(
     assert list(tmp_path.iterdir()) == [path]
 
 
+@pytest.mark.parametrize("suffix", SUFFIXES)
+def test_a_folder_that_is_missing_is_named(
+    rng: np.random.Generator, tmp_path: Path, suffix: str
+) -> None:
+    if suffix == ".safetensors":
+        pytest.importorskip("safetensors")
+    fitted = TemperatureScaling().fit(*data(rng))
+    folder = tmp_path / "nowhere"
+    with pytest.raises(FileNotFoundError) as error:
+        fitted.save(folder / f"t{suffix}")
+    assert error.value.filename == str(folder)
+    assert ".part" not in str(error.value)
+    place = tmp_path / f"folder{suffix}"
+    place.mkdir()
+    with pytest.raises(OSError) as error:
+        fitted.save(place)
+    assert str(place) in str(error.value)
+    assert ".part" not in str(error.value)
+    assert [path.name for path in tmp_path.iterdir()] == [place.name]
+
+
 def test_without_safetensors_the_error_says_what_to_install(
     rng: np.random.Generator, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
