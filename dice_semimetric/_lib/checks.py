@@ -112,7 +112,10 @@ def require_unit_interval(
         return clipped(xp, array)
     if activation is not None and (math.isnan(low) or math.isnan(high)):
         raise ValueError(f"{name} must hold finite logits, got some whose {activation} is NaN")
-    raise ValueError(f"{name} must lie in [0, 1], got {_range_text(low, high)}")
+    raise ValueError(
+        f"{name} must lie in [0, 1], got {_range_text(low, high)}"
+        + _values_remedy(xp, array, name, low, high)
+    )
 
 
 def clipped(xp: Namespace, array: Array) -> Array:
@@ -137,8 +140,22 @@ def require_labels(
     besides = "" if ignore_index is None else f" or be ignore_index={ignore_index}"
     raise ValueError(
         f"{name} must hold labels from 0 to {num_classes - 1}{besides}, "
-        f"got values from {low} to {high}"
+        f"got values from {low} to {high}" + _labels_remedy(xp, label, num_classes, name)
     )
+
+
+def _labels_remedy(xp: Namespace, label: Array, num_classes: int, name: str) -> str:
+    """Return what to write for masks of 0 and 255, or for the label of pixels without one."""
+    if name not in ("target", "label"):
+        return ""
+    odd = (label < 0) | (label >= num_classes)
+    value = int(xp.max(xp.where(odd, label, xp.full_like(label, xp.iinfo(label.dtype).min))))
+    if not (value < 0 or value == 255) or not bool(xp.all((label == value) | ~odd)):
+        return ""
+    ignored = f"for pixels that do not count set ignore_index={value}"
+    if value == 255 and num_classes == 2 and not bool(xp.any(label == 1)):
+        return f"; of masks write 1 * ({name} > 0), {ignored}"
+    return f"; {ignored}"
 
 
 def require_known_labels(pixels: Pixels, name: str = "target") -> None:
@@ -196,11 +213,19 @@ def _range_text(low: float, high: float) -> str:
     """Return what came, to so many digits that what is not rounding is seen, and what to do."""
     if math.isnan(low) or math.isnan(high):
         return "NaN"
-    remedy = ""
+    return f"values from {low:.8g} to {high:.8g}"
+
+
+def _values_remedy(xp: Namespace, array: Array, name: str, low: float, high: float) -> str:
+    """Return what to write for values that are no probabilities."""
+    labels = name in ("target", "label")
+    for value in (low, high) if labels else ():
+        if value in (-1, 255) and bool(xp.all((array == value) | (array >= 0) & (array <= 1))):
+            if value == 255 and not bool(xp.any((array > 0) & (array < 255))):
+                return f"; of masks write {name} > 0, of probabilities divide by 255"
+            return f"; for pixels that do not count give mask={name} != {value:g}"
     if low < -0.01:
-        remedy = "; of logits take the softmax or sigmoid, or give activation= where there is one"
-    elif high == 255:
-        remedy = "; divide by 255"
-    elif high >= 2 and high.is_integer():
-        remedy = "; of labels take one_hot"
-    return f"values from {low:.8g} to {high:.8g}{remedy}"
+        return "; of logits take the softmax or sigmoid, or give activation= where there is one"
+    if high == 255:
+        return "; divide by 255"
+    return "; of labels take one_hot" if high >= 2 and high.is_integer() else ""

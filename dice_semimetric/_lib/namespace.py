@@ -87,6 +87,8 @@ def _require_array(name: str, array: object) -> None:
     if not compat.is_array_api_obj(array) or isinstance(array, np.matrix):
         got = "None" if array is None else type_name(array)
         remedy = f"; write np.asarray({name})" if _is_array_like(array) else ""
+        if isinstance(array, list | tuple) and any(map(compat.is_array_api_obj, array)):
+            remedy = f" of arrays; of a network's outputs give the finest, such as {name}[0]"
         raise TypeError(
             f"{name} must be an array of a library that follows the Python array API standard "
             f"(NumPy, CuPy, PyTorch, JAX, Dask, ...), got {got}{remedy}"

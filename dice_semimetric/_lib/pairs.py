@@ -1,7 +1,5 @@
 """What a prediction and a target may be, and how they become two arrays of probabilities."""
 
-import array_api_compat as compat
-
 from .checks import checks_apply, no_class_axis, require_known_labels, require_unit_interval
 from .namespace import (
     constant,
@@ -15,6 +13,7 @@ from .namespace import (
     sum_dtype,
 )
 from .options import require_choice, require_label
+from .remedies import differing_axes, target_remedy
 from .seam import Pixels
 from .special import activate, widen
 from .typing import Activation, Array, Axis, Namespace
@@ -27,6 +26,7 @@ def pixels_of(pred: Array, target: Array, *, axis: Axis, mask: Array | None) -> 
         raise ValueError(
             "pred and target must have one shape, "
             f"got {tuple(pred.shape)} and {tuple(target.shape)}"
+            + differing_axes(pred.shape, target.shape)
         )
     require_mask(xp, mask, pred.shape)
     return Pixels(
@@ -127,31 +127,8 @@ def is_label_map(
     raise ValueError(
         f"{names[1]} must be integer labels of shape {labels_shape} or soft labels of shape {shape}"
         f", or masks of each class, got shape {tuple(target.shape)} and dtype {target.dtype}"
-        + _remedy(xp, shape, target, names[1])
+        + target_remedy(xp, shape, target, names)
     )
-
-
-def _remedy(xp: Namespace, shape: tuple[int, ...], target: Array, name: str) -> str:
-    """Return what to write for a target that is nearly right, or nothing."""
-    images, classes, *spatial = shape
-    torch = compat.is_torch_namespace(xp)
-    whole = f"{name}.long()" if torch else f"{name}.astype(int)"
-    moved = f"{name}.movedim(-1, 1)" if torch else f"moveaxis({name}, -1, 1)"
-    forms = [
-        (
-            [images, *spatial],
-            f"for labels write {whole}" if classes > 1 else f"write {name}[:, None]",
-        ),
-        ([images, *spatial, classes], f"its classes are last: write {moved}"),
-        ([images, 1, *spatial], f"for labels write {name}[:, 0]"),
-        ([images, *spatial, 1], f"for labels write {name}[..., 0]"),
-    ]
-    batched = f"the axis of the images is missing: write {name}[None]"
-    if images == 1:
-        forms += [([classes, *spatial], batched), (spatial, batched)]
-    forms += [([classes, *spatial], f"{batched}, and the same of the prediction")]
-    found = list(target.shape)
-    return next((f"; {text}" for form, text in forms if form == found), "")
 
 
 def probabilities(pixels: Pixels) -> tuple[Array, Array]:

@@ -22,6 +22,7 @@ from .namespace import (
     size,
 )
 from .options import require_choice, require_integer, shown
+from .remedies import as_integers, floating_remedy, missing_remedy
 from .seam import accelerated
 from .special import widen
 from .typing import Array, DType, Namespace
@@ -36,10 +37,15 @@ def require_raters(
 
     These are masks of 0 and 1, or label maps if there are classes.
     """
-    xp, raters = require_hard(raters, rater_axis)
+    xp, raters = require_hard(raters, rater_axis, num_classes)
     if type(num_classes) is int and num_classes == 1 and is_boolean(xp, raters):
         return xp, raters
     if num_classes is not None:
+        if is_boolean(xp, raters):
+            raise TypeError(
+                f"raters must be of an integer dtype, got {raters.dtype}; write "
+                + as_integers(xp, "raters")
+            )
         require_label_map(xp, raters, num_classes, name="raters")
     elif is_integer(xp, raters) and size(raters) > 0 and checks_apply(raters):
         low, high = (int(end) for end in value_range(widen(xp, raters)))
@@ -47,18 +53,21 @@ def require_raters(
             raise ValueError(
                 "raters must hold 0 and 1, or labels below a given num_classes, "
                 f"got values from {low} to {high}"
+                + missing_remedy(xp, raters, low if low < 0 else high, rater_axis)
             )
     return xp, raters
 
 
-def require_hard(raters: Array, rater_axis: int = 0) -> tuple[Namespace, Array]:
+def require_hard(
+    raters: Array, rater_axis: int = 0, num_classes: int | None = None
+) -> tuple[Namespace, Array]:
     """Return the namespace and a view with the raters along axis 0, or raise."""
     _require_one_array(raters)
     xp = namespace(raters=raters)
     if not (is_boolean(xp, raters) or is_integer(xp, raters)):
         raise TypeError(
-            f"raters must be of a boolean or integer dtype, got {raters.dtype}; "
-            "write raters > 0.5, or cast label maps to integers"
+            f"raters must be of a boolean or integer dtype, got {raters.dtype}"
+            + floating_remedy(xp, raters, rater_axis, num_classes)
         )
     view = in_front(xp, raters, rater_axis)
     if view.ndim == 0 or view.shape[0] == 0:
