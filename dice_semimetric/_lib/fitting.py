@@ -5,6 +5,7 @@ from typing import NamedTuple, TypeVar
 
 from .checks import checks_apply, no_class_axis, require_labels, require_probabilities
 from .devices import is_eager
+from .hints import warn_of_probabilities
 from .namespace import default_index, namespace, require_floating, sum_dtype
 from .native import double_precision, widest_float, without_gradient
 from .options import require_label
@@ -148,8 +149,20 @@ def likeliest(
     targets = targets_of(xp, logits, label, ignore_index, rater_axis)
     if not is_eager(logits, label):
         raise TypeError("logits must be an eager array, since the fit depends on its values")
+    _hint(logits)
     with double_precision(xp):
         return best(xp, *likelihood_rows(xp, logits, targets))
+
+
+def _hint(logits: Array) -> None:
+    """Warn of probabilities in place of logits."""
+    alone = logits.shape[1] == 1
+    warn_of_probabilities(
+        logits,
+        "sigmoid" if alone else "softmax",
+        "logits hold probabilities: give what the network returns before its "
+        f"{'sigmoid, or log(p / (1 - p))' if alone else 'softmax, or log(p)'} of probabilities p",
+    )
 
 
 def likelihood_rows(xp: Namespace, logits: Array, targets: Targets) -> tuple[Array, Array, Array]:

@@ -75,7 +75,7 @@ def floating_remedy(xp: Namespace, raters: Array, rater_axis: int, num_classes: 
         return " with NaN, which is no vote; " + _share(xp, "raters", rater_axis, num_classes)
     if num_classes is None or num_classes == 1:
         return "; write raters > 0.5, or cast label maps to integers"
-    return f"; write {as_integers(xp, 'raters')}"
+    return f"; write {as_integers(xp, 'raters')} to cast label maps to integers"
 
 
 def missing_remedy(xp: Namespace, raters: Array, value: int, rater_axis: int) -> str:

@@ -110,7 +110,7 @@ def test_raters_that_miss_no_one() -> None:
         "; write raters > 0.5, or cast label maps to integers"
     )
     text = refused(ds.majority_vote, RATERS * 1.0, num_classes=3)
-    assert text.endswith("write raters.astype(int)")
+    assert text.endswith("write raters.astype(int) to cast label maps to integers")
     assert refused(ds.majority_vote, RATERS > 0, num_classes=2).endswith("raters.astype(int)")
     text = refused(ds.majority_vote, RATERS * np.nan, num_classes=3)
     assert text.endswith("NaN, which is no vote; leave out the raters who are missing")
