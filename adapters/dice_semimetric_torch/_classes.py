@@ -1,5 +1,6 @@
 """What the losses of single classes share: MONAI's options of what is read and what is averaged."""
 
+import re
 from collections.abc import Callable
 from typing import Any
 
@@ -15,9 +16,10 @@ from dice_semimetric._lib.options import (
 from dice_semimetric._lib.typing import Activation
 from dice_semimetric._lib.warning import warn_caller
 
-from ._hints import hint_of_softmax
+from ._hints import hint_of_loss, is_due
 from ._levels import Masks, Tensors, is_several, levels
 from ._loss import Loss
+from ._targets import stacked_remedy
 from ._weights import Weight, weight_tensor
 
 
@@ -25,6 +27,7 @@ class ClassLoss(Loss):
     """A loss that is computed of each class of logits or probabilities (B, C, *spatial)."""
 
     class_weight: Tensor | None
+    _calls = 0
     _hinted = False
 
     def __init__(
@@ -93,7 +96,12 @@ class ClassLoss(Loss):
         if not is_several(input):
             return [(input, target, mask)]
         return levels(
-            input, target, mask, to_onehot_y=self.to_onehot_y, ignore_index=self.ignore_index
+            input,
+            target,
+            mask,
+            to_onehot_y=self.to_onehot_y,
+            ignore_index=self.ignore_index,
+            weights=self.deep_supervision_weights,
         )
 
     def _value(self, input: Any, target: Any, mask: Any) -> Tensor:
@@ -106,18 +114,23 @@ class ClassLoss(Loss):
         raise NotImplementedError
 
     def hint(self, input: Any, target: Any, mask: Any, teacher: Any = None) -> None:
-        """Warn at the first call of what is hardly meant; see `hint_of_softmax`."""
+        """Warn of what is hardly meant, until there was a warning; see `hint_of_loss`."""
         if self._hinted or torch.compiler.is_compiling():
             return
-        self._hinted = True
-        if self.softmax:
-            hint_of_softmax(input, target, mask, teacher)
+        self._calls += 1
+        if is_due(self._calls):
+            chosen: Activation = "softmax" if self.softmax else "sigmoid" if self.sigmoid else None
+            self._hinted = hint_of_loss(chosen, input, target, mask, teacher)
 
     def _activation(self, num_classes: int) -> Activation:
+        if self.softmax:
+            return "softmax" if num_classes > 1 else None
+        return "sigmoid" if self.sigmoid else None
+
+    def _warn_of_one(self, num_classes: int) -> None:
+        """Warn that softmax did nothing, once it is clear that probabilities were given."""
         if self.softmax and num_classes == 1:
-            _warn("softmax=True does nothing to a single channel")
-            return None
-        return "softmax" if self.softmax else "sigmoid" if self.sigmoid else None
+            _warn("softmax=True does nothing to a single channel; for logits write sigmoid=True")
 
     def _drops_background(self, num_classes: int) -> bool:
         if not self.include_background and num_classes == 1:
@@ -131,15 +144,21 @@ class ClassLoss(Loss):
             return None
         return weight if weight.ndim else weight.expand(num_classes)
 
-    def _for_logits(self, error: ValueError) -> ValueError:
-        """Return the core's verdict on the pixels that count, as a module words it."""
-        got = str(error).removeprefix("pred must lie in [0, 1], got values ")
-        if got == str(error) or self.other_act is not None:
-            return error  # NaN and all else stay
-        return ValueError(
-            f"input must hold probabilities from 0 to 1, got values {got.partition(';')[0]}; "
-            "for logits set softmax=True or sigmoid=True"
-        )
+    def _worded(self, error: Exception, input: Tensor, target: Tensor) -> Exception:
+        """Return the core's verdict as a module words it."""
+        text = str(error)
+        got = text.removeprefix("pred must lie in [0, 1], got values ")
+        if got != text and self.other_act is None:
+            choice = "sigmoid=True" if input.shape[1] == 1 else "softmax=True or sigmoid=True"
+            return ValueError(
+                f"input must hold probabilities from 0 to 1, got values {got.partition(';')[0]}; "
+                f"for logits set {choice}"
+            )
+        name = "input" if self.other_act is None else "other_act(input)"
+        text = re.sub(r"\bpred\b", name, text)
+        if text.startswith("target must be integer labels of shape"):
+            text += stacked_remedy(input, target)
+        return type(error)(text)
 
     def extra_repr(self) -> str:
         """Return the options for ``print``."""

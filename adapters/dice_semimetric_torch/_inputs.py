@@ -39,6 +39,8 @@ def plain(tensor: Any) -> Any:
 def _got(name: str, value: Any) -> str:
     if isinstance(value, list | tuple):
         several = f"a {type(value).__name__} of {len(value)}"
+        if name == "pred":
+            return f"{several}; of outputs of deep supervision give the finest, {name}[0]"
         shapes = [tuple(v.shape) for v in value if isinstance(v, Tensor)]
         if len(set(shapes)) > 1:
             several += f" of shapes {', '.join(map(str, shapes))}"

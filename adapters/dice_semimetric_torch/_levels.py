@@ -1,5 +1,6 @@
 """Deep supervision: outputs of a network from fine to coarse, each with a target of its size."""
 
+import math
 from collections.abc import Sequence
 from typing import Any, TypeAlias, TypeGuard
 
@@ -53,6 +54,7 @@ def levels(
     *,
     to_onehot_y: bool,
     ignore_index: int | None,
+    weights: tuple[float, ...] | None,
 ) -> list[tuple[Any, ...]]:
     """Return for each output what a loss is called with: itself, target, mask and any teacher.
 
@@ -60,6 +62,8 @@ def levels(
     that count take the nearest pixel, soft labels the mean over the pixels that count.
     """
     _require_outputs(outputs)
+    if weights is None:
+        _require_finest_first(outputs)
     given: dict[str, Any] = {"target": target, "mask": mask}
     given |= {} if teacher is None else {"teacher": teacher}
     if is_several(target):
@@ -90,6 +94,18 @@ def _require_outputs(outputs: Sequence[Tensor]) -> None:
     for k, output in enumerate(outputs):
         require_tensors(**{f"input[{k}]": output})
         require_classes(f"input[{k}]", output)
+
+
+def _require_finest_first(outputs: Sequence[Tensor]) -> None:
+    """Raise ValueError for an output larger than the one before, which is to weigh more."""
+    sizes = [tuple(output.shape[2:]) for output in outputs]
+    pixels = [math.prod(size) for size in sizes]
+    if pixels == sorted(pixels, reverse=True):
+        return
+    raise ValueError(
+        f"input must hold the finest output first, got sizes {', '.join(map(str, sizes))}; write "
+        "input[::-1], and the same of target if it is a list, or give deep_supervision_weights"
+    )
 
 
 def _at_size(

@@ -27,7 +27,7 @@ from ._sums.layouts import Reading, is_plain
 from ._sums.paths import whole_module
 from ._sums.reader import Mask
 from ._sums.whole import Entropy, Losses, Stepwise
-from ._targets import resolve_target
+from ._targets import is_stacked, resolve_target
 from ._weights import Weight
 from .distributed import pool, stacked
 
@@ -132,16 +132,19 @@ class RegionLoss(ClassLoss, Generic[Variant]):
         """Return target and mask as they are read: smoothed labels, if they are to be smoothed."""
         if not self.label_smoothing:
             return target, mask
-        return smoothed(
-            input,
-            target,
-            mask,
-            epsilon=self.label_smoothing,
-            smoothing=self.smoothing,
-            each_alone=self.sigmoid,
-            to_onehot_y=self.to_onehot_y,
-            ignore_index=self.ignore_index,
-        )
+        try:
+            return smoothed(
+                input,
+                target,
+                mask,
+                epsilon=self.label_smoothing,
+                smoothing=self.smoothing,
+                each_alone=self.sigmoid,
+                to_onehot_y=self.to_onehot_y,
+                ignore_index=self.ignore_index,
+            )
+        except (TypeError, ValueError) as error:
+            raise self._worded(error, input, target) from None
 
     @property
     def ignored(self) -> int | None:
@@ -189,11 +192,13 @@ class RegionLoss(ClassLoss, Generic[Variant]):
         tensors = (input, target) if mask is None else (input, target, mask)
         if self.process_group is not None or not is_plain(*tensors) or input.ndim < 3:
             return None
+        if is_stacked(input, target):
+            return None  # what cannot be meant is said on the other path
         module, classes = whole_module(input.device), input.shape[1]
         if module is None:
             return None
         if classes == 1 and (self.softmax or not self.include_background):
-            return None  # what does nothing is said on the other path
+            return None  # and so is what does nothing
         weights = self.class_weight, None if entropy is None else entropy.weight
         if any(w is not None and (w.requires_grad or w.device != input.device) for w in weights):
             return None
@@ -224,8 +229,9 @@ class RegionLoss(ClassLoss, Generic[Variant]):
             table = region_overlap(
                 input, target, activation=activation, ignore_index=self.ignored, mask=mask
             )
-        except ValueError as error:
-            raise self._for_logits(error) from None
+        except (TypeError, ValueError) as error:
+            raise self._worded(error, input, target) from None
+        self._warn_of_one(input.shape[1])
         if not self._drops_background(input.shape[1]):
             return table
         return table.take(tuple(range(1, input.shape[1])))

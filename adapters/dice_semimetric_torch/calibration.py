@@ -182,17 +182,18 @@ class CalibrationLoss(ClassLoss):
         if self.other_act is not None:
             input = self.other_act(input)
         target = resolve_target(input, target, to_onehot_y=self.to_onehot_y)
-        pixels = pixels_of_batch(
-            input,
-            target,
-            activation=self._activation(num_classes),
-            ignore_index=self.ignore_index,
-            mask=mask,
-        )
         try:
+            pixels = pixels_of_batch(
+                input,
+                target,
+                activation=self._activation(num_classes),
+                ignore_index=self.ignore_index,
+                mask=mask,
+            )
             bins = torch.stack(class_bins(pixels, self.n_bins))
-        except ValueError as error:
-            raise self._for_logits(error) from None
+        except (TypeError, ValueError) as error:
+            raise self._worded(error, input, target) from None
+        self._warn_of_one(num_classes)
         return bins[:, :, 1:] if self._drops_background(num_classes) else bins, pixels.dtype
 
     def _from_bins(self, bins: Tensor, dtype: torch.dtype) -> Tensor:

@@ -7,9 +7,10 @@ import torch
 from torch import Tensor
 
 from dice_semimetric._lib.aggregate import Classes, Per
+from dice_semimetric._lib.checks import checks_apply
 from dice_semimetric._lib.options import require_choice, require_number
 
-from ._inputs import require_classes, require_tensors
+from ._inputs import plain, require_classes, require_tensors
 from ._levels import Masks, Tensors, is_several, require_level_weights
 from ._loss import Loss
 from ._region import FocalExponent
@@ -176,6 +177,7 @@ class DiceSemimetricCELoss(Loss):
             process_group=process_group,
             label_smoothing=label_smoothing,
             smoothing=smoothing,
+            deep_supervision_weights=deep_supervision_weights,
         )
         calibration = CalibrationLoss(
             include_background=include_background,
@@ -253,7 +255,10 @@ class DiceSemimetricCELoss(Loss):
     def _value(self, input: Any, target: Any, mask: Any) -> Tensor:
         """Return the loss of one output."""
         self.dice.hint(input, target, mask)
-        return self.term(input, target, mask)
+        value = self.term(input, target, mask)
+        if checks_apply(value) and bool(value.isnan()) and bool(plain(input).isinf().any()):
+            raise ValueError("input must hold finite logits, got infinite ones: the loss is NaN")
+        return value
 
     def term(self, input: Any, target: Any, mask: Any) -> Tensor:
         """Return the loss of one output as a term of another loss, which has given the hints."""

@@ -220,6 +220,7 @@ class DistillationLoss(Loss):
             teacher,
             to_onehot_y=self.labels.dice.to_onehot_y,
             ignore_index=self.ignore_index,
+            weights=self.deep_supervision_weights,
         )
 
     def _value(self, input: Any, target: Any, mask: Any, teacher: Any) -> Tensor:

@@ -17,7 +17,13 @@ from dice_semimetric._lib.typing import Activation
 from dice_semimetric.bins import NORMS, Kind, Norm
 
 from .._inputs import plain, require_tensors
-from .region import MetricOptions, PlottedMetric, require_batch, require_state_dtype
+from .region import (
+    MetricOptions,
+    PlottedMetric,
+    require_activation,
+    require_batch,
+    require_state_dtype,
+)
 
 
 class ExpectedCalibrationError(PlottedMetric):
@@ -101,7 +107,7 @@ class ExpectedCalibrationError(PlottedMetric):
         **options: Unpack[MetricOptions],
     ) -> None:
         super().__init__(**options)
-        require_choice("activation", activation, (None, "softmax", "sigmoid"))
+        require_activation(activation, num_classes)
         require_choice("kind", kind, ("top_label", "classwise", "binary"))
         require_choice("norm", norm, NORMS)
         if kind == "binary" and num_classes != 1:
@@ -122,6 +128,7 @@ class ExpectedCalibrationError(PlottedMetric):
         require_batch(pred, self.num_classes, self.bins)
         require_floating(namespace(pred=pred), pred=pred)
         require_tensors(label=label, mask=mask)
+        self.hint(pred)
         pred, label, mask = plain(pred), plain(label), plain(mask)
         xp = namespace(pred=pred, label=label, mask=mask)
         prob = activate(xp, pred.detach().to(sum_dtype(xp, pred)), self.activation)

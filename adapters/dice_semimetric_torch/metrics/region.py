@@ -15,6 +15,7 @@ from dice_semimetric._lib.namespace import namespace
 from dice_semimetric._lib.options import require_choice, require_integer, require_label, shown
 from dice_semimetric._lib.typing import Activation
 
+from .._hints import hint_of_metric, is_due
 from .._inputs import plain, require_tensors
 
 Pool = Literal["dataset", "image", "class"]
@@ -40,6 +41,18 @@ class PlottedMetric(Metric):
     plot_lower_bound = 0.0
     plot_upper_bound = 1.0
     plot_legend_name = "Class"
+
+    activation: Activation
+    _calls = 0
+    _hinted = False
+
+    def hint(self, pred: Tensor) -> None:
+        """Warn once of predictions that are probabilities already; see `hint_of_metric`."""
+        if self._hinted or torch.compiler.is_compiling():
+            return
+        self._calls += 1
+        if is_due(self._calls):
+            self._hinted = hint_of_metric(self.activation, pred)
 
     def set_dtype(self, dst_type: Any) -> Any:
         """Hold the sums in float64 or float32; another dtype is refused."""
@@ -88,7 +101,7 @@ class RegionMetric(PlottedMetric):
         **options: Unpack[MetricOptions],
     ) -> None:
         super().__init__(**options)
-        require_choice("activation", activation, (None, "softmax", "sigmoid"))
+        require_activation(activation, num_classes)
         require_choice("per", per, ("image", "class", "dataset"))
         require_choice("reduction", reduction, ("mean", "none"))
         if per == "image" and reduction == "none":
@@ -120,6 +133,7 @@ class RegionMetric(PlottedMetric):
         state = self.sums if self.per == "dataset" else self.total
         require_batch(pred, self.num_classes, state)
         require_tensors(target=target, mask=mask)
+        self.hint(pred)
         given = plain(pred.detach()), plain(target)
         options: dict[str, Any] = {
             "activation": self.activation,
@@ -190,12 +204,23 @@ def _dtype_text(dtype: Any) -> str:
     return str(dtype) if isinstance(dtype, torch.dtype | type) else shown(dtype)
 
 
+def require_activation(activation: Activation, num_classes: int) -> None:
+    """Raise ValueError for an activation that is unknown or means nothing."""
+    require_choice("activation", activation, (None, "softmax", "sigmoid"))
+    if activation == "softmax" and num_classes == 1:
+        raise ValueError(
+            "softmax over a single channel is 1 everywhere; write activation='sigmoid'"
+        )
+
+
 def require_batch(pred: Tensor, num_classes: int, state: Tensor) -> None:
     """Raise unless it is a tensor with the metric's number of classes and its device."""
     require_tensors(pred=pred)
     if pred.ndim < 2 or pred.shape[1] != num_classes:
+        last = pred.ndim > 2 and pred.shape[-1] == num_classes
+        remedy = "; its classes are last: write pred.movedim(-1, 1)" if last else ""
         raise ValueError(
-            f"pred must have shape (B, {num_classes}, *spatial), got {tuple(pred.shape)}"
+            f"pred must have shape (B, {num_classes}, *spatial), got {tuple(pred.shape)}{remedy}"
         )
     if pred.device != state.device:
         raise ValueError(
