@@ -77,11 +77,15 @@ def _hint_of_stacked(input: Tensor, target: Tensor) -> bool:
 def hint_of_metric(activation: Activation, pred: Tensor) -> bool:
     """Warn of predictions that are probabilities; return whether they are."""
     pred = plain(pred.detach())
-    return pred.is_cpu and is_plain(pred) and warn_of_probabilities(
-        pred,
-        activation,
-        f"pred holds probabilities, and activation={activation!r} takes it for logits: leave "
-        "activation out, or give the logits",
+    return (
+        pred.is_cpu
+        and is_plain(pred)
+        and warn_of_probabilities(
+            pred,
+            activation,
+            f"pred holds probabilities, and activation={activation!r} takes it for logits: leave "
+            "activation out, or give the logits",
+        )
     )
 
 

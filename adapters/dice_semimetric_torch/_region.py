@@ -192,13 +192,12 @@ class RegionLoss(ClassLoss, Generic[Variant]):
         tensors = (input, target) if mask is None else (input, target, mask)
         if self.process_group is not None or not is_plain(*tensors) or input.ndim < 3:
             return None
-        if is_stacked(input, target):
-            return None  # what cannot be meant is said on the other path
         module, classes = whole_module(input.device), input.shape[1]
         if module is None:
             return None
-        if classes == 1 and (self.softmax or not self.include_background):
-            return None  # and so is what does nothing
+        idle = classes == 1 and (self.softmax or not self.include_background)
+        if idle or is_stacked(input, target):
+            return None  # what does nothing or cannot be meant is said on the other path
         weights = self.class_weight, None if entropy is None else entropy.weight
         if any(w is not None and (w.requires_grad or w.device != input.device) for w in weights):
             return None

@@ -146,12 +146,14 @@ def require_labels(
 
 def _labels_remedy(xp: Namespace, label: Array, num_classes: int, name: str) -> str:
     """Return what to write for masks of 0 and 255, or for the label of pixels without one."""
-    if name not in ("target", "label"):
+    if name not in ("target", "label", "raters"):
         return ""
     odd = (label < 0) | (label >= num_classes)
     value = int(xp.max(xp.where(odd, label, xp.full_like(label, xp.iinfo(label.dtype).min))))
     if not (value < 0 or value == 255) or not bool(xp.all((label == value) | ~odd)):
         return ""
+    if name == "raters":
+        return f"; if {value} stands for a missing rater, it is no vote: leave that rater out"
     ignored = f"for pixels that do not count set ignore_index={value}"
     if value == 255 and num_classes == 2 and not bool(xp.any(label == 1)):
         return f"; of masks write 1 * ({name} > 0), {ignored}"

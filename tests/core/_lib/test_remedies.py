@@ -99,6 +99,12 @@ def test_a_number_for_a_missing_rater_is_no_vote(value, dtype) -> None:
     share = eval(text.split("write ")[1], {"np": np, "raters": raters})
     np.testing.assert_allclose(share[1, 0], ds.uniform_average(RATERS[1, :2]))
     assert share.shape == PRED.shape
+    text = refused(ds.majority_vote, raters, num_classes=2, rater_axis=1)
+    assert text.endswith(
+        f"if {value} stands for a missing rater, it is no vote: leave that rater out"
+    )
+    text = refused(ds.majority_vote, 2 * RATERS, num_classes=2, rater_axis=1)
+    assert text.endswith("got values from 0 to 2")
 
 
 def test_raters_that_miss_no_one() -> None:
