@@ -132,7 +132,8 @@ def decisions(raters: Array, base: int) -> Decisions:
         found = _that_occur(xp, raters, base)
     elif base**number < min(TABLE + 1, pixels):
         codes, counts = vote_patterns(raters, base)
-        said = _digits(np.arange(base**number), base, number)
+        every = constant(xp, list(range(base**number)), xp.int32, raters)
+        said = [every // base**r % base for r in range(number)]
         found = Decisions(_table(xp, said, counts), codes, None)
     if found is not None:
         return found
@@ -161,7 +162,8 @@ def _that_occur(xp: Namespace, raters: Array, base: int) -> Decisions | None:
         counts = to_host(xp, counted, "raters")
         there = np.flatnonzero(counts)
         said = np.concatenate([said[:, there // unit], _digits(there % unit, base, more)])
-    table = _table(xp, said, constant(xp, counts[there].tolist(), counted.dtype, raters))
+    rows = [constant(xp, row.tolist(), widest_float(xp, raters), raters) for row in said]
+    table = _table(xp, rows, constant(xp, counts[there].tolist(), counted.dtype, raters))
     columns = constant(xp, _places(counts).tolist(), xp.int32, raters)
     return Decisions(table, codes, columns)
 
@@ -190,8 +192,7 @@ def _renumbered(xp: Namespace, codes: Array, counts: np.ndarray, kind: DType) ->
     return look_up(codes, constant(xp, _places(counts).tolist(), kind, codes))
 
 
-def _table(xp: Namespace, said: np.ndarray, counts: Array) -> Array:
+def _table(xp: Namespace, said: list[Array], counts: Array) -> Array:
     """Return what each rater says in each joint decision, above how often that occurs."""
     wide = widest_float(xp, counts)
-    rows = [constant(xp, row.tolist(), wide, counts) for row in said]
-    return xp.stack([*rows, xp.astype(counts, wide)])
+    return xp.stack([xp.astype(row, wide, copy=False) for row in (*said, counts)])

@@ -300,3 +300,19 @@ def test_labels_that_are_no_class_do_no_harm_unchecked(
         masks = backend.run(lambda m, p: staple(m, present=p, max_iter=5), maps, np.arange(3) < 2)
     np.testing.assert_allclose(soft.sum(axis=1), 1, rtol=1e-5)
     assert np.all((masks >= 0) & (masks <= 1))
+
+
+@pytest.mark.parametrize("options", [{}, {"num_classes": 3}, {"start": "majority"}])
+def test_it_is_one_graph_of_a_compiler(rng: np.random.Generator, options: dict) -> None:
+    torch = pytest.importorskip("torch")
+    raters = torch.tensor(opinions(rng, 4, options.get("num_classes", 2), (7, 9)))
+    present = torch.tensor([True, True, False, True])
+
+    def fused(raters):
+        return staple(raters, present=present, max_iter=5, return_performance=True, **options)
+
+    expected = fused(raters)
+    torch._dynamo.reset()
+    found = torch.compile(fused, fullgraph=True, backend="aot_eager")(raters)
+    for one, other in zip(found, expected, strict=True):
+        torch.testing.assert_close(one, other, rtol=1e-4, atol=1e-5)
