@@ -224,7 +224,7 @@ def test_a_single_channel_takes_masks_with_and_without_its_axis(
         (np.zeros((1, 4, 5, 1), int), r"for labels write target\[..., 0\]"),
         (np.zeros((3, 4, 5)), r"images is missing: write target\[None\]"),
         (np.zeros((4, 5), int), r"images is missing: write target\[None\]"),
-        (np.zeros((1, 4, 6), int), r"got shape \(1, 4, 6\) and dtype int64$"),
+        (np.zeros((1, 4, 6), int), r"got shape \(1, 4, 6\) and dtype int64: axis 2 is 6, not 5$"),
     ],
 )
 def test_a_refused_target_ends_with_what_to_write(target, message) -> None:

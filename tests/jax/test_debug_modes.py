@@ -93,7 +93,7 @@ def test_no_warning_without_the_64_bit_switch() -> None:
         ds.kernel_calibration_error(prob, label, bandwidth=0.1, kind="top_label")
         ds.select_bandwidth(prob, label, bandwidths=(0.1,))
         ds.random_rater(image[1][None] == 1, rng=0, per="image")
-        ds.TemperatureScaling().fit(*image, ignore_index=2)
+        ds.TemperatureScaling().fit(jnp.log(image[0]), image[1], ignore_index=2)
         ds.KernelCalibrator(bandwidth=0.1).fit(*image)
 
 

@@ -82,19 +82,15 @@ def resolved(
 
 
 def is_plain(*tensors: Any) -> bool:
-    """Return whether these are dense tensors with values on one device, which nothing follows.
-
-    None stands for no tensor.
-    """
+    """Return whether these are dense tensors with values on one device, which nothing follows."""
     if torch.compiler.is_compiling() or torch._C._is_tracing():
         return False
     if torch._C._functorch.peek_interpreter_stack() is not None or forward_ad._current_level >= 0:
         return False
-    given = [tensor for tensor in tensors if tensor is not None]
-    for tensor in given:
+    for tensor in tensors:
         if type(tensor) not in (Tensor, torch.nn.Parameter) or tensor.is_meta:
             return False
-        if tensor.device != given[0].device or tensor.layout != torch.strided or tensor.is_nested:
+        if tensor.device != tensors[0].device or tensor.layout != torch.strided or tensor.is_nested:
             return False
     return True
 
