@@ -16,19 +16,17 @@ from dice_semimetric._lib.options import (
 from dice_semimetric._lib.typing import Activation
 from dice_semimetric._lib.warning import warn_caller
 
-from ._hints import hint_of_loss, is_due
+from ._hints import Hinted, hint_of_loss
 from ._levels import Masks, Tensors, is_several, levels
 from ._loss import Loss
 from ._targets import stacked_remedy
 from ._weights import Weight, weight_tensor
 
 
-class ClassLoss(Loss):
+class ClassLoss(Hinted, Loss):
     """A loss that is computed of each class of logits or probabilities (B, C, *spatial)."""
 
     class_weight: Tensor | None
-    _calls = 0
-    _hinted = False
 
     def __init__(
         self,
@@ -115,10 +113,7 @@ class ClassLoss(Loss):
 
     def hint(self, input: Any, target: Any, mask: Any, teacher: Any = None) -> None:
         """Warn of what is hardly meant, until there was a warning; see `hint_of_loss`."""
-        if self._hinted or torch.compiler.is_compiling():
-            return
-        self._calls += 1
-        if is_due(self._calls):
+        if self._looks():
             chosen: Activation = "softmax" if self.softmax else "sigmoid" if self.sigmoid else None
             self._hinted = hint_of_loss(chosen, input, target, mask, teacher)
 

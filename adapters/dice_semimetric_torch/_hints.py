@@ -27,6 +27,20 @@ def is_due(calls: int) -> bool:
     return calls & (calls - 1) == 0
 
 
+class Hinted:
+    """A module that looks at what it is called with until it has warned of it."""
+
+    _calls = 0
+    _hinted = False
+
+    def _looks(self) -> bool:
+        """Count the call and return whether to look at it."""
+        if self._hinted or torch.compiler.is_compiling():
+            return False
+        self._calls += 1
+        return is_due(self._calls)
+
+
 def hint_of_loss(
     activation: Activation, input: Any, target: Any, mask: Any, teacher: Any = None
 ) -> bool:
@@ -37,9 +51,8 @@ def hint_of_loss(
     """
     input, target, mask, teacher = plain(input), plain(target), plain(mask), plain(teacher)
     tensors = [value for value in (input, target, mask, teacher) if value is not None]
-    if not all(isinstance(value, Tensor) and value.is_cpu for value in tensors):
-        return False
-    if not is_plain(*tensors):
+    on_host = all(isinstance(value, Tensor) and value.is_cpu for value in tensors)
+    if not on_host or not is_plain(*tensors):
         return False
     if not checks_apply(*tensors) or input.ndim < 2 or input.numel() == 0:
         return False

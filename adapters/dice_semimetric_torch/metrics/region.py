@@ -15,7 +15,7 @@ from dice_semimetric._lib.namespace import namespace
 from dice_semimetric._lib.options import require_choice, require_integer, require_label, shown
 from dice_semimetric._lib.typing import Activation
 
-from .._hints import hint_of_metric, is_due
+from .._hints import Hinted, hint_of_metric
 from .._inputs import plain, require_tensors
 
 Pool = Literal["dataset", "image", "class"]
@@ -33,7 +33,7 @@ class MetricOptions(TypedDict, total=False):
     compute_with_cache: bool
 
 
-class PlottedMetric(Metric):
+class PlottedMetric(Hinted, Metric):
     """A metric from 0 to 1 that draws itself."""
 
     is_differentiable = False
@@ -43,15 +43,10 @@ class PlottedMetric(Metric):
     plot_legend_name = "Class"
 
     activation: Activation
-    _calls = 0
-    _hinted = False
 
     def hint(self, pred: Tensor) -> None:
         """Warn once of predictions that are probabilities already; see `hint_of_metric`."""
-        if self._hinted or torch.compiler.is_compiling():
-            return
-        self._calls += 1
-        if is_due(self._calls):
+        if self._looks():
             self._hinted = hint_of_metric(self.activation, pred)
 
     def set_dtype(self, dst_type: Any) -> Any:
