@@ -14,7 +14,7 @@ from dice_semimetric_study.cases.patients import match_patients, read_patients
 from dice_semimetric_study.cases.regions import read_regions
 from dice_semimetric_study.cli import main
 from dice_semimetric_study.faults import UsageError
-from dice_semimetric_study.files.names import is_nifti, other_format, without_ending
+from dice_semimetric_study.files.names import READ, is_nifti, other_format, without_ending
 from dice_semimetric_study.runs.logs import set_verbosity
 from study_files import load, masks, save, study, touch
 
@@ -22,7 +22,7 @@ DICOM = bytes(128) + b"DICM"
 NFC, NFD = (unicodedata.normalize(form, "käse_é") for form in ("NFC", "NFD"))
 
 OTHER_RATERS = (
-    *("seg03.nrrd", "seg03.seg.nrrd", "seg03.mha", "seg03.img", "seg03.PNG", "seg03.nii.bz2"),
+    *("seg03.mgz", "seg03.MNC", "seg03.nii.zst", "seg03.img", "seg03.JPG", "seg03.nii.bz2"),
     *("seg03.npz", "seg03", "seg03/IM1", "seg03/1.dcm"),
 )
 
@@ -68,16 +68,16 @@ def test_a_rater_is_seen_whatever_the_case_of_the_ending(tmp_path: Path, end: st
 
 
 def test_images_of_other_formats_are_counted(tmp_path: Path) -> None:
-    root = touch(tmp_path / "a", *(f"c{i}/task01_seg01.png" for i in range(329)))
-    touch(root, "c0/x.nrrd", "c1/task01_seg01.HDR", "c1/task01_seg01.img", "notes.txt")
+    root = touch(tmp_path / "a", *(f"c{i}/task01_seg01.jpg" for i in range(329)))
+    touch(root, "c0/x.mgz", "c1/task01_seg01.MNC", "c1/task01_seg01.img", "notes.txt")
     with pytest.raises(UsageError) as error:
         find_cases(root)
     assert str(error.value).startswith(
-        f"no case in {root}: found 329 .png files, 1 .hdr file, 1 .img file and 1 .nrrd file, and "
-        "only NIfTI (.nii, .nii.gz) is read; expected files such as CASE/task01_seg01.nii.gz"
+        f"no case in {root}: found 329 .jpg files, 1 .img file, 1 .mgz file and 1 .mnc file, and "
+        f"only {READ} are read; expected files such as CASE/task01_seg01.nii.gz"
     )
-    with pytest.raises(UsageError, match=r"found 329 \.png files.*such as \{case\}\.png"):
-        find_cases(root, pattern="{case}.png")
+    with pytest.raises(UsageError, match=r"found 329 \.jpg files.*such as \{case\}\.jpg"):
+        find_cases(root, pattern="{case}.jpg")
     series = touch(tmp_path / "b", "s/IM001", "s/IM002", "s/1.2.840.17", content=DICOM)
     touch(series, "s/README.txt", "t/Makefile", "s/z.dcm")
     with pytest.raises(UsageError, match=r"found 3 DICOM files and 1 \.dcm file, and only NIfTI"):
@@ -94,13 +94,13 @@ def test_a_rater_in_another_format_is_a_fault_of_the_case(tmp_path: Path, name: 
     found = faults(root)
     assert found["a"] == ""
     assert f"task01_{name.split('/', maxsplit=1)[0]} is " in found["b"]
-    assert found["b"].endswith("and only NIfTI (.nii, .nii.gz) is read")
+    assert found["b"].endswith(f"and only {READ} are read")
     assert len(found) == 2
 
 
 def test_a_case_in_another_format_is_a_fault_too(tmp_path: Path) -> None:
-    root = touch(tmp_path, "a/task01_seg01.nii.gz", "b/task01_seg01.mha", "b/image.mha")
-    assert "task01_seg01.mha is .mha, and only" in faults(root)["b"]
+    root = touch(tmp_path, "a/task01_seg01.nii.gz", "b/task01_seg01.mgz", "b/image.mgz")
+    assert "task01_seg01.mgz is .mgz, and only" in faults(root)["b"]
 
 
 def test_what_is_there_as_nifti_may_be_there_again(tmp_path: Path) -> None:
@@ -113,11 +113,11 @@ def test_what_is_there_as_nifti_may_be_there_again(tmp_path: Path) -> None:
 
 
 def test_images_alone_are_no_maps(tmp_path: Path) -> None:
-    root = touch(tmp_path / "a", "a/image.nii.gz", "a/task01.nrrd", "b/image.nii.gz")
-    with pytest.raises(UsageError, match=r"found 1 \.nrrd file"):
+    root = touch(tmp_path / "a", "a/image.nii.gz", "a/task01.mgz", "b/image.nii.gz")
+    with pytest.raises(UsageError, match=r"found 1 \.mgz file"):
         find_cases(root)
-    root = touch(tmp_path / "b", "a.nii.gz", "a_task01_seg01.nrrd")
-    with pytest.raises(UsageError, match=r"found 1 \.nrrd file"):
+    root = touch(tmp_path / "b", "a.nii.gz", "a_task01_seg01.mgz")
+    with pytest.raises(UsageError, match=r"found 1 \.mgz file"):
         find_cases(root)
 
 
@@ -129,21 +129,21 @@ def test_other_formats_are_warned_of_where_they_may_be_something_else(
     assert faults(root) == {"a": "", "b": ""}
     beside, other = capsys.readouterr().err.splitlines()
     assert beside.startswith(f"not read in {root}: 1 .npz file beside segmentations; the pattern")
-    expected = "2 .nrrd files and 1 .png file; only NIfTI (.nii, .nii.gz) is read"
+    expected = "2 .nrrd files and 1 .png file; a pattern such as {case}.nrrd reads them"
     assert other == f"not read in {root}: {expected}"
     root = touch(tmp_path / "named", "a/A.nii.gz", "a/view.png")
     touch(root, "a/scan/1.dcm", "a/scan/2.dcm")
     assert faults(root, pattern="{case}/{rater}") == {"a": ""}
     assert "2 .dcm files and 1 .png file" in capsys.readouterr().err
-    touch(root, "a/B.nrrd")
+    touch(root, "a/B.mgz")
     assert faults(root, pattern="{case}/{rater}.nii.gz") == {"a": ""}
-    assert "2 .dcm files, 1 .nrrd file and 1 .png file" in capsys.readouterr().err
+    assert "2 .dcm files, 1 .mgz file and 1 .png file" in capsys.readouterr().err
     touch(root, "a/C.nii", "a/A.nii")
     assert faults(root, pattern="{case}/{rater}.nii.gz") == {"a": ""}
     assert "by the ending of --pattern: 1 .nii file\n" in capsys.readouterr().err
     (root / "a/A.nii").unlink()
     reason = faults(root, pattern="{case}/{rater}")["a"]
-    assert "B.nrrd is .nrrd, and only NIfTI" in reason
+    assert "B.mgz is .mgz, and only NIfTI" in reason
     assert reason.endswith("(end --pattern in .nii.gz to leave other files out)")
 
 

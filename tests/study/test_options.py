@@ -25,7 +25,10 @@ def refused(capsys: Any, line: str | list[str]) -> str:
         ("evaluate --treshold 0.5", "did you mean --thresholds?"),
         ("evaluate --jbos=3", "unknown option --jbos; did you mean --jobs?"),
         ("evaluate --allow_reorient", "did you mean --allow-reorient?"),
-        ("evaluate -pred p", "unknown option -pred; did you mean --pred or --pred-pattern?"),
+        (
+            "evaluate -pred p",
+            "unknown option -pred; did you mean --pred or --pred-pattern or --pred-scale?",
+        ),
         ("agreement x --out o --conf .9", "did you mean --confidence?"),  # no abbreviations
         ("evalute --pred p", "did you mean evaluate?"),
         ("--versoin", "unknown option --versoin; did you mean --version?"),

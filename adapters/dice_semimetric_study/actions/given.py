@@ -35,6 +35,13 @@ def study_of(args: argparse.Namespace, *, ref: Path | None, pred: Path | None = 
 
 def reading_of(args: argparse.Namespace) -> Reading:
     """Return how cases are read."""
+    pred_scale = getattr(args, "pred_scale", None)
+    labels = "--label" if args.label is not None else "--regions" if args.regions else ""
+    for flag, value in (("--scale", args.scale), ("--pred-scale", pred_scale)):
+        if labels and value is not None:
+            raise UsageError(f"{flag} has no use with {labels}, which names values as they are")
+        if args.ignore and value is not None:
+            raise UsageError(f"{flag} has no use with --ignore: give --label {value:g} instead")
     return Reading(
         label=args.label,
         tolerance=args.affine_tolerance,
@@ -42,6 +49,9 @@ def reading_of(args: argparse.Namespace) -> Reading:
         ignore=tuple(args.ignore),
         reorient=args.allow_reorient,
         slab=args.slab,
+        scale=args.scale,
+        pred_scale=pred_scale,
+        colours=args.colours or "refuse",
     )
 
 

@@ -2,11 +2,12 @@
 
 import math
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 from numpy.typing import NDArray
 
 from ..choices import WHOLE
@@ -21,6 +22,7 @@ from ..files.geometry import (
 )
 from ..files.names import is_npz
 from ..files.orientation import reoriented
+from ..files.pictures import Colours
 from ..files.slabs import read_slabs
 from ..files.volumes import read_geometry, read_voxels
 from .layout import CaseFiles
@@ -48,6 +50,10 @@ class Reading:
         Whether axes may be permuted and flipped to make the geometries of a case one.
     slab : int
         Larger volumes are read slab by slab, in at most about so many voxels of each file.
+    scale, pred_scale : float, optional
+        The number that stands for 1 in references, and in predictions, such as 255.
+    colours : {"refuse", "index", "grey"}
+        What becomes of maps in colour; see `pixels_of`.
     """
 
     label: int | None = None
@@ -56,6 +62,9 @@ class Reading:
     ignore: tuple[int, ...] = ()
     reorient: bool = False
     slab: int = WHOLE
+    scale: float | None = None
+    pred_scale: float | None = None
+    colours: Colours = "refuse"
 
     def takes_whole(self, geometry: Geometry) -> bool:
         """Return whether a volume is read at once, and not slab by slab."""
@@ -111,6 +120,11 @@ class _Source:
     names: str
     channel: int = 0
     channels: int = 1
+    scale: float | None = None
+
+    def scaled(self, data: NDArray[Any]) -> NDArray[Any]:
+        """Return voxels divided by the number that stands for 1, where one is given."""
+        return data if self.scale is None else np.asarray(np.divide(data, self.scale), np.float32)
 
 
 def read_blocks(case: Rated, reading: Reading) -> Iterator[Block]:
@@ -129,8 +143,11 @@ def read_blocks(case: Rated, reading: Reading) -> Iterator[Block]:
             like = space_of(case, reading)
     classes = _classes(case, reading, like) if isinstance(case, Pair) else {}
     raters = len(reference.maps)
-    sources = [_Source(p, f"{reference.maps[0].name} and {p.name}") for p in reference.maps]
-    sources += classes.values()
+    sources = [
+        _Source(p, f"{reference.maps[0].name} and {p.name}", scale=reading.scale)
+        for p in reference.maps
+    ]
+    sources += (replace(source, scale=reading.pred_scale) for source in classes.values())
     if case.mask is not None:
         sources.append(_Source(case.mask, f"the reference and the mask {case.mask.name}"))
     if reading.takes_whole(like):
@@ -212,12 +229,12 @@ def _whole(
         if source.path != path:
             accept = partial(_require_fit, source, like, reading)
             with case.naming(source.path):
-                data, geometry = read_voxels(source.path, accept=accept)
+                data, geometry = read_voxels(source.path, accept=accept, colours=reading.colours)
             path = source.path
             if reading.reorient:
                 data, _ = reoriented(data, geometry, like)
             volumes = data.reshape((math.prod(like.shape), -1), order="F")
-        found.append(volumes[:, source.channel])
+        found.append(source.scaled(volumes[:, source.channel]))
     return found
 
 
@@ -251,7 +268,10 @@ def _slabs(
     def read(s: _Source) -> Iterator[Vector]:
         last = s.channel == s.channels - 1
         with case.naming(s.path):
-            yield from read_slabs(s.path, axes, planes, channel=s.channel, last=last)
+            slabs = read_slabs(
+                s.path, axes, planes, channel=s.channel, last=last, colours=reading.colours
+            )
+            yield from map(s.scaled, slabs)
 
     for found in zip(*map(read, sources), strict=True):
         yield (*like.shape[:-1], found[0].size // plane), list(found)

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Literal
 
 from ..faults import CaseError, UsageError, counted
-from ..files.names import READ, is_nifti, is_npz, without_ending
+from ..files.names import READ, is_foreign, is_nifti, is_npz, other_format, without_ending
 from ..files.opening import require_regular
 from .listing import (
     File,
@@ -27,7 +27,7 @@ from .listing import (
     not_read,
 )
 from .patterns import BARE, EXAMPLES, IMAGE, MAP, Patterns, compile_pattern, match
-from .sorting import Key, Maps, Sorted, maps_not_read, sort_files
+from .sorting import Key, Maps, Sorted, fields_of, maps_not_read, sort_files
 
 log = logging.getLogger("dice_semimetric_study")
 
@@ -101,7 +101,8 @@ def find_cases(
         only the first is needed; ``{class}`` in place of ``{rater}`` is for predictions that have a
         file for each class; ``*`` and ``**`` stand for anything within and across folders. By
         default QUBIQ's layout or flat folders are recognised. A pattern that ends in .npz is for
-        probabilities that nnU-Net saved, each beside its segmentation.
+        probabilities that nnU-Net saved, each beside its segmentation; one that ends as NRRD,
+        MetaImage, Analyze, PNG or TIFF do is for these.
     raters : {"all", "any"}, optional
         "all" makes a case faulty that lacks a rater whom another case of the task has.
     follow_links : bool, optional
@@ -139,24 +140,37 @@ def _find(root: Path, listing: Listing, pattern: str | None) -> list[CaseFiles]:
     """Sort files into cases by a pattern, or by the first of the known layouts that fits."""
     some = listing.nifti + listing.hollow_folders()
     if pattern is not None:
-        patterns: Patterns = (compile_pattern(pattern),)
-        if is_npz(pattern):
-            some = [file for file in listing.others if is_npz(file.name)]
-        found = sort_files(root, some, patterns)
-        if is_nifti(pattern):
-            _warn_of_other_endings(root, some, pattern, found)
-            return _cases(root, listing, patterns, found, lambda file: False)
-        hint = " (end --pattern in .nii.gz to leave other files out)"
-        return _cases(root, listing, patterns, found, is_volume, hint)
-    found = sort_files(root, listing.nifti + listing.folders, MAP, IMAGE)
+        return _find_by_pattern(root, listing, pattern, some)
+    kinds = (listing.nifti + listing.folders, listing.volumes, listing.stills)
+    found = sort_files(root, kinds, MAP, IMAGE)
     if found.maps:
         return _cases(root, listing, MAP, found, lambda file: True)
-    others = [m for f in listing.others for name in as_nifti(f) if (m := match(MAP, name))]
+    others = [m for f in listing.others if (m := fields_of(MAP, f))]
     if any(m.get("rater") for m in others) or (others and all(match(IMAGE, f.name) for f in some)):
         return []  # what is NIfTI are the images
-    found = sort_files(root, some, BARE, IMAGE)
+    found = sort_files(root, [some or listing.volumes or listing.stills], BARE, IMAGE)
     _name_probabilities(root, listing)
     return _cases(root, listing, BARE, found, lambda file: False)
+
+
+def _find_by_pattern(
+    root: Path, listing: Listing, pattern: str, some: list[File]
+) -> list[CaseFiles]:
+    """Sort files into cases by a pattern: those of its ending, if it has one."""
+    patterns: Patterns = (compile_pattern(pattern),)
+    if is_nifti(pattern):
+        found = sort_files(root, [some], patterns)
+        _warn_of_other_endings(root, some, pattern, found)
+        return _cases(root, listing, patterns, found, lambda file: False)
+    if is_npz(pattern) or is_foreign(pattern):
+        kinds = [listing.ending_in(other_format(pattern))]
+    else:
+        kinds = [some, listing.volumes]
+    found = sort_files(root, kinds, patterns)
+    if len(kinds) > 1 and not found.maps:
+        found = sort_files(root, [listing.stills], patterns)
+    hint = " (end --pattern in .nii.gz to leave other files out)"
+    return _cases(root, listing, patterns, found, is_volume, hint)
 
 
 def _cases(
@@ -177,20 +191,27 @@ def _cases(
     cases += [CaseFiles(c, "", image=found.images[c], fault=fault) for c in found.lonely()]
     left: list[File] = []
     faults: dict[Key, str] = {}
-    for key, file in maps_not_read(root, listing, patterns, found.maps) if cases else ():
+    others = listing.others + listing.volumes + listing.stills + listing.series
+    for key, file in maps_not_read(root, others, patterns, found.maps) if cases else ():
         if is_map(file):
             faults.setdefault(key, not_read(file) + hint)
         elif file not in listing.series:
             left.append(file)
     if left:
-        log.warning("not read in %s: %s; only %s is read", root, count_formats(left), READ)
+        log.warning("not read in %s: %s; %s", root, count_formats(left), _remedy(left))
     cases = [replace(c, fault=c.fault or faults.pop((c.case, c.task), "")) for c in cases]
     return cases + [CaseFiles(*key, fault=reason) for key, reason in faults.items()]
 
 
+def _remedy(left: list[File]) -> str:
+    """Return what reads files that were left, as some words."""
+    end = next((other_format(file.name) for file in left if is_foreign(file.name)), "")
+    return f"a pattern such as {{case}}{end} reads them" if end else f"only {READ} are read"
+
+
 def _warn_of_other_endings(root: Path, some: list[File], pattern: str, found: Sorted) -> None:
     """Report how many NIfTI files would fit a pattern if it did not name the other ending."""
-    either = sort_files(root, some, (compile_pattern(without_ending(pattern)),))
+    either = sort_files(root, [some], (compile_pattern(without_ending(pattern)),))
     left = [
         file
         for key, maps in either.maps.items()

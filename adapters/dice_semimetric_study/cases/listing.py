@@ -1,4 +1,4 @@
-"""What lies below a folder: NIfTI files, and images of other formats that nobody reads here."""
+"""What lies below a folder: images by their format, and those that nobody reads here."""
 
 import os
 from collections import Counter
@@ -13,6 +13,8 @@ from ..files.names import (
     DICOM_ENDINGS,
     PICTURES,
     READ,
+    STILLS,
+    is_foreign,
     is_nifti,
     one_spelling,
     other_format,
@@ -36,8 +38,8 @@ class Listing:
 
     Attributes
     ----------
-    nifti, others : list of File
-        NIfTI files by their names, and images of other formats.
+    nifti, volumes, stills, others : list of File
+        NIfTI files by their names, other volumes, pictures, and images that are not read.
     folders : list of File
         Folders that are named as NIfTI files.
     series : list of File
@@ -47,6 +49,8 @@ class Listing:
     """
 
     nifti: list[File] = field(default_factory=list)
+    volumes: list[File] = field(default_factory=list)
+    stills: list[File] = field(default_factory=list)
     others: list[File] = field(default_factory=list)
     folders: list[File] = field(default_factory=list)
     series: list[File] = field(default_factory=list)
@@ -62,10 +66,17 @@ class Listing:
     def text(self) -> str:
         """Return what there is where no case is, as the beginning of a sentence."""
         if self.others:
-            return f"found {count_formats(self.others)}, and only {READ} is read; "
+            return f"found {count_formats(self.others)}, and only {READ} are read; "
         if self.nifti:
             return f"found {counted(len(self.nifti), 'NIfTI file')}, such as {self.nifti[0].name}; "
+        if some := self.volumes + self.stills:
+            return f"found {count_formats(some)}, such as {some[0].name}; "
         return ""
+
+    def ending_in(self, ending: str) -> list[File]:
+        """Return the images that are not NIfTI with an ending, of small letters."""
+        some = self.volumes + self.stills + self.others
+        return [file for file in some if file.name.lower().endswith(ending)]
 
 
 def list_folder(root: Path, follow: bool) -> Listing:
@@ -87,7 +98,14 @@ def list_folder(root: Path, follow: bool) -> Listing:
         inside = "" if here == root else here.relative_to(root).as_posix()
         found.folders += [_file(inside, here, f) for f in folders if is_nifti(f)]
         _sort(found, inside, here, sorted(f for f in files if not f.startswith(".")))
-    for part in (found.nifti, found.others, found.folders, found.series):
+    for part in (
+        found.nifti,
+        found.volumes,
+        found.stills,
+        found.others,
+        found.folders,
+        found.series,
+    ):
         part.sort()
     return found
 
@@ -102,7 +120,10 @@ def _sort(found: Listing, inside: str, folder: Path, names: list[str]) -> None:
     for name in names:
         if is_nifti(name):
             found.nifti.append(_file(inside, folder, name))
-        elif other_format(name) and not name.endswith(CALIBRATOR):
+        elif is_foreign(name):
+            part = found.stills if other_format(name) in STILLS else found.volumes
+            part.append(_file(inside, folder, name))
+        elif other_format(name) and not (name.endswith(CALIBRATOR) or _is_beside(name, names)):
             found.others.append(_file(inside, folder, name))
         elif _has_no_ending(name):
             nameless.append(name)
@@ -111,6 +132,11 @@ def _sort(found: Listing, inside: str, folder: Path, names: list[str]) -> None:
     found.others += [_file(inside, folder, n) for n in nameless]
     if inside and (nameless or any(n.lower().endswith(DICOM_ENDINGS) for n in names)):
         found.series.append(File(one_spelling(inside), folder))
+
+
+def _is_beside(name: str, names: list[str]) -> bool:
+    """Return whether a file holds the voxels of a header beside it."""
+    return name.lower().endswith(".img") and f"{name[:-4]}.hdr".lower() in map(str.lower, names)
 
 
 def _has_no_ending(name: str) -> bool:
@@ -135,16 +161,16 @@ def format_of(file: File) -> str:
 
 def not_read(file: File) -> str:
     """Return why an image is not read."""
-    return f"{file.path.name} is {format_of(file)}, and only {READ} is read"
+    return f"{file.path.name} is {format_of(file)}, and only {READ} are read"
 
 
 def is_volume(file: File) -> bool:
     """Return whether an image can hardly be but a map: neither a picture nor a scan's DICOM."""
-    return other_format(file.name) not in (*PICTURES, *DICOM_ENDINGS, "")
+    return other_format(file.name) not in (*PICTURES, *STILLS, *DICOM_ENDINGS, "")
 
 
 def as_nifti(file: File) -> tuple[str, ...]:
-    """Return the names that an image of another format would have as NIfTI."""
+    """Return the names that an image of whatever format would have as NIfTI."""
     stem = without_ending(file.name)
     return stem + ".nii.gz", stem + ".nii"
 

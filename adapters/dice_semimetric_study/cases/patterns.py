@@ -4,7 +4,7 @@ import re
 from collections.abc import Iterable
 
 from ..faults import UsageError
-from ..files.names import NIFTI, is_nifti, is_npz, one_spelling, without_ending
+from ..files.names import NIFTI, is_foreign, is_nifti, is_npz, one_spelling, without_ending
 
 #: The task of a file without one in its name.
 TASK = "task01"
@@ -33,7 +33,7 @@ def compile_pattern(pattern: str) -> re.Pattern[str]:
     inside = {"case": ".+", "task": "[^/]+?", "rater": "[^/]+?"}
     given, pattern = pattern, one_spelling(pattern).replace("{class}", "{rater}")
     end = NIFTI
-    if is_nifti(pattern) or is_npz(pattern):
+    if is_nifti(pattern) or is_npz(pattern) or is_foreign(pattern):
         stem = without_ending(pattern)
         pattern, end = stem, f"(?i:{re.escape(pattern[len(stem) :])})"
     seen: set[str] = set()

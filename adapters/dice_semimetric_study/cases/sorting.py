@@ -1,12 +1,12 @@
 """Which map of which case a file is, by its name alone."""
 
 from collections import defaultdict
-from collections.abc import Iterable, Iterator
+from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from ..files.names import one_spelling, without_ending
-from .listing import File, Listing, as_nifti
+from ..files.names import is_nifti, one_spelling, without_ending
+from .listing import File, as_nifti
 from .patterns import TASK, Patterns, match
 
 #: The case and the task of a file.
@@ -34,31 +34,53 @@ class Sorted:
 
 
 def sort_files(
-    root: Path, files: Iterable[File], map_patterns: Patterns, image_patterns: Patterns = ()
+    root: Path,
+    kinds: Sequence[Iterable[File]],
+    map_patterns: Patterns,
+    image_patterns: Patterns = (),
 ) -> Sorted:
-    """Sort files into cases; the first pattern that fits decides."""
+    """Sort files into cases; the first pattern that fits decides.
+
+    Files of a later kind count for maps that no earlier one has. Images are of the kinds up to the
+    first that has a map: later ones may be views of them.
+    """
     found = Sorted()
-    for file in sorted(files):
-        if fields := match(map_patterns, file.name):
-            key, rater = _key(root, fields)
-            found.maps[key][rater].append(file)
-        elif fields := match(image_patterns, file.name):
-            found.images[_key(root, fields)[0][0]] = file.path
-        else:
-            found.bare[without_ending(file.name)] = file.path
+    for files in kinds:
+        known = {key: set(maps) for key, maps in found.maps.items()}
+        for file in sorted(files):
+            if fields := fields_of(map_patterns, file):
+                key, rater = _key(root, fields)
+                if not _has(known, key, rater):
+                    found.maps[key][rater].append(file)
+            elif known:
+                continue
+            elif fields := fields_of(image_patterns, file):
+                found.images[_key(root, fields)[0][0]] = file.path
+            else:
+                found.bare[without_ending(file.name)] = file.path
     return found
 
 
+def fields_of(patterns: Patterns, file: File) -> dict[str, str | None] | None:
+    """Return the fields of the first pattern that fits a file, whatever its format, or None."""
+    names = (file.name, *(() if is_nifti(file.name) else as_nifti(file)))
+    return next(filter(None, (match(patterns, name) for name in names)), None)
+
+
 def maps_not_read(
-    root: Path, listing: Listing, patterns: Patterns, maps: dict[Key, Maps]
+    root: Path, files: Iterable[File], patterns: Patterns, maps: dict[Key, Maps]
 ) -> Iterator[tuple[Key, File]]:
-    """Yield images of other formats whose names fit, unless the same map is there as NIfTI."""
-    for file in listing.others + listing.series:
-        fields = next(filter(None, (match(patterns, name) for name in as_nifti(file))), None)
-        if fields is not None:
+    """Yield files that are not read though their names fit, unless the same map is there."""
+    for file in files:
+        if fields := fields_of(patterns, file):
             key, rater = _key(root, fields)
-            if key not in maps or (rater and rater not in maps[key]):
+            if not _has(maps, key, rater):
                 yield key, file
+
+
+def _has(maps: Mapping[Key, Container[str]], key: Key, rater: str) -> bool:
+    """Return whether a map is there; one without a rater's name, where any map of the task is."""
+    return key in maps and (not rater or rater in maps[key])
 
 
 def _key(root: Path, fields: dict[str, str | None]) -> tuple[Key, str]:

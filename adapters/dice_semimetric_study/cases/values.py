@@ -131,7 +131,7 @@ def _scale(data: NDArray[Any], low: float, high: float, labels: NDArray[Any] | N
             return ""
         if few:
             other = f"; for labels give --{f'label {scale}' if values.size <= 2 else 'regions'}"
-    return f": divide by {scale}, or set the header's slope to 1/{scale}{other}"
+    return f": give --scale {scale} (for predictions --pred-scale {scale}){other}"
 
 
 def _label(values: NDArray[Any]) -> str:
@@ -140,5 +140,5 @@ def _label(values: NDArray[Any]) -> str:
         return f": give --label {values[-1]}"
     return (
         ": for a map of labels see --label and --regions; "
-        "divide probabilities by the number that stands for 1"
+        "for a number that stands for 1 see --scale and --pred-scale"
     )

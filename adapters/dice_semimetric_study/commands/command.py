@@ -16,7 +16,7 @@ EXIT = """exit status:
   1  some cases are faulty, each named on stderr with the reason; the others are done
   2  the command cannot run: a wrong option, or a folder that cannot be read or written
   130  the user stopped it; what is done stays, and --resume goes on where it is an option"""
-LAYOUT = """layout, recognised below DIR and its subfolders, .nii or .nii.gz:
+LAYOUT = """layout, recognised below DIR and its subfolders, in NIfTI, NRRD, MetaImage, PNG, TIFF:
   folders  CASE/image.nii.gz   CASE/task01_seg01.nii.gz   CASE/task01.nii.gz (prediction)
   flat     CASE_image.nii.gz   CASE_task01_seg01.nii.gz   CASE_task01.nii.gz or CASE.nii.gz
   others   --pattern "{case}/masks/{task}-reader{rater}.nii.gz", with * and ** as wildcards"""

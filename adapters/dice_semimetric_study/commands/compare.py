@@ -67,7 +67,7 @@ def add_how(parser: argparse.ArgumentParser) -> None:
     """Add the options of how predictions are scored, which have no use with ``--scores``."""
     add_files(parser, predictions=True)
     add_scoring(parser)
-    add_reading(parser)
+    add_reading(parser, predictions=True)
     add_workers(parser)
 
 

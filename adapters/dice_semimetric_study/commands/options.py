@@ -1,6 +1,7 @@
 """The options that commands share: each is added here once, with one help text."""
 
 import argparse
+import math
 
 from ..choices import CONFIDENCE, DEVICES, RESAMPLES, WHOLE
 from .command import add_count, add_flag, add_path, integer, number
@@ -9,7 +10,7 @@ from .command import add_count, add_flag, add_path, integer, number
 def add_study(parser: argparse.ArgumentParser, *, predictions: bool = True) -> None:
     """Add all that the commands over whole studies share: files, reading, means and running."""
     add_files(parser, predictions=predictions)
-    add_reading(parser)
+    add_reading(parser, predictions=predictions)
     add_means(parser)
     add_workers(parser)
     add_running(parser)
@@ -45,7 +46,7 @@ def add_files(parser: argparse.ArgumentParser, *, predictions: bool = False) -> 
     )
 
 
-def add_reading(parser: argparse.ArgumentParser) -> None:
+def add_reading(parser: argparse.ArgumentParser, *, predictions: bool = False) -> None:
     """Add the options of what counts in label maps and of how volumes are read."""
     group = parser.add_argument_group("what counts")
     what = group.add_mutually_exclusive_group()
@@ -60,6 +61,20 @@ def add_reading(parser: argparse.ArgumentParser) -> None:
         "--regions",
         metavar="TOML",
         help="named sets of labels, each treated by itself: [regions] liver = [5] kidneys = [2, 3]",
+    )
+    for name, maps in (("--scale", "masks or references"), ("--pred-scale", "predictions")):
+        if name == "--scale" or predictions:
+            group.add_argument(
+                name,
+                type=number(lambda value: 0 < value < math.inf, "above 0"),
+                metavar="N",
+                help=f"number that stands for 1 in {maps}, such as 255 (default: 1)",
+            )
+    group.add_argument(
+        "--colours",
+        choices=("index", "grey"),
+        help="of PNG and TIFF in colour take index, the numbers of a palette's colours, or grey, "
+        "where all colours are grey (default: colours are a fault)",
     )
     group.add_argument(
         "--ignore",

@@ -5,12 +5,12 @@ import unicodedata
 from pathlib import PurePath
 
 #: What is read, for texts.
-READ = "NIfTI (.nii, .nii.gz)"
+READ = "NIfTI, NRRD, MetaImage, Analyze, PNG and TIFF"
 #: As a regular expression: endings have no case, since .NII.GZ comes from other systems.
 NIFTI = r"(?i:\.nii(?:\.gz)?)"
 PICTURES = (".png", ".jpeg", ".jpg", ".jp2", ".bmp", ".gif")
 DICOM_ENDINGS = (".dcm", ".dicom", ".ima")
-#: Endings of images in formats that are not read, the longer ones of two first.
+#: Endings of images that are not NIfTI, the longer ones of two first.
 OTHERS = (
     *(".nii.bz2", ".nii.xz", ".nii.zst", ".nii.zip", ".nii.7z", ".img.gz", ".hdr.gz"),
     *(".hdr", ".img", ".seg.nrrd", ".nrrd", ".nhdr", ".mha", ".mhd", ".mgz", ".mgh", ".mnc"),
@@ -18,6 +18,10 @@ OTHERS = (
     *(".mat", ".h5", ".hdf5"),
     *(*PICTURES, *DICOM_ENDINGS),
 )
+#: Of those, what is read: volumes, and pictures, which may also be views of a volume.
+NRRD, META, ANALYZE = (".seg.nrrd", ".nrrd", ".nhdr"), (".mha", ".mhd"), (".hdr",)
+STILLS = (".png", ".ome.tiff", ".ome.tif", ".tiff", ".tif")
+VOLUMES = (*NRRD, *META, *ANALYZE)
 #: How the name of a calibrator ends that ``calibrate`` keeps, and of no image.
 CALIBRATOR = ".calibrator.npz"
 _NIFTI = re.compile(rf"(.*){NIFTI}", re.DOTALL)
@@ -38,8 +42,13 @@ def is_compressed(path: PurePath) -> bool:
     return path.suffix.lower() == ".gz"
 
 
+def is_foreign(name: str) -> bool:
+    """Return whether a file that is not NIfTI is read: a volume or a picture, by its name."""
+    return other_format(name) in (*VOLUMES, *STILLS)
+
+
 def other_format(name: str) -> str:
-    """Return the ending of an image in a format that is not read, or an empty string."""
+    """Return the ending of an image in a format other than NIfTI, or an empty string."""
     lower = name.lower()
     if not lower.endswith(OTHERS):
         return ""

@@ -9,23 +9,38 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..faults import CaseError
-from .names import is_npz
+from .names import is_foreign, is_npz
 from .nifti import check_size, claimed_bytes, read_header, scaled
 from .npz import read_planes
 from .opening import open_file, require_end
-from .volumes import read_geometry
+from .pictures import Colours
+from .volumes import read_geometry, read_voxels
 
 _CHUNK = 1 << 20
 
 
 def read_slabs(
-    path: Path, axes: int, planes: int, *, channel: int = 0, last: bool = True
+    path: Path,
+    axes: int,
+    planes: int,
+    *,
+    channel: int = 0,
+    last: bool = True,
+    colours: Colours = "refuse",
 ) -> Iterator[NDArray[Any]]:
     """Yield the voxels of one file as vectors of a few planes of its last axis, in order.
 
     ``channel`` counts the volumes that follow one another in the file. ``last`` reads on to the
-    end, where gzip has its checksum, and where nothing more may follow.
+    end, where gzip has its checksum, and where nothing more may follow. Formats other than NIfTI
+    and .npz are read as a whole first.
     """
+    if is_foreign(path.name):
+        data, geometry = read_voxels(path, colours=colours)
+        shape = [*geometry.shape, 1, 1][:axes]
+        size = math.prod(shape[:-1]) * planes
+        voxels = data.reshape((math.prod(shape), -1), order="F")[:, channel]
+        yield from (voxels[start : start + size] for start in range(0, voxels.size, size))
+        return
     if is_npz(path.name):
         shape = [*read_geometry(path).shape, 1, 1][:axes]
         yield from read_planes(path, math.prod(shape[:-1]), planes, channel)

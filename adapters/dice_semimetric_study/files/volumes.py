@@ -1,6 +1,6 @@
-"""Read single NIfTI files, and the probabilities that nnU-Net saves beside one.
+"""Read single files: NIfTI, the probabilities that nnU-Net saves beside one, and other formats.
 
-Every file is read by nibabel in the order that the file has, so that the two sides of a pair are
+Every file is read in the order that the file has, so that the two sides of a pair are
 never rotated or flipped against each other unless the user asks for it.
 """
 
@@ -13,8 +13,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..faults import CaseError
+from .foreign import geometry_of, header_like, read_foreign
 from .geometry import Geometry, without_ones
-from .names import is_npz
+from .names import is_foreign, is_npz
 from .nifti import (
     affine_of,
     check_size,
@@ -26,6 +27,7 @@ from .nifti import (
 )
 from .npz import open_probabilities, segmentation_of, shape_of
 from .opening import open_file, require_end
+from .pictures import Colours
 
 
 @dataclass(frozen=True)
@@ -50,7 +52,7 @@ class Volume:
 def read_volume(
     path: Path, *, accept: Callable[[Geometry], None] = lambda geometry: None
 ) -> Volume:
-    """Read one .nii or .nii.gz file, or an .npz of nnU-Net's with its segmentation beside it.
+    """Read one file: NIfTI, NRRD, MetaImage, Analyze, a grey PNG or TIFF, or an .npz of nnU-Net's.
 
     Parameters
     ----------
@@ -68,18 +70,23 @@ def read_volume(
     ------
     CaseError
         If the file is absent, no regular file, empty, truncated, corrupt, longer than its header
-        claims or no NIfTI file, or does not hold real numbers.
+        claims or of another format than its name, or does not hold real numbers.
     """
-    if is_npz(path.name):
+    if is_npz(path.name) or is_foreign(path.name):
         return Volume(*read_voxels(path, accept=accept), read_header_of(path))
     data, geometry, header, content = _read(path, accept)
     return Volume(data, geometry, with_extensions(path, header, content))
 
 
 def read_voxels(
-    path: Path, *, accept: Callable[[Geometry], None] = lambda geometry: None
+    path: Path,
+    *,
+    accept: Callable[[Geometry], None] = lambda geometry: None,
+    colours: Colours = "refuse",
 ) -> tuple[NDArray[Any], Geometry]:
     """Return the voxels of one file and where they lie, as `read_volume` does."""
+    if is_foreign(path.name):
+        return read_foreign(path, accept, colours)
     if is_npz(path.name):
         geometry = read_geometry(path)
         accept(geometry)
@@ -145,6 +152,8 @@ def _from_stream(path: Path, look: _Look) -> _Parts:
 def read_header_of(path: Path) -> Any:
     """Return a copy of the header of a file, with its extensions; the voxels are not read."""
     path = segmentation_of(path) if is_npz(path.name) else path
+    if is_foreign(path.name):
+        return header_like(geometry_of(path))
     with open_file(path) as file:
         header, content = read_header(path, file)
         check_size(path, claimed_bytes(path, header))
@@ -154,6 +163,8 @@ def read_header_of(path: Path) -> Any:
 
 def read_geometry(path: Path) -> Geometry:
     """Return where the voxels of a file lie; no more than its header is read."""
+    if is_foreign(path.name):
+        return geometry_of(path)
     if is_npz(path.name):
         like = read_geometry(segmentation_of(path))
         return Geometry(without_ones(shape_of(path, like.shape)), like.affine)

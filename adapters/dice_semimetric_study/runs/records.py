@@ -20,6 +20,7 @@ from dice_semimetric import __version__
 
 from ..faults import CaseError
 from ..files.atomic import remove_parts, write_bytes
+from ..files.foreign import files_of
 from ..files.opening import open_stored
 from ..files.text import digest_of
 from .each import Item, Named, Result
@@ -54,9 +55,12 @@ class Done(Generic[Result]):
 
 
 def stamped(paths: Iterable[Path]) -> tuple[Input, ...]:
-    """Return name, size and time of the files; those that are not there are left out."""
+    """Return name, size and time of the files, with those beside them that they need.
+
+    Those that are not there are left out.
+    """
     found = []
-    for path in paths:
+    for path in dict.fromkeys(file for one in paths for file in files_of(one)):
         try:
             status = path.stat()
         except OSError:  # whoever reads it reports that

@@ -30,7 +30,7 @@ class Options(Reading):
     empty : float or "skip"
         The Dice and Jaccard score of an empty prediction of an empty reference; "skip" leaves it
         out of means.
-    label, tolerance, regions, ignore, reorient, slab
+    label, tolerance, regions, ignore, reorient, slab, scale, pred_scale, colours
         As in `Reading`.
     """
 

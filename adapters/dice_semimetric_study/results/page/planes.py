@@ -110,7 +110,9 @@ def _image(
         if shape[: len(like.shape)] != like.shape:
             return None, f"the image has another shape, {shape}"
         axes = len(like.shape)
-        vectors = read_slabs(path, axes, 1 if axes > 2 else like.shape[-1], last=False)
+        vectors = read_slabs(
+            path, axes, 1 if axes > 2 else like.shape[-1], last=False, colours="show"
+        )
         slices = (plane for vector in vectors for plane in vector.reshape(-1, size))
         return next(islice(slices, index, None)), ""
     except CaseError as error:
