@@ -96,6 +96,19 @@ def study(
     return ref, pred
 
 
+def nnunet_case(folder: Path, name: str, prob: np.ndarray, **how: Any) -> Path:
+    """Write what nnU-Net does of probabilities with axes (x, y, z, channel), or (x, y, channel)."""
+    segmentation = (prob[..., -1] > 0.5).astype(np.uint8)
+    save(folder / f"{name}.nii.gz", segmentation)
+    array = np.moveaxis(prob, -1, 0)
+    array = array if prob.ndim == 4 else array[..., None]
+    array = np.ascontiguousarray(array.transpose(0, 3, 2, 1))
+    array = array.copy(order="F") if how.pop("fortran", False) else array
+    np.savez_compressed(folder / f"{name}.npz", **{how.pop("key", "probabilities"): array})
+    (folder / f"{name}.pkl").write_bytes(b"never opened")
+    return folder / f"{name}.npz"
+
+
 def organs(root: Path, shape: tuple[int, ...] = (14, 12, 8), raters: int = 2) -> dict[str, Any]:
     """Write two cases of label maps by two raters, and predictions of every kind."""
     rng = np.random.default_rng(7)

@@ -11,22 +11,9 @@ from dice_semimetric_study.cli import main
 from dice_semimetric_study.faults import CaseError
 from dice_semimetric_study.files.slabs import read_slabs
 from dice_semimetric_study.files.volumes import read_geometry, read_header_of, read_voxels
-from study_files import AFFINE, load, rows, save, study
+from study_files import AFFINE, load, nnunet_case, rows, save, study
 
 SHAPE = (7, 6, 5)
-
-
-def nnunet_case(folder: Path, name: str, prob: np.ndarray, **how: Any) -> Path:
-    """Write what nnU-Net does of probabilities with axes (x, y, z, channel), or (x, y, channel)."""
-    segmentation = (prob[..., -1] > 0.5).astype(np.uint8)
-    save(folder / f"{name}.nii.gz", segmentation)
-    array = np.moveaxis(prob, -1, 0)
-    array = array if prob.ndim == 4 else array[..., None]
-    array = np.ascontiguousarray(array.transpose(0, 3, 2, 1))
-    array = array.copy(order="F") if how.pop("fortran", False) else array
-    np.savez_compressed(folder / f"{name}.npz", **{how.pop("key", "probabilities"): array})
-    (folder / f"{name}.pkl").write_bytes(b"never opened")
-    return folder / f"{name}.npz"
 
 
 def prob_of(rng: np.random.Generator, channels: int, dtype: Any = np.float32) -> np.ndarray:

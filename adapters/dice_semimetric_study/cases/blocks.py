@@ -7,7 +7,6 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 from numpy.typing import NDArray
 
 from ..choices import WHOLE
@@ -28,6 +27,7 @@ from ..files.volumes import read_geometry, read_voxels
 from .layout import CaseFiles
 from .pairing import Pair, Rated
 from .regions import Class, Regions
+from .sources import Source, both, spatial
 
 Vector = NDArray[Any]
 
@@ -112,21 +112,6 @@ class Block:
     mask: Vector | None
 
 
-@dataclass(frozen=True)
-class _Source:
-    """One volume: a file, or one of its channels; ``names`` are for what is wrong with it."""
-
-    path: Path
-    names: str
-    channel: int = 0
-    channels: int = 1
-    scale: float | None = None
-
-    def scaled(self, data: NDArray[Any]) -> NDArray[Any]:
-        """Return voxels divided by the number that stands for 1, where one is given."""
-        return data if self.scale is None else np.asarray(np.divide(data, self.scale), np.float32)
-
-
 def read_blocks(case: Rated, reading: Reading) -> Iterator[Block]:
     """Yield the voxels of a case in blocks, once the geometry of all its files is checked."""
     reference = case.reference
@@ -141,15 +126,15 @@ def read_blocks(case: Rated, reading: Reading) -> Iterator[Block]:
     else:
         with case.naming(case.prediction.maps[0]):
             like = space_of(case, reading)
-    classes = _classes(case, reading, like) if isinstance(case, Pair) else {}
+    classes = _folded(case, reading, like) if isinstance(case, Pair) else {}
     raters = len(reference.maps)
     sources = [
-        _Source(p, f"{reference.maps[0].name} and {p.name}", scale=reading.scale)
+        Source(p, f"{reference.maps[0].name} and {p.name}", scale=reading.scale)
         for p in reference.maps
     ]
-    sources += (replace(source, scale=reading.pred_scale) for source in classes.values())
+    sources += classes.values()
     if case.mask is not None:
-        sources.append(_Source(case.mask, f"the reference and the mask {case.mask.name}"))
+        sources.append(Source(case.mask, f"the reference and the mask {case.mask.name}"))
     if reading.takes_whole(like):
         found = iter([(like.shape, _whole(case, sources, like, reading))])
     else:
@@ -174,14 +159,25 @@ def space_of(pair: Pair, reading: Reading) -> Geometry:
     return Geometry(without_ones(found.shape[:axes]), found.affine)
 
 
-def _classes(pair: Pair, reading: Reading, like: Geometry) -> dict[Class, _Source]:
+def _folded(pair: Pair, reading: Reading, like: Geometry) -> dict[Class, Source]:
+    """Return where the prediction of each class lies in all folds."""
+    found, folds = _classes(pair, reading, like), pair.prediction.folds
+    if folds and reading.has_labels and "" in found:
+        raise CaseError(
+            f"{found[''].path.name} has no channel for each label: only probabilities of several "
+            "folds can be averaged, not labels"
+        )
+    return {c: replace(s, folds=folds, scale=reading.pred_scale) for c, s in found.items()}
+
+
+def _classes(pair: Pair, reading: Reading, like: Geometry) -> dict[Class, Source]:
     """Return where the prediction of each class lies; a single map has the class ""."""
     files, regions = pair.prediction, reading.regions
     if files.label is None:
         if regions is None:
             raise CaseError("the prediction is a set of raters' masks, not one map")
-        return {regions.class_of(n): _Source(p, _both(p)) for n, p in files.masks.items()}
-    single: dict[Class, _Source] = {"": _Source(files.label, _both(files.label))}
+        return {regions.class_of(n): Source(p, both(p)) for n, p in files.masks.items()}
+    single: dict[Class, Source] = {"": Source(files.label, both(files.label))}
     if not reading.has_labels and not is_npz(files.label.name):
         return single
     with pair.naming(files.label):
@@ -192,16 +188,16 @@ def _classes(pair: Pair, reading: Reading, like: Geometry) -> dict[Class, _Sourc
         return {regions.channels[0]: single[""]}
     if not fits or not rest or math.prod(rest) != rest[-1]:
         return single
-    count, names = rest[-1], _both(files.label)
+    count, names = rest[-1], both(files.label)
     if regions is None:
         label = _labelled(files.label.name, reading.label, count)
-        return {label: _Source(files.label, names, label, count)}
+        return {label: Source(files.label, names, label, count)}
     channels = regions.channels or tuple(range(count))
     if len(channels) != count:
         raise CaseError(
             f"{files.label.name} has {count} channels, and {len(channels)} are named in the regions"
         )
-    return {c: _Source(files.label, names, i, count) for i, c in enumerate(channels)}
+    return {c: Source(files.label, names, i, count) for i, c in enumerate(channels)}
 
 
 def _labelled(name: str, label: int | None, count: int) -> int:
@@ -215,48 +211,49 @@ def _labelled(name: str, label: int | None, count: int) -> int:
     return label
 
 
-def _both(path: Path) -> str:
-    return f"the reference and the prediction {path.name}"
-
-
 def _whole(
-    case: Rated, sources: Sequence[_Source], like: Geometry, reading: Reading
+    case: Rated, sources: Sequence[Source], like: Geometry, reading: Reading
 ) -> list[Vector]:
     """Return all voxels of each source, each file read once."""
     found: list[Vector] = []
     path: Path | None = None
     for source in sources:
         if source.path != path:
-            accept = partial(_require_fit, source, like, reading)
-            with case.naming(source.path):
-                data, geometry = read_voxels(source.path, accept=accept, colours=reading.colours)
             path = source.path
-            if reading.reorient:
-                data, _ = reoriented(data, geometry, like)
-            volumes = data.reshape((math.prod(like.shape), -1), order="F")
-        found.append(source.scaled(volumes[:, source.channel]))
+            volumes = source.joined(_channels(case, one, like, reading) for one in source.each)
+        found.append(volumes[:, source.channel])
     return found
 
 
-def _require_fit(source: _Source, like: Geometry, reading: Reading, geometry: Geometry) -> None:
+def _channels(case: Rated, source: Source, like: Geometry, reading: Reading) -> NDArray[Any]:
+    """Return the voxels of a file, each channel a column."""
+    accept = partial(_require_fit, source, like, reading)
+    with case.naming(source.path):
+        data, geometry = read_voxels(source.path, accept=accept, colours=reading.colours)
+    if reading.reorient:
+        data, _ = reoriented(data, geometry, like)
+    return source.scaled(data.reshape((math.prod(like.shape), -1), order="F"))
+
+
+def _require_fit(source: Source, like: Geometry, reading: Reading, geometry: Geometry) -> None:
     """Raise CaseError unless a source lies as the first, where need be once it is reoriented."""
     if reading.reorient:
         _, geometry = towards(geometry, like)
-    require_same_geometry(like, _spatial(source, geometry), source.names, reading.tolerance)
+    require_same_geometry(like, spatial(source, geometry), source.names, reading.tolerance)
 
 
 def _slabs(
-    case: Rated, sources: Sequence[_Source], like: Geometry, reading: Reading
+    case: Rated, sources: Sequence[Source], like: Geometry, reading: Reading
 ) -> Iterator[tuple[tuple[int, ...], list[Vector]]]:
     """Yield the shape and the voxels of some planes of each source, all read in one pass."""
     voxels = math.prod(like.shape)
     remedy = f"give --slab {voxels}, since what is read in slabs is not reoriented"
-    for source in sources:
+    for source in (one for every in sources for one in every.each):
         with case.naming(source.path):
             geometry = read_geometry(source.path)
         require_same_geometry(
             like,
-            _spatial(source, geometry),
+            spatial(source, geometry),
             source.names,
             reading.tolerance,
             remedy=remedy if reading.reorient else f"{REORIENT} with --slab {voxels}",
@@ -265,7 +262,7 @@ def _slabs(
     plane = math.prod(like.shape[:-1])
     planes = max(1, reading.slab // plane)
 
-    def read(s: _Source) -> Iterator[Vector]:
+    def read(s: Source) -> Iterator[Vector]:
         last = s.channel == s.channels - 1
         with case.naming(s.path):
             slabs = read_slabs(
@@ -273,15 +270,11 @@ def _slabs(
             )
             yield from map(s.scaled, slabs)
 
-    for found in zip(*map(read, sources), strict=True):
+    def mean(s: Source) -> Iterator[Vector]:
+        return map(s.joined, zip(*map(read, s.each), strict=True))
+
+    for found in zip(*map(mean, sources), strict=True):
         yield (*like.shape[:-1], found[0].size // plane), list(found)
-
-
-def _spatial(source: _Source, geometry: Geometry) -> Geometry:
-    """Return the geometry without the axis of channels, behind which there may be axes of one."""
-    if source.channels == 1:
-        return geometry
-    return Geometry(without_ones(geometry.shape[:-1]), geometry.affine)
 
 
 def require_fits_image(files: CaseFiles, geometry: Geometry, tolerance: float) -> None:

@@ -52,6 +52,8 @@ class CaseFiles:
         Whether the names of the case and the task are in the file's name.
     fault : str
         Why the case cannot be used; empty if it can.
+    folds : tuple of Path
+        Further predictions of the same case, whose mean with the label is the prediction.
     """
 
     case: str
@@ -61,6 +63,7 @@ class CaseFiles:
     image: Path | None = None
     flat: bool = False
     fault: str = ""
+    folds: tuple[Path, ...] = ()
 
     @property
     def label_name(self) -> str:
@@ -80,7 +83,8 @@ class CaseFiles:
     @property
     def paths(self) -> tuple[Path, ...]:
         """All files of the case."""
-        return (*self.masks.values(), *(p for p in (self.label, self.image) if p is not None))
+        single = (p for p in (self.label, *self.folds, self.image) if p is not None)
+        return (*self.masks.values(), *single)
 
 
 def find_cases(
@@ -99,7 +103,8 @@ def find_cases(
     pattern : str, optional
         The relative path of a file with the fields ``{case}``, ``{task}`` and ``{rater}``, of which
         only the first is needed; ``{class}`` in place of ``{rater}`` is for predictions that have a
-        file for each class; ``*`` and ``**`` stand for anything within and across folders. By
+        file for each class, and ``{fold}`` for those of several networks, which are averaged;
+        ``*`` and ``**`` stand for anything within and across folders. By
         default QUBIQ's layout or flat folders are recognised. A pattern that ends in .npz is for
         probabilities that nnU-Net saved, each beside its segmentation; one that ends as NRRD,
         MetaImage, Analyze, PNG or TIFF do is for these.
@@ -123,7 +128,9 @@ def find_cases(
         raise UsageError(f"{root} is not a folder")
     listing = list_folder(root, follow_links)
     cases = _find(root, listing, pattern)
-    if raters == "all":
+    if pattern is not None and "{fold}" in pattern:
+        cases = _require_folds([_folded(c) for c in cases])
+    elif raters == "all":
         cases = _require_raters(cases)
     cases = [_require_files(root, c, follow_links) for c in cases]
     cases += [
@@ -262,6 +269,23 @@ def _case_files(case: str, task: str, found: Maps, image: Path | None) -> CaseFi
     some = next(iter(found.values()))[0].name
     flat = Path(some).name.startswith(Path(case).name + "_")
     return CaseFiles(case, task, masks, label, image, flat, fault)
+
+
+def _folded(files: CaseFiles) -> CaseFiles:
+    """Return a case whose maps are of several folds, and not of raters."""
+    label, *others = files.masks.values() or [files.label]
+    return replace(files, masks={}, label=label, folds=tuple(p for p in others if p))
+
+
+def _require_folds(cases: list[CaseFiles]) -> list[CaseFiles]:
+    """Mark the cases of fewer folds than others have; which ones these are does not matter."""
+    most = max((1 + len(c.folds) for c in cases if c.label), default=0)
+    return [
+        replace(c, fault=f"there are predictions of {1 + len(c.folds)} of {most} folds")
+        if c.label and not c.fault and 1 + len(c.folds) < most
+        else c
+        for c in cases
+    ]
 
 
 def _require_raters(cases: list[CaseFiles]) -> list[CaseFiles]:

@@ -30,7 +30,7 @@ EXAMPLES = "CASE/task01_seg01.nii.gz, CASE/task01.nii.gz or the flat CASE_task01
 
 def compile_pattern(pattern: str) -> re.Pattern[str]:
     """Return the regular expression of a pattern with named fields, {case} among them."""
-    inside = {"case": ".+", "task": "[^/]+?", "rater": "[^/]+?"}
+    inside = {"case": ".+", **dict.fromkeys(("task", "rater", "fold"), "[^/]+?")}
     given, pattern = pattern, one_spelling(pattern).replace("{class}", "{rater}")
     end = NIFTI
     if is_nifti(pattern) or is_npz(pattern) or is_foreign(pattern):
@@ -45,12 +45,17 @@ def compile_pattern(pattern: str) -> re.Pattern[str]:
         elif not token.startswith("{"):
             parts.append(re.escape(token))
         elif name not in inside:
-            raise UsageError(f"--pattern knows {{case}}, {{task}} and {{rater}}, got {token}")
+            fields = "{case}, {task}, {rater}, {class} and {fold}"
+            raise UsageError(f"--pattern knows {fields}, got {token}")
         else:
             parts.append(f"(?P={name})" if name in seen else f"(?P<{name}>{inside[name]})")
             seen.add(name)
     if "case" not in seen:
         raise UsageError(f"--pattern must hold {{case}}, got {given!r}")
+    if {"rater", "fold"} <= seen:
+        raise UsageError(
+            f"--pattern cannot hold {{fold}} and {{rater}} or {{class}}, got {given!r}"
+        )
     return re.compile("".join(parts) + end, re.DOTALL)
 
 

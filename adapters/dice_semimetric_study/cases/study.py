@@ -119,6 +119,8 @@ class Study:
     ) -> list[CaseFiles]:
         if folder is None:
             raise UsageError(f"the study has no folder of {what}")
+        if what != "predictions" and "{fold}" in (pattern or ""):
+            raise UsageError(f"only predictions have a {{fold}}, and not the {what}: got {pattern}")
         # Absolute, since workers may have another current folder.
         found = find_cases(
             folder.absolute(), pattern=pattern, raters=raters, follow_links=self.follow_links

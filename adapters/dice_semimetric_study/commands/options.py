@@ -24,7 +24,9 @@ def add_files(parser: argparse.ArgumentParser, *, predictions: bool = False) -> 
     )
     if predictions:
         parser.add_argument(
-            "--pred-pattern", metavar="PATTERN", help="file names of the predictions"
+            "--pred-pattern",
+            metavar="PATTERN",
+            help="file names of the predictions; those that differ in {fold} are averaged",
         )
     parser.add_argument(
         "--raters",

@@ -17,6 +17,7 @@ from numpy.lib import format as npy
 from numpy.typing import NDArray
 
 from ..faults import CaseError
+from .names import STILLS, VOLUMES
 from .opening import MOST_COMPRESSION, open_stored
 
 _MEMBER = "probabilities.npy"
@@ -101,7 +102,8 @@ def _header(path: Path, file: IO[bytes], size: int, packed: int) -> Stored:
 
 def segmentation_of(path: Path) -> Path:
     """Return the segmentation that lies beside an archive."""
-    found = [path.with_suffix(end) for end in (".nii.gz", ".nii") if path.with_suffix(end).exists()]
+    ends = (".nii.gz", ".nii", *VOLUMES, *STILLS)
+    found = [path.with_suffix(end) for end in ends if path.with_suffix(end).exists()]
     if not found:
         name = path.with_suffix(".nii.gz").name
         raise CaseError(
