@@ -15,6 +15,9 @@ FLOOR: dict[Calibration, float] = {"kernel": 0.01, "temperature": 0.0, "vector":
 #: Pixels that serve as keys of the kernel.
 KEYS = 1000
 
+#: Kinds of studies whose files have known names.
+LAYOUTS = ("nnunet", "msd", "bids", "brats", "qubiq")
+
 #: Where scores are computed.
 DEVICES = ("cpu", "cuda")
 #: Voxels of a volume that is read as a whole: 256 MiB of float32 in each file.

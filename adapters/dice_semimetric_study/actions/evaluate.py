@@ -1,19 +1,22 @@
 """Run ``evaluate``."""
 
 import argparse
+from dataclasses import replace
 
 from ..evaluate.evaluate import Page, evaluate
 from ..scores.summary import score_table
-from .given import bootstrap_of, options_of, run_of, study_of
+from .given import bootstrap_of, options_of, require_use, run_of, study_of
 from .printing import check_json, print_files, print_summary, status_of
 
 
 def run(args: argparse.Namespace) -> int:
     """Run the command and return its exit status."""
+    require_use(args, "image_pattern", args.images is not None, "--images")
     study = study_of(args, ref=args.ref, pred=args.pred)
+    study = replace(study, images=args.images, image_pattern=args.image_pattern)
     if args.dry_run:
         return print_files(study)
-    check_json(args, args.pred, args.ref, args.mask)
+    check_json(args, args.pred, args.ref, args.mask, args.images)
     summary = evaluate(
         study,
         run_of(args),

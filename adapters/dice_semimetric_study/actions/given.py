@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Literal
 
 from ..cases.blocks import Reading
+from ..cases.layouts import KNOWN
 from ..cases.patients import Patients, match_patients, read_patients
 from ..cases.regions import read_regions
 from ..cases.study import Study
@@ -29,6 +30,7 @@ def study_of(args: argparse.Namespace, *, ref: Path | None, pred: Path | None = 
         mask=args.mask,
         mask_pattern=args.mask_pattern,
         follow_links=args.follow_links,
+        layout=args.layout,
         patients=patients_of(args),
     )
 
@@ -36,7 +38,8 @@ def study_of(args: argparse.Namespace, *, ref: Path | None, pred: Path | None = 
 def reading_of(args: argparse.Namespace) -> Reading:
     """Return how cases are read."""
     pred_scale = getattr(args, "pred_scale", None)
-    labels = "--label" if args.label is not None else "--regions" if args.regions else ""
+    file = args.regions or _described(args)
+    labels = "--label" if args.label is not None else "--regions" if file else ""
     for flag, value in (("--scale", args.scale), ("--pred-scale", pred_scale)):
         if labels and value is not None:
             raise UsageError(f"{flag} has no use with {labels}, which names values as they are")
@@ -45,7 +48,7 @@ def reading_of(args: argparse.Namespace) -> Reading:
     return Reading(
         label=args.label,
         tolerance=args.affine_tolerance,
-        regions=read_regions(args.regions) if args.regions else None,
+        regions=read_regions(file) if file else None,
         ignore=tuple(args.ignore),
         reorient=args.allow_reorient,
         slab=args.slab,
@@ -53,6 +56,16 @@ def reading_of(args: argparse.Namespace) -> Reading:
         pred_scale=pred_scale,
         colours=args.colours or "refuse",
     )
+
+
+def _described(args: argparse.Namespace) -> Path | None:
+    """Return the dataset.json that names the labels of a layout, in or beside the references."""
+    if args.layout is None or not KNOWN[args.layout].describes or args.label is not None:
+        return None
+    given = vars(args)
+    folder = next(filter(None, map(given.get, ("ref", "fit_ref", "folder"))), None)
+    files = (f / "dataset.json" for f in (folder, folder.absolute().parent)) if folder else ()
+    return next((file for file in files if file.is_file()), None)
 
 
 def empty_of(args: argparse.Namespace) -> float | Literal["skip"]:

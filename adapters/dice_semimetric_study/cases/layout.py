@@ -26,7 +26,7 @@ from .listing import (
     list_folder,
     not_read,
 )
-from .patterns import BARE, EXAMPLES, IMAGE, MAP, Patterns, compile_pattern, match
+from .patterns import BARE, EXAMPLES, IMAGE, MAP, RATERS, Patterns, compile_pattern, match
 from .sorting import Key, Maps, Sorted, fields_of, maps_not_read, sort_files
 
 log = logging.getLogger("dice_semimetric_study")
@@ -88,7 +88,12 @@ class CaseFiles:
 
 
 def find_cases(
-    root: Path, *, pattern: str | None = None, raters: Raters = "all", follow_links: bool = False
+    root: Path,
+    *,
+    pattern: str | None = None,
+    raters: Raters = "all",
+    follow_links: bool = False,
+    known: tuple[Patterns, Patterns] | None = None,
 ) -> list[CaseFiles]:
     """Return the cases below a folder, sorted by name.
 
@@ -113,6 +118,8 @@ def find_cases(
     follow_links : bool, optional
         Whether to read what symbolic links to folders, and to files elsewhere, lead to; otherwise
         they are faults.
+    known : tuple, optional
+        The expressions of a known layout for maps and for images, instead of a pattern.
 
     Returns
     -------
@@ -127,7 +134,10 @@ def find_cases(
     if not os.path.isdir(root):  # whatever keeps it from being read
         raise UsageError(f"{root} is not a folder")
     listing = list_folder(root, follow_links)
-    cases = _find(root, listing, pattern)
+    if known is not None and pattern is None:
+        cases = _find_known(root, listing, *known)
+    else:
+        cases = _find(root, listing, pattern)
     if pattern is not None and "{fold}" in pattern:
         cases = _require_folds([_folded(c) for c in cases])
     elif raters == "all":
@@ -155,9 +165,23 @@ def _find(root: Path, listing: Listing, pattern: str | None) -> list[CaseFiles]:
     others = [m for f in listing.others if (m := fields_of(MAP, f))]
     if any(m.get("rater") for m in others) or (others and all(match(IMAGE, f.name) for f in some)):
         return []  # what is NIfTI are the images
-    found = sort_files(root, [some or listing.volumes or listing.stills], BARE, IMAGE)
+    best = some or listing.volumes or listing.stills
+    found = sort_files(root, [best], RATERS)
+    if not found.bare and len({rater for maps in found.maps.values() for rater in maps}) > 1:
+        return _cases(root, listing, RATERS, found, lambda file: False)
+    found = sort_files(root, [best], BARE, IMAGE)
     _name_probabilities(root, listing)
     return _cases(root, listing, BARE, found, lambda file: False)
+
+
+def _find_known(root: Path, listing: Listing, maps: Patterns, images: Patterns) -> list[CaseFiles]:
+    """Sort files into cases by the expressions of a layout; pictures where nothing else fits."""
+    some = listing.nifti + listing.hollow_folders()
+    for kinds in ([some, listing.volumes], [listing.stills]):
+        found = sort_files(root, kinds, maps, images)
+        if found.maps:
+            break
+    return _cases(root, listing, maps, found, is_volume)
 
 
 def _find_by_pattern(

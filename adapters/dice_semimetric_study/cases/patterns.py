@@ -22,6 +22,9 @@ _CASE = (r"(?:(?P<case>.+)/)?", r"(?P<case>.+)_")  # a folder, or in front of a 
 #: A rater's mask or a map of a task.
 MAP = _patterns(rf"{_TASK}_seg(?P<rater>[^/_]+)", *_CASE) + _patterns(_TASK, *_CASE)
 IMAGE = _patterns("image", *_CASE)
+_WHO = "(?i:rater|reader|annotator|expert|observer|grader)"
+#: A rater's mask in the folder of that rater.
+RATERS = (re.compile(rf"(?P<rater>{_WHO}[^/]*)/(?P<case>.+){NIFTI}", re.DOTALL),)
 #: A map by the name of its case alone.
 BARE = _patterns("", r"(?P<case>.+)")
 

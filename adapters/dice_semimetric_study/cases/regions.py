@@ -10,6 +10,7 @@
     kidneys = [2, 3]
 """
 
+import json
 import re
 import tomllib
 from dataclasses import dataclass
@@ -85,16 +86,18 @@ class Regions:
 
 
 def read_regions(path: Path) -> Regions:
-    """Read a TOML file of regions.
+    """Read a TOML file of regions, or the labels in a ``dataset.json`` of nnU-Net's or of MSD's.
 
     Raises
     ------
     UsageError
         If it cannot be read or holds something else.
     """
+    described = path.suffix.lower() == ".json"
     try:
-        found = tomllib.loads(one_spelling(read_small(path).decode("utf-8-sig")))
-    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+        text = one_spelling(read_small(path).decode("utf-8-sig"))
+        found = _described(json.loads(text), path) if described else tomllib.loads(text)
+    except (OSError, UnicodeDecodeError, ValueError) as error:
         reason = getattr(error, "strerror", None) or error
         raise UsageError(f"cannot read the regions in {path}: {reason}") from error
     except (RecursionError, MemoryError) as error:
@@ -114,6 +117,27 @@ def read_regions(path: Path) -> Regions:
         raise UsageError(f"channels in {path} must differ, got {channels}")
     ignore = _labels(found.get("ignore", []), "ignore", path, empty=True)
     return Regions(labels, ignore, tuple(channels))
+
+
+def _described(found: Any, path: Path) -> dict[str, Any]:
+    """Return the labels of a ``dataset.json`` as the regions of a TOML file.
+
+    nnU-Net writes names with labels, older data sets numbers with names, as strings.
+    """
+    labels = found.get("labels") if isinstance(found, dict) else None
+    if not isinstance(labels, dict) or not labels:
+        raise UsageError(f'{path} must hold "labels", as nnU-Net has them')
+    regions: dict[str, list[Any]] = {}
+    for name, value in labels.items():
+        if name.strip().isdecimal() and isinstance(value, str) and not value.strip().isdecimal():
+            name, value = value, int(name)  # noqa: PLW2901
+        values = value if isinstance(value, list) else [value]
+        numbers = [int(v) if isinstance(v, str) and v.strip().isdecimal() else v for v in values]
+        regions.setdefault(name, []).extend(numbers)
+    ignore = regions.pop("ignore", [])
+    several = any(isinstance(value, list) for value in labels.values())
+    regions = {n: v for n, v in regions.items() if n.lower() != "background" and v != [0]}
+    return {"regions": regions, "ignore": ignore, "channels": list(regions) if several else []}
 
 
 def _require_own_name(name: str, path: Path) -> None:

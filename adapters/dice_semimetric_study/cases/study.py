@@ -9,8 +9,10 @@ from typing import Any
 from ..faults import Fault, UsageError
 from ..files.atomic import require_apart
 from .layout import CaseFiles, Raters, find_cases
+from .layouts import KNOWN
 from .pairing import Pair, Rated, Some, add_masks, pair_up
 from .patients import Patients
+from .patterns import TASK, Patterns
 from .regions import RESERVED
 
 
@@ -22,7 +24,7 @@ class Names:
 
     def __init__(self, *studies: "Study") -> None:
         self._folders: dict[Path, str] = {}
-        for folder in (f for s in studies for f in (s.ref, s.pred, s.mask) if f is not None):
+        for folder in (folder for study in studies for folder in study.folders):
             path = folder.absolute()
             name = "home" if path == Path.home() else Path(os.path.abspath(path)).name or "root"
             taken, number = set(self._folders.values()), 2
@@ -64,6 +66,10 @@ class Study:
         case, and their file names.
     follow_links : bool
         Whether to read what symbolic links lead to; see `find_cases`.
+    layout : str, optional
+        How references and predictions are named where no pattern is given, one of `LAYOUTS`.
+    images, image_pattern : Path and str, optional
+        The folder of the images that the references mark, and their file names.
     patients : Patients
         Which patient a case is of; by default each case is one.
     """
@@ -76,11 +82,31 @@ class Study:
     mask: Path | None = None
     mask_pattern: str | None = None
     follow_links: bool = False
+    layout: str | None = None
+    images: Path | None = None
+    image_pattern: str | None = None
     patients: Patients = field(default_factory=Patients)
+
+    @property
+    def folders(self) -> list[Path]:
+        """The folders that are given."""
+        return [f for f in (self.ref, self.pred, self.mask, self.images) if f is not None]
 
     def references(self) -> list[CaseFiles]:
         """Return the files of each case's reference, with absolute names."""
-        return self._find(self.ref, self.pattern, self.raters, "references")
+        found = self._find(self.ref, self.pattern, self.raters, "references")
+        if self.images is None:
+            return found
+        # Of several tasks each has the image of the case, and of channels the first is shown.
+        images = self._find(self.images, self.image_pattern, "any", "images")
+        pairs, _ = pair_up({c.case: replace(c, task=TASK) for c in found}.values(), images)
+        of = {p.case: p.prediction for p in pairs}
+        return [
+            replace(c, image=next(iter(one.maps), None), fault=c.fault or one.fault)
+            if (one := of.get(c.case))
+            else c
+            for c in found
+        ]
 
     def predictions(self) -> list[CaseFiles]:
         """Return the files of each prediction, with absolute names."""
@@ -104,15 +130,23 @@ class Study:
 
     def require_apart(self, out: Path) -> None:
         """Raise UsageError if results would appear among what is read."""
-        for folder in (self.ref, self.pred, self.mask):
-            if folder is not None:
-                require_apart(out, folder)
+        for folder in self.folders:
+            require_apart(out, folder)
 
     def settings(self, name_of: Callable[[Path], str]) -> dict[str, Any]:
         """Return what JSON can hold of the folders and the names of files."""
         found = {"pred": None} | asdict(replace(self, patients=Patients()))
         del found["patients"]
         return {k: name_of(v) if isinstance(v, Path) else v for k, v in found.items()}
+
+    def _known(self, what: str) -> tuple[Patterns, Patterns] | None:
+        """Return the expressions of the layout for one folder, None where it has none."""
+        if self.layout is None or what not in ("references", "predictions"):
+            return None
+        known = KNOWN[self.layout]
+        return (
+            (known.predictions, ()) if what == "predictions" else (known.references, known.images)
+        )
 
     def _find(
         self, folder: Path | None, pattern: str | None, raters: Raters, what: str
@@ -123,9 +157,13 @@ class Study:
             raise UsageError(f"only predictions have a {{fold}}, and not the {what}: got {pattern}")
         # Absolute, since workers may have another current folder.
         found = find_cases(
-            folder.absolute(), pattern=pattern, raters=raters, follow_links=self.follow_links
+            folder.absolute(),
+            pattern=pattern,
+            raters=raters,
+            follow_links=self.follow_links,
+            known=self._known(what),
         )
-        if what != "masks":
+        if what in ("references", "predictions"):
             _require_own_names(found, folder)
         return found
 

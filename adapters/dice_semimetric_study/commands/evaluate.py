@@ -27,6 +27,17 @@ reference, hard or soft, is the soft reference itself, and the hard one where it
 def _add_options(parser: argparse.ArgumentParser) -> None:
     add_path(parser, "--pred", required=True, metavar="DIR", help="predictions")
     add_path(parser, "--ref", required=True, metavar="DIR", help="references")
+    add_path(
+        parser,
+        "--images",
+        metavar="DIR",
+        help="images for the page's pictures (default: image.nii.gz beside the references)",
+    )
+    parser.add_argument(
+        "--image-pattern",
+        metavar="PATTERN",
+        help="file names in the folder of --images, such as {case}_0000.nii.gz",
+    )
     add_json(parser)
     add_path(
         parser,

@@ -3,7 +3,7 @@
 import argparse
 import math
 
-from ..choices import CONFIDENCE, DEVICES, RESAMPLES, WHOLE
+from ..choices import CONFIDENCE, DEVICES, LAYOUTS, RESAMPLES, WHOLE
 from .command import add_count, add_flag, add_path, integer, number
 
 
@@ -28,6 +28,12 @@ def add_files(parser: argparse.ArgumentParser, *, predictions: bool = False) -> 
             metavar="PATTERN",
             help="file names of the predictions; those that differ in {fold} are averaged",
         )
+    parser.add_argument(
+        "--layout",
+        choices=LAYOUTS,
+        help="names of files where no pattern is given; with nnunet and msd a dataset.json beside "
+        "the references is --regions (default: QUBIQ's, flat or rater folders are recognised)",
+    )
     parser.add_argument(
         "--raters",
         choices=("all", "any"),
@@ -61,8 +67,9 @@ def add_reading(parser: argparse.ArgumentParser, *, predictions: bool = False) -
     add_path(
         what,
         "--regions",
-        metavar="TOML",
-        help="named sets of labels, each treated by itself: [regions] liver = [5] kidneys = [2, 3]",
+        metavar="FILE",
+        help="named sets of labels, each treated by itself: [regions] liver = [5] kidneys = [2, 3] "
+        "as TOML, or the dataset.json of nnU-Net or MSD",
     )
     for name, maps in (("--scale", "masks or references"), ("--pred-scale", "predictions")):
         if name == "--scale" or predictions:

@@ -133,7 +133,7 @@ def _require_page(page: Page, study: Study, out: Path) -> None:
     """Raise UsageError, before any work is done, if what is wanted cannot be drawn or written."""
     if page.report is not None:
         check_page("--report")
-        reads = (study.ref, study.pred, study.mask)
+        reads = (study.ref, study.pred, study.mask, study.images)
         require_replaceable(page.report, "--report", reads, is_page, out)
         if page.report.resolve() in {out.resolve() / name for name in (*_FILES, *OWN)}:
             raise UsageError(f"--report {page.report} is the name of a table: choose another")
