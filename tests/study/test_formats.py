@@ -354,6 +354,7 @@ def test_a_file_of_voxels_beside_its_header_counts(tmp_path: Path) -> None:
     """Resuming notices that it changed, and it must be a plain file."""
     path = write(tmp_path / "a.mhd", np.zeros((3, 4, 5), np.uint8))
     raw = tmp_path / "a.raw"
+    path.write_text(path.read_text().replace("= a.raw", "= ./a.raw"), newline="\r\n")
     assert files_of(path) == (path, raw)
     before = stamped([path, path])
     assert len(before) == 2

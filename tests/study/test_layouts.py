@@ -198,3 +198,27 @@ def test_images_of_the_page_may_lie_apart(tmp_path: Path, capsys) -> None:
     argv[argv.index("--images") :] = more
     assert main(argv) == 2
     assert "--image-pattern has no use without --images" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("slab", ["67108864", "50"])
+def test_all_labels_are_scored_if_asked(tmp_path: Path, slab: str, capsys) -> None:
+    dataset(tmp_path, {"background": 0})
+    (tmp_path / "regions.toml").write_text("[regions]\n1 = [1]\n2 = [2]\n")
+    common = ["evaluate", "--pred", str(tmp_path / "pred"), "-q", "--no-pictures", "--slab", slab]
+    common += ["--ref", str(tmp_path / "data/labelsTr")]
+    for kind in ((), ("--pred-pattern", "{case}.npz")):
+        found = []
+        for how in (["--label", "all"], ["--regions", str(tmp_path / "regions.toml")]):
+            out = tmp_path / f"o{len(found)}{len(kind)}"
+            assert main([*common, *kind, *how, "--out", str(out)]) == 0
+            found.append(rows(out / "cases.csv"))
+        assert found[0] == found[1]
+        assert [row["task"] for row in found[0]] == ["1", "2"] * 2
+    assert main([*common, "--label", "all", "--ignore", "2", "--out", str(tmp_path / "i")]) == 0
+    assert {row["task"] for row in rows(tmp_path / "i/cases.csv")} == {"1"}
+    argv = [*common, "--label", "all", "--ignore", "1", "2", "--out", str(tmp_path / "n")]
+    assert main(argv) == 2
+    assert "--label all finds no label above 0" in capsys.readouterr().err
+    argv = ["fuse", str(tmp_path / "data/labelsTr"), "--method", "majority", "--label", "alle"]
+    assert main([*argv, "--out", str(tmp_path / "f")]) == 2
+    assert "must be an integer, got 'alle'" in capsys.readouterr().err

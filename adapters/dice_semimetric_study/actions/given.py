@@ -1,11 +1,13 @@
 """What the options that commands share stand for."""
 
 import argparse
+from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
 from typing import Literal
 
 from ..cases.blocks import Reading
+from ..cases.labels import every_label
 from ..cases.layouts import KNOWN
 from ..cases.patients import Patients, match_patients, read_patients
 from ..cases.regions import read_regions
@@ -45,8 +47,8 @@ def reading_of(args: argparse.Namespace) -> Reading:
             raise UsageError(f"{flag} has no use with {labels}, which names values as they are")
         if args.ignore and value is not None:
             raise UsageError(f"{flag} has no use with --ignore: give --label {value:g} instead")
-    return Reading(
-        label=args.label,
+    reading = Reading(
+        label=None if args.label == "all" else args.label,
         tolerance=args.affine_tolerance,
         regions=read_regions(file) if file else None,
         ignore=tuple(args.ignore),
@@ -56,14 +58,23 @@ def reading_of(args: argparse.Namespace) -> Reading:
         pred_scale=pred_scale,
         colours=args.colours or "refuse",
     )
+    if args.label != "all":
+        return reading
+    cases, _ = study_of(args, ref=_references(args)).cases()
+    return replace(reading, regions=every_label(cases, reading))
+
+
+def _references(args: argparse.Namespace) -> Path | None:
+    """Return the folder of references, whatever the command calls it."""
+    given = vars(args)
+    return next(filter(None, map(given.get, ("ref", "fit_ref", "folder"))), None)
 
 
 def _described(args: argparse.Namespace) -> Path | None:
     """Return the dataset.json that names the labels of a layout, in or beside the references."""
     if args.layout is None or not KNOWN[args.layout].describes or args.label is not None:
         return None
-    given = vars(args)
-    folder = next(filter(None, map(given.get, ("ref", "fit_ref", "folder"))), None)
+    folder = _references(args)
     files = (f / "dataset.json" for f in (folder, folder.absolute().parent)) if folder else ()
     return next((file for file in files if file.is_file()), None)
 

@@ -60,9 +60,10 @@ def add_reading(parser: argparse.ArgumentParser, *, predictions: bool = False) -
     what = group.add_mutually_exclusive_group()
     what.add_argument(
         "--label",
-        type=label,
+        type=label_or_all,
         metavar="N",
-        help="value of the foreground (default: masks hold 0 and 1 only)",
+        help="value of the foreground; all: each value in a reference is a structure by itself "
+        "(default: masks hold 0 and 1 only)",
     )
     add_path(
         what,
@@ -217,6 +218,11 @@ def add_running(parser: argparse.ArgumentParser) -> None:
 def add_overwrite(parser: argparse.ArgumentParser) -> None:
     """Add the option of what becomes of another run's results."""
     add_flag(parser, "--overwrite", "replace the files of another run in OUT; no others")
+
+
+def label_or_all(text: str) -> int | str:
+    """Return a label as an integer, or "all"."""
+    return text if text == "all" else label(text)
 
 
 def label(text: str) -> int:

@@ -96,11 +96,11 @@ def _data_file(path: Path, head: bytes) -> Path | None:
     name = found.group(1).decode("utf-8", "surrogateescape").strip() if found else "LOCAL"
     if name.upper() == "LOCAL":
         return None
-    if not name or Path(name).name != name or name.startswith("LIST") or "%" in name:
+    if not name or str(Path(name)) != Path(name).name or name.startswith("LIST") or "%" in name:
         raise CaseError(
             f"{path.name} must name one file beside it for its voxels, got {name!r:.80}"
         )
-    beside = path.with_name(name)
+    beside = path.parent / name
     require_regular(beside)
     return beside
 
