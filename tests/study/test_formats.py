@@ -174,6 +174,14 @@ def test_grey_values_are_what_is_stored(tmp_path: Path, end: str, dtype) -> None
         np.testing.assert_allclose(where.affine, geometry.affine)
 
 
+@pytest.mark.parametrize("dtype", [">u2", "<u2", "<i4", "<f4"])
+def test_bytes_are_in_the_order_of_the_machine(tmp_path: Path, dtype: str) -> None:
+    values = (np.arange(12).reshape(3, 4) * 5000).astype(dtype)
+    found, _ = read_voxels(picture(tmp_path / "a.tif", values))
+    assert found.dtype == np.dtype(dtype).newbyteorder("=")
+    np.testing.assert_array_equal(found, values.T)
+
+
 @pytest.mark.parametrize("bits", [2, 4])
 def test_few_bits_are_not_stretched(tmp_path: Path, bits: int) -> None:
     """A PNG of two bits holds the labels 0 to 3, and pillow shows them as 0 to 255."""

@@ -90,7 +90,8 @@ def _values(path: Path, image: Any, colours: Colours) -> NDArray[Any]:
     packing = _packing(image)
     if image.mode in _GREY or image.mode.startswith("I;16"):
         found = np.asarray(image)
-        found = found.astype(np.uint8) if found.dtype == bool else found
+        native = np.uint8 if found.dtype == bool else found.dtype.newbyteorder("=")
+        found = found.astype(native, copy=False)
         return found // np.uint8(_STEPS[packing]) if packing in _STEPS else found
     if colours == "show":
         return np.asarray(image.convert("L"))
