@@ -21,7 +21,7 @@ from .opening import open_stored, require_image
 Colours = Literal["refuse", "index", "grey", "show"]
 
 _AFFINE = np.diag([-1.0, -1.0, 1.0, 1.0])
-_GREY = ("1", "L", "I", "F")
+_GREY, _COLOUR = ("1", "L", "I", "F"), ("RGB", "RGBA", "LA")
 #: By how much pillow multiplies grey values of two and four bits, which may be labels.
 _STEPS = {"L;2": 85, "L;4": 17}
 
@@ -102,8 +102,8 @@ def _values(path: Path, image: Any, colours: Colours) -> NDArray[Any]:
             f"{path.name} has a palette: give --colours index if the numbers of its colours are "
             "the values"
         )
-    if image.mode not in ("RGB", "RGBA", "LA") or colours != "grey":
-        remedy = ": give --colours grey if all are grey" if image.mode in ("RGB", "RGBA") else ""
+    if image.mode not in _COLOUR or colours != "grey":
+        remedy = ": give --colours grey if all are grey" if image.mode in _COLOUR else ""
         raise CaseError(f"{path.name} holds colours ({image.mode}), not one value{remedy}")
     if ";16" in packing:
         raise CaseError(f"{path.name} holds colours of 16 bits: save it as one grey channel")
