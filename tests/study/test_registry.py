@@ -10,8 +10,11 @@ from dice_semimetric_study import CaseScore, score_case
 from dice_semimetric_study.cli import main
 from dice_semimetric_study.results.bootstrap import Bootstrap
 from dice_semimetric_study.results.registry import (
+    ALL_SCORES,
+    CALIBRATION_SCORES,
     PREDICTION_SCORES,
     RATER_SCORES,
+    VOLUME_SCORES,
     Score,
     curve_names,
     prediction_score,
@@ -22,9 +25,9 @@ from dice_semimetric_study.results.text import interval, known, number, percent,
 from dice_semimetric_study.results.totals import total, total_by_name
 
 
-@pytest.mark.parametrize("name", PREDICTION_SCORES)
+@pytest.mark.parametrize("name", [*PREDICTION_SCORES, *CALIBRATION_SCORES])
 def test_each_score_of_a_prediction_is_computed(name: str) -> None:
-    score = PREDICTION_SCORES[name]
+    score = ALL_SCORES[name]
     assert getattr(CaseScore, name).__doc__
     hard = np.array([0.0, 0.0, 1.0, 1.0])
     perfect = getattr(score_case(hard, hard, hard > 0.5), name)
@@ -33,6 +36,12 @@ def test_each_score_of_a_prediction_is_computed(name: str) -> None:
     assert (poor < perfect) is (score.better == "higher")
     assert score.limits[0] <= min(poor, perfect)
     assert max(poor, perfect) <= score.limits[1]
+
+
+def test_a_volume_that_is_not_known_has_no_score() -> None:
+    hard = np.array([0.0, 1.0])
+    assert all(np.isnan(getattr(score_case(hard, hard, hard > 0.5), n)) for n in VOLUME_SCORES)
+    assert [s.best for s in VOLUME_SCORES.values()] == [0] * len(VOLUME_SCORES)
 
 
 def test_every_ece_names_its_pixels_and_its_reference() -> None:
@@ -58,11 +67,13 @@ def test_dice_at_a_threshold_is_a_score_too() -> None:
 def rows_of(scores: Mapping[str, Score]) -> str:
     head = "| column | score | better | meaning |\n|---|---|---|---|\n"
     return head + "\n".join(
-        f"| `{s.name}` | {s.title} | {s.better} | {s.explained()} |" for s in scores.values()
+        f"| `{s.name}` | {s.heading} | {s.better} | {s.explained()} |" for s in scores.values()
     )
 
 
-@pytest.mark.parametrize("scores", [PREDICTION_SCORES, RATER_SCORES])
+@pytest.mark.parametrize(
+    "scores", [PREDICTION_SCORES, CALIBRATION_SCORES, VOLUME_SCORES, RATER_SCORES]
+)
 def test_the_documentation_has_the_registrys_words(scores: Mapping[str, Score]) -> None:
     page = Path(__file__).resolve().parents[2] / "docs/analysis.md"
     assert f"\n{rows_of(scores)}\n\n" in page.read_text(encoding="utf-8")
@@ -72,8 +83,9 @@ def test_the_documentation_has_the_registrys_words(scores: Mapping[str, Score]) 
 def test_help_has_the_registrys_words(command: str, capsys: Any) -> None:
     assert main([command, "--help"]) == 0
     text = " ".join(capsys.readouterr().out.split())
-    for score in (RATER_SCORES if command == "agreement" else PREDICTION_SCORES).values():
-        words = f"{score.name} {score.title}, {score.better} is better. {score.explained()}"
+    scores = {"agreement": RATER_SCORES, "evaluate": ALL_SCORES}.get(command, PREDICTION_SCORES)
+    for score in scores.values():
+        words = f"{score.name} {score.heading}, {score.better} is better. {score.explained()}"
         assert words in text
 
 

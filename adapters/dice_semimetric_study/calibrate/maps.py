@@ -6,8 +6,6 @@ from pathlib import Path
 
 import numpy as np
 
-from dice_semimetric import CalibrationBins, Overlap, ThresholdCounts
-
 from ..cases.blocks import space_of
 from ..cases.foreground import voxels_of
 from ..cases.pairing import Pair
@@ -16,7 +14,8 @@ from ..faults import CaseError
 from ..files.writing import written_maps
 from ..results.totals import AddedByField, total_by_name
 from ..runs.records import Stamp, stamp
-from ..scores.case_score import CaseScore, Options, RaterScore
+from ..scores.case_score import KINDS as SCORE_KINDS
+from ..scores.case_score import Options
 from ..scores.scoring import scores_of
 from ..scores.sums import Sums, in_doubt, sums_of
 from .calibrators import MapCalibrator
@@ -34,7 +33,7 @@ class Calibrated:
 
 
 #: What a record of a case is made of.
-KINDS = (Calibrated, Scored, CaseScore, RaterScore, CalibrationBins, Overlap, ThresholdCounts)
+KINDS = (Calibrated, Scored, *SCORE_KINDS)
 
 
 @dataclass(frozen=True)

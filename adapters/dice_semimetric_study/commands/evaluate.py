@@ -2,7 +2,7 @@
 
 import argparse
 
-from ..results.registry import PREDICTION_SCORES, glossary
+from ..results.registry import ALL_SCORES, glossary
 from .command import EXIT, LAYOUT, Command, add_path
 from .options import add_json, add_scoring, add_study
 
@@ -17,7 +17,7 @@ _EPILOG = f"""examples:
   dice-semimetric evaluate --pred png --ref annotators --scale 255 --pred-scale 255 --out cells
 
 scores:
-{glossary(PREDICTION_SCORES)}
+{glossary(ALL_SCORES)}
 
 The soft reference is the raters' mean, and the hard reference their strict majority. A single
 reference, hard or soft, is the soft reference itself, and the hard one where it is above 0.5.

@@ -5,8 +5,6 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from dice_semimetric import CalibrationBins, Overlap, ThresholdCounts
-
 from ..cases.study import Names, Study, full_name
 from ..faults import UsageError
 from ..files.json import jsonable
@@ -18,7 +16,7 @@ from ..runs.each import report, stop_of
 from ..runs.logs import left_out
 from ..runs.output import OWN, require_replaceable
 from ..runs.recorded import Run, each_recorded, write_run
-from ..scores.case_score import CaseScore, Options, RaterScore
+from ..scores.case_score import KINDS, CaseScore, Options
 from ..scores.devices import scorer
 from ..scores.occurrence import occurring, of_score
 from ..scores.summary import CASES, RATERS, summarize, write_score_tables
@@ -26,7 +24,6 @@ from .chosen import Scored
 from .report import write_report
 
 _FILES = {*files_of(CASES), *files_of(RATERS), "summary.json", "bdice.png", "reliability.png"}
-_KINDS = (CaseScore, RaterScore, CalibrationBins, Overlap, ThresholdCounts)
 
 
 @dataclass(frozen=True)
@@ -102,7 +99,7 @@ def evaluate(
         done = each_recorded(
             work,
             pairs,
-            kinds=_KINDS,
+            kinds=KINDS,
             run=run,
             settings=settings,
             faults=faults,

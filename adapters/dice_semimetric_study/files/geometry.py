@@ -43,6 +43,24 @@ def without_ones(shape: tuple[int, ...], least: int = 1) -> tuple[int, ...]:
     return shape
 
 
+def voxel_volume(geometry: Geometry, name: str) -> float:
+    """Return the volume of a voxel in cubic millimetres, or raise CaseError if it has none.
+
+    A plane is as thick as its header says, and 1 mm where that says nothing.
+    """
+    axes = min(len(geometry.shape), 3)
+    spacing = _spacing(geometry)
+    spacing[axes:][spacing[axes:] == 0] = 1
+    columns = geometry.affine[:3, :axes]
+    volume = math.sqrt(max(0.0, np.linalg.det(columns.T @ columns))) * spacing[axes:].prod()
+    if not volume > 0:
+        raise CaseError(
+            f"{name} has a spacing of {_vector(spacing)}: no volume can be told from it; "
+            "each must be above 0, and the axes must have different directions"
+        )
+    return float(volume)
+
+
 @np.errstate(all="ignore")  # a broken header may claim places beyond float64
 def towards(geometry: Geometry, like: Geometry) -> tuple[NDArray[Any] | None, Geometry]:
     """Return nibabel's transform of axes towards those of another image, and where they lie then.

@@ -79,6 +79,13 @@ def read_header(path: Path, file: IO[bytes]) -> tuple[Any, bytes]:
 
 @lru_cache(maxsize=64)  # the files of a case, and often of a study, have one and the same
 def _parsed(kind: Any, content: bytes) -> Any:
+    raw = kind.from_fileobj(BytesIO(content), check=False)  # a check would mend the spacing
+    used = np.flatnonzero(raw["dim"][1:4] > 1)
+    spacing = raw["pixdim"][1:4][used]
+    if raw["sform_code"] <= 0 and not np.all(spacing > 0):
+        raise ValueError(
+            f"its spacing is {', '.join(f'{s:g}' for s in spacing)} mm, and each must be above 0"
+        )
     return kind.from_fileobj(BytesIO(content))
 
 

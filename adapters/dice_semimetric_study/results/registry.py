@@ -4,6 +4,7 @@ Tables, pictures, the page, ``--help`` and the documentation take their words fr
 is one row here, and its computation: a property of `CaseScore` of the same name.
 """
 
+import math
 import textwrap
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -22,14 +23,15 @@ class Score:
     name: str  # its column in tables and its key in summaries
     title: str  # its name for people
     meaning: str
-    better: Literal["higher", "lower"] = "higher"
+    better: Literal["higher", "lower", "nearer 0"] = "higher"
     limits: tuple[float, float] = (0.0, 1.0)  # the least and the largest value
     unit: str = ""  # such as "mm"; empty for a plain number
+    perfect: str = ""  # what takes the place of "0 is perfect"
 
     @property
     def best(self) -> float:
         """The value of a perfect prediction."""
-        return self.limits[self.better == "higher"]
+        return 0.0 if self.better == "nearer 0" else self.limits[self.better == "higher"]
 
     @property
     def heading(self) -> str:
@@ -38,14 +40,15 @@ class Score:
 
     def explained(self, soft: str = "the soft reference", hard: str = "the hard reference") -> str:
         """Return the meaning as sentences, with the references named and the best value."""
-        return f"{self.meaning.format(soft=soft, hard=hard)}. {self.best:g} is perfect."
+        perfect = self.perfect or "{best:g} is perfect"
+        return f"{self.meaning}. {perfect}.".format(soft=soft, hard=hard, best=self.best)
 
 
 def _by_name(*scores: Score) -> Mapping[str, Score]:
     return {score.name: score for score in scores}
 
 
-#: Of a prediction against references: ``evaluate``, ``compare`` and ``calibrate``.
+#: Of a prediction against references, those that come first: all commands have them.
 PREDICTION_SCORES = _by_name(
     Score(
         "bdice",
@@ -70,6 +73,103 @@ PREDICTION_SCORES = _by_name(
         better="lower",
     ),
 )
+
+_LEAST = "{soft} has the least value, 0 where raters agree"
+
+#: More of calibration: ``evaluate`` has them too.
+CALIBRATION_SCORES = _by_name(
+    Score(
+        "ace",
+        "ACE",
+        "As ECE, but each bin of confidence that holds a pixel weighs the same, however few it "
+        "holds: the average calibration error",
+        better="lower",
+    ),
+    Score(
+        "ace_soft",
+        "soft ACE",
+        "As soft ECE, but each bin of probability that holds a pixel weighs the same",
+        better="lower",
+    ),
+    Score(
+        "brier",
+        "Brier score",
+        "Mean over all pixels of the squared distance of the foreground's probability from {hard}",
+        better="lower",
+    ),
+    Score(
+        "brier_soft",
+        "soft Brier score",
+        "Mean Brier score over all pixels against each rater, which is that against {soft}",
+        better="lower",
+        perfect=_LEAST,
+    ),
+    Score(
+        "log_loss",
+        "log loss",
+        "Mean over all pixels of -log of the probability of the label that {hard} has, in nats",
+        better="lower",
+        limits=(0.0, math.inf),
+    ),
+    Score(
+        "log_loss_soft",
+        "soft log loss",
+        "Mean log loss over all pixels against each rater, which is that against {soft}, in nats",
+        better="lower",
+        limits=(0.0, math.inf),
+        perfect=_LEAST,
+    ),
+)
+
+#: Of the volume of a structure: ``evaluate`` has them too.
+VOLUME_SCORES = _by_name(
+    Score(
+        "volume_bias",
+        "volume bias",
+        "Volume of the prediction above 0.5 minus that of {soft}",
+        better="nearer 0",
+        limits=(-math.inf, math.inf),
+        unit="ml",
+    ),
+    Score(
+        "volume_error",
+        "volume error",
+        "Distance of the volume of the prediction above 0.5 from that of {soft}",
+        better="lower",
+        limits=(0.0, math.inf),
+        unit="ml",
+    ),
+    Score(
+        "volume_bias_percent",
+        "relative volume bias",
+        "Volume bias as a part of the volume of {soft}",
+        better="nearer 0",
+        limits=(-100.0, math.inf),
+        unit="%",
+    ),
+    Score(
+        "volume_error_percent",
+        "relative volume error",
+        "Volume error as a part of the volume of {soft}",
+        better="lower",
+        limits=(0.0, math.inf),
+        unit="%",
+    ),
+    Score(
+        "volume_crps",
+        "volume CRPS",
+        "Continuous ranked probability score of the volume of the prediction above 0.5 against the "
+        "volumes of the raters: its mean distance from them, less half their mean distance from "
+        "each other",
+        better="lower",
+        limits=(0.0, math.inf),
+        unit="ml",
+        perfect="0 is perfect, where the raters agree",
+    ),
+)
+
+#: All that ``evaluate`` has of a case.
+ALL_SCORES: Mapping[str, Score] = {**PREDICTION_SCORES, **CALIBRATION_SCORES, **VOLUME_SCORES}
 
 #: Of raters against each other: ``agreement``.
 RATER_SCORES = _by_name(

@@ -1,18 +1,20 @@
 """What a case is scored with, and what is kept of it: statistics, and the scores they give."""
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any, Literal
 
+import numpy as np
 from numpy.typing import NDArray
 
-from dice_semimetric import CalibrationBins, Overlap, ThresholdCounts
+from dice_semimetric import CalibrationBins, Overlap, ThresholdCounts, crps
 from dice_semimetric.scores import overlap_score
 from dice_semimetric.thresholds import THRESHOLDS
 
 from ..cases.blocks import Reading
-from ..results.totals import total
+from ..results.totals import AddedByField, total
 
 Empty = float | Literal["skip"]
 
@@ -37,6 +39,16 @@ class Options(Reading):
     thresholds: Sequence[float] = THRESHOLDS
     n_bins: int = 10
     empty: Empty = 1.0
+
+
+@dataclass(frozen=True)
+class Proper(AddedByField):
+    """Sums over pixels of proper scores against the hard and the soft reference."""
+
+    brier: float
+    brier_soft: float
+    log_loss: float
+    log_loss_soft: float
 
 
 @dataclass(frozen=True)
@@ -81,7 +93,11 @@ class CaseScore:
     hard : Overlap
         Behind ``dice`` and ``jaccard``: the prediction above 0.5 and the hard reference.
     bins, soft_bins : CalibrationBins
-        Behind ``ece`` and ``ece_soft``.
+        Behind ``ece``, ``ace``, ``ece_soft`` and ``ace_soft``.
+    proper : Proper
+        Behind the Brier scores and the log losses.
+    voxel : float
+        The volume of a voxel in millilitres, NaN where it is not known.
     by_rater : tuple of RaterScore
         Against each rater alone; empty for a single reference.
     """
@@ -95,6 +111,8 @@ class CaseScore:
     hard: Overlap
     bins: CalibrationBins
     soft_bins: CalibrationBins
+    proper: Proper
+    voxel: float = math.nan
     by_rater: tuple[RaterScore, ...] = ()
 
     @cached_property
@@ -131,9 +149,80 @@ class CaseScore:
         """
         return float(self.soft_bins.error(norm="l1"))
 
+    @cached_property
+    def ace(self) -> float:
+        """As `ece`, each bin in use alike."""
+        return float(self.bins.error(norm="average"))
+
+    @cached_property
+    def ace_soft(self) -> float:
+        """As `ece_soft`, each bin in use alike."""
+        return float(self.soft_bins.error(norm="average"))
+
+    @cached_property
+    def brier(self) -> float:
+        """Of the foreground's probability against the hard reference, over all pixels."""
+        return self.proper.brier / self.voxels
+
+    @cached_property
+    def brier_soft(self) -> float:
+        """Of the foreground's probability against the soft reference, over all pixels."""
+        return self.proper.brier_soft / self.voxels
+
+    @cached_property
+    def log_loss(self) -> float:
+        """Of the foreground's probability against the hard reference, over all pixels."""
+        return self.proper.log_loss / self.voxels
+
+    @cached_property
+    def log_loss_soft(self) -> float:
+        """Of the foreground's probability against the soft reference, over all pixels."""
+        return self.proper.log_loss_soft / self.voxels
+
+    @cached_property
+    def _volumes(self) -> tuple[float, float]:
+        """The volumes of the prediction above 0.5 and of the soft reference, in millilitres."""
+        marked = np.sum(self.soft_bins.correct)  # the pixels in doubt have all of it
+        return self.voxel * float(self.hard.pred), self.voxel * float(marked)
+
+    @cached_property
+    def volume_bias(self) -> float:
+        """The prediction's volume minus the soft reference's, in millilitres."""
+        predicted, marked = self._volumes
+        return predicted - marked
+
+    @cached_property
+    def volume_error(self) -> float:
+        """The distance of the two volumes, in millilitres."""
+        return abs(self.volume_bias)
+
+    @cached_property
+    def volume_bias_percent(self) -> float:
+        """Of the soft reference's volume; 0 where both are empty, NaN where that alone is."""
+        predicted, marked = self._volumes
+        if marked == 0:
+            return 0.0 if predicted == 0 else math.nan
+        return 100 * self.volume_bias / marked
+
+    @cached_property
+    def volume_error_percent(self) -> float:
+        """The size of `volume_bias_percent`."""
+        return abs(self.volume_bias_percent)
+
+    @cached_property
+    def volume_crps(self) -> float:
+        """Of the prediction's volume against the raters' volumes, in millilitres."""
+        predicted, marked = self._volumes
+        volumes = [self.voxel * rater.marked for rater in self.by_rater] or [marked]
+        return float(crps(np.asarray([predicted]), np.asarray(volumes)[:, None])[0])
+
 
 def pooled(scores: Sequence[CaseScore]) -> CaseScore:
-    """Return the score of the pixels of all cases together."""
-    names = ("voxels", "counts", "hard", "bins", "soft_bins")
+    """Return the score of the pixels of all cases together, which has no volume."""
+    names = ("voxels", "counts", "hard", "bins", "soft_bins", "proper")
     sums: dict[str, Any] = {name: total(getattr(s, name) for s in scores) for name in names}
-    return replace(scores[0], case="", task="", by_rater=(), **sums)
+    return replace(scores[0], case="", task="", voxel=math.nan, by_rater=(), **sums)
+
+
+#: What a record of scores is made of.
+KINDS = (CaseScore, RaterScore, Proper, CalibrationBins, Overlap, ThresholdCounts)

@@ -12,7 +12,9 @@ from dice_semimetric.scores import overlap_score
 from ..cases.foreground import voxels_of
 from ..cases.pairing import Pair
 from ..cases.regions import task_name
-from ..results.registry import PREDICTION_SCORES
+from ..files.geometry import voxel_volume
+from ..files.volumes import read_geometry
+from ..results.registry import ALL_SCORES
 from ..results.totals import total_by_name
 from .case_score import CaseScore, Options, RaterScore
 from .sums import RaterSums, Sums, sums_of, sums_of_marks
@@ -54,10 +56,14 @@ def scores_of(pair: Pair, sums: Mapping[str, Sums], options: Options) -> tuple[C
     """Return the score of each region of a pair, whose statistics are given."""
     names = list(pair.reference.masks)
     raters = max(1, len(names))
+    reference = pair.reference.maps[0]
+    with pair.naming(reference):
+        voxel = voxel_volume(read_geometry(reference), reference.name) / 1000
     return tuple(
         _worked_out(
             replace(
                 _score(found, pair.case, task_name(pair.task, region), raters, options),
+                voxel=voxel,
                 by_rater=_by_rater(found.raters, names, options) if found.raters and names else (),
             )
         )
@@ -67,7 +73,7 @@ def scores_of(pair: Pair, sums: Mapping[str, Sums], options: Options) -> tuple[C
 
 def _worked_out(score: CaseScore) -> CaseScore:
     """Return a score whose formulas were evaluated here, where there may be many processes."""
-    for name in (*PREDICTION_SCORES, "curve"):
+    for name in (*ALL_SCORES, "curve"):
         getattr(score, name)
     return score
 

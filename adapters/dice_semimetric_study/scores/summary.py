@@ -12,7 +12,7 @@ from dice_semimetric import __version__
 from ..faults import Fault, printable
 from ..files.json import jsonable
 from ..results.bootstrap import Bootstrap, means_with_intervals
-from ..results.registry import PREDICTION_SCORES, curve_names
+from ..results.registry import ALL_SCORES, PREDICTION_SCORES, VOLUME_SCORES, curve_names
 from ..results.tables import table, write_table
 from ..results.text import confidence, interval, number
 from ..runs.each import without_stop
@@ -37,11 +37,11 @@ def write_score_tables(
     cases: list[dict[str, Any]] = [
         key
         | {"raters": s.raters, "voxels": s.voxels}
-        | {name: float(getattr(s, name)) for name in PREDICTION_SCORES}
+        | {name: float(getattr(s, name)) for name in ALL_SCORES}
         | dict(zip(curve, map(float, s.curve), strict=True))
         for key, s in zip(keys, scores, strict=True)
     ]
-    write_table(out / CASES, [*_KEYS, "raters", "voxels", *PREDICTION_SCORES, *curve], cases)
+    write_table(out / CASES, [*_KEYS, "raters", "voxels", *ALL_SCORES, *curve], cases)
     raters: list[dict[str, Any]] = [
         key | {name: getattr(rater, name) for name in _OF_RATER}
         for key, s in zip(keys, scores, strict=True)
@@ -76,8 +76,8 @@ def summarize(
     Returns
     -------
     dict
-        ``overall`` and ``tasks`` with the mean of each score of `PREDICTION_SCORES`, None where
-        there is none, and their ``intervals``, None where fewer than two patients have a value;
+        ``overall`` and ``tasks`` with the mean of each score of `ALL_SCORES`, None where there is
+        none, and their ``intervals``, None where fewer than two patients have a value;
         ``faults``, ``options`` and ``version``; ``stopped`` where the user stopped the run.
     """
     faults, stop = without_stop(faults)
@@ -108,7 +108,7 @@ def _means(
     patients: Mapping[str, str],
     bootstrap: Bootstrap,
 ) -> dict[str, Any]:
-    names = list(PREDICTION_SCORES)
+    names = list(ALL_SCORES)
     counts = {"scored": len(scores), "faulty": len(faults)}
     if not scores:
         return dict.fromkeys(names) | {"cases": counts}
@@ -120,7 +120,9 @@ def _means(
     return dict(zip(names, means, strict=False)) | {
         "cases": counts,
         curve: means[count:],
-        "pooled": {name: jsonable(getattr(together, name)) for name in names},
+        "pooled": {
+            name: jsonable(getattr(together, name)) for name in names if name not in VOLUME_SCORES
+        },
         "patients": len(set(of_score)),
         "intervals": dict(zip(names, intervals, strict=False)) | {curve: intervals[count:]},
     }

@@ -19,13 +19,14 @@ from dice_semimetric import (
 
 from ..cases.foreground import Marks
 from ..results.totals import AddedByField
-from .case_score import Options
+from .case_score import Options, Proper
 
 #: Soft calibration leaves out pixels that are background to the prediction and to all raters.
 CERTAIN = 0.01
 #: Foreground is what is more likely than not, on both sides and strictly, as the majority is.
 HALF = 0.5
-_SHORT = 1024
+_LEAST = 2.0**-23  # a probability in a logarithm, as `proper_score` cuts float32
+_BLOCK = 1 << 16  # pixels whose few temporaries stay in a cache
 
 
 @dataclass(frozen=True)
@@ -45,6 +46,7 @@ class Sums(AddedByField):
     hard: Overlap
     bins: CalibrationBins
     soft_bins: CalibrationBins
+    proper: Proper
     raters: RaterSums | None = None
 
 
@@ -75,6 +77,24 @@ def sums_of(
         overlap(pred > HALF, hard),
         _widened(bins),
         _widened(soft_bins),
+        _proper(pred, soft, hard),
+    )
+
+
+def _proper(pred: NDArray[Any], soft: NDArray[Any], hard: NDArray[np.bool_]) -> Proper:
+    """Return the sums of `proper_score` against both references at once, as both are linear.
+
+    Of a small case it takes a tenth of the time of four calls.
+    """
+    p = pred.astype(np.float64)
+    unmarked, marked = np.log(np.maximum(1 - p, _LEAST)), np.log(np.maximum(p, _LEAST))
+    brier, log_loss = (p * p).sum(), -unmarked.sum()  # where nothing is marked
+    more, loss = 1 - 2 * p, unmarked - marked  # what a mark adds to them
+    return Proper(
+        float(brier + more[hard].sum()),
+        float(brier + (more * soft).sum()),
+        float(log_loss + loss[hard].sum()),
+        float(log_loss + (loss * soft).sum()),
     )
 
 
@@ -96,8 +116,8 @@ def sums_of_marks(
     """Return the statistics against raters' marks, or a soft label, over the pixels that are kept.
 
     All arrays have one axis. Most of a volume is background that no rater marks and the prediction
-    is sure of. It reaches no threshold and lies in the last bin, so that its number and the sum of
-    its probabilities are all that is needed.
+    is sure of. It reaches no threshold and lies in the last bin, so that its number and three sums
+    over its probabilities are all that is needed.
     """
     if min(options.thresholds) <= CERTAIN or options.n_bins * CERTAIN >= 1:
         some = np.ones(pred.shape, bool) if kept is None else kept
@@ -117,11 +137,10 @@ def sums_of_marks(
     else:
         soft = reference[near]
         found = sums_of(inside, soft, soft > HALF, options)
-    counted = pred if kept is None else pred[kept]
-    number = counted.size - near.size
+    number = (pred.size if kept is None else int(kept.sum())) - near.size
     if number == 0:
         return found
-    mass = _total(counted) - _total(inside)
+    mass, squares, logs = _sums_of_background(pred, some if kept is None else some | ~kept)
     last = np.zeros(options.n_bins)
     last[-1] = 1
     bins = replace(
@@ -130,14 +149,21 @@ def sums_of_marks(
         confidence=found.bins.confidence + (number - mass) * last,
         correct=found.bins.correct + number * last,
     )
-    return replace(found, voxels=found.voxels + number, bins=bins)
+    proper = found.proper + Proper(squares, squares, logs, logs)
+    return replace(found, voxels=found.voxels + number, bins=bins, proper=proper)
 
 
-def _total(values: NDArray[np.float32]) -> float:
-    """Return the sum in float64 of short sums in float32, which is faster and as good."""
-    whole = values.size - values.size % _SHORT
-    short = values[:whole].reshape(-1, _SHORT).sum(axis=1)
-    return float(short.sum(dtype=np.float64) + values[whole:].sum(dtype=np.float64))
+def _sums_of_background(pred: NDArray[np.float32], others: NDArray[np.bool_]) -> list[float]:
+    """Return the sums of p, p squared and -log(1 - p) over all but the other pixels.
+
+    They are sums in float64 of short ones in float32, which is faster and as good.
+    """
+    total = np.zeros(3)
+    for start in range(0, pred.size, _BLOCK):
+        block = slice(start, start + _BLOCK)
+        p = np.where(others[block], np.float32(0), pred[block])
+        total += p.sum(), np.square(p).sum(), -np.log1p(-p).sum()
+    return [float(t) for t in total]
 
 
 def _widened(bins: CalibrationBins) -> CalibrationBins:
