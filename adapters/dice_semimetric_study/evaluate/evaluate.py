@@ -19,11 +19,12 @@ from ..runs.recorded import Run, each_recorded, write_run
 from ..scores.case_score import KINDS, CaseScore, Options
 from ..scores.devices import scorer
 from ..scores.occurrence import occurring, of_score
-from ..scores.summary import CASES, RATERS, summarize, write_score_tables
+from ..scores.summary import AMONG_RATERS, CASES, RATERS, summarize, write_score_tables
 from .chosen import Scored
 from .report import write_report
 
-_FILES = {*files_of(CASES), *files_of(RATERS), "summary.json", "bdice.png", "reliability.png"}
+_TABLES = set().union(*map(files_of, (CASES, RATERS, AMONG_RATERS)))
+_FILES = {*_TABLES, "summary.json", "bdice.png", "reliability.png"}
 
 
 @dataclass(frozen=True)
@@ -53,9 +54,10 @@ def evaluate(
 ) -> dict[str, Any]:
     """Score every case and write its scores, ``summary.json`` and two pictures.
 
-    ``cases`` has one row per case and task, ``raters`` one per rater of these, both as .csv, .json
-    and, where pyarrow is there, .parquet. Beside them are a record of each case, for ``resume``,
-    and ``run.json`` with the versions, the options and the digests of all files.
+    ``cases`` has one row per case and task, ``raters`` one per rater of these, and ``among_raters``
+    one per task and score, all as .csv, .json and, where pyarrow is there, .parquet. Beside them
+    are a record of each case, for ``resume``, and ``run.json`` with the versions, the options and
+    the digests of all files.
 
     Parameters
     ----------
@@ -115,7 +117,7 @@ def evaluate(
     means |= {"patients": study.patients.described(patient)}
     used = study.settings(names.of) | settings["evaluate"] | means
     with summarized(out / "summary.json", summary):
-        write_score_tables(out, scores, options, patient)
+        write_score_tables(out, scores, options, patient, summary)
         stop = stop_of(faults)
         record = write_run(out, "evaluate", used, done, name_of=names.of, stopped=stop)
         if scores and page.pictures:

@@ -65,6 +65,13 @@ class RaterScore:
         The mean over the thresholds of the Dice score of the prediction at that threshold.
     dice, jaccard : float
         Of the prediction above 0.5.
+    ece_soft : float
+        Of the foreground's probability over the pixels of `CaseScore.ece_soft`.
+    model_dice, model_bdice, model_ece_soft : float
+        Of the prediction to the other raters: the mean of ``dice`` over them, and BDice and soft
+        ECE, over the same pixels, against their mean. NaN without others.
+    rater_dice, rater_bdice, rater_ece_soft : float
+        The same of the rater's own marks.
     """
 
     rater: str
@@ -72,6 +79,13 @@ class RaterScore:
     bdice: float
     dice: float
     jaccard: float
+    ece_soft: float
+    model_dice: float = math.nan
+    model_bdice: float = math.nan
+    model_ece_soft: float = math.nan
+    rater_dice: float = math.nan
+    rater_bdice: float = math.nan
+    rater_ece_soft: float = math.nan
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,7 @@ from dice_semimetric_cupy.stream import HostArrays, Upload
 from dice_semimetric import majority_vote, uniform_average
 
 from .case_score import Options
-from .sums import CERTAIN, HALF, Sums, rater_sums, sums_of
+from .sums import CERTAIN, HALF, Sums, sums_of, with_raters
 
 #: Prediction, reference and kept pixels: the arrays of one region.
 EACH = 3
@@ -71,14 +71,14 @@ def _sums(arrays: Sequence[Any], options: Options) -> Sums:
     pred, reference, kept = arrays
     if kept.size:
         pred, reference = pred[kept], reference[..., kept]
-    raters = None
     if reference.ndim > pred.ndim:
         soft, hard = uniform_average(reference), majority_vote(reference)
-        raters = rater_sums(pred, reference, options)
     else:
         soft, hard = reference, reference > HALF
     sums = sums_of(pred, soft, hard, options, doubt=(pred > CERTAIN) | (soft > 0))
-    return replace(sums, raters=raters)
+    if reference.ndim > pred.ndim:
+        return with_raters(sums, pred, reference, options)
+    return sums
 
 
 def _to_host(value: Any) -> Any:

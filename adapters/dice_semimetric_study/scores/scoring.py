@@ -1,13 +1,11 @@
 """The score of one case: a pure function of its arrays, with a small result that adds up."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-
-from dice_semimetric.scores import overlap_score
 
 from ..cases.foreground import voxels_of
 from ..cases.pairing import Pair
@@ -16,8 +14,9 @@ from ..files.geometry import voxel_volume
 from ..files.volumes import read_geometry
 from ..results.registry import ALL_SCORES
 from ..results.totals import total_by_name
-from .case_score import CaseScore, Options, RaterScore
-from .sums import RaterSums, Sums, sums_of, sums_of_marks
+from .case_score import CaseScore, Options
+from .raters import scores_by_rater
+from .sums import Sums, sums_of, sums_of_marks
 
 
 def score_files(pair: Pair, options: Options) -> tuple[CaseScore, ...]:
@@ -64,7 +63,9 @@ def scores_of(pair: Pair, sums: Mapping[str, Sums], options: Options) -> tuple[C
             replace(
                 _score(found, pair.case, task_name(pair.task, region), raters, options),
                 voxel=voxel,
-                by_rater=_by_rater(found.raters, names, options) if found.raters and names else (),
+                by_rater=scores_by_rater(found.raters, found.soft_bins, names, options)
+                if found.raters and names
+                else (),
             )
         )
         for region, found in sums.items()
@@ -81,19 +82,6 @@ def _worked_out(score: CaseScore) -> CaseScore:
 def _score(sums: Sums, case: str, task: str, raters: int, options: Options) -> CaseScore:
     statistics = vars(sums) | {"raters": raters}
     return CaseScore(case=case, task=task, empty=options.empty, **statistics)
-
-
-def _by_rater(sums: RaterSums, names: Sequence[str], options: Options) -> tuple[RaterScore, ...]:
-    columns = (
-        sums.hard.target,
-        sums.counts.binarized_dice(empty=options.empty),
-        overlap_score(sums.hard, "dice", options.empty)[0],
-        overlap_score(sums.hard, "jaccard", options.empty)[0],
-    )
-    return tuple(
-        RaterScore(name, int(marked), float(bdice), float(dice), float(jaccard))
-        for name, marked, bdice, dice, jaccard in zip(names, *columns, strict=True)
-    )
 
 
 def score_pair(pair: Pair, options: Options) -> CaseScore:

@@ -1,7 +1,7 @@
 """From the scores of cases to tables and one summary."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, fields
 from pathlib import Path
 from typing import Any
 
@@ -14,14 +14,15 @@ from ..files.json import jsonable
 from ..results.bootstrap import Bootstrap, means_with_intervals
 from ..results.registry import ALL_SCORES, PREDICTION_SCORES, VOLUME_SCORES, curve_names
 from ..results.tables import table, write_table
-from ..results.text import confidence, interval, number
+from ..results.text import confidence, interval, known, number
 from ..runs.each import without_stop
-from .case_score import CaseScore, Options, pooled
+from .among import COLUMNS, among_raters, among_rows, among_table
+from .case_score import CaseScore, Options, RaterScore, pooled
 
-#: The tables of a study, without their endings, and what names the rows of both.
-CASES, RATERS = "cases", "raters"
+#: The tables of a study, without their endings, and what names the rows of two.
+CASES, RATERS, AMONG_RATERS = "cases", "raters", "among_raters"
 _KEYS = ("case", "task", "patient")
-_OF_RATER = ("rater", "marked", "bdice", "dice", "jaccard")
+_OF_RATER = tuple(field.name for field in fields(RaterScore))
 _AGGREGATION = (
     "mean over cases, each case of each task weighing the same; "
     "'pooled' is the score of the pixels of all cases together"
@@ -29,9 +30,17 @@ _AGGREGATION = (
 
 
 def write_score_tables(
-    out: Path, scores: Sequence[CaseScore], options: Options, patients: Mapping[str, str]
+    out: Path,
+    scores: Sequence[CaseScore],
+    options: Options,
+    patients: Mapping[str, str],
+    summary: Mapping[str, Any],
 ) -> None:
-    """Write ``cases``, one row per case and task, and ``raters``, one row per rater of these."""
+    """Write the tables of scores.
+
+    They are ``cases``, one row per case and task, ``raters``, one row per rater of these, and
+    ``among_raters``, one row per task and score.
+    """
     curve = curve_names(options.thresholds)
     keys = [{"case": s.case, "task": s.task, "patient": patients[s.case]} for s in scores]
     cases: list[dict[str, Any]] = [
@@ -48,6 +57,8 @@ def write_score_tables(
         for rater in s.by_rater
     ]
     write_table(out / RATERS, [*_KEYS, *_OF_RATER], raters)
+    among = [{k: known(v) if v is None else v for k, v in r.items()} for r in among_rows(summary)]
+    write_table(out / AMONG_RATERS, COLUMNS, among)
 
 
 def summarize(
@@ -77,8 +88,9 @@ def summarize(
     -------
     dict
         ``overall`` and ``tasks`` with the mean of each score of `ALL_SCORES`, None where there is
-        none, and their ``intervals``, None where fewer than two patients have a value;
-        ``faults``, ``options`` and ``version``; ``stopped`` where the user stopped the run.
+        none, their ``intervals``, None where fewer than two patients have a value, and
+        ``among_raters`` where a case has several raters, see `among_raters`; ``faults``,
+        ``options`` and ``version``; ``stopped`` where the user stopped the run.
     """
     faults, stop = without_stop(faults)
     bootstrap = bootstrap or Bootstrap()
@@ -117,6 +129,7 @@ def _means(
     means, intervals = jsonable(means_with_intervals(values, of_score, bootstrap))
     together = pooled(scores)
     count, curve = len(names), "dice_at_threshold"
+    among = among_raters(scores, patients, bootstrap)
     return dict(zip(names, means, strict=False)) | {
         "cases": counts,
         curve: means[count:],
@@ -125,11 +138,15 @@ def _means(
         },
         "patients": len(set(of_score)),
         "intervals": dict(zip(names, intervals, strict=False)) | {curve: intervals[count:]},
+        **({"among_raters": among} if among else {}),
     }
 
 
 def score_table(summary: dict[str, Any]) -> str:
-    """Return a summary as text: one row per task and one for all of them, with their intervals."""
+    """Return a summary as text: one row per task and one for all of them, with their intervals.
+
+    Behind it is the model among the raters where cases have several.
+    """
     names = list(PREDICTION_SCORES)
     rows = []
     for task, part in {**summary["tasks"], "all": summary["overall"]}.items():
@@ -141,4 +158,4 @@ def score_table(summary: dict[str, Any]) -> str:
             intervals = [interval(ends[name], ".3f") for name in names]
             rows.append([f"  {confidence(summary)} of draws", "", "", *intervals])
     titles = [score.heading for score in PREDICTION_SCORES.values()]
-    return table(["task", "cases", "faulty", *titles], rows)
+    return table(["task", "cases", "faulty", *titles], rows) + among_table(summary)

@@ -20,6 +20,7 @@ from dice_semimetric import (
 from ..cases.foreground import Marks
 from ..results.totals import AddedByField
 from .case_score import Options, Proper
+from .raters import RaterSums, rater_sums
 
 #: Soft calibration leaves out pixels that are background to the prediction and to all raters.
 CERTAIN = 0.01
@@ -27,14 +28,6 @@ CERTAIN = 0.01
 HALF = 0.5
 _LEAST = 2.0**-23  # a probability in a logarithm, as `proper_score` cuts float32
 _BLOCK = 1 << 16  # pixels whose few temporaries stay in a cache
-
-
-@dataclass(frozen=True)
-class RaterSums(AddedByField):
-    """A prediction against each of R raters alone."""
-
-    counts: ThresholdCounts
-    hard: Overlap
 
 
 @dataclass(frozen=True)
@@ -98,13 +91,11 @@ def _proper(pred: NDArray[Any], soft: NDArray[Any], hard: NDArray[np.bool_]) -> 
     )
 
 
-def rater_sums(pred: NDArray[Any], marks: NDArray[np.bool_], options: Options) -> RaterSums:
-    """Return the statistics of a prediction, a vector, against each row of marks."""
-    wide = np.broadcast_to(pred.astype(np.float32, copy=False), marks.shape)
-    return RaterSums(
-        threshold_counts(wide, marks, thresholds=options.thresholds, axis=1),
-        overlap(wide > HALF, marks, axis=1),
-    )
+def with_raters(sums: Sums, pred: NDArray[Any], marks: NDArray[np.bool_], options: Options) -> Sums:
+    """Return the statistics of a prediction, a vector, with those of each row of marks."""
+    hard = overlap(np.broadcast_to(pred > HALF, marks.shape), marks, axis=1)
+    pred = pred.astype(np.float32, copy=False)
+    return replace(sums, raters=rater_sums(pred, marks, hard, sums.soft_bins.edges, options))
 
 
 def sums_of_marks(
@@ -133,7 +124,7 @@ def sums_of_marks(
         marks = np.stack([m[near] for m in reference])
         soft = uniform_average(marks, dtype=np.float32)
         found = sums_of(inside, soft, majority_vote(marks), options)
-        found = replace(found, raters=rater_sums(inside, marks, options))
+        found = with_raters(found, inside, marks, options)
     else:
         soft = reference[near]
         found = sums_of(inside, soft, soft > HALF, options)

@@ -1,0 +1,120 @@
+"""The model among the raters: is it to a rater as the other raters are?"""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from ..faults import printable
+from ..files.json import jsonable
+from ..results.bootstrap import Bootstrap, Numbers, by_patient, mean_intervals, mean_of_known
+from ..results.paired import DIGITS, rank_biserial, signed_rank
+from ..results.registry import PREDICTION_SCORES
+from ..results.tables import table
+from ..results.text import confidence, interval, number, p_value, percent
+from .case_score import CaseScore
+
+#: The scores that raters have against each other, too.
+AMONG = ("dice", "bdice", "ece_soft")
+_COUNTS = ("cases", "patients")
+_MEANS = ("model", "raters", "difference", "low", "high", "p", "effect")
+_SHARES = ("worse", "within", "better")
+#: The columns of the table.
+COLUMNS = ("task", "score", *_COUNTS, *_MEANS, *_SHARES)
+
+
+def among_raters(
+    scores: Sequence[CaseScore], patients: Mapping[str, str], bootstrap: Bootstrap
+) -> dict[str, Any]:
+    """Return how the model compares with the raters by each of a few scores.
+
+    Each rater is left out once, and the rater and the model are compared with the others. Of a
+    case the means over the raters left out count. Nothing is returned of cases with one rater.
+
+    Returns
+    -------
+    dict
+        By score: the means over ``cases`` and the ``difference`` of model and raters, its
+        ``interval``, the ``p`` value of the signed-rank test of the patients' mean differences and
+        its ``effect``, the rank-biserial correlation, and the shares of cases in which the model
+        is ``worse`` than each rater, ``within`` their range, and ``better`` than each.
+    """
+    several = [s for s in scores if len(s.by_rater) > 1]
+    owners = [patients[s.case] for s in several]
+    return {name: _compared(several, name, owners, bootstrap) for name in AMONG if several}
+
+
+def _compared(
+    scores: Sequence[CaseScore], name: str, owners: Sequence[str], bootstrap: Bootstrap
+) -> dict[str, Any]:
+    rows = np.array([_of_case(score, name) for score in scores])
+    known = ~np.isnan(rows).any(axis=1)
+    model, raters, least, most = np.round(rows[known], DIGITS).T
+    owners = [owner for owner, some in zip(owners, known, strict=True) if some]
+    difference = (model - raters)[:, None]
+    sums, counts = by_patient(difference, owners)
+    ends = mean_intervals(difference, owners, bootstrap)[:, 0] if owners else np.full(2, np.nan)
+    means = (sums / counts)[:, 0]
+    worse, better = model < least, model > most
+    if PREDICTION_SCORES[name].better == "lower":
+        worse, better = better, worse
+    shares = dict(zip(_SHARES, (worse, ~worse & ~better, better), strict=True))
+    found = {
+        "cases": len(owners),
+        "patients": len(sums),
+        "model": mean_of_known(model),
+        "raters": mean_of_known(raters),
+        "difference": mean_of_known(difference[:, 0]),
+        "interval": None if np.isnan(ends).any() else ends.tolist(),
+        "p": signed_rank(means),
+        "effect": float(rank_biserial(means, np.ones((1, len(means))))[0]) if owners else np.nan,
+        **{k: mean_of_known(v.astype(float)) for k, v in shares.items()},
+    }
+    cleaned: dict[str, Any] = jsonable(found)
+    return cleaned
+
+
+def _of_case(score: CaseScore, name: str) -> tuple[float, ...]:
+    """Return the means of the model and of the raters, and the raters' least and largest value."""
+    model = mean_of_known(getattr(r, f"model_{name}") for r in score.by_rater)
+    each: Numbers = np.array([getattr(r, f"rater_{name}") for r in score.by_rater])
+    each = each[~np.isnan(each)]
+    if not each.size:
+        return (np.nan,) * 4
+    return model, float(each.mean()), float(each.min()), float(each.max())
+
+
+def among_rows(summary: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """Return the rows of the table: of each task, and of all of them behind several."""
+    rows = []
+    for task, part in _parts(summary).items():
+        for score, found in part.items():
+            low, high = found["interval"] or (None, None)
+            rows.append({"task": task, "score": score, **found, "low": low, "high": high})
+    return [{name: row[name] for name in COLUMNS} for row in rows]
+
+
+def _parts(summary: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
+    parts = dict(summary["tasks"])
+    if len(parts) > 1:
+        parts["all"] = summary["overall"]
+    return {task: part.get("among_raters", {}) for task, part in parts.items()}
+
+
+def among_table(summary: Mapping[str, Any]) -> str:
+    """Return the model among the raters as text, nothing where no case has several raters."""
+    rows = [
+        [
+            f"{printable(row['task'])}: {PREDICTION_SCORES[row['score']].title}",
+            *(number(row[name]) for name in ("model", "raters", "difference")),
+            interval([row["low"], row["high"]], ".3f"),
+            p_value(row["p"]),
+            number(row["effect"], ".2f"),
+            *(percent(row[name]) for name in _SHARES),
+        ]
+        for row in among_rows(summary)
+    ]
+    if not rows:
+        return ""
+    names = ["model", "raters", "difference", f"{confidence(summary)} CI", "p", "effect"]
+    return f"\n\n{table(['among the raters', *names, *_SHARES], rows)}"
