@@ -17,6 +17,7 @@ from dice_semimetric_study.cases.layout import find_cases
 from dice_semimetric_study.cli import main
 from dice_semimetric_study.results.page import page
 from dice_semimetric_study.results.page.planes import read_plane
+from dice_semimetric_study.results.registry import ALL_SCORES, VOLUME_SCORES
 from study_files import data_folder, load, masks, save, study
 
 AWKWARD = ("case 1", "käse_二", '</script><script>alert("1")</script>\n<i>&amp;', "a'\"\u202eb")
@@ -121,9 +122,7 @@ def test_it_needs_nothing_else_and_says_what_is_in_the_tables(tmp_path: Path) ->
     rows = cells(page)
     assert [r[:2] for r in rows] == [[k["case"], k["task"]] for k in known]
     for row, line in zip(rows, known, strict=True):
-        for text, name in zip(
-            row[4:], ("bdice", "dice", "jaccard", "ece", "ece_soft"), strict=True
-        ):
+        for text, name in zip(row[4:], ALL_SCORES, strict=True):
             assert float(text) == pytest.approx(float(line[name]), abs=6e-5)
     data = json.loads(page.all("script", type="application/json")[0][1])
     for case, line in zip(data["cases"], known, strict=True):
@@ -138,6 +137,36 @@ def test_it_needs_nothing_else_and_says_what_is_in_the_tables(tmp_path: Path) ->
     run = json.loads((tmp_path / "out/run.json").read_text())
     listed = set(page.all("pre")[0][1].splitlines())
     assert listed == {f"{f['sha256']}  {f['path']}" for i in run["inputs"] for f in i["files"]}
+
+
+def test_the_model_stands_among_the_raters(tmp_path: Path) -> None:
+    study(tmp_path, tasks=("task01", "task02"), raters=4)
+    assert evaluate(tmp_path) == 0
+    page = Page(tmp_path / "report.html")
+    (section,) = [text for attributes, text in page.all("section", id="among")]
+    rows = json.loads((tmp_path / "out/among_raters.json").read_text())
+    assert len(rows) == 9
+    for row in rows:
+        for name in ("model", "raters", "difference"):
+            assert f"{row[name]:.4f}" in section
+    assert f"agrees with a rater by {rows[6]['model']:.4f}" in section
+    bars = [float(a["width"]) for a, _ in page.all("rect") if a["class"] in ("worse", "better")]
+    assert bars == pytest.approx([100 * row[k] for row in rows for k in ("worse", "better")])
+    assert ("#among", "Model among the raters") in [(a["href"], t) for a, t in page.all("a")]
+    summary = json.loads((tmp_path / "out/summary.json").read_text())
+    for part in (summary["overall"], *summary["tasks"].values()):
+        for name in VOLUME_SCORES:
+            low, high = part["intervals"][name]
+            assert f"{part[name]:.4f}" in page.source
+            assert f"{low:.4f} to {high:.4f}" in page.source
+
+
+def test_without_several_raters_there_is_nothing_among_them(tmp_path: Path) -> None:
+    study(tmp_path, raters=1)
+    assert evaluate(tmp_path) == 0
+    page = Page(tmp_path / "report.html")
+    assert not page.all("section", id="among")
+    assert "#among" not in page.source
 
 
 def test_lines_and_bars_stand_where_the_numbers_are(tmp_path: Path) -> None:

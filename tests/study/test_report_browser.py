@@ -115,6 +115,22 @@ def test_filtering(browser: Any) -> None:
     assert column(browser, 0) == ["i<x"]
 
 
+def test_one_group_of_scores_at_a_time(browser: Any) -> None:
+    def shown() -> list[str]:
+        heads = browser.find_elements("css selector", "#table thead th:not([hidden])")
+        cells = browser.find_elements(
+            "css selector", "#table tbody tr:first-child > :not([hidden])"
+        )
+        assert len(cells) == len(heads)
+        return [h.get_attribute("textContent") for h in heads][4:]
+
+    assert shown() == ["BDice", "Dice", "Jaccard", "ECE", "soft ECE"]
+    browser.find_element("css selector", "#columns option:nth-child(3)").click()
+    assert [name.split()[0] for name in shown()] == ["volume"] * 2 + ["relative"] * 2 + ["volume"]
+    browser.find_element("css selector", "#columns option:nth-child(2)").click()
+    assert shown()[:3] == ["ACE", "soft ACE", "Brier score"]
+
+
 def test_opening_a_case(browser: Any) -> None:
     shown = browser.find_element("css selector", "#table tr[data-shown]")
     cells = [c.get_attribute("textContent") for c in shown.find_elements("css selector", "th, td")]

@@ -14,11 +14,15 @@ from ..results.page.charts import (
     reliability_chart,
     thresholds_chart,
 )
-from ..results.page.page import Card, score_card
-from ..results.registry import PREDICTION_SCORES
+from ..results.page.page import Card, score_card, shown
+from ..results.registry import CALIBRATION_SCORES, PREDICTION_SCORES, VOLUME_SCORES, Score
+from ..results.text import confidence, number
 from ..results.totals import total
 from ..scores.case_score import CaseScore, Options
 from .chosen import Scored
+
+#: The scores that are folded away, and what they are of.
+MORE = {"More of calibration": CALIBRATION_SCORES, "Volume": VOLUME_SCORES}
 
 
 @dataclass(frozen=True)
@@ -33,16 +37,43 @@ class Structure:
 
 
 def cards(summary: Mapping[str, Any], scored: Sequence[Scored]) -> list[Card]:
-    """Return the numbers of the whole study."""
+    """Return the numbers of the whole study that come first."""
+    means = _means(PREDICTION_SCORES, summary, scored)
+    return [_cases(summary, scored), _raters(scored), *means]
+
+
+def more_cards(summary: Mapping[str, Any], scored: Sequence[Scored]) -> dict[str, list[Card]]:
+    """Return the other numbers of the whole study, by what they are of."""
+    return {title: _means(group, summary, scored) for title, group in MORE.items()}
+
+
+def _means(
+    scores: Mapping[str, Score], summary: Mapping[str, Any], scored: Sequence[Scored]
+) -> list[Card]:
     marked = [s for s in scored if s.pair.reference.masks]
     names, titles = {"soft": "the reference", "hard": "the reference above 0.5"}, {}
     if len(marked) == len(scored):
         names = {"soft": "the raters' mean", "hard": "the strict majority of the raters"}
         titles = {"dice": "Dice to majority"}
-    return [_cases(summary, scored), _raters(scored)] + [
+    return [
         score_card(score, summary, title=titles.get(name, ""), **names)
-        for name, score in PREDICTION_SCORES.items()
+        for name, score in scores.items()
     ]
+
+
+def verdict(summary: Mapping[str, Any]) -> str:
+    """Return in a sentence how the model compares with the raters, nothing where there is one."""
+    found = summary["overall"].get("among_raters", {}).get("dice", {})
+    if not found.get("cases"):
+        return ""
+    model, raters = shown(found["model"]), shown(found["raters"])
+    text = f"By Dice the model agrees with a rater by {model}, and the other raters do by {raters}"
+    if found["interval"] is None:
+        return f"{text}."
+    low, high = found["interval"]
+    how = "all above 0" if low > 0 else "all below 0" if high < 0 else "which has 0 in it"
+    ends = f"{number(low, '.3f')} to {number(high, '.3f')}"
+    return f"{text}: the {confidence(summary)} interval of the difference is {ends}, {how}."
 
 
 def _cases(summary: Mapping[str, Any], scored: Sequence[Scored]) -> Card:
@@ -104,7 +135,9 @@ def sections(summary: Mapping[str, Any], scored: Sequence[Scored]) -> list[tuple
     """Return the anchors and titles of the page's sections."""
     some = [("curves", "Curves and calibration"), ("examples", "Examples"), ("cases", "Cases")]
     faults = ("faults", f"Faults ({len(summary['faults'])})")
-    return [("summary", "Summary"), *(some if scored else []), faults, ("record", "Record")]
+    among = [("among", "Model among the raters")] if verdict(summary) else []
+    known = [*among, *some] if scored else []
+    return [("summary", "Summary"), *known, faults, ("record", "Record")]
 
 
 def data(scored: Sequence[Scored], options: Options) -> dict[str, Any]:
@@ -119,7 +152,8 @@ def data(scored: Sequence[Scored], options: Options) -> dict[str, Any]:
             {
                 "curve": [_rounded(v) for v in s.score.curve],
                 "raters": [
-                    [place[r.rater], _rounded(r.dice), _rounded(r.bdice)] for r in s.score.by_rater
+                    [place[r.rater], *map(_rounded, (r.dice, r.bdice, r.ece_soft, r.rater_dice))]
+                    for r in s.score.by_rater
                 ],
             }
             for s in scored

@@ -11,6 +11,7 @@ from ..faults import CaseError, reason_of
 from ..results.page.page import checksums, write_page
 from ..results.registry import PREDICTION_SCORES
 from ..runs.logs import is_quiet, log
+from ..scores.among import among_rows
 from ..scores.case_score import Options
 from .chosen import Scored, choose
 
@@ -39,7 +40,7 @@ def write_report(
 
     Only the few cases with pictures are read again, one after the other.
     """
-    from .content import cards, data, sections, structures, title
+    from .content import MORE, cards, data, more_cards, sections, structures, title, verdict
 
     chosen, without = choose(scored)
     hidden = True if is_quiet() else None
@@ -50,10 +51,13 @@ def write_report(
         path,
         _TEMPLATES,
         "report.html",
+        among=among_rows(summary),
         cards=cards(summary, scored),
         checksums=checksums(record),
         examples=examples,
         data=data(scored, options),
+        groups=MORE,
+        more=more_cards(summary, scored),
         names=PREDICTION_SCORES,
         record=record,
         scored=scored,
@@ -62,6 +66,7 @@ def write_report(
         structures=structures(scored, options),
         summary=summary,
         title=title(record),
+        verdict=verdict(summary),
         without=without,
     )
 

@@ -74,7 +74,7 @@ PREDICTION_SCORES = _by_name(
     ),
 )
 
-_LEAST = "{soft} has the least value, 0 where raters agree"
+_LEAST = "The least value is that of {soft}, 0 where raters agree"
 
 #: More of calibration: ``evaluate`` has them too.
 CALIBRATION_SCORES = _by_name(

@@ -28,16 +28,16 @@ def rank(value: float | None) -> str:
     return number(value, "g")
 
 
-def percent(value: float | None) -> str:
+def percent(value: float | None, none: str = "-") -> str:
     """Return a share in percent, never 0 or 100 for what is only close to it."""
     if value is None or value in (0, 1):
-        return number(value, ".0%")
+        return number(value, ".0%", none)
     return "<1%" if value < 0.01 else ">99%" if value > 0.99 else f"{value:.0%}"
 
 
-def p_value(value: float | None) -> str:
+def p_value(value: float | None, none: str = "-") -> str:
     """Return a p value with three digits after the point."""
-    return "<0.001" if value is not None and value < 0.001 else number(value, ".3f")
+    return "<0.001" if value is not None and value < 0.001 else number(value, ".3f", none)
 
 
 def confidence(summary: Mapping[str, Any]) -> str:

@@ -17,6 +17,8 @@ from ..cases.blocks import Reading
 from ..results.totals import AddedByField, total
 
 Empty = float | Literal["skip"]
+#: Foreground is what is more likely than not, on both sides and strictly, as the majority is.
+HALF = 0.5
 
 
 @dataclass(frozen=True)

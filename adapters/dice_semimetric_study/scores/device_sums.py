@@ -8,8 +8,8 @@ from dice_semimetric_cupy.stream import HostArrays, Upload
 
 from dice_semimetric import majority_vote, uniform_average
 
-from .case_score import Options
-from .sums import CERTAIN, HALF, Sums, sums_of, with_raters
+from .case_score import HALF, Options
+from .sums import CERTAIN, Sums, sums_of, with_raters
 
 #: Prediction, reference and kept pixels: the arrays of one region.
 EACH = 3

@@ -8,11 +8,10 @@ import numpy as np
 from array_api_compat import array_namespace
 from numpy.typing import NDArray
 
-from dice_semimetric import Agreement, CalibrationBins, Overlap, ThresholdCounts, rater_agreement
-from dice_semimetric.scores import overlap_score
+from dice_semimetric import Agreement, CalibrationBins, ThresholdCounts, rater_agreement
 
 from ..results.totals import AddedByField
-from .case_score import Options, RaterScore
+from .case_score import HALF, Options, RaterScore
 
 Counts = NDArray[np.int64]
 
@@ -28,20 +27,17 @@ class RaterSums(AddedByField):
         raters; of those that each rater marked, and of all.
     binned : NDArray
         (R, bins): how many pixels each rater marked in each bin of probability.
-    hard : Overlap
-        Of the prediction above 0.5 and each rater, (R,).
     agreement : Agreement
-        Of the raters.
+        Of the raters and, as one more, of the prediction above 0.5.
     """
 
     table: Counts
     binned: Counts
-    hard: Overlap
     agreement: Agreement
 
 
 def rater_sums(
-    pred: NDArray[Any], marks: NDArray[np.bool_], hard: Overlap, edges: Any, options: Options
+    pred: NDArray[Any], marks: NDArray[np.bool_], edges: Any, options: Options
 ) -> RaterSums:
     """Return the statistics of a prediction, a vector in float32, and the rows of marks."""
     xp: Any = array_namespace(pred)
@@ -54,7 +50,8 @@ def rater_sums(
     table = xp.stack([xp.bincount(some, minlength=shape[0] * shape[1]) for some in places])
     binned = xp.stack([xp.bincount(bins[m], minlength=options.n_bins) for m in marks])
     table = xp.reshape(table, (-1, *shape))
-    return RaterSums(table, binned, hard, rater_agreement(marks))
+    everyone = xp.concat([marks, (pred > HALF)[None]])
+    return RaterSums(table, binned, rater_agreement(everyone))
 
 
 def scores_by_rater(
@@ -68,18 +65,19 @@ def scores_by_rater(
     marked = table.sum(axis=(1, 2))
     reach = _at_least(total.sum(axis=1), axis=0)[1:]
     both = _at_least(table.sum(axis=2), axis=1)[:, 1:]
+    dice = np.asarray(sums.agreement.dice(empty=options.empty))
     found: dict[str, Any] = {
         "rater": names,
         "marked": marked.tolist(),
         "bdice": _binarized(reach, marked[:, None], both, options),
-        "dice": overlap_score(sums.hard, "dice", options.empty)[0],
-        "jaccard": overlap_score(sums.hard, "jaccard", options.empty)[0],
+        "dice": dice[-1, :-1],
+        "jaccard": sums.agreement.jaccard(empty=options.empty)[-1, :-1],
         "ece_soft": _error(bins, sums.binned),
     }
     if len(names) > 1:
         found |= _to_others(sums, bins, options)
-        pairs = sums.agreement.dice(empty=options.empty)
-        found["model_dice"] = _of_others(np.broadcast_to(found["dice"], pairs.shape))
+        pairs = dice[:-1, :-1]
+        found["model_dice"] = _of_others(np.broadcast_to(dice[-1, :-1], pairs.shape))
         found["rater_dice"] = _of_others(pairs)
     columns = [v if isinstance(v, list | tuple) else np.asarray(v).tolist() for v in found.values()]
     return tuple(
@@ -116,7 +114,8 @@ def _to_others(sums: RaterSums, bins: CalibrationBins, options: Options) -> dict
 
 def _at_least(counts: Counts, axis: int) -> Counts:
     """Return how many are at each place of an axis or behind it."""
-    return np.flip(np.cumsum(np.flip(counts, axis), axis), axis)
+    behind = np.cumsum(counts, axis)
+    return behind[(slice(None),) * axis + (slice(-1, None),)] - behind + counts
 
 
 def _binarized(pred: Counts, target: Counts, both: Counts, options: Options) -> NDArray[Any]:

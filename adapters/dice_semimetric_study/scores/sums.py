@@ -19,13 +19,11 @@ from dice_semimetric import (
 
 from ..cases.foreground import Marks
 from ..results.totals import AddedByField
-from .case_score import Options, Proper
+from .case_score import HALF, Options, Proper
 from .raters import RaterSums, rater_sums
 
 #: Soft calibration leaves out pixels that are background to the prediction and to all raters.
 CERTAIN = 0.01
-#: Foreground is what is more likely than not, on both sides and strictly, as the majority is.
-HALF = 0.5
 _LEAST = 2.0**-23  # a probability in a logarithm, as `proper_score` cuts float32
 _BLOCK = 1 << 16  # pixels whose few temporaries stay in a cache
 
@@ -93,9 +91,8 @@ def _proper(pred: NDArray[Any], soft: NDArray[Any], hard: NDArray[np.bool_]) -> 
 
 def with_raters(sums: Sums, pred: NDArray[Any], marks: NDArray[np.bool_], options: Options) -> Sums:
     """Return the statistics of a prediction, a vector, with those of each row of marks."""
-    hard = overlap(np.broadcast_to(pred > HALF, marks.shape), marks, axis=1)
     pred = pred.astype(np.float32, copy=False)
-    return replace(sums, raters=rater_sums(pred, marks, hard, sums.soft_bins.edges, options))
+    return replace(sums, raters=rater_sums(pred, marks, sums.soft_bins.edges, options))
 
 
 def sums_of_marks(

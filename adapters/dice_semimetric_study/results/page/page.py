@@ -13,7 +13,7 @@ from ...faults import Fault, UsageError, counted, grouped, printable
 from ...files.atomic import write_text
 from ...starting import INSTALL
 from ..registry import Score
-from ..text import confidence, interval, number, setting
+from ..text import confidence, interval, number, p_value, percent, setting
 
 _NEEDS = {"jinja2": "Jinja2", "matplotlib": "matplotlib", "PIL": "pillow", "contourpy": "contourpy"}
 _TEMPLATES = Path(__file__).parent / "templates"
@@ -40,7 +40,7 @@ def score_card(
     details = []
     if ends := ends_of(overall, score.name):
         details.append(f"{confidence(summary)} interval {ends}")
-    if "pooled" in overall:
+    if score.name in overall.get("pooled", {}):
         details.append(f"all pixels pooled {shown(overall['pooled'][score.name])}")
     value, meaning = shown(overall[score.name]), score.explained(soft, hard)
     return Card(title or score.heading, value, "; ".join(details), meaning)
@@ -97,6 +97,10 @@ def _environment(templates: Path) -> Any:
     )
     found.filters |= {"printable": printable, "setting": setting, "counted": counted}
     found.filters["number"] = lambda value, places=4: shown(value, f".{places}f")
+    found.filters |= {
+        "p_value": partial(p_value, none=_DASH),
+        "percent": partial(percent, none=_DASH),
+    }
     found.globals["interval"] = ends_of
     found.globals["fault_groups"] = lambda faults: grouped(Fault(**f) for f in faults)
     found.policies["json.dumps_kwargs"] = {"separators": (",", ":"), "allow_nan": False}

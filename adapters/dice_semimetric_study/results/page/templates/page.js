@@ -86,6 +86,17 @@
   document.querySelector(".tools").hidden = false;
   filter();
 
+  // Columns: one group of scores at a time.
+  const columns = document.getElementById("columns");
+  function choose() {
+    const hidden = heads.map((head) => "group" in head.dataset && head.dataset.group !== columns.value);
+    for (const row of [table.tHead.rows[0], ...rows]) {
+      [...row.cells].forEach((cell, i) => { cell.hidden = hidden[i]; });
+    }
+  }
+  columns.addEventListener("change", choose);
+  choose();
+
   // A case and its figures.
   const dialog = document.getElementById("dialog");
   const content = document.getElementById("dialog-body");
@@ -144,7 +155,7 @@
     left.append(grid(["Score", "Value"], titles.slice(2).map((t, i) => [t, values[i + 2]]), "Scores"));
     if (one.raters.length) {
       const lines = one.raters.map(([rater, ...scores]) => [data.raters[rater], ...scores.map(digits)]);
-      left.append(element("h3", "Against each rater alone"), grid(["Rater", "Dice", "BDice"], lines, "Raters"));
+      left.append(element("h3", "Against each rater alone"), grid(["Rater", "Dice", "BDice", "soft ECE", "Rater to the others: Dice"], lines, "Raters"));
     }
     const two = element("div", undefined, { class: "two" });
     two.append(left, curve(name, task, one.curve));
