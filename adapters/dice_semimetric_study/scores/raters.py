@@ -62,51 +62,58 @@ def scores_by_rater(
     ``bins`` are those of the prediction over the pixels in doubt, in which all marks lie.
     """
     table, total = sums.table[:-1], sums.table[-1]
-    marked = table.sum(axis=(1, 2))
-    reach = _at_least(total.sum(axis=1), axis=0)[1:]
-    both = _at_least(table.sum(axis=2), axis=1)[:, 1:]
     dice = np.asarray(sums.agreement.dice(empty=options.empty))
     found: dict[str, Any] = {
-        "rater": names,
-        "marked": marked.tolist(),
-        "bdice": _binarized(reach, marked[:, None], both, options),
+        "marked": table.sum(axis=(1, 2)),
         "dice": dice[-1, :-1],
-        "jaccard": sums.agreement.jaccard(empty=options.empty)[-1, :-1],
+        "jaccard": np.asarray(sums.agreement.jaccard(empty=options.empty))[-1, :-1],
         "ece_soft": _error(bins, sums.binned),
     }
+    reach = _at_least(total.sum(axis=1), axis=0)[1:, None]
+    both = _at_least(table.sum(axis=2), axis=1)[:, 1:].T
+    counts = {"bdice": (reach, found["marked"], both)}
     if len(names) > 1:
-        found |= _to_others(sums, bins, options)
+        found |= _errors_to_others(sums, bins, options)
+        counts |= _counts_to_others(table, total, options)
         pairs = dice[:-1, :-1]
         found["model_dice"] = _of_others(np.broadcast_to(dice[-1, :-1], pairs.shape))
         found["rater_dice"] = _of_others(pairs)
-    columns = [v if isinstance(v, list | tuple) else np.asarray(v).tolist() for v in found.values()]
+    found |= _binarized(counts, options)
+    rows = zip(*(column.tolist() for column in found.values()), strict=True)
     return tuple(
-        RaterScore(**dict(zip(found, row, strict=True))) for row in zip(*columns, strict=True)
+        RaterScore(name, **dict(zip(found, row, strict=True)))
+        for name, row in zip(names, rows, strict=True)
     )
 
 
-def _to_others(sums: RaterSums, bins: CalibrationBins, options: Options) -> dict[str, Any]:
-    """Return BDice and soft ECE of the prediction and of each rater to the mean of the others."""
-    table, total = sums.table[:-1], sums.table[-1]
-    raters = len(table)
+def _counts_to_others(table: Counts, total: Counts, options: Options) -> dict[str, Any]:
+    """Return for `_binarized` the prediction and each rater to the mean of the other raters."""
     # by the number of the others who marked: without the rater's own mark
     others = table[..., 1:] + (total - table)[..., :-1]
-    share = np.arange(raters) / (raters - 1)
+    own = table[..., 1:].sum(axis=1)
+    share = np.arange(len(table)) / (len(table) - 1)
     levels = np.asarray(sorted(options.thresholds), np.float32)
     passes = (share.astype(np.float32) >= levels[:, None]).astype(np.int64)
+    target = passes @ others.sum(axis=1).T
     reach = _at_least(others, axis=1)[:, 1:]
-    own = table[..., 1:].sum(axis=1)
-    target = others.sum(axis=1) @ passes.T
-    marked = own.sum(axis=1)
+    return {
+        "model_bdice": (reach.sum(axis=2).T, target, (reach * passes).sum(axis=2).T),
+        "rater_bdice": (own.sum(axis=1), target, passes @ own.T),
+    }
+
+
+def _errors_to_others(sums: RaterSums, bins: CalibrationBins, options: Options) -> dict[str, Any]:
+    """Return soft ECE of the prediction and of each rater to the mean of the other raters."""
+    raters = len(sums.binned)
     correct = (sums.binned.sum(axis=0) - sums.binned) / (raters - 1)
-    hits = own @ share
+    both = np.asarray(sums.agreement.both)[:-1, :-1]
+    marked = np.diagonal(both)
+    hits = (both.sum(axis=1) - marked) / (raters - 1)
     # of a rater's two probabilities, 0 and 1, in the first and the last bin
     gaps = np.stack([hits - correct.sum(axis=1), marked - hits])
     if options.n_bins == 1:
         gaps = gaps.sum(axis=0, keepdims=True)
     return {
-        "model_bdice": _binarized(reach.sum(axis=2), target, (reach * passes).sum(axis=2), options),
-        "rater_bdice": _binarized(marked[:, None], target, own @ passes.T, options),
         "model_ece_soft": _error(bins, correct),
         "rater_ece_soft": _share(np.abs(gaps).sum(axis=0), bins),
     }
@@ -118,12 +125,15 @@ def _at_least(counts: Counts, axis: int) -> Counts:
     return behind[(slice(None),) * axis + (slice(-1, None),)] - behind + counts
 
 
-def _binarized(pred: Counts, target: Counts, both: Counts, options: Options) -> NDArray[Any]:
-    """Return the BDice of counts (R, T), which have the thresholds last."""
-    pred, target = (np.broadcast_to(side, both.shape) for side in (pred, target))
-    levels = tuple(sorted(options.thresholds))
-    counts = ThresholdCounts(levels, pred.T, target.T, both.T)
-    return np.asarray(counts.binarized_dice(empty=options.empty))
+def _binarized(counts: dict[str, Any], options: Options) -> dict[str, NDArray[Any]]:
+    """Return the BDice of the prediction's, the target's and both's counts, each (T, R)."""
+    shape = counts["bdice"][2].shape
+    joined = np.empty((3, shape[0], len(counts), shape[1]), np.int64)
+    for i, sides in enumerate(counts.values()):
+        for side, values in zip(joined, sides, strict=True):
+            side[:, i] = values
+    found = ThresholdCounts(tuple(sorted(options.thresholds)), *joined)
+    return dict(zip(counts, np.asarray(found.binarized_dice(empty=options.empty)), strict=True))
 
 
 def _error(bins: CalibrationBins, correct: NDArray[Any]) -> NDArray[Any]:
