@@ -102,6 +102,14 @@ def test_tasks_stand_by_themselves_and_together(tmp_path: Path, capsys: Any) -> 
     assert f"all: Dice         {rows[6]['model']:.4f}" in capsys.readouterr().out
 
 
+def test_of_many_tasks_a_terminal_has_all_together(tmp_path: Path, capsys: Any) -> None:
+    study(tmp_path, tasks=[f"task{t:02d}" for t in range(1, 5)], cases=("case01", "case02"))
+    assert evaluate(tmp_path) == 0
+    assert len(read(tmp_path, "among_raters")) == 15
+    text = capsys.readouterr().out.split("among the raters")[1]
+    assert [line.split(":")[0] for line in text.splitlines() if ": " in line] == ["all"] * 3
+
+
 def test_one_rater_has_no_others(tmp_path: Path, capsys: Any) -> None:
     study(tmp_path, raters=1)
     assert evaluate(tmp_path) == 0

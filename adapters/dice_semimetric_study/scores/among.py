@@ -16,6 +16,7 @@ from .case_score import CaseScore
 
 #: The scores that raters have against each other, too.
 AMONG = ("dice", "bdice", "ece_soft")
+_DRAWN = 3  # tasks in a terminal
 _COUNTS = ("cases", "patients")
 _MEANS = ("model", "raters", "difference", "low", "high", "p", "effect")
 _SHARES = ("worse", "within", "better")
@@ -102,7 +103,11 @@ def _parts(summary: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
 
 
 def among_table(summary: Mapping[str, Any]) -> str:
-    """Return the model among the raters as text, nothing where no case has several raters."""
+    """Return the model among the raters as text, nothing where no case has several raters.
+
+    Of many tasks only the rows over all of them are there.
+    """
+    shown = {"all"} if len(summary["tasks"]) > _DRAWN else {*summary["tasks"], "all"}
     rows = [
         [
             f"{printable(row['task'])}: {PREDICTION_SCORES[row['score']].title}",
@@ -113,6 +118,7 @@ def among_table(summary: Mapping[str, Any]) -> str:
             *(percent(row[name]) for name in _SHARES),
         ]
         for row in among_rows(summary)
+        if row["task"] in shown
     ]
     if not rows:
         return ""
