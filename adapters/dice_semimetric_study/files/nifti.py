@@ -121,11 +121,17 @@ def scaled(path: Path, raw: NDArray[Any], header: Any) -> NDArray[Any]:
         return np.asarray(values, np.float64 if wide else dtype)
 
 
+@lru_cache(maxsize=64)
+def _best_affine(kind: Any, content: bytes) -> NDArray[Any]:
+    return np.asarray(kind(content, check=False).get_best_affine(), np.float64)
+
+
 def affine_of(path: Path, header: Any) -> NDArray[Any]:
     """Return where the voxels of a file lie, from their indices to millimetres."""
     try:
         with np.errstate(all="ignore"):
-            affine = np.asarray(header.get_best_affine(), np.float64)
+            kind: Any = type(header)
+            affine = _best_affine(kind, header.binaryblock).copy()
     except Exception as error:
         raise _broken(path, f"its affine cannot be found: {error}") from error
     if not np.all(np.isfinite(affine)):

@@ -41,38 +41,42 @@ def among_raters(
         is ``worse`` than each rater, ``within`` their range, and ``better`` than each.
     """
     several = [s for s in scores if len(s.by_rater) > 1]
+    if not several:
+        return {}
     owners = [patients[s.case] for s in several]
-    return {name: _compared(several, name, owners, bootstrap) for name in AMONG if several}
+    values = np.array([[_of_case(score, name) for name in AMONG] for score in several])
+    values = np.round(values, DIGITS)
+    differences = values[:, :, 0] - values[:, :, 1]
+    ends = mean_intervals(differences, owners, bootstrap).T
+    sums, counts = by_patient(differences, owners)
+    found = {}
+    for i, name in enumerate(AMONG):
+        known = counts[:, i] > 0
+        of_patients = sums[known, i] / counts[known, i]
+        found[name] = _compared(values[:, i], name) | {
+            "patients": len(of_patients),
+            "interval": None if np.isnan(ends[i]).any() else ends[i].tolist(),
+            "p": signed_rank(of_patients),
+            "effect": float(rank_biserial(of_patients, np.ones((1, len(of_patients))))[0]),
+        }
+    cleaned: dict[str, Any] = jsonable(found)
+    return cleaned
 
 
-def _compared(
-    scores: Sequence[CaseScore], name: str, owners: Sequence[str], bootstrap: Bootstrap
-) -> dict[str, Any]:
-    rows = np.array([_of_case(score, name) for score in scores])
-    known = ~np.isnan(rows).any(axis=1)
-    model, raters, least, most = np.round(rows[known], DIGITS).T
-    owners = [owner for owner, some in zip(owners, known, strict=True) if some]
-    difference = (model - raters)[:, None]
-    sums, counts = by_patient(difference, owners)
-    ends = mean_intervals(difference, owners, bootstrap)[:, 0] if owners else np.full(2, np.nan)
-    means = (sums / counts)[:, 0]
+def _compared(values: Numbers, name: str) -> dict[str, Any]:
+    """Return the means over cases, and in how many the model is outside the raters' range."""
+    model, raters, least, most = values[~np.isnan(values).any(axis=1)].T
     worse, better = model < least, model > most
     if PREDICTION_SCORES[name].better == "lower":
         worse, better = better, worse
     shares = dict(zip(_SHARES, (worse, ~worse & ~better, better), strict=True))
-    found = {
-        "cases": len(owners),
-        "patients": len(sums),
+    return {
+        "cases": len(model),
         "model": mean_of_known(model),
         "raters": mean_of_known(raters),
-        "difference": mean_of_known(difference[:, 0]),
-        "interval": None if np.isnan(ends).any() else ends.tolist(),
-        "p": signed_rank(means),
-        "effect": float(rank_biserial(means, np.ones((1, len(means))))[0]) if owners else np.nan,
-        **{k: mean_of_known(v.astype(float)) for k, v in shares.items()},
+        "difference": mean_of_known(model - raters),
+        **{k: float(v.mean()) if v.size else np.nan for k, v in shares.items()},
     }
-    cleaned: dict[str, Any] = jsonable(found)
-    return cleaned
 
 
 def _of_case(score: CaseScore, name: str) -> tuple[float, ...]:
@@ -80,7 +84,7 @@ def _of_case(score: CaseScore, name: str) -> tuple[float, ...]:
     model = mean_of_known(getattr(r, f"model_{name}") for r in score.by_rater)
     each: Numbers = np.array([getattr(r, f"rater_{name}") for r in score.by_rater])
     each = each[~np.isnan(each)]
-    if not each.size:
+    if not each.size or np.isnan(model):
         return (np.nan,) * 4
     return model, float(each.mean()), float(each.min()), float(each.max())
 
