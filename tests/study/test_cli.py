@@ -202,6 +202,7 @@ def test_a_part_that_is_broken_is_left_out(tmp_path: Path, how: str) -> None:
     assert [line.split(":")[0] for line in done.stderr.splitlines()] == [
         "cases.parquet left out",
         "raters.parquet left out",
+        "among_raters.parquet left out",
         "the pictures left out",
     ]
     names = {p.name for p in (tmp_path / "out").iterdir() if p.is_file()}
