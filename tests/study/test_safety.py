@@ -116,7 +116,9 @@ def test_negative_spacing(tmp_path: Path, capsys) -> None:
     content[252:256] = bytes(4)  # qform_code, sform_code: now nothing but the spacing is left
     path.write_bytes(gzip.compress(bytes(content)))
     assert main(argv("evaluate", tmp_path, tmp_path / "out")) == 1
-    assert "case02 task01: the reference and the prediction" in capsys.readouterr().err
+    assert "case02 task01: task01.nii.gz has a broken header: its spacing is -0.7, " in (
+        capsys.readouterr().err
+    )
     assert scored(tmp_path / "out") == 2
 
 
