@@ -5,7 +5,7 @@ A proper score is lowest in the mean where the probabilities are those of the la
 
 import math
 from dataclasses import dataclass
-from typing import ClassVar, Literal
+from typing import ClassVar, Literal, Self
 
 from ._lib.additive import Additive, exact, in_double
 from ._lib.empty import in_dtype
@@ -37,6 +37,10 @@ class ProperScore(Additive):
     entropy : Array
         The sum of what the labels themselves score, which no prediction can better: 0 for hard
         labels. Of the dtype of ``divergence``.
+    score : {"brier", "log"}
+        The score that they are sums of.
+    kind : {"multiclass", "binary"}
+        What was scored. Sums of different scores or kinds do not add up.
 
     See Also
     --------
@@ -62,6 +66,15 @@ class ProperScore(Additive):
     count: Array
     divergence: Array
     entropy: Array
+    score: Score
+    kind: Kind
+
+    def _require_same(self, other: Self) -> None:
+        one, two = (self.score, self.kind), (other.score, other.kind)
+        if one != two:
+            raise ValueError(
+                f"proper scores to be added must be of one score and kind, got {one} and {two}"
+            )
 
     @exact
     def mean(self, *, divergence: bool = False, dtype: DType = None) -> Array:
@@ -162,4 +175,4 @@ def scores_of_images(pixels: Pixels, score: Score, kind: Kind) -> ProperScore:
     count, divergence, entropy = in_double(xp, score_sums(pixels, score))
     if score == "brier" and kind == "multiclass" and pixels.pred.shape[1] == 1:
         divergence, entropy = 2 * divergence, 2 * entropy  # the background as well
-    return ProperScore(count, divergence, entropy)
+    return ProperScore(count, divergence, entropy, score, kind)

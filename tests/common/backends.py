@@ -222,7 +222,12 @@ def frozen(array: np.ndarray) -> np.ndarray:
 
 
 def leaves(value: Any) -> list[Any]:
-    """Return what tuples and dataclasses hold, one after the other: arrays, and their options."""
+    """Return what tuples and dataclasses hold, one after the other: arrays, and their options.
+
+    Names of options, such as that of a score, are no values.
+    """
+    if isinstance(value, str):
+        return []
     if isinstance(value, tuple):
         return [a for v in value for a in leaves(v)]
     if dataclasses.is_dataclass(value):

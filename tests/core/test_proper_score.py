@@ -39,6 +39,13 @@ def test_without_pixels_the_mean_is_nan() -> None:
     assert one.mean(dtype=np.float32).dtype == np.float32
 
 
+@pytest.mark.parametrize("other", [{"score": "log"}, {"kind": "multiclass"}])
+def test_sums_of_different_scores_do_not_add_up(other) -> None:
+    one = proper_score(PROB[:, :1], LABEL[:, :1], kind="binary")
+    with pytest.raises(ValueError, match=r"one score and kind, got \('brier', 'binary'\) and"):
+        one + proper_score(PROB[:, :1], LABEL[:, :1], **{"kind": "binary", **other})
+
+
 def test_it_passes_through_a_jitted_function() -> None:
     jax = pytest.importorskip("jax")
     one = jax.jit(lambda p, y: proper_score(p, y, kind="binary"))(PROB, LABEL)
