@@ -17,6 +17,7 @@ from dice_semimetric_study.results.paired import (
 )
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from scipy.stats import wilcoxon
 
 FEW = Bootstrap(resamples=100)
 
@@ -82,6 +83,13 @@ def test_rank_biserial_in_blocks(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_the_test_tries_all_signs(differences: list[float]) -> None:
     got = signed_rank(np.array(differences))
     assert got == pytest.approx(naive_signed_rank(differences) if any(differences) else 1.0)
+
+
+@pytest.mark.parametrize("digits", [0, 1, 6])  # with many ties, some, and none
+@pytest.mark.parametrize("patients", [2, 13, 14, 50, 51, 200])
+def test_the_test_is_that_of_scipy(patients: int, digits: int) -> None:
+    d = np.random.default_rng(patients).normal(0.4, 2, patients).round(digits)
+    assert signed_rank(d) == pytest.approx(wilcoxon(d[d != 0]).pvalue, rel=1e-9)
 
 
 def test_many_differences_are_tested_by_the_normal_distribution() -> None:
