@@ -9,7 +9,7 @@ from matplotlib.figure import Figure
 
 from ..faults import counted
 from ..results.plots import BLUE, DARK, GREY, ORANGE, new_figure, note, style
-from ..results.text import number, short_name
+from ..results.text import confidence, form_of, number, short_name
 from .rows import Row
 
 MOST_TASKS = 6
@@ -32,7 +32,8 @@ def plot_agreement(raters: Sequence[Row], summary: Mapping[str, Any]) -> Figure:
     panels = figure.subplots(len(shown), 2, squeeze=False, width_ratios=(1, 1.25))
     for (left, right), task in zip(panels, shown, strict=True):
         _matrix(left, task, tasks[task])
-        _to_majority(right, tasks[task], [row for row in raters if row["task"] == task])
+        rows = [row for row in raters if row["task"] == task]
+        _to_majority(right, tasks[task], rows, summary)
     left_out = len(order) - len(shown)
     if left_out:
         more = counted(left_out, "task")
@@ -58,7 +59,7 @@ def _matrix(axes: Axes, task: str, part: Mapping[str, Any]) -> None:
     low = min(low, high - 0.05)
     shown = np.ma.masked_where(~off | np.isnan(values), values)
     image = axes.imshow(shown, cmap="Blues", vmin=low - 0.3 * (high - low), vmax=high)
-    mean = number(part["dice"])
+    mean = number(part["dice"], form_of(part["intervals"]["dice"]))
     cases = counted(part["cases"]["compared"], "case")
     title = f"{short_name(task)}: Dice {mean} between raters, {cases}"
     style(axes, title, "", "")
@@ -82,7 +83,9 @@ def _matrix(axes: Axes, task: str, part: Mapping[str, Any]) -> None:
                       color="white" if dark else DARK)  # fmt: skip
 
 
-def _to_majority(axes: Axes, part: Mapping[str, Any], rows: Sequence[Row]) -> None:
+def _to_majority(
+    axes: Axes, part: Mapping[str, Any], rows: Sequence[Row], summary: Mapping[str, Any]
+) -> None:
     """Draw each rater's Dice to the majority: cases as dots, the mean with its interval."""
     rng = np.random.default_rng(0)
     names = list(part["raters"])
@@ -97,13 +100,16 @@ def _to_majority(axes: Axes, part: Mapping[str, Any], rows: Sequence[Row]) -> No
         mean, ends = found["dice_to_majority"], found["intervals"]["dice_to_majority"]
         if ends is not None:
             axes.vlines(place, *ends, color=BLUE, linewidth=5, alpha=0.4, zorder=2,
-                        label="_" if place else "interval of the mean")  # fmt: skip
+                        label="_" if place else f"{confidence(summary)} of the mean")  # fmt: skip
         if mean is not None:
             axes.plot(place, mean, "D", color=ORANGE, markersize=6, zorder=3,
                       label="_" if place else "mean")  # fmt: skip
-            axes.annotate(f"{mean:.3f}", (place, mean), (9, -3), textcoords="offset points",
-                          fontsize=8, color=DARK, zorder=4)  # fmt: skip
-    style(axes, f"Dice to the majority: {number(part['dice_to_majority'])}", "rater", "Dice score")
+            text = number(mean, form_of(ends))
+            axes.annotate(text, (place, mean), (9, -3), textcoords="offset points", fontsize=8,
+                          color=DARK, zorder=4)  # fmt: skip
+    form = form_of(part["intervals"]["dice_to_majority"])
+    together = number(part["dice_to_majority"], form)
+    style(axes, f"Dice to the majority: {together}", "rater", "Dice score")
     axes.set_xticks(range(len(names)), _labels(names)[0])
     axes.set_xlim(-0.6, len(names) - 0.4)
     axes.set_ylim(top=1.005)

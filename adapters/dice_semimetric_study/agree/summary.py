@@ -15,7 +15,7 @@ from ..files.json import jsonable
 from ..results.bootstrap import Bootstrap, means_with_intervals
 from ..results.registry import RATER_SCORES
 from ..results.tables import table
-from ..results.text import confidence, interval, number, shortened
+from ..results.text import confidence, form_of, interval, number, shortened
 from ..runs.each import without_stop
 from ..scores.case_score import Empty
 from .rows import Row, Tables
@@ -114,17 +114,21 @@ def agreement_table(summary: Mapping[str, Any]) -> str:
         if part is summary["overall"] and len(tasks) == 1:
             continue
         counts = [str(count) for count in part["cases"].values()]
-        rows.append([shortened(task), *counts, *(number(part[name]) for name in shown)])
-        ends = [interval(part["intervals"][name], ".3f") for name in shown]
-        if any(part["intervals"][name] for name in shown):
-            rows.append([f"  {confidence(summary)} of draws", "", "", *ends])
+        rows.append([shortened(task), *counts, *_means_text(part, shown)])
+        ends = [part["intervals"][name] for name in shown]
+        if any(ends):
+            rows.append([f"  {confidence(summary)}", "", "", *map(interval, ends)])
         for i, (rater, found) in enumerate(part.get("raters", {}).items(), start=1):
-            means = [number(found[name]) for name in shown[:-1]]
-            rows.append([f"  {i:2d} {shortened(rater)}", str(found["cases"]), "", *means, ""])
+            means = [*_means_text(found, shown[:-1]), ""]
+            rows.append([f"  {i:2d} {shortened(rater)}", str(found["cases"]), "", *means])
     heads = ["task", "cases", "faulty", *(RATER_SCORES[name].heading for name in shown)]
     drawn = list(tasks.items()) if len(tasks) <= _DRAWN else []
     matrices = [_matrix_text(*one) for one in drawn if 2 < len(one[1]["raters"]) <= _COLUMNS]
     return "\n\n".join([table(heads, rows), *matrices])
+
+
+def _means_text(part: Mapping[str, Any], names: Sequence[str]) -> list[str]:
+    return [number(part[name], form_of(part["intervals"][name])) for name in names]
 
 
 def _matrix_text(task: str, part: Mapping[str, Any]) -> str:

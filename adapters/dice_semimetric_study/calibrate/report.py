@@ -11,7 +11,7 @@ from ..faults import Fault
 from ..files.atomic import write_bytes, write_text
 from ..results.registry import PREDICTION_SCORES
 from ..results.tables import csv_text, summarized, table
-from ..results.text import number
+from ..results.text import form_of, number
 from ..runs.each import without_stop
 from ..runs.logs import left_out
 from ..scores.case_score import CaseScore, Options
@@ -80,18 +80,18 @@ def write_report(
             write_bytes(out / name, content)
         if parts:
             write_text(out / "calibration.csv", _case_table(parts))
-        _draw(out, parts)
+        _draw(out, parts, summary)
     return summary
 
 
-def _draw(out: Path, parts: dict[str, Part]) -> None:
+def _draw(out: Path, parts: dict[str, Part], summary: Mapping[str, Any]) -> None:
     """Write the reliability diagrams of each set that has scores."""
     for name, (scored, _) in parts.items():
         with left_out("the pictures"):
             from ..results.plots import save  # slow to import in each worker
 
             if scored:
-                save(plot_change(scored), out / f"reliability-{name}.png")
+                save(plot_change(scored, summary[name]), out / f"reliability-{name}.png")
 
 
 def _case_table(parts: dict[str, Part]) -> str:
@@ -105,7 +105,7 @@ def _case_table(parts: dict[str, Part]) -> str:
     return csv_text(["set", "case", "task", *columns], rows)
 
 
-def plot_change(scored: Sequence[Scored]) -> "Figure":
+def plot_change(scored: Sequence[Scored], part: Mapping[str, Any]) -> "Figure":
     """Return the reliability diagram of the foreground before and after, with counts below."""
     from ..results.plots import new_figure
     from ..scores.plots import draw_calibration
@@ -114,9 +114,9 @@ def plot_change(scored: Sequence[Scored]) -> "Figure":
     panels = figure.subplots(2, 2, height_ratios=(3, 1), sharex="col", sharey="row")
     most = 0.0
     for column, when in enumerate(_WHEN):
-        draw_calibration(
-            panels[:, column], [getattr(s, when) for s in scored], "ece_soft", when=when
-        )
+        overall = part[when]["overall"]
+        scores = [getattr(s, when) for s in scored]
+        draw_calibration(panels[:, column], scores, "ece_soft", overall, when=when)
         most = max(most, panels[1, column].get_ylim()[1])
     panels[1, 0].set_ylim(top=max(most, 1))  # both columns share their axes
     for axes in panels[:, 1]:
@@ -130,11 +130,10 @@ def change_table(summary: dict[str, Any]) -> str:
     for name in _SETS:
         for when in _WHEN if name in summary else ():
             part = summary[name][when]["overall"]
-            pooled = part.get("pooled", {}).get("ece_soft")
-            values = [*(part[n] for n in PREDICTION_SCORES), pooled]
-            rows.append(
-                [f"{name}, {when}", str(part["cases"]["scored"])] + [number(v) for v in values]
-            )
+            forms = {n: form_of(part.get("intervals", {}).get(n)) for n in PREDICTION_SCORES}
+            means = [number(part[n], form) for n, form in forms.items()]
+            pooled = number(part.get("pooled", {}).get("ece_soft"), forms["ece_soft"])
+            rows.append([f"{name}, {when}", str(part["cases"]["scored"]), *means, pooled])
     if not rows:
         return ""
     titles = [score.heading for score in PREDICTION_SCORES.values()]

@@ -13,7 +13,7 @@ from ..results.plots import DARK, GREY, new_figure, note, style
 from ..results.registry import PREDICTION_SCORES, curve_names, threshold_text
 from ..results.text import confidence, known, number, p_value, short_name
 from .rows import Row
-from .text import counts, limit_of, significant
+from .text import counts, limit_of, mean_text, significant
 
 #: Distinct to the colour-blind (Okabe and Ito), and by their marks.
 _COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000", "#7A5195")
@@ -59,10 +59,10 @@ def _draw_models(figure: SubFigure, title: str, part: Row, summary: Row) -> None
         note(left, "no case has a score by every model")
     style(left, "Mean Dice", "threshold of prediction and soft label", "Dice score")
     _draw_ranks(right, part, summary)
-    models = zip(means["bdice"], summary["models"], strict=True)
+    models = [row for row in part["ranks"] if row["score"] == "bdice"]
     figure.legend(
         left.get_lines(),
-        [f"BDice {number(mean)}  {short_name(name)}" for mean, name in models],
+        [f"BDice {mean_text(row)}  {short_name(row['model'])}" for row in models],
         title=f"{title}  ({counts(part)})",
         title_fontproperties={"size": 12, "weight": "bold"},
         alignment="left",
@@ -149,7 +149,7 @@ def _draw_pairs(figure: SubFigure, part: Row, summary: Row) -> None:
     drawn, count = len(rows), len(part["pairs"]) // len(metrics)
     cut = "" if drawn == count else f" ({drawn} of {count} pairs; all are in the tables)"
     figure.suptitle(
-        f"Mean differences and {confidence(summary)} intervals by patient; p is adjusted after "
+        f"Mean differences with {confidence(summary)} by patient; p is adjusted after "
         f"Holm, and below {limit_of(summary):g} the line is coloured as the better model" + cut,
         fontsize=10,
         color=DARK,

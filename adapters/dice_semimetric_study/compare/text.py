@@ -5,7 +5,7 @@ from typing import Any
 from ..faults import printable
 from ..results.registry import PREDICTION_SCORES, threshold_text
 from ..results.tables import table
-from ..results.text import confidence, interval, number, p_value, percent, rank
+from ..results.text import confidence, form_of, interval, number, p_value, percent, rank
 
 
 def comparison_text(summary: dict[str, Any]) -> str:
@@ -14,7 +14,7 @@ def comparison_text(summary: dict[str, Any]) -> str:
         f"models: {len(summary['models'])}, {counts(summary['overall'])}",
         _models(summary),
         "",
-        f"first - second, over all tasks; in brackets {confidence(summary)} of draws of patients; "
+        "first - second, over all tasks; intervals by patient; "
         f"better: where p (Holm) is below {limit_of(summary):g}:",
         _pairs(summary),
     ]
@@ -30,7 +30,7 @@ def _models(summary: dict[str, Any]) -> str:
         own = {row["score"]: row for row in ranks if row["model"] == name}
         curve = [row["rank"] for score, row in own.items() if threshold_text(score) is not None]
         curve = [found for found in curve if found is not None]
-        means = [f"{number(own[m]['mean'])} ({rank(own[m]['rank'])})" for m in metrics]
+        means = [f"{mean_text(own[m])} ({rank(own[m]['rank'])})" for m in metrics]
         over = f"{rank(min(curve))} to {rank(max(curve))}" if curve else rank(None)
         rows.append([printable(name), *means, over, percent(own["bdice"]["best"])])
     heads = [f"{PREDICTION_SCORES[m].heading} (rank)" for m in metrics]
@@ -40,21 +40,27 @@ def _models(summary: dict[str, Any]) -> str:
 def _pairs(summary: dict[str, Any]) -> str:
     rows = []
     for pair in summary["overall"]["pairs"]:
-        ends = interval([pair["low"], pair["high"]], "+.4f")
+        ends = pair["low"], pair["high"]
+        form = form_of(ends, sign="+")
         rows.append(
             [
                 printable(f"{pair['a']} - {pair['b']}"),
                 PREDICTION_SCORES[pair["metric"]].heading,
-                number(pair["difference"], "+.4f"),
-                ends if ends == "-" else f"[{ends}]",
+                number(pair["difference"], form),
+                interval(ends, form),
                 number(pair["effect"], "+.2f"),
                 p_value(pair["p"]),
                 p_value(pair["p_holm"]),
                 printable(pair["better"]) if significant(pair, summary) else "-",
             ]
         )
-    heads = ["pair", "score", "difference", "interval", "effect", "p", "p (Holm)", "better"]
-    return table(heads, rows)
+    heads = ["pair", "score", "difference", confidence(summary)]
+    return table([*heads, "effect", "p", "p (Holm)", "better"], rows)
+
+
+def mean_text(ranked: dict[str, Any]) -> str:
+    """Return the mean of a model in a ranking, with the digits that its interval allows."""
+    return number(ranked["mean"], form_of((ranked["low"], ranked["high"])))
 
 
 def counts(part: dict[str, Any]) -> str:

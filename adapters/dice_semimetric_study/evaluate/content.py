@@ -16,7 +16,7 @@ from ..results.page.charts import (
 )
 from ..results.page.page import Card, score_card, shown
 from ..results.registry import CALIBRATION_SCORES, PREDICTION_SCORES, VOLUME_SCORES, Score
-from ..results.text import confidence, number
+from ..results.text import confidence, form_of, interval
 from ..results.totals import total
 from ..scores.case_score import CaseScore, Options
 from .chosen import Scored
@@ -66,14 +66,15 @@ def verdict(summary: Mapping[str, Any]) -> str:
     found = summary["overall"].get("among_raters", {}).get("dice", {})
     if not found.get("cases"):
         return ""
-    model, raters = shown(found["model"]), shown(found["raters"])
+    form = form_of(found["interval"])
+    model, raters = shown(found["model"], form), shown(found["raters"], form)
     text = f"By Dice the model agrees with a rater by {model}, and the other raters do by {raters}"
     if found["interval"] is None:
         return f"{text}."
     low, high = found["interval"]
     how = "all above 0" if low > 0 else "all below 0" if high < 0 else "which has 0 in it"
-    ends = f"{number(low, '.3f')} to {number(high, '.3f')}"
-    return f"{text}: the {confidence(summary)} interval of the difference is {ends}, {how}."
+    ends = interval(found["interval"], joint=" to ")
+    return f"{text}: the {confidence(summary)} of the difference is {ends}, {how}."
 
 
 def _cases(summary: Mapping[str, Any], scored: Sequence[Scored]) -> Card:

@@ -121,7 +121,7 @@ def evaluate(
         stop = stop_of(faults)
         record = write_run(out, "evaluate", used, done, name_of=names.of, stopped=stop)
         if scores and page.pictures:
-            _draw(scores, options, out)
+            _draw(scores, options, summary, out)
         if page.report is not None:
             write_report(page.report, scored, summary, options, record)
     output.close(faults, empty=not done)
@@ -140,10 +140,12 @@ def _require_page(page: Page, study: Study, out: Path) -> None:
         require_pictures(", or give --no-pictures")
 
 
-def _draw(scores: Sequence[CaseScore], options: Options, out: Path) -> None:
+def _draw(
+    scores: Sequence[CaseScore], options: Options, summary: dict[str, Any], out: Path
+) -> None:
     with left_out("the pictures"):
         from ..results.plots import save  # slow to import in each worker
         from ..scores.plots import plot_reliability, plot_thresholds
 
-        save(plot_thresholds(scores, options), out / "bdice.png")
-        save(plot_reliability(scores), out / "reliability.png")
+        save(plot_thresholds(scores, options, summary), out / "bdice.png")
+        save(plot_reliability(scores, summary), out / "reliability.png")

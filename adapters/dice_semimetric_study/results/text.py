@@ -1,4 +1,8 @@
-"""How numbers and names are written, in tables, pictures and pages alike."""
+"""How numbers and names are written, in tables, pictures and pages alike.
+
+A value and its interval have two significant digits of half the interval's width. Without an
+interval there are four digits after the point, and from 10 on five digits in all.
+"""
 
 import math
 from collections.abc import Mapping, Sequence
@@ -6,21 +10,49 @@ from typing import Any
 
 from ..faults import printable
 
+_PLACES = 4  # digits after the point where nothing tells how many
+_MOST = 6  # as many as CSV has
 _LETTERS = 19  # ten raters, their numbers and a matrix fit into 100 columns
 
 
-def number(value: float | None, form: str = ".4f", none: str = "-") -> str:
+def number(value: float | None, form: str = "", none: str = "-") -> str:
     """Return a number, or a dash where there is none."""
-    return none if value is None or math.isnan(value) else format(value, form)
+    if value is None or math.isnan(value):
+        return none
+    return format(value, form or _plain(value))
 
 
 def interval(
-    ends: Sequence[float | None] | None, form: str = ".4f", *, joint: str = ", ", none: str = "-"
+    ends: Sequence[float | None] | None, form: str = "", *, joint: str = ", ", none: str = "-"
 ) -> str:
-    """Return the two ends of an interval, or a dash where there is none."""
-    if ends is None or None in ends:
+    """Return the two ends of an interval, by default in its own form, or a dash for none."""
+    if ends is None or any(end is None or math.isnan(end) for end in ends):
         return none
+    form = form or form_of(ends)
     return joint.join(number(end, form) for end in ends)
+
+
+def form_of(ends: Sequence[float | None] | None, *, sign: str = "") -> str:
+    """Return the form of a value with this interval, and of the ends; ``sign`` may be "+".
+
+    Examples
+    --------
+    >>> from dice_semimetric_study.results.text import form_of, number
+    >>> [number(0.84237, form_of(ends)) for ends in ((0.81, 0.87), (0.8419, 0.8429), None)]
+    ['0.842', '0.84237', '0.8424']
+    """
+    low, high = ends or (None, None)
+    half = math.nan if low is None or high is None else (high - low) / 2
+    if not 0 < half < math.inf:
+        return f"{sign}.{_PLACES}f" if sign else ""
+    places = min(max(1 - math.floor(math.log10(half)), 0), _MOST)
+    return f"{sign}.{places}f"
+
+
+def _plain(value: float) -> str:
+    """Return the form of a number without an interval."""
+    digits = math.floor(math.log10(abs(value))) if 10 <= abs(value) < math.inf else 0
+    return f".{max(_PLACES - digits, 0)}f"
 
 
 def rank(value: float | None) -> str:
@@ -41,8 +73,8 @@ def p_value(value: float | None, none: str = "-") -> str:
 
 
 def confidence(summary: Mapping[str, Any]) -> str:
-    """Return the confidence of a summary's intervals in percent."""
-    return f"{100 * summary['bootstrap']['confidence']:g} %"
+    """Return the name of a summary's intervals, such as "95 % CI"."""
+    return f"{100 * summary['bootstrap']['confidence']:g} % CI"
 
 
 def setting(value: Any) -> str:

@@ -11,7 +11,7 @@ from ..results.bootstrap import Bootstrap, Numbers, by_patient, mean_intervals, 
 from ..results.paired import DIGITS, rank_biserial, signed_rank
 from ..results.registry import PREDICTION_SCORES
 from ..results.tables import table
-from ..results.text import confidence, interval, number, p_value, percent
+from ..results.text import confidence, form_of, interval, number, p_value, percent
 from .case_score import CaseScore
 
 #: The scores that raters have against each other, too.
@@ -115,16 +115,17 @@ def among_table(summary: Mapping[str, Any]) -> str:
     rows = [
         [
             f"{printable(row['task'])}: {PREDICTION_SCORES[row['score']].title}",
-            *(number(row[name]) for name in ("model", "raters", "difference")),
-            interval([row["low"], row["high"]], ".3f"),
+            *(number(row[name], form_of(ends)) for name in ("model", "raters", "difference")),
+            interval(ends),
             p_value(row["p"]),
             number(row["effect"], ".2f"),
             *(percent(row[name]) for name in _SHARES),
         ]
         for row in among_rows(summary)
         if row["task"] in shown
+        for ends in [(row["low"], row["high"])]
     ]
     if not rows:
         return ""
-    names = ["model", "raters", "difference", f"{confidence(summary)} CI", "p", "effect"]
+    names = ["model", "raters", "difference", confidence(summary), "p", "effect"]
     return f"\n\n{table(['among the raters', *names, *_SHARES], rows)}"

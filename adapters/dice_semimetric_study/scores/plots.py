@@ -1,6 +1,6 @@
 """Pictures of a study: Dice against threshold, and how far confidences can be trusted."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -10,11 +10,10 @@ from matplotlib.figure import Figure
 from dice_semimetric import CalibrationBins
 
 from ..faults import counted
-from ..results.bootstrap import mean_of_known
 from ..results.curves import spread_of
 from ..results.plots import BLUE, GREY, draw_reliability, new_figure, note, style
 from ..results.registry import PREDICTION_SCORES
-from ..results.text import number, short_name
+from ..results.text import form_of, number, short_name
 from ..results.totals import total
 from .case_score import CaseScore, Options
 
@@ -39,7 +38,9 @@ _COLUMNS = 3
 _FAINT = 200  # lines of single cases; more cannot be distinguished
 
 
-def plot_thresholds(scores: Sequence[CaseScore], options: Options) -> Figure:
+def plot_thresholds(
+    scores: Sequence[CaseScore], options: Options, summary: Mapping[str, Any]
+) -> Figure:
     """Return Dice against threshold, one panel per task, with the spread over cases."""
     tasks = sorted({s.task for s in scores})
     columns = min(len(tasks), _COLUMNS)
@@ -47,13 +48,19 @@ def plot_thresholds(scores: Sequence[CaseScore], options: Options) -> Figure:
     figure = new_figure(5.2 * columns, 3.9 * rows)
     panels = figure.subplots(rows, columns, squeeze=False, sharey=True).ravel()
     for axes, task in zip(panels, tasks, strict=False):
-        _thresholds(axes, task, [s for s in scores if s.task == task], options)
+        part = summary["tasks"][task]
+        title = f"{short_name(task)}: BDice {_mean(part, 'bdice')}"
+        _thresholds(axes, title, [s for s in scores if s.task == task], options)
     for axes in panels[len(tasks) :]:
         axes.set_visible(False)
     return figure
 
 
-def _thresholds(axes: Axes, task: str, scores: Sequence[CaseScore], options: Options) -> None:
+def _mean(part: Mapping[str, Any], name: str) -> str:
+    return number(part[name], form_of(part["intervals"][name]))
+
+
+def _thresholds(axes: Axes, title: str, scores: Sequence[CaseScore], options: Options) -> None:
     x = np.asarray(options.thresholds)
     curves = np.stack([s.curve for s in scores])
     for i, curve in enumerate(curves[:_FAINT]):
@@ -64,8 +71,7 @@ def _thresholds(axes: Axes, task: str, scores: Sequence[CaseScore], options: Opt
     axes.fill_between(x, found.low, found.high, label="middle half of cases", **band)
     axes.plot(x, found.middle, color=BLUE, linewidth=1.2, linestyle="--", label="median")
     axes.plot(x, found.mean, color=BLUE, linewidth=2.2, marker="o", markersize=4, label="mean")
-    bdice = number(mean_of_known(s.bdice for s in scores))
-    title = f"{short_name(task)}: BDice {bdice}, {counted(len(scores), 'case')}"
+    title = f"{title}, {counted(len(scores), 'case')}"
     style(axes, title, "threshold of prediction and soft label", "Dice score")
     if np.isnan(curves).all():
         axes.set_xlim(0, 1)
@@ -76,23 +82,26 @@ def _thresholds(axes: Axes, task: str, scores: Sequence[CaseScore], options: Opt
     axes.legend(loc="lower left", fontsize=8, frameon=False)
 
 
-def plot_reliability(scores: Sequence[CaseScore]) -> Figure:
+def plot_reliability(scores: Sequence[CaseScore], summary: Mapping[str, Any]) -> Figure:
     """Return two reliability diagrams over the pixels of all cases, with counts below."""
     figure = new_figure(9.6, 5.0)
     panels = figure.subplots(2, 2, height_ratios=(3, 1), sharex="col")
     for column, name in zip(panels.T, _DIAGRAMS, strict=True):
-        draw_calibration(column, scores, name)
+        draw_calibration(column, scores, name, summary["overall"])
     return figure
 
 
 def draw_calibration(
-    panels: Any, scores: Sequence[CaseScore], name: str, *, when: str = ""
+    panels: Any, scores: Sequence[CaseScore], name: str, part: Mapping[str, Any], *, when: str = ""
 ) -> None:
-    """Draw the reliability behind one ECE over the pixels of all cases, in two panels."""
+    """Draw the reliability behind one ECE over the pixels of all cases, in two panels.
+
+    ``part`` is that of a summary which has these cases.
+    """
     attribute, pixels, x, y, start = _DIAGRAMS[name]
     bins: CalibrationBins = total(getattr(s, attribute) for s in scores)
-    by_case = number(mean_of_known(getattr(s, name) for s in scores))
-    together = number(float(bins.error()))
+    by_case = _mean(part, name)
+    together = number(part["pooled"][name], form_of(part["intervals"][name]))
     heading = f"{when}: {pixels}" if when else pixels
     title = f"{heading[0].upper()}{heading[1:]}\n{PREDICTION_SCORES[name].title} {by_case}"
     draw_reliability(panels, bins, f"{title} by case, {together} pooled", x, y, start=start)

@@ -14,7 +14,7 @@ from ..files.json import jsonable
 from ..results.bootstrap import Bootstrap, means_with_intervals
 from ..results.registry import ALL_SCORES, PREDICTION_SCORES, VOLUME_SCORES, curve_names
 from ..results.tables import table, write_table
-from ..results.text import confidence, interval, known, number
+from ..results.text import confidence, form_of, interval, known, number
 from ..runs.each import without_stop
 from .among import COLUMNS, among_raters, among_rows, among_table
 from .case_score import CaseScore, Options, RaterScore, pooled
@@ -151,11 +151,10 @@ def score_table(summary: dict[str, Any]) -> str:
     rows = []
     for task, part in {**summary["tasks"], "all": summary["overall"]}.items():
         cases = part["cases"]
-        means = [number(part[name]) for name in names]
+        ends = {name: part.get("intervals", {}).get(name) for name in names}
+        means = [number(part[name], form_of(ends[name])) for name in names]
         rows.append([printable(task), str(cases["scored"]), str(cases["faulty"]), *means])
-        ends = part.get("intervals", {})
-        if any(ends.get(name) for name in names):
-            intervals = [interval(ends[name], ".3f") for name in names]
-            rows.append([f"  {confidence(summary)} of draws", "", "", *intervals])
+        if any(ends.values()):
+            rows.append([f"  {confidence(summary)}", "", "", *map(interval, ends.values())])
     titles = [score.heading for score in PREDICTION_SCORES.values()]
     return table(["task", "cases", "faulty", *titles], rows) + among_table(summary)

@@ -13,7 +13,7 @@ from ...faults import Fault, UsageError, counted, grouped, printable
 from ...files.atomic import write_text
 from ...starting import INSTALL
 from ..registry import Score
-from ..text import confidence, interval, number, p_value, percent, setting
+from ..text import confidence, form_of, interval, number, p_value, percent, setting
 
 _NEEDS = {"jinja2": "Jinja2", "matplotlib": "matplotlib", "PIL": "pillow", "contourpy": "contourpy"}
 _TEMPLATES = Path(__file__).parent / "templates"
@@ -39,16 +39,26 @@ def score_card(
     overall = summary["overall"]
     details = []
     if ends := ends_of(overall, score.name):
-        details.append(f"{confidence(summary)} interval {ends}")
+        details.append(f"{confidence(summary)} {ends}")
     if score.name in overall.get("pooled", {}):
-        details.append(f"all pixels pooled {shown(overall['pooled'][score.name])}")
-    value, meaning = shown(overall[score.name]), score.explained(soft, hard)
+        pooled = shown(overall["pooled"][score.name], _form(overall, score.name))
+        details.append(f"all pixels pooled {pooled}")
+    value, meaning = mean_of(overall, score.name), score.explained(soft, hard)
     return Card(title or score.heading, value, "; ".join(details), meaning)
+
+
+def mean_of(part: Mapping[str, Any], name: str) -> str:
+    """Return a mean with the digits that its interval allows."""
+    return shown(part[name], _form(part, name))
 
 
 def ends_of(part: Mapping[str, Any], name: str) -> str:
     """Return the ends of the interval of a mean, nothing where there is none."""
     return interval(part.get("intervals", {}).get(name), joint=" to ", none="")
+
+
+def _form(part: Mapping[str, Any], name: str) -> str:
+    return form_of(part.get("intervals", {}).get(name))
 
 
 def check_page(flag: str) -> None:
@@ -96,12 +106,15 @@ def _environment(templates: Path) -> Any:
         lstrip_blocks=True,
     )
     found.filters |= {"printable": printable, "setting": setting, "counted": counted}
-    found.filters["number"] = lambda value, places=4: shown(value, f".{places}f")
+    found.filters["number"] = lambda value, places=None: shown(
+        value, "" if places is None else f".{places}f"
+    )
+    found.filters["with_ends"] = lambda value, *ends: shown(value, form_of(ends))
     found.filters |= {
         "p_value": partial(p_value, none=_DASH),
         "percent": partial(percent, none=_DASH),
     }
-    found.globals["interval"] = ends_of
+    found.globals |= {"interval": ends_of, "mean": mean_of, "confidence": confidence}
     found.globals["fault_groups"] = lambda faults: grouped(Fault(**f) for f in faults)
     found.policies["json.dumps_kwargs"] = {"separators": (",", ":"), "allow_nan": False}
     return found
