@@ -9,7 +9,8 @@ import numpy as np
 import pytest
 from dice_semimetric_study import score_case
 from dice_semimetric_study.cli import main
-from dice_semimetric_study.results.registry import CALIBRATION_SCORES, VOLUME_SCORES
+from dice_semimetric_study.results.registry import CALIBRATION_SCORES, OVERLAP_SCORES, VOLUME_SCORES
+from dice_semimetric_study.scores.case_score import Options
 from study_files import AFFINE, load, masks, save, study
 
 from dice_semimetric import brier_score, log_loss, majority_vote
@@ -42,6 +43,8 @@ def by_hand(p: np.ndarray, seen: np.ndarray) -> dict[str, float]:
     volume, volumes = VOXEL * (p > 0.5).sum(), VOXEL * seen.reshape(len(seen), -1).sum(axis=1)
     bias, spread = volume - volumes.mean(), np.abs(volumes[:, None] - volumes).mean()
     return logs | {
+        "precision": (hard & (p > 0.5)).sum() / (p > 0.5).sum(),
+        "recall": (hard & (p > 0.5)).sum() / hard.sum(),
         "ace": float(np.mean(gaps(np.maximum(p, 1 - p), (p > 0.5) == hard))),
         "ace_soft": float(np.mean(gaps(p[doubt], soft[doubt]))),
         "brier": ((p - hard) ** 2).mean(),
@@ -67,7 +70,7 @@ def test_every_number_against_the_slow_way(tmp_path: Path, options: tuple[str, .
     for case, row in enumerate(cases(tmp_path)):
         p, _ = load(tmp_path / f"pred/{row['case']}/task01.nii.gz")
         expected = by_hand(p, masks(10 * case, 4))
-        assert set(expected) == {*CALIBRATION_SCORES, *VOLUME_SCORES}
+        assert set(expected) == {*CALIBRATION_SCORES, *VOLUME_SCORES, *OVERLAP_SCORES}
         for name, value in expected.items():
             assert row[name] == pytest.approx(value, rel=2e-5, abs=1e-7), name
     overall = json.loads((tmp_path / "out/summary.json").read_text())["overall"]
@@ -104,6 +107,15 @@ def test_volumes_of_a_single_reference_and_of_nothing(tmp_path: Path) -> None:
     assert found["volume_bias_percent"] is found["volume_error_percent"] is None
     assert one(tmp_path, empty, mask) == 0
     assert cases(tmp_path)[0]["volume_bias_percent"] == -100
+
+
+def test_precision_and_recall_of_nothing() -> None:
+    some, empty = np.array([0.0, 1.0]), np.zeros(2)
+    for pred, ref, expected in ((some, empty, 0), (empty, some, 0), (empty, empty, 1)):
+        found = score_case(pred, ref, ref > 0.5)
+        assert found.precision == found.recall == expected
+    skipped = score_case(empty, empty, empty > 0.5, options=Options(empty="skip"))
+    assert np.isnan([skipped.precision, skipped.recall]).all()
 
 
 def test_a_plane_is_as_thick_as_its_header_says(tmp_path: Path) -> None:

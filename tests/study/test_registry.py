@@ -12,6 +12,7 @@ from dice_semimetric_study.results.bootstrap import Bootstrap
 from dice_semimetric_study.results.registry import (
     ALL_SCORES,
     CALIBRATION_SCORES,
+    OVERLAP_SCORES,
     PREDICTION_SCORES,
     RATER_SCORES,
     VOLUME_SCORES,
@@ -25,7 +26,7 @@ from dice_semimetric_study.results.text import interval, known, number, percent,
 from dice_semimetric_study.results.totals import total, total_by_name
 
 
-@pytest.mark.parametrize("name", [*PREDICTION_SCORES, *CALIBRATION_SCORES])
+@pytest.mark.parametrize("name", [*PREDICTION_SCORES, *CALIBRATION_SCORES, *OVERLAP_SCORES])
 def test_each_score_of_a_prediction_is_computed(name: str) -> None:
     score = ALL_SCORES[name]
     assert getattr(CaseScore, name).__doc__
@@ -72,7 +73,8 @@ def rows_of(scores: Mapping[str, Score]) -> str:
 
 
 @pytest.mark.parametrize(
-    "scores", [PREDICTION_SCORES, CALIBRATION_SCORES, VOLUME_SCORES, RATER_SCORES]
+    "scores",
+    [PREDICTION_SCORES, CALIBRATION_SCORES, VOLUME_SCORES, OVERLAP_SCORES, RATER_SCORES],
 )
 def test_the_documentation_has_the_registrys_words(scores: Mapping[str, Score]) -> None:
     page = Path(__file__).resolve().parents[2] / "docs/analysis.md"

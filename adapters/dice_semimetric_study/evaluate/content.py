@@ -15,14 +15,24 @@ from ..results.page.charts import (
     thresholds_chart,
 )
 from ..results.page.page import Card, score_card, shown
-from ..results.registry import CALIBRATION_SCORES, PREDICTION_SCORES, VOLUME_SCORES, Score
+from ..results.registry import (
+    CALIBRATION_SCORES,
+    OVERLAP_SCORES,
+    PREDICTION_SCORES,
+    VOLUME_SCORES,
+    Score,
+)
 from ..results.text import confidence, form_of, interval
 from ..results.totals import total
 from ..scores.case_score import CaseScore, Options
 from .chosen import Scored
 
 #: The scores that are folded away, and what they are of.
-MORE = {"More of calibration": CALIBRATION_SCORES, "Volume": VOLUME_SCORES}
+MORE = {
+    "More of calibration": CALIBRATION_SCORES,
+    "Volume": VOLUME_SCORES,
+    "Precision and recall": OVERLAP_SCORES,
+}
 
 
 @dataclass(frozen=True)

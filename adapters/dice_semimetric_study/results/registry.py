@@ -168,8 +168,27 @@ VOLUME_SCORES = _by_name(
     ),
 )
 
+#: The two parts of the overlap: ``evaluate`` has them too.
+OVERLAP_SCORES = _by_name(
+    Score(
+        "precision",
+        "precision",
+        "Share of the prediction above 0.5 that {hard} marks; 0 where one of them alone is empty",
+    ),
+    Score(
+        "recall",
+        "recall",
+        "Share of {hard} where the prediction is above 0.5; 0 where one of them alone is empty",
+    ),
+)
+
 #: All that ``evaluate`` has of a case.
-ALL_SCORES: Mapping[str, Score] = {**PREDICTION_SCORES, **CALIBRATION_SCORES, **VOLUME_SCORES}
+ALL_SCORES: Mapping[str, Score] = {
+    **PREDICTION_SCORES,
+    **CALIBRATION_SCORES,
+    **VOLUME_SCORES,
+    **OVERLAP_SCORES,
+}
 
 #: Of raters against each other: ``agreement``.
 RATER_SCORES = _by_name(

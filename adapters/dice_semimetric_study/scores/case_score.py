@@ -107,7 +107,8 @@ class CaseScore:
     counts : ThresholdCounts
         Behind ``curve`` and ``bdice``.
     hard : Overlap
-        Behind ``dice`` and ``jaccard``: the prediction above 0.5 and the hard reference.
+        Behind ``dice``, ``jaccard``, ``precision`` and ``recall``: the prediction above 0.5 and the
+        hard reference.
     bins, soft_bins : CalibrationBins
         Behind ``ece``, ``ace``, ``ece_soft`` and ``ace_soft``.
     proper : Proper
@@ -151,6 +152,22 @@ class CaseScore:
     def jaccard(self) -> float:
         """Of the prediction above 0.5 against the hard reference."""
         return float(overlap_score(self.hard, "jaccard", self.empty)[0])
+
+    @cached_property
+    def precision(self) -> float:
+        """The part of the prediction above 0.5 that the hard reference marks."""
+        return self._share(float(self.hard.product), float(self.hard.pred))
+
+    @cached_property
+    def recall(self) -> float:
+        """The part of the hard reference where the prediction is above 0.5."""
+        return self._share(float(self.hard.product), float(self.hard.target))
+
+    def _share(self, part: float, whole: float) -> float:
+        """Return a part of one side's pixels; 0 where that side alone is empty."""
+        if self.hard.pred + self.hard.target == 0:
+            return math.nan if self.empty == "skip" else self.empty
+        return part / whole if whole else 0.0
 
     @cached_property
     def ece(self) -> float:
