@@ -11,6 +11,7 @@ import pytest
 from dice_semimetric_study import score_case
 from dice_semimetric_study.results.registry import PREDICTION_SCORES
 from dice_semimetric_study.runs.encoding import from_json, to_json
+from dice_semimetric_study.scores.case_score import Options
 from dice_semimetric_study.scores.scoring import _worked_out
 
 
@@ -43,14 +44,14 @@ def test_arrays_come_back_to_the_last_bit(value: Any) -> None:
 
 
 def test_other_values_come_back() -> None:
-    held = Held((1, "a", 0.1, {"b": (True,)}))
+    held = Held((1, "a", 0.1, None, {"b": (True, None)}))
     assert from_json(json.loads(json.dumps(to_json(held))), [Held]) == held
     assert math.isnan(from_json(to_json(Held(math.nan)), [Held]).value)
 
 
 def test_scores_that_are_worked_out_travel_and_are_not_kept() -> None:
     soft = np.array([0.0, 0.4, 1.0])
-    score = _worked_out(score_case(soft, soft, soft > 0.5))
+    score = _worked_out(score_case(soft, soft, soft > 0.5), Options())
     found = pickle.loads(pickle.dumps(score))
     assert {*PREDICTION_SCORES, "curve"} <= vars(found).keys()
     assert not {*PREDICTION_SCORES, "curve"} & to_json(found).keys()

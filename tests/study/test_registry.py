@@ -1,5 +1,6 @@
 """The registry of scores: what it names exists, and everything else takes its words from it."""
 
+from collections import ChainMap
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,7 @@ from dice_semimetric_study.results.bootstrap import Bootstrap
 from dice_semimetric_study.results.registry import (
     ALL_SCORES,
     CALIBRATION_SCORES,
+    OPTIONAL_SCORES,
     OVERLAP_SCORES,
     PREDICTION_SCORES,
     RATER_SCORES,
@@ -37,6 +39,14 @@ def test_each_score_of_a_prediction_is_computed(name: str) -> None:
     assert (poor < perfect) is (score.better == "higher")
     assert score.limits[0] <= min(poor, perfect)
     assert max(poor, perfect) <= score.limits[1]
+
+
+def test_what_is_not_asked_for_has_no_score() -> None:
+    hard = np.array([0.0, 1.0])
+    for scores in OPTIONAL_SCORES.values():
+        for name in scores:
+            assert getattr(CaseScore, name).__doc__
+            assert np.isnan(getattr(score_case(hard, hard, hard > 0.5), name))
 
 
 def test_a_volume_that_is_not_known_has_no_score() -> None:
@@ -74,7 +84,14 @@ def rows_of(scores: Mapping[str, Score]) -> str:
 
 @pytest.mark.parametrize(
     "scores",
-    [PREDICTION_SCORES, CALIBRATION_SCORES, VOLUME_SCORES, OVERLAP_SCORES, RATER_SCORES],
+    [
+        PREDICTION_SCORES,
+        CALIBRATION_SCORES,
+        VOLUME_SCORES,
+        OVERLAP_SCORES,
+        *OPTIONAL_SCORES.values(),
+        RATER_SCORES,
+    ],
 )
 def test_the_documentation_has_the_registrys_words(scores: Mapping[str, Score]) -> None:
     page = Path(__file__).resolve().parents[2] / "docs/analysis.md"
@@ -85,7 +102,8 @@ def test_the_documentation_has_the_registrys_words(scores: Mapping[str, Score]) 
 def test_help_has_the_registrys_words(command: str, capsys: Any) -> None:
     assert main([command, "--help"]) == 0
     text = " ".join(capsys.readouterr().out.split())
-    scores = {"agreement": RATER_SCORES, "evaluate": ALL_SCORES}.get(command, PREDICTION_SCORES)
+    every = dict(ChainMap(ALL_SCORES, *OPTIONAL_SCORES.values()))
+    scores = {"agreement": RATER_SCORES, "evaluate": every}.get(command, PREDICTION_SCORES)
     for score in scores.values():
         words = f"{score.name} {score.heading}, {score.better} is better. {score.explained()}"
         assert words in text

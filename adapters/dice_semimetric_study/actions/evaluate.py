@@ -4,6 +4,7 @@ import argparse
 from dataclasses import replace
 
 from ..evaluate.evaluate import Page, evaluate
+from ..scores.case_score import Options
 from ..scores.summary import score_table
 from .given import bootstrap_of, options_of, require_use, run_of, study_of
 from .printing import check_json, print_files, print_summary, status_of
@@ -12,6 +13,7 @@ from .printing import check_json, print_files, print_summary, status_of
 def run(args: argparse.Namespace) -> int:
     """Run the command and return its exit status."""
     require_use(args, "image_pattern", args.images is not None, "--images")
+    require_use(args, "tolerance", args.surface, "--surface")
     study = study_of(args, ref=args.ref, pred=args.pred)
     study = replace(study, images=args.images, image_pattern=args.image_pattern)
     if args.dry_run:
@@ -20,7 +22,7 @@ def run(args: argparse.Namespace) -> int:
     summary = evaluate(
         study,
         run_of(args),
-        options_of(args),
+        _options_of(args),
         page=Page(not args.no_pictures, args.report),
         bootstrap=bootstrap_of(args),
         device=args.device,
@@ -28,3 +30,10 @@ def run(args: argparse.Namespace) -> int:
     where = f"results in {args.out}" + (f", report in {args.report}" if args.report else "")
     print_summary(args, summary, f"{score_table(summary)}\n{where}")
     return status_of(summary)
+
+
+def _options_of(args: argparse.Namespace) -> Options:
+    """Return how cases are scored, with what only this command has."""
+    tolerance = Options.nsd_tolerance if args.tolerance is None else args.tolerance
+    asked = {"lesions": args.lesions, "surface": args.surface, "nsd_tolerance": tolerance}
+    return replace(options_of(args), **asked)

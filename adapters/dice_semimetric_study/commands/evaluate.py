@@ -2,10 +2,13 @@
 
 import argparse
 
-from ..results.registry import ALL_SCORES, glossary
+from ..results.registry import ALL_SCORES, OPTIONAL_SCORES, glossary
 from .command import EXIT, LAYOUT, Command, add_path
-from .options import add_json, add_scoring, add_study
+from .options import add_json, add_scoring, add_shapes, add_study
 
+_OPTIONAL = "\n\n".join(
+    f"with --{option}:\n{glossary(scores)}" for option, scores in OPTIONAL_SCORES.items()
+)
 _EPILOG = f"""examples:
   dice-semimetric evaluate --pred predictions --ref study/Testing --out scores --report report.html
   dice-semimetric evaluate --pred labels --ref labelsTr --out liver --label 5
@@ -18,6 +21,8 @@ _EPILOG = f"""examples:
 
 scores:
 {glossary(ALL_SCORES)}
+
+{_OPTIONAL}
 
 The soft reference is the raters' mean, and the hard reference their strict majority. A single
 reference, hard or soft, is the soft reference itself, and the hard one where it is above 0.5.
@@ -50,6 +55,7 @@ def _add_options(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--no-pictures", action="store_true", help="write the tables only")
     add_scoring(parser)
+    add_shapes(parser)
     add_study(parser)
 
 

@@ -132,6 +132,20 @@ def add_scoring(parser: argparse.ArgumentParser) -> None:
     )
 
 
+def add_shapes(parser: argparse.ArgumentParser) -> None:
+    """Add the options of the scores that need whole volumes."""
+    group = parser.add_argument_group("lesions and surfaces, of volumes that are read whole")
+    add_flag(group, "--lesions", "F1, precision and recall of lesions, the connected components")
+    add_flag(group, "--surface", "NSD, HD95 and ASSD; needs the package surface-distance")
+    group.add_argument(
+        "--tolerance",
+        type=millimetres,
+        metavar="MM",
+        help="of NSD; raters: of each structure the median, over cases, of the mean ASSD of two "
+        "raters (default: 1)",
+    )
+
+
 def add_bins(parser: argparse.ArgumentParser) -> None:
     """Add the option of how finely confidences are binned."""
     add_count(parser, "--bins", 10, "bins of confidence (default: 10)", high=100_000)
@@ -218,6 +232,12 @@ def add_running(parser: argparse.ArgumentParser) -> None:
 def add_overwrite(parser: argparse.ArgumentParser) -> None:
     """Add the option of what becomes of another run's results."""
     add_flag(parser, "--overwrite", "replace the files of another run in OUT; no others")
+
+
+def millimetres(text: str) -> float | str:
+    """Return a distance, or "raters"."""
+    accepts = number(lambda value: 0 <= value < math.inf, "at least 0 mm, or the word raters")
+    return text if text == "raters" else accepts(text)
 
 
 def label_or_all(text: str) -> int | str:

@@ -17,14 +17,17 @@ from ..results.page.charts import (
 from ..results.page.page import Card, score_card, shown
 from ..results.registry import (
     CALIBRATION_SCORES,
+    LESION_SCORES,
     OVERLAP_SCORES,
     PREDICTION_SCORES,
+    SURFACE_SCORES,
     VOLUME_SCORES,
     Score,
 )
 from ..results.text import confidence, form_of, interval
 from ..results.totals import total
 from ..scores.case_score import CaseScore, Options
+from ..scores.surfaces import within
 from .chosen import Scored
 
 #: The scores that are folded away, and what they are of.
@@ -32,6 +35,7 @@ MORE = {
     "More of calibration": CALIBRATION_SCORES,
     "Volume": VOLUME_SCORES,
     "Precision and recall": OVERLAP_SCORES,
+    "Lesions": LESION_SCORES,
 }
 
 
@@ -52,9 +56,19 @@ def cards(summary: Mapping[str, Any], scored: Sequence[Scored]) -> list[Card]:
     return [_cases(summary, scored), _raters(scored), *means]
 
 
-def more_cards(summary: Mapping[str, Any], scored: Sequence[Scored]) -> dict[str, list[Card]]:
+def more_scores(options: Options) -> dict[str, Mapping[str, Score]]:
+    """Return the scores that are folded away, as far as they were asked for."""
+    groups = {t: group for t, group in MORE.items() if group.keys() <= options.scores.keys()}
+    if options.surface and options.nsd_tolerance != "raters":
+        groups[f"Surface, {within(options.nsd_tolerance)}"] = SURFACE_SCORES
+    return groups
+
+
+def more_cards(
+    summary: Mapping[str, Any], scored: Sequence[Scored], options: Options
+) -> dict[str, list[Card]]:
     """Return the other numbers of the whole study, by what they are of."""
-    return {title: _means(group, summary, scored) for title, group in MORE.items()}
+    return {title: _means(group, summary, scored) for title, group in more_scores(options).items()}
 
 
 def _means(

@@ -1,12 +1,14 @@
 """Score a folder of predictions against a folder of references."""
 
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
+from ..cases.pairing import Pair, Rated
 from ..cases.study import Names, Study, full_name
-from ..faults import UsageError
+from ..faults import Fault, UsageError
 from ..files.json import jsonable
 from ..results.bootstrap import Bootstrap
 from ..results.extras import require_pictures
@@ -19,7 +21,9 @@ from ..runs.recorded import Run, each_recorded, write_run
 from ..scores.case_score import KINDS, CaseScore, Options
 from ..scores.devices import scorer
 from ..scores.occurrence import occurring, of_score
+from ..scores.spread import Spread, spread_files, tolerances
 from ..scores.summary import AMONG_RATERS, CASES, RATERS, summarize, write_score_tables
+from ..scores.surfaces import require_surfaces
 from .chosen import Scored
 from .report import write_report
 
@@ -87,16 +91,21 @@ def evaluate(
     """
     options, page = options or Options(), page or Page()
     bootstrap = bootstrap or Bootstrap()
+    if options.surface:
+        require_surfaces()
     study.require_apart(run.out)
     pairs, faults = study.pairs()
     patient = study.patients.of_all(p.case for p in pairs)
     out = run.out
     _require_page(page, study, out)
-    settings = {"evaluate": jsonable(asdict(options))}
     means = {"patients": asdict(study.patients), "bootstrap": asdict(bootstrap)}
-    described = study.settings(full_name) | settings["evaluate"] | means
+    described = study.settings(full_name) | jsonable(asdict(options)) | means
     output = run.claim("evaluate", described, _FILES)
     report(faults)
+    if options.surface and options.nsd_tolerance == "raters":
+        options = _with_tolerances(options, pairs, run, faults)
+    settings = {"evaluate": jsonable(asdict(options))}
+    pairs = [] if stop_of(faults) else pairs
     with scorer(pairs, options, device=device, workers=run.workers) as work:
         done = each_recorded(
             work,
@@ -126,6 +135,36 @@ def evaluate(
             write_report(page.report, scored, summary, options, record)
     output.close(faults, empty=not done)
     return summary
+
+
+def _with_tolerances(
+    options: Options, pairs: Sequence[Pair], run: Run, faults: list[Fault]
+) -> Options:
+    """Return the options with the tolerance of each task, by the raters; the faults get the others.
+
+    The references are read once more for that.
+    """
+    cases = [Rated(p.reference, mask=p.mask) for p in pairs if not p.fault]
+    known = replace(options, nsd_tolerance=0.0)
+    done = each_recorded(
+        partial(spread_files, options=known),
+        cases,
+        kinds=(Spread,),
+        run=run,
+        settings={"spread": jsonable(asdict(known))},
+        faults=faults,
+        action="raters",
+        part="spread",
+    )
+    spreads = [spread for _, one in done for spread in one.value]
+    found = tolerances(spreads)
+    lacking = [
+        Fault("study", task, "no case has two raters who marked it: its NSD needs --tolerance MM")
+        for task in sorted({s.task for s in spreads} - found.keys())
+    ]
+    report(lacking)
+    faults += lacking
+    return replace(options, nsd_tolerance=found)
 
 
 def _require_page(page: Page, study: Study, out: Path) -> None:

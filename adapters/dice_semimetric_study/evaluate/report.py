@@ -40,7 +40,16 @@ def write_report(
 
     Only the few cases with pictures are read again, one after the other.
     """
-    from .content import MORE, cards, data, more_cards, sections, structures, title, verdict
+    from .content import (
+        cards,
+        data,
+        more_cards,
+        more_scores,
+        sections,
+        structures,
+        title,
+        verdict,
+    )
 
     chosen, without = choose(scored)
     hidden = True if is_quiet() else None
@@ -56,8 +65,8 @@ def write_report(
         checksums=checksums(record),
         examples=examples,
         data=data(scored, options),
-        groups=MORE,
-        more=more_cards(summary, scored),
+        groups=more_scores(options),
+        more=more_cards(summary, scored, options),
         names=PREDICTION_SCORES,
         record=record,
         scored=scored,

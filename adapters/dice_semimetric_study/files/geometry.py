@@ -61,6 +61,12 @@ def voxel_volume(geometry: Geometry, name: str) -> float:
     return float(volume)
 
 
+def voxel_spacing(geometry: Geometry, name: str) -> list[float]:
+    """Return the spacing along each axis in millimetres, or raise CaseError as `voxel_volume`."""
+    voxel_volume(geometry, name)
+    return [float(s) for s in _spacing(geometry)[: len(geometry.shape)]]
+
+
 @np.errstate(all="ignore")  # a broken header may claim places beyond float64
 def towards(geometry: Geometry, like: Geometry) -> tuple[NDArray[Any] | None, Geometry]:
     """Return nibabel's transform of axes towards those of another image, and where they lie then.

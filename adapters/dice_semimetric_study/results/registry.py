@@ -182,12 +182,70 @@ OVERLAP_SCORES = _by_name(
     ),
 )
 
-#: All that ``evaluate`` has of a case.
+#: Of lesions: ``evaluate --lesions`` has them.
+LESION_SCORES = _by_name(
+    Score(
+        "lesion_f1",
+        "lesion F1",
+        "Harmonic mean of lesion precision and lesion recall",
+    ),
+    Score(
+        "lesion_precision",
+        "lesion precision",
+        "Share of the connected components of the prediction above 0.5 that overlap {hard} by a "
+        "pixel or more",
+    ),
+    Score(
+        "lesion_recall",
+        "lesion recall",
+        "Share of the connected components of {hard} that overlap the prediction above 0.5 by a "
+        "pixel or more",
+    ),
+)
+
+_LONGEST = "the diagonal of the image where one of them alone is empty"
+
+#: Of surfaces: ``evaluate --surface`` has them.
+SURFACE_SCORES = _by_name(
+    Score(
+        "nsd",
+        "NSD",
+        "Normalized surface distance, or surface Dice: share of the surfaces of the prediction "
+        "above 0.5 and of {hard} that lies within the tolerance of the other one; 0 where one of "
+        "them alone is empty",
+    ),
+    Score(
+        "hd95",
+        "HD95",
+        "Hausdorff distance at 95 %: of the distances from one surface to the other those that 95 "
+        f"% of its area keep to, the larger of both directions; {_LONGEST}",
+        better="lower",
+        limits=(0.0, math.inf),
+        unit="mm",
+    ),
+    Score(
+        "assd",
+        "ASSD",
+        "Average symmetric surface distance: the mean of the average distances from one surface to "
+        f"the other in both directions; {_LONGEST}",
+        better="lower",
+        limits=(0.0, math.inf),
+        unit="mm",
+    ),
+)
+
+#: All that ``evaluate`` has of a case unasked.
 ALL_SCORES: Mapping[str, Score] = {
     **PREDICTION_SCORES,
     **CALIBRATION_SCORES,
     **VOLUME_SCORES,
     **OVERLAP_SCORES,
+}
+
+#: What it has besides, by the option that asks for it.
+OPTIONAL_SCORES: Mapping[str, Mapping[str, Score]] = {
+    "lesions": LESION_SCORES,
+    "surface": SURFACE_SCORES,
 }
 
 #: Of raters against each other: ``agreement``.

@@ -11,8 +11,11 @@ import numpy as np
 def to_json(value: Any) -> Any:
     """Return a dataclass, or a part of it, as what JSON can hold.
 
-    Arrays and NumPy's numbers carry their dtype; what is no number becomes null.
+    Arrays and NumPy's numbers carry their dtype; what is no number becomes null, and None is of no
+    kind.
     """
+    if value is None:
+        return {"kind": None}
     if is_dataclass(value):
         named = {f.name: to_json(getattr(value, f.name)) for f in fields(value)}
         return {"kind": type(value).__name__, **named}
@@ -45,6 +48,8 @@ def _restored(value: Any, kinds: Mapping[str, Callable[..., Any]]) -> Any:
     if isinstance(value, dict) and "items" in value:
         return {k: _restored(v, kinds) for k, v in value["items"]}
     if isinstance(value, dict):
+        if value["kind"] is None:
+            return None
         kind = kinds[value["kind"]]
         return kind(**{k: _restored(v, kinds) for k, v in value.items() if k != "kind"})
     if isinstance(value, list):

@@ -1,9 +1,10 @@
 """What a case is scored with, and what is kept of it: statistics, and the scores they give."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
+from itertools import chain
 from typing import Any, Literal
 
 import numpy as np
@@ -14,7 +15,10 @@ from dice_semimetric.scores import overlap_score
 from dice_semimetric.thresholds import THRESHOLDS
 
 from ..cases.blocks import Reading
+from ..results.registry import ALL_SCORES, OPTIONAL_SCORES, Score
 from ..results.totals import AddedByField, total
+from .lesions import Lesions
+from .surfaces import Surface
 
 Empty = float | Literal["skip"]
 #: Foreground is what is more likely than not, on both sides and strictly, as the majority is.
@@ -34,6 +38,13 @@ class Options(Reading):
     empty : float or "skip"
         The Dice and Jaccard score of an empty prediction of an empty reference; "skip" leaves it
         out of means.
+    lesions : bool
+        Whether lesions are counted, for which volumes must be read whole.
+    surface : bool
+        Whether surface distances are computed, for which they must too.
+    nsd_tolerance : float or dict or "raters"
+        The tolerance of ``nsd`` in millimetres, or that of each task; "raters" is to be replaced by
+        what `tolerances` finds.
     label, tolerance, regions, ignore, reorient, slab, scale, pred_scale, colours
         As in `Reading`.
     """
@@ -41,6 +52,26 @@ class Options(Reading):
     thresholds: Sequence[float] = THRESHOLDS
     n_bins: int = 10
     empty: Empty = 1.0
+    lesions: bool = False
+    surface: bool = False
+    nsd_tolerance: float | Mapping[str, float] | Literal["raters"] = 1.0
+
+    @property
+    def scores(self) -> Mapping[str, Score]:
+        """The scores that a case gets."""
+        asked = (found for name, found in OPTIONAL_SCORES.items() if getattr(self, name))
+        return dict(chain(ALL_SCORES.items(), *(found.items() for found in asked)))
+
+    @property
+    def shapes(self) -> bool:
+        """Whether a score depends on which pixels are neighbours."""
+        return self.lesions or self.surface
+
+    def nsd_at(self, task: str) -> float:
+        """Return the tolerance of a task in millimetres, NaN where there is none."""
+        if isinstance(self.nsd_tolerance, Mapping):
+            return self.nsd_tolerance.get(task, math.nan)
+        return float(self.nsd_tolerance)
 
 
 @dataclass(frozen=True)
@@ -113,6 +144,10 @@ class CaseScore:
         Behind ``ece``, ``ace``, ``ece_soft`` and ``ace_soft``.
     proper : Proper
         Behind the Brier scores and the log losses.
+    lesions : Lesions, optional
+        Behind ``lesion_f1``, ``lesion_precision`` and ``lesion_recall``, where they are asked for.
+    surface : Surface, optional
+        Behind ``nsd``, ``hd95`` and ``assd``, where they are asked for.
     voxel : float
         The volume of a voxel in millilitres, NaN where it is not known.
     by_rater : tuple of RaterScore
@@ -129,6 +164,8 @@ class CaseScore:
     bins: CalibrationBins
     soft_bins: CalibrationBins
     proper: Proper
+    lesions: Lesions | None = None
+    surface: Surface | None = None
     voxel: float = math.nan
     by_rater: tuple[RaterScore, ...] = ()
 
@@ -166,8 +203,46 @@ class CaseScore:
     def _share(self, part: float, whole: float) -> float:
         """Return a part of one side's pixels; 0 where that side alone is empty."""
         if self.hard.pred + self.hard.target == 0:
-            return math.nan if self.empty == "skip" else self.empty
+            return self._of_nothing
         return part / whole if whole else 0.0
+
+    @property
+    def _of_nothing(self) -> float:
+        """What two empty masks score."""
+        return math.nan if self.empty == "skip" else self.empty
+
+    @cached_property
+    def lesion_precision(self) -> float:
+        """The share of the predicted lesions that are in the hard reference."""
+        n = self.lesions
+        return math.nan if n is None else self._share(n.right, n.predicted)
+
+    @cached_property
+    def lesion_recall(self) -> float:
+        """The share of the lesions of the hard reference that are predicted."""
+        n = self.lesions
+        return math.nan if n is None else self._share(n.found, n.marked)
+
+    @cached_property
+    def lesion_f1(self) -> float:
+        """The harmonic mean of the two."""
+        precision, recall = self.lesion_precision, self.lesion_recall
+        return 2 * precision * recall / (precision + recall) if precision + recall else 0.0
+
+    @cached_property
+    def nsd(self) -> float:
+        """The share of both surfaces within the tolerance of the other one."""
+        return math.nan if self.surface is None else self.surface.nsd
+
+    @cached_property
+    def hd95(self) -> float:
+        """The Hausdorff distance at 95 %, in millimetres."""
+        return math.nan if self.surface is None else self.surface.hd95
+
+    @cached_property
+    def assd(self) -> float:
+        """The average symmetric surface distance, in millimetres."""
+        return math.nan if self.surface is None else self.surface.assd
 
     @cached_property
     def ece(self) -> float:
@@ -251,11 +326,12 @@ class CaseScore:
 
 
 def pooled(scores: Sequence[CaseScore]) -> CaseScore:
-    """Return the score of the pixels of all cases together, which has no volume."""
-    names = ("voxels", "counts", "hard", "bins", "soft_bins", "proper")
-    sums: dict[str, Any] = {name: total(getattr(s, name) for s in scores) for name in names}
-    return replace(scores[0], case="", task="", voxel=math.nan, by_rater=(), **sums)
+    """Return the score of the pixels of all cases together, which has no volume and no surface."""
+    names = ("voxels", "counts", "hard", "bins", "soft_bins", "proper", "lesions")
+    known = [name for name in names if getattr(scores[0], name) is not None]
+    sums: dict[str, Any] = {name: total(getattr(s, name) for s in scores) for name in known}
+    return replace(scores[0], case="", task="", surface=None, voxel=math.nan, by_rater=(), **sums)
 
 
 #: What a record of scores is made of.
-KINDS = (CaseScore, RaterScore, Proper, CalibrationBins, Overlap, ThresholdCounts)
+KINDS = (CaseScore, RaterScore, Proper, Lesions, Surface, CalibrationBins, Overlap, ThresholdCounts)

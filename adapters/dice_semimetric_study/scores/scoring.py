@@ -12,10 +12,10 @@ from ..cases.pairing import Pair
 from ..cases.regions import task_name
 from ..files.geometry import voxel_volume
 from ..files.volumes import read_geometry
-from ..results.registry import ALL_SCORES
 from ..results.totals import total_by_name
 from .case_score import CaseScore, Options
 from .raters import scores_by_rater
+from .shapes import shapes_of, whole_geometry
 from .sums import Sums, sums_of, sums_of_marks
 
 
@@ -45,10 +45,16 @@ def score_files(pair: Pair, options: Options) -> tuple[CaseScore, ...]:
 
 def _sums_of_blocks(pair: Pair, options: Options) -> Iterator[tuple[str, Sums]]:
     """Yield the statistics of each region in block after block."""
+    geometry = whole_geometry(pair, options) if options.shapes else None
     for voxels in voxels_of(pair, options):
         for name in options.structures:
             prediction, reference = voxels.prediction(name), voxels.reference(name)
-            yield name, sums_of_marks(prediction, reference, voxels.kept, options)
+            sums = sums_of_marks(prediction, reference, voxels.kept, options)
+            if geometry is not None:
+                task = task_name(pair.task, name)
+                shapes = shapes_of(prediction, reference, voxels, geometry, options, task)
+                sums = replace(sums, **shapes)
+            yield name, sums
 
 
 def scores_of(pair: Pair, sums: Mapping[str, Sums], options: Options) -> tuple[CaseScore, ...]:
@@ -66,15 +72,16 @@ def scores_of(pair: Pair, sums: Mapping[str, Sums], options: Options) -> tuple[C
                 by_rater=scores_by_rater(found.raters, found.soft_bins, names, options)
                 if found.raters and names
                 else (),
-            )
+            ),
+            options,
         )
         for region, found in sums.items()
     )
 
 
-def _worked_out(score: CaseScore) -> CaseScore:
+def _worked_out(score: CaseScore, options: Options) -> CaseScore:
     """Return a score whose formulas were evaluated here, where there may be many processes."""
-    for name in (*ALL_SCORES, "curve"):
+    for name in (*options.scores, "curve"):
         getattr(score, name)
     return score
 

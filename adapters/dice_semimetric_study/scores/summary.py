@@ -12,16 +12,25 @@ from dice_semimetric import __version__
 from ..faults import Fault, printable
 from ..files.json import jsonable
 from ..results.bootstrap import Bootstrap, means_with_intervals
-from ..results.registry import ALL_SCORES, PREDICTION_SCORES, VOLUME_SCORES, curve_names
+from ..results.registry import (
+    OPTIONAL_SCORES,
+    PREDICTION_SCORES,
+    SURFACE_SCORES,
+    VOLUME_SCORES,
+    Score,
+    curve_names,
+)
 from ..results.tables import table, write_table
 from ..results.text import confidence, form_of, interval, known, number
 from ..runs.each import without_stop
 from .among import COLUMNS, among_raters, among_rows, among_table
 from .case_score import CaseScore, Options, RaterScore, pooled
+from .surfaces import within
 
 #: The tables of a study, without their endings, and what names the rows of two.
 CASES, RATERS, AMONG_RATERS = "cases", "raters", "among_raters"
 _KEYS = ("case", "task", "patient")
+_NOT_POOLED = {*VOLUME_SCORES, *SURFACE_SCORES}
 _OF_RATER = tuple(field.name for field in fields(RaterScore))
 _AGGREGATION = (
     "mean over cases, each case of each task weighing the same; "
@@ -46,11 +55,11 @@ def write_score_tables(
     cases: list[dict[str, Any]] = [
         key
         | {"raters": s.raters, "voxels": s.voxels}
-        | {name: float(getattr(s, name)) for name in ALL_SCORES}
+        | {name: float(getattr(s, name)) for name in options.scores}
         | dict(zip(curve, map(float, s.curve), strict=True))
         for key, s in zip(keys, scores, strict=True)
     ]
-    write_table(out / CASES, [*_KEYS, "raters", "voxels", *ALL_SCORES, *curve], cases)
+    write_table(out / CASES, [*_KEYS, "raters", "voxels", *options.scores, *curve], cases)
     raters: list[dict[str, Any]] = [
         key | {name: getattr(rater, name) for name in _OF_RATER}
         for key, s in zip(keys, scores, strict=True)
@@ -87,7 +96,7 @@ def summarize(
     Returns
     -------
     dict
-        ``overall`` and ``tasks`` with the mean of each score of `ALL_SCORES`, None where there is
+        ``overall`` and ``tasks`` with the mean of each of ``options.scores``, None where there is
         none, their ``intervals``, None where fewer than two patients have a value, and
         ``among_raters`` where a case has several raters, see `among_raters`; ``faults``,
         ``options`` and ``version``; ``stopped`` where the user stopped the run.
@@ -100,10 +109,12 @@ def summarize(
         t: ([s for s in scores if s.task == t], [f for f in faults if f.task in (t, "")])
         for t in tasks
     }
-    means = {task: _means(*part, patients, bootstrap) for task, part in parts.items()}
+    means = {t: _means(*part, options, patients, bootstrap) for t, part in parts.items()}
     alone = len(tasks) == 1  # is all there is
     return {
-        "overall": means[tasks[0]] if alone else _means(scores, faults, patients, bootstrap),
+        "overall": means[tasks[0]]
+        if alone
+        else _means(scores, faults, options, patients, bootstrap),
         "tasks": means,
         "aggregation": _AGGREGATION,
         "bootstrap": bootstrap.described(),
@@ -117,10 +128,11 @@ def summarize(
 def _means(
     scores: Sequence[CaseScore],
     faults: Sequence[Fault],
+    options: Options,
     patients: Mapping[str, str],
     bootstrap: Bootstrap,
 ) -> dict[str, Any]:
-    names = list(ALL_SCORES)
+    names = list(options.scores)
     counts = {"scored": len(scores), "faulty": len(faults)}
     if not scores:
         return dict.fromkeys(names) | {"cases": counts}
@@ -134,7 +146,7 @@ def _means(
         "cases": counts,
         curve: means[count:],
         "pooled": {
-            name: jsonable(getattr(together, name)) for name in names if name not in VOLUME_SCORES
+            name: jsonable(getattr(together, name)) for name in names if name not in _NOT_POOLED
         },
         "patients": len(set(of_score)),
         "intervals": dict(zip(names, intervals, strict=False)) | {curve: intervals[count:]},
@@ -145,16 +157,27 @@ def _means(
 def score_table(summary: dict[str, Any]) -> str:
     """Return a summary as text: one row per task and one for all of them, with their intervals.
 
-    Behind it is the model among the raters where cases have several.
+    Behind it are the scores that were asked for, and the model among the raters where cases have
+    several.
     """
-    names = list(PREDICTION_SCORES)
+    tables = [_means_table(summary, PREDICTION_SCORES)]
+    options = summary["options"]
+    asked = {k: v for n, scores in OPTIONAL_SCORES.items() if options[n] for k, v in scores.items()}
+    if asked:
+        tables.append(_means_table(summary, asked))
+    if options["surface"]:
+        tables[-1] += f"\n{within(options['nsd_tolerance'])}"
+    return "\n\n".join(tables) + among_table(summary)
+
+
+def _means_table(summary: dict[str, Any], scores: Mapping[str, Score]) -> str:
     rows = []
     for task, part in {**summary["tasks"], "all": summary["overall"]}.items():
         cases = part["cases"]
-        ends = {name: part.get("intervals", {}).get(name) for name in names}
-        means = [number(part[name], form_of(ends[name])) for name in names]
+        ends = {name: part.get("intervals", {}).get(name) for name in scores}
+        means = [number(part[name], form_of(ends[name])) for name in scores]
         rows.append([printable(task), str(cases["scored"]), str(cases["faulty"]), *means])
         if any(ends.values()):
             rows.append([f"  {confidence(summary)}", "", "", *map(interval, ends.values())])
-    titles = [score.heading for score in PREDICTION_SCORES.values()]
-    return table(["task", "cases", "faulty", *titles], rows) + among_table(summary)
+    titles = [score.heading for score in scores.values()]
+    return table(["task", "cases", "faulty", *titles], rows)

@@ -20,7 +20,9 @@ from dice_semimetric import (
 from ..cases.foreground import Marks
 from ..results.totals import AddedByField
 from .case_score import HALF, Options, Proper
+from .lesions import Lesions
 from .raters import RaterSums, rater_sums
+from .surfaces import Surface
 
 #: Soft calibration leaves out pixels that are background to the prediction and to all raters.
 CERTAIN = 0.01
@@ -30,7 +32,10 @@ _BLOCK = 1 << 16  # pixels whose few temporaries stay in a cache
 
 @dataclass(frozen=True)
 class Sums(AddedByField):
-    """All that a score is made of; see `CaseScore`. Without raters there is no `RaterSums`."""
+    """All that a score is made of; see `CaseScore`. Without raters there is no `RaterSums`.
+
+    Surfaces do not add up: they are of cases that are read whole.
+    """
 
     voxels: int
     counts: ThresholdCounts
@@ -39,6 +44,8 @@ class Sums(AddedByField):
     soft_bins: CalibrationBins
     proper: Proper
     raters: RaterSums | None = None
+    lesions: Lesions | None = None
+    surface: Surface | None = None
 
 
 def in_doubt(pred: NDArray[Any], soft: NDArray[Any]) -> NDArray[np.bool_]:
