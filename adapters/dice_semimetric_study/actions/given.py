@@ -94,6 +94,7 @@ def options_of(args: argparse.Namespace) -> Options:
         thresholds=tuple(levels),
         n_bins=args.bins,
         empty=empty_of(args),
+        missing=args.missing,
         **vars(reading_of(args)),
     )
 

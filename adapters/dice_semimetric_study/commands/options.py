@@ -125,6 +125,13 @@ def add_scoring(parser: argparse.ArgumentParser) -> None:
     add_bins(parser)
     add_empty(parser)
     parser.add_argument(
+        "--missing",
+        choices=("exclude", "worst"),
+        default="exclude",
+        help="a missing or faulty prediction is left out of means, or counts as the worst value of "
+        "each score (default: exclude)",
+    )
+    parser.add_argument(
         "--device",
         choices=DEVICES,
         default="cpu",

@@ -17,7 +17,7 @@ _KINDS: dict[str, tuple[type, str]] = {
     **dict.fromkeys(("case", "task", "patient"), (str, "a text")),
     **dict.fromkeys(_SIZES, (int, "an integer")),
 }
-_OPTIONS = ("n_bins", "empty", "label", "regions", "ignore")
+_OPTIONS = ("n_bins", "empty", "label", "regions", "ignore", "missing")
 _SLACK = 1e-9  # a mean of ones may round to a bit more than one
 
 #: A case and one of its tasks.

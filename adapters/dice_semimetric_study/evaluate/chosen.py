@@ -30,11 +30,11 @@ def choose(scored: Sequence[Scored]) -> tuple[list[Chosen], list[str]]:
     """Return the cases with the least, the middle and the largest BDice of each structure.
 
     Of many structures only those with the least mean are shown; the names of the others are
-    returned beside. A case without a BDice stands for nothing.
+    returned beside. A case without a BDice, or with a fault, stands for nothing.
     """
     groups: dict[str, list[Scored]] = defaultdict(list)
     for one in scored:
-        if not math.isnan(one.score.bdice):
+        if not (one.score.fault or math.isnan(one.score.bdice)):
             groups[one.score.task].append(one)
     tasks = sorted(groups, key=lambda t: (mean_of_known(s.score.bdice for s in groups[t]), t))
     shown = sorted(tasks[:MOST_TASKS])

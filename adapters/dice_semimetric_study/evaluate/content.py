@@ -26,7 +26,7 @@ from ..results.registry import (
 )
 from ..results.text import confidence, form_of, interval
 from ..results.totals import total
-from ..scores.case_score import CaseScore, Options
+from ..scores.case_score import CaseScore, Options, with_pixels
 from ..scores.surfaces import within
 from .chosen import Scored
 
@@ -110,6 +110,8 @@ def _cases(summary: Mapping[str, Any], scored: Sequence[Scored]) -> Card:
         details.append(f"{counted(len(tasks), 'structure')}, {counted(len(scored), 'score')}")
     faults = len(summary["faults"])
     details.append(counted(faults, "fault") if faults else "no faults")
+    if worst := summary["overall"]["cases"].get("worst"):
+        details.append(f"{counted(worst, 'prediction')} with the worst values")
     meaning = (
         "Scored from the files given. Each case of each structure weighs the same in the means."
     )
@@ -144,8 +146,8 @@ def structures(scored: Sequence[Scored], options: Options) -> list[Structure]:
                 [s.bdice for s in scores],
                 charts=len(groups),
             ),
-            hard=reliability_chart(total(s.bins for s in scores), start=0.5),
-            soft=reliability_chart(total(s.soft_bins for s in scores), start=0.0),
+            hard=reliability_chart(total(s.bins for s in with_pixels(scores)), start=0.5),
+            soft=reliability_chart(total(s.soft_bins for s in with_pixels(scores)), start=0.0),
         )
         for task, scores in groups.items()
     ]

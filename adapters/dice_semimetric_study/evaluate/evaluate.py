@@ -1,14 +1,12 @@
 """Score a folder of predictions against a folder of references."""
 
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, replace
-from functools import partial
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from ..cases.pairing import Pair, Rated
 from ..cases.study import Names, Study, full_name
-from ..faults import Fault, UsageError
+from ..faults import UsageError
 from ..files.json import jsonable
 from ..results.bootstrap import Bootstrap
 from ..results.extras import require_pictures
@@ -18,13 +16,13 @@ from ..runs.each import report, stop_of
 from ..runs.logs import left_out
 from ..runs.output import OWN, require_replaceable
 from ..runs.recorded import Run, each_recorded, write_run
-from ..scores.case_score import KINDS, CaseScore, Options
+from ..scores.case_score import KINDS, CaseScore, Options, with_pixels
 from ..scores.devices import scorer
 from ..scores.occurrence import occurring, of_score
-from ..scores.spread import Spread, spread_files, tolerances
 from ..scores.summary import AMONG_RATERS, CASES, RATERS, summarize, write_score_tables
 from ..scores.surfaces import require_surfaces
 from .chosen import Scored
+from .passes import with_tolerances, worst_of
 from .report import write_report
 
 _TABLES = set().union(*map(files_of, (CASES, RATERS, AMONG_RATERS)))
@@ -95,7 +93,8 @@ def evaluate(
         require_surfaces()
     study.require_apart(run.out)
     pairs, faults = study.pairs()
-    patient = study.patients.of_all(p.case for p in pairs)
+    rated = study.cases()[0] if options.missing == "worst" else []
+    patient = study.patients.of_all(dict.fromkeys(p.case for p in (*pairs, *rated)))
     out = run.out
     _require_page(page, study, out)
     means = {"patients": asdict(study.patients), "bootstrap": asdict(bootstrap)}
@@ -103,7 +102,7 @@ def evaluate(
     output = run.claim("evaluate", described, _FILES)
     report(faults)
     if options.surface and options.nsd_tolerance == "raters":
-        options = _with_tolerances(options, pairs, run, faults)
+        options = with_tolerances(options, pairs, run, faults)
     settings = {"evaluate": jsonable(asdict(options))}
     pairs = [] if stop_of(faults) else pairs
     with scorer(pairs, options, device=device, workers=run.workers) as work:
@@ -116,6 +115,9 @@ def evaluate(
             faults=faults,
             action="evaluate",
         )
+    if options.missing == "worst" and not stop_of(faults):
+        done += worst_of(options, rated, done, run, faults)
+        done.sort(key=lambda one: (one[0].case, one[0].task))
     regions = options.structures
     found = (Scored(p, n, s) for p, d in done for n, s in zip(regions, d.value, strict=True))
     occur = ((of_score(one.score, one.region), one) for one in found)
@@ -135,36 +137,6 @@ def evaluate(
             write_report(page.report, scored, summary, options, record)
     output.close(faults, empty=not done)
     return summary
-
-
-def _with_tolerances(
-    options: Options, pairs: Sequence[Pair], run: Run, faults: list[Fault]
-) -> Options:
-    """Return the options with the tolerance of each task, by the raters; the faults get the others.
-
-    The references are read once more for that.
-    """
-    cases = [Rated(p.reference, mask=p.mask) for p in pairs if not p.fault]
-    known = replace(options, nsd_tolerance=0.0)
-    done = each_recorded(
-        partial(spread_files, options=known),
-        cases,
-        kinds=(Spread,),
-        run=run,
-        settings={"spread": jsonable(asdict(known))},
-        faults=faults,
-        action="raters",
-        part="spread",
-    )
-    spreads = [spread for _, one in done for spread in one.value]
-    found = tolerances(spreads)
-    lacking = [
-        Fault("study", task, "no case has two raters who marked it: its NSD needs --tolerance MM")
-        for task in sorted({s.task for s in spreads} - found.keys())
-    ]
-    report(lacking)
-    faults += lacking
-    return replace(options, nsd_tolerance=found)
 
 
 def _require_page(page: Page, study: Study, out: Path) -> None:
@@ -187,4 +159,4 @@ def _draw(
         from ..scores.plots import plot_reliability, plot_thresholds
 
         save(plot_thresholds(scores, options, summary), out / "bdice.png")
-        save(plot_reliability(scores, summary), out / "reliability.png")
+        save(plot_reliability(with_pixels(scores), summary), out / "reliability.png")

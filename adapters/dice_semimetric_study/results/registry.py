@@ -34,6 +34,12 @@ class Score:
         return 0.0 if self.better == "nearer 0" else self.limits[self.better == "higher"]
 
     @property
+    def worst(self) -> float:
+        """The worst value there can be, NaN where there is no end to it."""
+        found = math.inf if self.better == "nearer 0" else self.limits[self.better == "lower"]
+        return found if math.isfinite(found) else math.nan
+
+    @property
     def heading(self) -> str:
         """The title with the unit, for columns and axes."""
         return f"{self.title} ({self.unit})" if self.unit else self.title

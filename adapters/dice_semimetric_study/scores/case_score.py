@@ -45,6 +45,8 @@ class Options(Reading):
     nsd_tolerance : float or dict or "raters"
         The tolerance of ``nsd`` in millimetres, or that of each task; "raters" is to be replaced by
         what `tolerances` finds.
+    missing : {"exclude", "worst"}
+        What a missing or faulty prediction counts as: it is left out, or has the worst scores.
     label, tolerance, regions, ignore, reorient, slab, scale, pred_scale, colours
         As in `Reading`.
     """
@@ -55,6 +57,7 @@ class Options(Reading):
     lesions: bool = False
     surface: bool = False
     nsd_tolerance: float | Mapping[str, float] | Literal["raters"] = 1.0
+    missing: Literal["exclude", "worst"] = "exclude"
 
     @property
     def scores(self) -> Mapping[str, Score]:
@@ -152,6 +155,8 @@ class CaseScore:
         The volume of a voxel in millilitres, NaN where it is not known.
     by_rater : tuple of RaterScore
         Against each rater alone; empty for a single reference.
+    fault : str
+        Why the worst values stand in the place of scores; empty if they do not.
     """
 
     case: str
@@ -168,6 +173,7 @@ class CaseScore:
     surface: Surface | None = None
     voxel: float = math.nan
     by_rater: tuple[RaterScore, ...] = ()
+    fault: str = ""
 
     @cached_property
     def curve(self) -> NDArray[Any]:
@@ -325,8 +331,13 @@ class CaseScore:
         return float(crps(np.asarray([predicted]), np.asarray(volumes)[:, None])[0])
 
 
+def with_pixels(scores: Sequence[CaseScore]) -> list[CaseScore]:
+    """Return the scores of pixels, or all where there are none but worst values."""
+    return [s for s in scores if not s.fault] or list(scores)
+
+
 def pooled(scores: Sequence[CaseScore]) -> CaseScore:
-    """Return the score of the pixels of all cases together, which has no volume and no surface."""
+    """Return the score of the pixels of all cases together, without volume and surface."""
     names = ("voxels", "counts", "hard", "bins", "soft_bins", "proper", "lesions")
     known = [name for name in names if getattr(scores[0], name) is not None]
     sums: dict[str, Any] = {name: total(getattr(s, name) for s in scores) for name in known}

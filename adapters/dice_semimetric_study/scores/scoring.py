@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..cases.foreground import voxels_of
-from ..cases.pairing import Pair
+from ..cases.pairing import Pair, Rated
 from ..cases.regions import task_name
 from ..files.geometry import voxel_volume
 from ..files.volumes import read_geometry
@@ -57,7 +57,7 @@ def _sums_of_blocks(pair: Pair, options: Options) -> Iterator[tuple[str, Sums]]:
             yield name, sums
 
 
-def scores_of(pair: Pair, sums: Mapping[str, Sums], options: Options) -> tuple[CaseScore, ...]:
+def scores_of(pair: Rated, sums: Mapping[str, Sums], options: Options) -> tuple[CaseScore, ...]:
     """Return the score of each region of a pair, whose statistics are given."""
     names = list(pair.reference.masks)
     raters = max(1, len(names))

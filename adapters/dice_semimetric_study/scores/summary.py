@@ -9,7 +9,7 @@ import numpy as np
 
 from dice_semimetric import __version__
 
-from ..faults import Fault, printable
+from ..faults import Fault, counted, printable
 from ..files.json import jsonable
 from ..results.bootstrap import Bootstrap, means_with_intervals
 from ..results.registry import (
@@ -59,7 +59,11 @@ def write_score_tables(
         | dict(zip(curve, map(float, s.curve), strict=True))
         for key, s in zip(keys, scores, strict=True)
     ]
-    write_table(out / CASES, [*_KEYS, "raters", "voxels", *options.scores, *curve], cases)
+    columns = [*_KEYS, "raters", "voxels", *options.scores, *curve]
+    if options.missing == "worst":
+        columns.append("fault")
+        cases = [row | {"fault": s.fault} for row, s in zip(cases, scores, strict=True)]
+    write_table(out / CASES, columns, cases)
     raters: list[dict[str, Any]] = [
         key | {name: getattr(rater, name) for name in _OF_RATER}
         for key, s in zip(keys, scores, strict=True)
@@ -133,21 +137,23 @@ def _means(
     bootstrap: Bootstrap,
 ) -> dict[str, Any]:
     names = list(options.scores)
-    counts = {"scored": len(scores), "faulty": len(faults)}
+    good = [s for s in scores if not s.fault]
+    counts = {"scored": len(good), "faulty": len(faults)}
+    if options.missing == "worst":
+        counts["worst"] = len(scores) - len(good)
     if not scores:
         return dict.fromkeys(names) | {"cases": counts}
     of_score = [patients[s.case] for s in scores]
     values = np.array([[*(getattr(s, n) for n in names), *s.curve] for s in scores], float)
     means, intervals = jsonable(means_with_intervals(values, of_score, bootstrap))
-    together = pooled(scores)
+    together = pooled(good) if good else None
+    names_pooled = [name for name in names if together and name not in _NOT_POOLED]
     count, curve = len(names), "dice_at_threshold"
     among = among_raters(scores, patients, bootstrap)
     return dict(zip(names, means, strict=False)) | {
         "cases": counts,
         curve: means[count:],
-        "pooled": {
-            name: jsonable(getattr(together, name)) for name in names if name not in _NOT_POOLED
-        },
+        "pooled": {name: jsonable(getattr(together, name)) for name in names_pooled},
         "patients": len(set(of_score)),
         "intervals": dict(zip(names, intervals, strict=False)) | {curve: intervals[count:]},
         **({"among_raters": among} if among else {}),
@@ -167,6 +173,9 @@ def score_table(summary: dict[str, Any]) -> str:
         tables.append(_means_table(summary, asked))
     if options["surface"]:
         tables[-1] += f"\n{within(options['nsd_tolerance'])}"
+    if worst := summary["overall"]["cases"].get("worst"):
+        words = counted(worst, "missing or faulty prediction")
+        tables.append(f"with the worst values of {words} in the means")
     return "\n\n".join(tables) + among_table(summary)
 
 
