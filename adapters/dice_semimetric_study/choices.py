@@ -23,5 +23,8 @@ DEVICES = ("cpu", "cuda")
 #: Voxels of a volume that is read as a whole: 256 MiB of float32 in each file.
 WHOLE = 1 << 26
 
+#: Cases of each structure with pictures on a page: the worst, the median and the best.
+PICTURES = 3
+
 #: Draws of patients by the bootstrap, and the share of them that an interval holds.
 RESAMPLES, CONFIDENCE = 2000, 0.95

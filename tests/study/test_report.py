@@ -71,7 +71,11 @@ def evaluate(root: Path, *options: str) -> int:
 
 def cells(page: Page) -> list[list[str]]:
     """Return the rows of the table of cases."""
-    body = page.source.split('<table id="table">')[1].split("<tbody>")[1].split("</tbody>")[0]
+    body = (
+        page.source.split('<table id="table" class="sortable">')[1]
+        .split("<tbody>")[1]
+        .split("</tbody>")[0]
+    )
     part = HTMLRows()
     part.feed(body)
     return part.rows
@@ -160,6 +164,72 @@ def test_the_model_stands_among_the_raters(tmp_path: Path) -> None:
         for name in VOLUME_SCORES:
             assert mean_of(part, name) in page.source
             assert ends_of(part, name) in page.source
+
+
+def test_against_each_rater(tmp_path: Path) -> None:
+    study(tmp_path, raters=3)
+    assert evaluate(tmp_path) == 0
+    page = Page(tmp_path / "report.html")
+    (section,) = [text for a, text in page.all("section", id="raters")]
+    with (tmp_path / "out/raters.csv").open(encoding="utf-8", newline="") as file:
+        known = list(csv.DictReader(file))
+    for name in ("dice", "bdice", "ece_soft", "model_dice", "rater_dice"):
+        for rater in ("01", "02", "03"):
+            values = [float(r[name]) for r in known if r["rater"] == rater]
+            assert f"{np.mean(values):.4f}" in section
+
+
+@pytest.mark.parametrize(
+    ("wanted", "shown"),
+    [
+        ("0", ""),
+        ("1", "worst"),
+        ("2", "worst best"),
+        ("3", "worst median best"),
+        ("5", "worst 2of7 3of7 median best"),
+        ("all", "worst 2of7 3of7 median 5of7 6of7 best"),
+        ("99", "worst 2of7 3of7 median 5of7 6of7 best"),
+    ],
+)
+def test_the_number_of_pictures(tmp_path: Path, wanted: str, shown: str) -> None:
+    study(tmp_path, cases=[f"c{k}" for k in range(7)])
+    assert evaluate(tmp_path, "--pictures", wanted) == 0
+    page = Page(tmp_path / "report.html")
+    ranks = [
+        t.strip().replace(" ", "") for a, t in page.all("span") if "rank" in a.get("class", "")
+    ]
+    assert ranks == shown.split()
+    assert len(page.all("article")) == len(ranks)
+
+
+def test_the_histogram_counts_and_links_its_worst(tmp_path: Path) -> None:
+    study(tmp_path, cases=[f"c{k}" for k in range(7)])
+    assert evaluate(tmp_path, "--pictures", "1") == 0
+    page = Page(tmp_path / "report.html")
+    counts = [
+        int(t.split(": ")[1].split()[0])
+        for _, t in page.all("title")
+        if t.endswith((" case", " cases"))
+    ]
+    assert sum(counts) == 7
+    with (tmp_path / "out/cases.csv").open(encoding="utf-8", newline="") as file:
+        known = [(float(row["bdice"]), i) for i, row in enumerate(csv.DictReader(file))]
+    worst = [i for _, i in sorted(known)][:5]
+    links = [a["href"] for a, _ in page.all("a") if a["href"].startswith(("#row", "#picture"))]
+    assert links == 2 * ["#picture-0", *(f"#row-{i}" for i in worst[1:])]
+    ids = {a["id"] for _, a in page.elements if "id" in a}
+    assert {link.removeprefix("#") for link in links} <= ids
+
+
+def test_a_faulty_case_stands_in_the_table(tmp_path: Path) -> None:
+    _, pred = study(tmp_path)
+    (pred / "case02/task01.nii.gz").unlink()
+    assert evaluate(tmp_path) == 1
+    *good, bad = cells(Page(tmp_path / "report.html"))
+    assert [row[0] for row in good] == ["case01", "case03"]
+    assert bad[:2] == ["case02there is no prediction", "task01"]
+    assert {text.strip() for text in bad[2:]} == {"–"}
+    assert len(bad) == len(good[0])
 
 
 def test_without_several_raters_there_is_nothing_among_them(tmp_path: Path) -> None:

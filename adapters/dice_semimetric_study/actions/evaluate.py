@@ -6,7 +6,7 @@ from dataclasses import replace
 from ..evaluate.evaluate import Page, evaluate
 from ..scores.case_score import Options
 from ..scores.summary import score_table
-from .given import bootstrap_of, options_of, require_use, run_of, study_of
+from .given import bootstrap_of, options_of, report_of, require_use, run_of, study_of
 from .printing import check_json, print_files, print_summary, status_of
 
 
@@ -23,7 +23,7 @@ def run(args: argparse.Namespace) -> int:
         study,
         run_of(args),
         _options_of(args),
-        page=Page(not args.no_pictures, args.report),
+        page=Page(not args.no_pictures, report_of(args)),
         bootstrap=bootstrap_of(args),
         device=args.device,
     )

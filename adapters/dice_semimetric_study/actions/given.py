@@ -12,8 +12,10 @@ from ..cases.layouts import KNOWN
 from ..cases.patients import Patients, match_patients, read_patients
 from ..cases.regions import read_regions
 from ..cases.study import Study
+from ..choices import PICTURES
 from ..faults import UsageError
 from ..results.bootstrap import Bootstrap
+from ..results.page.page import Report
 from ..results.registry import curve_names, threshold_text
 from ..runs.cluster import Workers, cores
 from ..runs.recorded import Run
@@ -112,6 +114,17 @@ def patients_of(args: argparse.Namespace) -> Patients:
 def bootstrap_of(args: argparse.Namespace) -> Bootstrap:
     """Return how patients are drawn."""
     return Bootstrap(args.resamples, args.confidence)
+
+
+def report_of(args: argparse.Namespace) -> Report | None:
+    """Return where a page goes, and how many cases it has pictures of."""
+    given = vars(args)
+    if "pictures" in given:
+        require_use(args, "pictures", args.report is not None, "--report")
+    if args.report is None:
+        return None
+    wanted = given.get("pictures")
+    return Report(args.report, None if wanted == "all" else PICTURES if wanted is None else wanted)
 
 
 def run_of(args: argparse.Namespace) -> Run:

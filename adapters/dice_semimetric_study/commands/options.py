@@ -3,7 +3,7 @@
 import argparse
 import math
 
-from ..choices import CONFIDENCE, DEVICES, LAYOUTS, RESAMPLES, WHOLE
+from ..choices import CONFIDENCE, DEVICES, LAYOUTS, PICTURES, RESAMPLES, WHOLE
 from .command import add_count, add_flag, add_path, integer, number
 
 
@@ -203,6 +203,29 @@ def add_json(parser: argparse.ArgumentParser) -> None:
         metavar="FILE",
         help="write the summary there too; - is stdout, which then has nothing else",
     )
+
+
+def add_report(parser: argparse.ArgumentParser, what: str, *, pictures: bool = False) -> None:
+    """Add the options of a page about the results, and of what is drawn in it."""
+    add_path(
+        parser,
+        "--report",
+        metavar="FILE",
+        help=f"write one HTML page with {what}, to be opened in a browser",
+    )
+    if pictures:
+        parser.add_argument(
+            "--pictures",
+            type=count_or_all,
+            metavar="N",
+            help="cases of each structure with pictures on the page: the worst, the median and the "
+            f"best, then the next worst; or all (default: {PICTURES})",
+        )
+
+
+def count_or_all(text: str) -> int | str:
+    """Return a number from 0 on, or "all"."""
+    return text if text == "all" else integer(0)(text)
 
 
 def add_workers(parser: argparse.ArgumentParser) -> None:

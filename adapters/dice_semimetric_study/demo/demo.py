@@ -29,6 +29,7 @@ from ..files.atomic import require_apart, write_text
 from ..files.volumes import read_volume
 from ..files.writing import written_maps
 from ..fuse.methods import fuse_masks
+from ..results.page.page import Report
 from ..results.plots import save
 from ..results.tables import csv_text, table
 from ..runs.each import each_case
@@ -173,7 +174,7 @@ def _show_fusion(cases: Sequence[DemoCase], out: Path) -> None:
 def _show_scores(pred: Path, data: Path, out: Path, overwrite: bool) -> list[Fault]:
     show("The prediction against the raters: BDice to their mean, the rest to their majority,")
     show("soft ECE to their mean where there is doubt.\n")
-    page = Page(report=out / "report.html")
+    page = Page(report=Report(out / "report.html"))
     run = Run(out / "scores", overwrite=overwrite)
     summary = _whole(evaluate(Study(data, pred), run, page=page))
     show(score_table(summary))

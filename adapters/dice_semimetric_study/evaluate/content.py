@@ -8,13 +8,17 @@ from typing import Any
 import numpy as np
 
 from ..faults import counted, printable
+from ..results.bootstrap import mean_of_known
 from ..results.page.charts import (
+    Histogram,
     ReliabilityChart,
     ThresholdsChart,
+    histogram,
     reliability_chart,
     thresholds_chart,
 )
 from ..results.page.page import Card, score_card, shown
+from ..results.page.parts import Cell, Table, value
 from ..results.registry import (
     CALIBRATION_SCORES,
     LESION_SCORES,
@@ -26,10 +30,18 @@ from ..results.registry import (
 )
 from ..results.text import confidence, form_of, interval
 from ..results.totals import total
-from ..scores.case_score import CaseScore, Options, with_pixels
+from ..scores.case_score import CaseScore, Options, RaterScore, with_pixels
 from ..scores.surfaces import within
 from .chosen import Scored
 
+#: What is shown of each rater.
+_AGAINST = {
+    "dice": "Dice",
+    "bdice": "BDice",
+    "ece_soft": "soft ECE",
+    "model_dice": "Dice of the model to the other raters",
+    "rater_dice": "Dice of the rater to the other raters",
+}
 #: The scores that are folded away, and what they are of.
 MORE = {
     "More of calibration": CALIBRATION_SCORES,
@@ -48,6 +60,8 @@ class Structure:
     thresholds: ThresholdsChart
     hard: ReliabilityChart  # of the more likely label over all pixels
     soft: ReliabilityChart  # of the foreground where there is doubt
+    histogram: Histogram  # of BDice
+    links: Sequence[str]  # the anchor of each case: its pictures, or else its row
 
 
 def cards(summary: Mapping[str, Any], scored: Sequence[Scored]) -> list[Card]:
@@ -131,11 +145,15 @@ def _listed(names: Sequence[str], most: int = 8) -> str:
     return shown + (f" and {len(names) - most} more" if len(names) > most else "")
 
 
-def structures(scored: Sequence[Scored], options: Options) -> list[Structure]:
-    """Return the diagrams of each structure, sorted by name."""
+def structures(
+    scored: Sequence[Scored], options: Options, drawn: Mapping[tuple[str, str], int]
+) -> list[Structure]:
+    """Return the diagrams of each structure, sorted by name, and where their cases are shown."""
     groups: dict[str, list[CaseScore]] = {}
     for s in sorted(scored, key=lambda s: s.score.task):
         groups.setdefault(s.score.task, []).append(s.score)
+    links = {(s.score.case, s.score.task): f"row-{i}" for i, s in enumerate(scored)}
+    links |= {key: f"picture-{i}" for key, i in drawn.items()}
     return [
         Structure(
             task=task,
@@ -148,9 +166,30 @@ def structures(scored: Sequence[Scored], options: Options) -> list[Structure]:
             ),
             hard=reliability_chart(total(s.bins for s in with_pixels(scores)), start=0.5),
             soft=reliability_chart(total(s.soft_bins for s in with_pixels(scores)), start=0.0),
+            histogram=histogram([s.bdice for s in scores]),
+            links=[links[s.case, s.task] for s in scores],
         )
         for task, scores in groups.items()
     ]
+
+
+def by_rater(scored: Sequence[Scored]) -> Table | None:
+    """Return the model against each rater alone, and each rater to the others; None without."""
+    groups: dict[tuple[str, str], list[RaterScore]] = {}
+    for s in scored:
+        for one in s.score.by_rater:
+            groups.setdefault((s.score.task, one.rater), []).append(one)
+    if not groups:
+        return None
+    several = len({task for task, _ in groups}) > 1
+    rows = [
+        [Cell(task)] * several
+        + [Cell(rater), Cell(str(len(found)))]
+        + [value(mean_of_known(getattr(r, name) for r in found)) for name in _AGAINST]
+        for (task, rater), found in sorted(groups.items())
+    ]
+    heads = ["Structure"] * several + ["Rater", "Cases", *_AGAINST.values()]
+    return Table(heads, rows, words=1 + several)
 
 
 def title(record: Mapping[str, Any]) -> str:
@@ -163,6 +202,8 @@ def sections(summary: Mapping[str, Any], scored: Sequence[Scored]) -> list[tuple
     some = [("curves", "Curves and calibration"), ("examples", "Examples"), ("cases", "Cases")]
     faults = ("faults", f"Faults ({len(summary['faults'])})")
     among = [("among", "Model among the raters")] if verdict(summary) else []
+    if any(s.score.by_rater for s in scored):
+        among.append(("raters", "Against each rater"))
     known = [*among, *some] if scored else []
     return [("summary", "Summary"), *known, faults, ("record", "Record")]
 

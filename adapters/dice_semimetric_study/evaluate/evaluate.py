@@ -6,15 +6,13 @@ from pathlib import Path
 from typing import Any
 
 from ..cases.study import Names, Study, full_name
-from ..faults import UsageError
 from ..files.json import jsonable
 from ..results.bootstrap import Bootstrap
 from ..results.extras import require_pictures
-from ..results.page.page import check_page, is_page
+from ..results.page.page import Report, require_page
 from ..results.tables import files_of, summarized
 from ..runs.each import report, stop_of
 from ..runs.logs import left_out
-from ..runs.output import OWN, require_replaceable
 from ..runs.recorded import Run, each_recorded, write_run
 from ..scores.case_score import KINDS, CaseScore, Options, with_pixels
 from ..scores.devices import scorer
@@ -37,12 +35,12 @@ class Page:
     ----------
     pictures : bool
         Whether to draw ``bdice.png`` and ``reliability.png``.
-    report : Path, optional
+    report : Report, optional
         Where to write a page about the study that a person opens in a browser.
     """
 
     pictures: bool = True
-    report: Path | None = None
+    report: Report | None = None
 
 
 def evaluate(
@@ -96,7 +94,9 @@ def evaluate(
     rated = study.cases()[0] if options.missing == "worst" else []
     patient = study.patients.of_all(dict.fromkeys(p.case for p in (*pairs, *rated)))
     out = run.out
-    _require_page(page, study, out)
+    require_page(page.report, study.folders, out, _FILES)
+    if page.pictures:
+        require_pictures(", or give --no-pictures")
     means = {"patients": asdict(study.patients), "bootstrap": asdict(bootstrap)}
     described = study.settings(full_name) | jsonable(asdict(options)) | means
     output = run.claim("evaluate", described, _FILES)
@@ -137,18 +137,6 @@ def evaluate(
             write_report(page.report, scored, summary, options, record)
     output.close(faults, empty=not done)
     return summary
-
-
-def _require_page(page: Page, study: Study, out: Path) -> None:
-    """Raise UsageError, before any work is done, if what is wanted cannot be drawn or written."""
-    if page.report is not None:
-        check_page("--report")
-        reads = (study.ref, study.pred, study.mask, study.images)
-        require_replaceable(page.report, "--report", reads, is_page, out)
-        if page.report.resolve() in {out.resolve() / name for name in (*_FILES, *OWN)}:
-            raise UsageError(f"--report {page.report} is the name of a table: choose another")
-    if page.pictures:
-        require_pictures(", or give --no-pictures")
 
 
 def _draw(

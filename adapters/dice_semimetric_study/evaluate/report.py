@@ -1,36 +1,21 @@
 """The page about an evaluation: ``evaluate --report``."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from tqdm import tqdm
-
-from ..faults import CaseError, reason_of
-from ..results.page.page import checksums, write_page
+from ..results.page.drawing import choose, draw_cases
+from ..results.page.page import Report, checksums, write_page
 from ..results.registry import PREDICTION_SCORES
-from ..runs.logs import is_quiet, log
 from ..scores.among import among_rows
 from ..scores.case_score import Options
-from .chosen import Scored, choose
+from .chosen import Scored, candidates
 
 _TEMPLATES = Path(__file__).parent / "templates"
 
 
-@dataclass(frozen=True)
-class Example:
-    """A chosen case with its slice and the pictures of it, or the reason why there are none."""
-
-    rank: str
-    scored: Scored
-    plane: Any = None
-    pictures: Any = None
-    reason: str = ""
-
-
 def write_report(
-    path: Path,
+    report: Report,
     scored: Sequence[Scored],
     summary: Mapping[str, Any],
     options: Options,
@@ -41,6 +26,7 @@ def write_report(
     Only the few cases with pictures are read again, one after the other.
     """
     from .content import (
+        by_rater,
         cards,
         data,
         more_cards,
@@ -51,16 +37,15 @@ def write_report(
         verdict,
     )
 
-    chosen, without = choose(scored)
-    hidden = True if is_quiet() else None
-    bar = tqdm(chosen, desc="draw", unit="case", disable=hidden, leave=False)
-    examples = [_example(rank, one, options) for rank, one in bar]
-    scores = [e.scored.score for e in examples]
+    chosen, without = choose(candidates(scored, options), report.pictures)
+    examples = draw_cases(chosen)
+    drawn = {(e.case, e.task): i for i, e in enumerate(examples)}
     write_page(
-        path,
+        report.path,
         _TEMPLATES,
         "report.html",
         among=among_rows(summary),
+        by_rater=by_rater(scored),
         cards=cards(summary, scored),
         checksums=checksums(record),
         examples=examples,
@@ -71,23 +56,10 @@ def write_report(
         record=record,
         scored=scored,
         sections=sections(summary, scored),
-        shown={(s.case, s.task): i for i, s in enumerate(scores)},
-        structures=structures(scored, options),
+        shown=drawn,
+        structures=structures(scored, options, drawn),
         summary=summary,
         title=title(record),
         verdict=verdict(summary),
         without=without,
     )
-
-
-def _example(rank: str, scored: Scored, options: Options) -> Example:
-    from ..results.page.pictures import draw
-    from ..results.page.planes import read_plane
-
-    pair = scored.pair
-    try:
-        plane = read_plane(pair, scored.region, options)
-        return Example(rank, scored, plane, draw(plane))
-    except (CaseError, OSError) as error:  # it was scored, and has changed since
-        log.warning("no picture of %s %s: %s", pair.case, pair.task, error)
-        return Example(rank, scored, reason=reason_of(error))

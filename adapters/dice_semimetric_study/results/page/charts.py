@@ -1,4 +1,4 @@
-"""The two kinds of diagram as numbers and paths, which the page's template draws as SVG."""
+"""The kinds of diagram as numbers and paths, which the page's template draws as SVG."""
 
 import math
 from collections.abc import Sequence
@@ -104,6 +104,36 @@ def _line(levels: NDArray[Any], values: NDArray[Any], x: Scale, y: Scale) -> str
         path.append(f"{pen}{x(level):g} {y(value):g}")
         pen = "L"
     return "".join(path)
+
+
+@dataclass(frozen=True)
+class Histogram:
+    """How many cases have which score, and the places of those with the least."""
+
+    x: Scale
+    y: Scale
+    bars: list[dict[str, Any]]
+    worst: list[dict[str, Any]]  # the place in ``values``, its value, and where it is drawn
+    count: int
+
+
+def histogram(values: Sequence[float], bins: int = 20, worst: int = 5) -> Histogram:
+    """Return the histogram of scores up to 1 in equal bins, NaN left out."""
+    scores = np.asarray(values, float)
+    order = np.argsort(scores)[: np.count_nonzero(~np.isnan(scores))]
+    low = min(0.9, math.floor(10 * scores[order[0]]) / 10) if order.size else 0.0
+    counts, edges = np.histogram(np.clip(scores[order], low, 1), bins=bins, range=(low, 1))
+    step = 10 ** math.floor(math.log10(max(1, counts.max(initial=1))))
+    step = next(s for s in (step, 2 * step, 5 * step) if counts.max(initial=1) / s <= 5)
+    x = Scale(low, 1, LEFT, WIDTH - RIGHT, step=0.1 if low >= 0.5 else 0.2)
+    y = Scale(0, max(1, int(counts.max(initial=1))), _BOTTOM, _TOP, step)
+    bars = [
+        {"low": a, "high": b, "count": n, "x": x(a), "width": round(x(b) - x(a), 1), "y": y(n)}
+        for a, b, n in zip(*map(np.ndarray.tolist, (edges[:-1], edges[1:], counts)), strict=True)
+        if n
+    ]
+    least = [{"place": int(i), "value": float(scores[i]), "x": x(scores[i])} for i in order[:worst]]
+    return Histogram(x, y, bars, least, len(order))
 
 
 @dataclass(frozen=True)

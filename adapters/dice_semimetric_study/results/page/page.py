@@ -2,24 +2,34 @@
 
 import base64
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache, partial
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
+from ...choices import PICTURES
 from ...faults import Fault, UsageError, counted, grouped, printable
 from ...files.atomic import write_text
+from ...runs.output import OWN, require_replaceable
 from ...starting import INSTALL
 from ..registry import Score
 from ..text import confidence, form_of, interval, number, p_value, percent, setting
+from .parts import DASH, Section
 
 _NEEDS = {"jinja2": "Jinja2", "matplotlib": "matplotlib", "PIL": "pillow", "contourpy": "contourpy"}
 _TEMPLATES = Path(__file__).parent / "templates"
-_DASH = "–"
 
-shown = partial(number, none=_DASH)
+shown = partial(number, none=DASH)
+
+
+@dataclass(frozen=True)
+class Report:
+    """Where a page goes, and how many cases of each structure have pictures in it, None for all."""
+
+    path: Path
+    pictures: int | None = PICTURES
 
 
 @dataclass(frozen=True)
@@ -61,11 +71,24 @@ def _form(part: Mapping[str, Any], name: str) -> str:
     return form_of(part.get("intervals", {}).get(name))
 
 
-def check_page(flag: str) -> None:
-    """Raise UsageError, before any work is done, if a page cannot be made."""
+def require_page(
+    report: Report | None, reads: Iterable[Path | None], out: Path, files: Iterable[str]
+) -> None:
+    """Raise UsageError, before any work is done, if a page cannot be made or written.
+
+    ``reads`` are the folders that are read, and ``files`` what the run writes into ``out``.
+    """
+    if report is None:
+        return
     missing = [name for module, name in _NEEDS.items() if find_spec(module) is None]
     if missing:
-        raise UsageError(f"{flag} needs {', '.join(missing)}: {INSTALL}")
+        raise UsageError(f"--report needs {', '.join(missing)}: {INSTALL}")
+    require_replaceable(report.path, "--report", reads, is_page, out)
+    if report.path.resolve() in {out.resolve() / name for name in (*files, *OWN)}:
+        raise UsageError(
+            f"--report {report.path} is the name of another result: choose another name, such as "
+            "report.html"
+        )
 
 
 def is_page(content: bytes) -> bool:
@@ -78,6 +101,35 @@ def write_page(path: Path, templates: Path, name: str, **values: Any) -> None:
     parts = {f"{kind}_hash": _hash(f"page.{kind}") for kind in ("css", "js")}
     parts |= {kind: _text(f"page.{kind}") for kind in ("css", "js")}
     write_text(path, _environment(templates).get_template(name).render(**parts, **values))
+
+
+def write_study_page(
+    path: Path,
+    *,
+    title: str,
+    verdict: str,
+    sections: Sequence[Section],
+    summary: Mapping[str, Any],
+    record: Mapping[str, Any],
+) -> None:
+    """Write a page of sections, behind which are the faults of a summary and the record of the run.
+
+    The verdict is the main finding, in a sentence or two.
+    """
+    faults = f"Faults ({len(summary['faults'])})"
+    known = [(s.anchor, s.title) for s in sections]
+    write_page(
+        path,
+        _TEMPLATES,
+        "study.html",
+        title=title,
+        verdict=verdict,
+        sections=[*known, ("faults", faults), ("record", "Record")],
+        contents=sections,
+        summary=summary,
+        record=record,
+        checksums=checksums(record),
+    )
 
 
 def checksums(record: Mapping[str, Any]) -> str:
@@ -111,8 +163,8 @@ def _environment(templates: Path) -> Any:
     )
     found.filters["with_ends"] = lambda value, *ends: shown(value, form_of(ends))
     found.filters |= {
-        "p_value": partial(p_value, none=_DASH),
-        "percent": partial(percent, none=_DASH),
+        "p_value": partial(p_value, none=DASH),
+        "percent": partial(percent, none=DASH),
     }
     found.globals |= {"interval": ends_of, "mean": mean_of, "confidence": confidence}
     found.globals["fault_groups"] = lambda faults: grouped(Fault(**f) for f in faults)

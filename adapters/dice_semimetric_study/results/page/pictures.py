@@ -18,8 +18,6 @@ from PIL import Image
 from ..plots import contrast
 from .planes import Plane
 
-#: Pixels of a picture's longer side; larger slices are thinned out.
-MOST_PIXELS = 256
 #: From this probability on, a prediction widens the window around the raters' marks.
 _VISIBLE = 0.25
 _LEVELS = 32  # of colour: few, so that files stay small
@@ -43,11 +41,14 @@ class Pictures:
     left_out: str  # what is not drawn, and why; may be empty
 
 
-def draw(plane: Plane) -> Pictures:
-    """Return the pictures of the part of a slice where something is marked or predicted."""
+def draw(plane: Plane, pixels: int = 256) -> Pictures:
+    """Return the pictures of the part of a slice where something is marked or predicted.
+
+    Its longer side has at most so many pixels; larger slices are thinned out.
+    """
     rows, columns = _window(plane)
     plane = plane.each(lambda a: a[..., rows, columns])
-    step = -(-max(plane.soft.shape) // MOST_PIXELS)
+    step = -(-max(plane.soft.shape) // pixels)
     plane = plane.each(lambda a: a[..., ::step, ::step])
     smallest = min(plane.spacing)
     tall, wide = (s / smallest for s in plane.spacing)

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from ...cases.blocks import Reading
 from ...cases.foreground import voxels_of
-from ...cases.pairing import Pair
+from ...cases.pairing import Pair, Rated
 from ...faults import CaseError
 from ...files.geometry import Geometry
 from ...files.nifti import nib
@@ -31,8 +31,8 @@ _ANATOMY = dict(zip("LRAPSI", _NAMES, strict=True))
 class Plane:
     """One slice of a case as it lies on the screen: rows first, from top to bottom."""
 
-    prediction: NDArray[Any]  # probability of the foreground; 0 where pixels do not count
-    soft: NDArray[Any]  # the raters' mean; 0 where pixels do not count
+    prediction: NDArray[Any]  # probability of the foreground, or else how far raters disagree
+    soft: NDArray[Any]  # the raters' mean; both are 0 where pixels do not count
     hard: NDArray[Any]
     marks: NDArray[Any]  # of each rater, on axis 0
     kept: NDArray[Any]  # where pixels count
@@ -59,10 +59,11 @@ class Plane:
         return replace(self, **arrays)
 
 
-def read_plane(pair: Pair, region: str, reading: Reading) -> Plane:
+def read_plane(pair: Rated, region: str, reading: Reading) -> Plane:
     """Return the slice across the last axis with the largest error, else with the largest union.
 
-    The error is the sum of what prediction and raters' mean differ by. Volumes are read in slabs
+    The error is the sum of what prediction and raters' mean differ by, or without a prediction of
+    the disagreement of the raters, which then takes its place. Volumes are read in slabs
     as they are when they are scored. CaseError is raised if a file is faulty by now, or one slice
     is larger than a slab may be.
     """
@@ -72,7 +73,8 @@ def read_plane(pair: Pair, region: str, reading: Reading) -> Plane:
         raise CaseError(f"a slice of {size} pixels is larger than --slab {reading.slab}")
     best, most = None, (-1.0, -1)
     for index, found in enumerate(_each_plane(pair, region, reading, size)):
-        error = float(np.abs(found.prediction - found.soft).sum(dtype=np.float64))
+        wrong = found.prediction - found.soft if isinstance(pair, Pair) else found.prediction
+        error = float(np.abs(wrong).sum(dtype=np.float64))
         union = int(np.count_nonzero((found.soft > 0) | (found.prediction > 0.5)))
         if (error, union) > most:
             most, best = (error, union), replace(found, number=index + 1)
@@ -82,12 +84,13 @@ def read_plane(pair: Pair, region: str, reading: Reading) -> Plane:
     return _as_seen(replace(best, count=count, image=image, no_image=reason), like)
 
 
-def _each_plane(pair: Pair, region: str, reading: Reading, size: int) -> Iterator[Plane]:
+def _each_plane(pair: Rated, region: str, reading: Reading, size: int) -> Iterator[Plane]:
     """Yield the pixels of slice after slice in the order of the file."""
     raters = tuple(pair.reference.masks)
     for voxels in voxels_of(pair, reading):
-        prediction, reference = voxels.prediction(region), voxels.reference(region)
-        for start in range(0, prediction.size, size):
+        reference = voxels.reference(region)
+        prediction = voxels.prediction(region) if isinstance(pair, Pair) else None
+        for start in range(0, math.prod(voxels.block.shape), size):
             part = slice(start, start + size)
             kept = np.ones(size, bool) if voxels.kept is None else voxels.kept[part]
             if isinstance(reference, list):
@@ -96,7 +99,8 @@ def _each_plane(pair: Pair, region: str, reading: Reading, size: int) -> Iterato
             else:
                 marks, soft = np.zeros((0, size), bool), reference[part] * kept
             hard = marks.sum(axis=0) * 2 > len(raters) if raters else soft > 0.5
-            yield Plane(prediction[part] * kept, soft, hard, marks, kept, raters)
+            shown = 4 * soft * (1 - soft) if prediction is None else prediction[part] * kept
+            yield Plane(shown, soft, hard, marks, kept, raters)
 
 
 def _image(

@@ -20,6 +20,44 @@
     const lines = button.closest("figure").querySelectorAll(`path[data-rater="${button.dataset.toggle}"]`);
     for (const line of lines) line.classList.toggle("off", !on);
   });
+  const collator = new Intl.Collator("en", { numeric: true });
+  function element(name, text, attributes = {}) {
+    const made = document.createElement(name);
+    if (text !== undefined) made.textContent = text;
+    for (const [key, value] of Object.entries(attributes)) made.setAttribute(key, value);
+    return made;
+  }
+
+  // Sorting: what has no number comes last in both directions.
+  function sort(table, column, down) {
+    const heads = [...table.tHead.rows[0].cells];
+    const text = heads[column].dataset.kind === "text";
+    const sign = down ? -1 : 1;
+    const keyed = [...table.tBodies[0].rows].map((row) => {
+      const value = row.cells[column].textContent.trim();
+      return [row, text ? value : parseFloat(value.replace(/^[<>]/, "")), Number(row.dataset.place)];
+    });
+    keyed.sort(([, x, i], [, y, j]) => {
+      let order;
+      if (text) order = sign * collator.compare(x, y);
+      else if (Number.isNaN(x) || Number.isNaN(y)) order = Number.isNaN(x) - Number.isNaN(y);
+      else order = sign * (x - y);
+      return order || i - j;
+    });
+    table.tBodies[0].append(...keyed.map(([row]) => row));
+    heads.forEach((head, i) => {
+      head.setAttribute("aria-sort", i !== column ? "none" : down ? "descending" : "ascending");
+    });
+  }
+  for (const table of document.querySelectorAll("table.sortable")) {
+    [...table.tBodies[0].rows].forEach((row, i) => { row.dataset.place = i; });
+    [...table.tHead.rows[0].cells].forEach((head, column) => {
+      const button = element("button", head.textContent.trim(), { type: "button" });
+      button.addEventListener("click", () => sort(table, column, head.getAttribute("aria-sort") === "ascending"));
+      head.replaceChildren(button);
+      head.setAttribute("aria-sort", "none");
+    });
+  }
   if (!source) return;
 
   const data = JSON.parse(source.textContent);
@@ -30,42 +68,6 @@
   const rows = [...body.rows];
   const cells = new Map(rows.map((row) => [row, [...row.cells].map((cell) => cell.textContent)]));
   const index = new Map(rows.map((row, i) => [row, i]));
-  const collator = new Intl.Collator("en", { numeric: true });
-
-  function element(name, text, attributes = {}) {
-    const made = document.createElement(name);
-    if (text !== undefined) made.textContent = text;
-    for (const [key, value] of Object.entries(attributes)) made.setAttribute(key, value);
-    return made;
-  }
-
-  // Sorting: what has no number comes last in both directions.
-  function sort(column, down) {
-    const text = heads[column].dataset.kind === "text";
-    const sign = down ? -1 : 1;
-    const key = new Map(rows.map((row) => {
-      const value = cells.get(row)[column];
-      return [row, text ? value : parseFloat(value)];
-    }));
-    rows.sort((a, b) => {
-      const [x, y] = [key.get(a), key.get(b)];
-      let order;
-      if (text) order = sign * collator.compare(x, y);
-      else if (Number.isNaN(x) || Number.isNaN(y)) order = Number.isNaN(x) - Number.isNaN(y);
-      else order = sign * (x - y);
-      return order || index.get(a) - index.get(b);
-    });
-    body.append(...rows);
-    heads.forEach((head, i) => {
-      head.setAttribute("aria-sort", i !== column ? "none" : down ? "descending" : "ascending");
-    });
-  }
-  heads.forEach((head, column) => {
-    const button = element("button", titles[column], { type: "button" });
-    button.addEventListener("click", () => sort(column, head.getAttribute("aria-sort") === "ascending"));
-    head.replaceChildren(button);
-    head.setAttribute("aria-sort", "none");
-  });
 
   // Filtering.
   const find = document.getElementById("find");
@@ -164,15 +166,16 @@
     if (pictures) {
       content.append(element("h3", `Pictures: the ${pictures.querySelector(".rank").textContent} case`));
       const copy = pictures.cloneNode(true);
+      copy.removeAttribute("id");
       for (const named of copy.querySelectorAll("[id]")) named.removeAttribute("id");
       content.append(copy);
     } else {
-      content.append(element("p", "The worst, median and best cases have pictures.", { class: "note" }));
+      content.append(element("p", "This case has no pictures on this page; --pictures draws more.", { class: "note" }));
     }
     dialog.scrollTop = 0;
   }
   function visible() {
-    return rows.filter((row) => !row.hidden);
+    return [...body.rows].filter((row) => !row.hidden && row.querySelector("th button"));
   }
   function step(by) {
     const all = visible();
@@ -180,6 +183,7 @@
     if (next) show(next);
   }
   for (const row of rows) {
+    if ("fault" in row.dataset) continue;
     const name = row.cells[0];
     const button = element("button", name.textContent, { type: "button", "aria-haspopup": "dialog" });
     name.replaceChildren(button);
