@@ -4,8 +4,8 @@ import argparse
 
 from ..agree import agree
 from ..agree.summary import agreement_table
-from .given import bootstrap_of, empty_of, reading_of, run_of, study_of
-from .printing import check_json, print_files, print_summary, status_of
+from .given import bootstrap_of, empty_of, reading_of, report_of, run_of, study_of
+from .printing import check_json, print_files, print_summary, status_of, where
 
 
 def run(args: argparse.Namespace) -> int:
@@ -21,7 +21,8 @@ def run(args: argparse.Namespace) -> int:
         empty=empty_of(args),
         maps=not args.no_maps,
         pictures=not args.no_pictures,
+        page=report_of(args),
         bootstrap=bootstrap_of(args),
     )
-    print_summary(args, summary, f"{agreement_table(summary)}\nresults in {args.out}")
+    print_summary(args, summary, f"{agreement_table(summary)}\n{where(args)}")
     return status_of(summary)

@@ -12,7 +12,7 @@ from ..calibrate.report import change_table
 from ..cases.study import Study
 from ..faults import UsageError, counted
 from ..scores.case_score import Options
-from .given import bootstrap_of, reading_of, require_use, run_of, study_of
+from .given import bootstrap_of, reading_of, report_of, require_use, run_of, study_of
 from .printing import print_files, print_summary, status_of
 
 
@@ -25,6 +25,7 @@ def run(args: argparse.Namespace) -> int:
         return _list(args, fit, study)
     options = Options(n_bins=args.bins, **vars(reading_of(args)))
     how: dict[str, Any] = {"options": options, "bootstrap": bootstrap_of(args)}
+    how["page"] = report_of(args)
     if fitting is None:
         summary = apply_calibrators(args.calibrator, study, run_of(args), **how)
     else:
@@ -32,6 +33,7 @@ def run(args: argparse.Namespace) -> int:
     kept = [] if fitting is None else [counted(len(summary["calibrators"]), "calibrator")]
     made = ", ".join([counted(summary["written"], "map"), *kept])
     text = f"{change_table(summary)}{made} and the report written to {args.out}"
+    text += f", page in {args.report}" if args.report else ""
     print_summary(args, summary, text)
     return status_of(summary)
 

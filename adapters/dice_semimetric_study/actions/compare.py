@@ -12,20 +12,23 @@ from ..compare import FILES, Scores, align, compare, comparison_text, pairs_of, 
 from ..evaluate.evaluate import Page, evaluate
 from ..faults import UsageError, counted, printable, show
 from ..files.atomic import require_apart
+from ..results.page.page import require_page
 from ..results.registry import PREDICTION_SCORES
 from ..runs.logs import log
 from ..runs.output import Output
 from ..starting import STOPPED
-from .given import bootstrap_of, options_of, patients_of, run_of, study_of
+from .given import bootstrap_of, options_of, patients_of, report_of, run_of, study_of
 from .models import Model, models_of
-from .printing import check_json, print_files, print_summary
+from .printing import check_json, print_files, print_summary, where
 
 
 def run(args: argparse.Namespace) -> int:
     """Run the command and return its exit status."""
     models = models_of(args.pred or args.scores)
     pairs_of([m.name for m in models], args.baseline)
-    check_json(args, *(m.folder for m in models), args.ref, args.mask)
+    folders = [*(m.folder for m in models), args.ref, args.mask]
+    check_json(args, *folders)
+    require_page(report_of(args), folders, args.out, FILES)
     return (_run_predictions if args.pred else _run_scores)(args, models)
 
 
@@ -135,8 +138,9 @@ def _compare(
         patients=patients,
         bootstrap=bootstrap_of(args),
         pictures=not args.no_pictures,
+        page=report_of(args),
         faults=faults,
         output=output,
     )
-    print_summary(args, summary, f"{comparison_text(summary)}\nresults in {args.out}")
+    print_summary(args, summary, f"{comparison_text(summary)}\n{where(args)}")
     return 1 if faults else 0

@@ -7,7 +7,7 @@ from ..evaluate.evaluate import Page, evaluate
 from ..scores.case_score import Options
 from ..scores.summary import score_table
 from .given import bootstrap_of, options_of, report_of, require_use, run_of, study_of
-from .printing import check_json, print_files, print_summary, status_of
+from .printing import check_json, print_files, print_summary, status_of, where
 
 
 def run(args: argparse.Namespace) -> int:
@@ -27,8 +27,7 @@ def run(args: argparse.Namespace) -> int:
         bootstrap=bootstrap_of(args),
         device=args.device,
     )
-    where = f"results in {args.out}" + (f", report in {args.report}" if args.report else "")
-    print_summary(args, summary, f"{score_table(summary)}\n{where}")
+    print_summary(args, summary, f"{score_table(summary)}\n{where(args)}")
     return status_of(summary)
 
 

@@ -1,12 +1,13 @@
 """Run ``fuse``."""
 
 import argparse
+from typing import Any
 
 from ..faults import counted, show
 from ..fuse.fuse import fuse
 from ..runs.each import without_stop
 from ..starting import STOPPED
-from .given import reading_of, require_use, run_of, study_of
+from .given import reading_of, report_of, require_use, run_of, study_of
 from .printing import print_files
 
 
@@ -16,9 +17,11 @@ def run(args: argparse.Namespace) -> int:
     study = study_of(args, ref=args.folder)
     if args.dry_run:
         return print_files(study)
-    count, faults = fuse(study, run_of(args), args.method, reading_of(args), seed=args.seed or 0)
+    how: dict[str, Any] = {"seed": args.seed or 0, "page": report_of(args)}
+    count, faults = fuse(study, run_of(args), args.method, reading_of(args), **how)
     wrong, stop = without_stop(faults)
     if not args.quiet:
         faulty = f"{counted(len(wrong), 'case')} faulty{stop and '; ' + stop}"
-        show(f"{counted(count, 'label')} written to {args.out}, {faulty}")
+        page = f", report in {args.report}" if args.report else ""
+        show(f"{counted(count, 'label')} written to {args.out}, {faulty}{page}")
     return STOPPED if stop else 1 if wrong else 0

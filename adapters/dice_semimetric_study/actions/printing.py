@@ -8,7 +8,7 @@ from typing import Any
 
 from ..cases.layout import CaseFiles
 from ..cases.study import Study
-from ..faults import Fault, printable, show
+from ..faults import Fault, UsageError, printable, show
 from ..files.json import json_text, write_json
 from ..results.tables import table
 from ..runs.each import report
@@ -62,6 +62,11 @@ def _names(folder: Path | None, files: CaseFiles) -> str:
     return ", ".join(p.relative_to(folder.absolute()).as_posix() for p in files.maps)
 
 
+def where(args: argparse.Namespace) -> str:
+    """Return where the results are, and the page if there is one."""
+    return f"results in {args.out}" + (f", report in {args.report}" if args.report else "")
+
+
 def status_of(summary: dict[str, Any]) -> int:
     """Return the exit status of a command."""
     return STOPPED if "stopped" in summary else 1 if summary["faults"] else 0
@@ -71,6 +76,9 @@ def check_json(args: argparse.Namespace, *reads: Path | None) -> None:
     """Raise UsageError, before any work is done, if ``--json`` names a file that must stay."""
     if args.json not in (None, "-"):
         require_replaceable(Path(args.json), "--json", reads, is_summary, args.out)
+        page = vars(args).get("report")
+        if page is not None and Path(args.json).resolve() == page.resolve():
+            raise UsageError(f"--json and --report are both {page}: give two names")
 
 
 def print_summary(args: argparse.Namespace, summary: dict[str, Any], text: str) -> None:

@@ -17,6 +17,7 @@ from ..cases.study import Names, Study, full_name
 from ..files.json import jsonable
 from ..results.bootstrap import Bootstrap
 from ..results.extras import require_pictures
+from ..results.page.page import Report, require_page
 from ..results.tables import files_of, summarized, write_table
 from ..runs.each import report, stop_of
 from ..runs.logs import left_out
@@ -25,6 +26,7 @@ from ..scores.case_score import Empty
 from ..scores.copies import Marked, report_copies
 from ..scores.occurrence import Occurrence, occurring
 from .case import Agreed, CaseAgreement, agree_files
+from .page import write_agreement_page
 from .rows import COLUMNS, tables_of
 from .summary import summarize_agreement
 
@@ -40,6 +42,7 @@ def agree(
     empty: Empty = 1.0,
     maps: bool = True,
     pictures: bool = True,
+    page: Report | None = None,
     bootstrap: Bootstrap | None = None,
 ) -> dict[str, Any]:
     """Compare the raters of every case and write what comes out.
@@ -62,6 +65,8 @@ def agree(
         The Dice and Jaccard score of two empty masks; "skip" leaves it out of means.
     maps, pictures : bool, optional
         Whether to write the maps, and to draw the picture.
+    page : Report, optional
+        A page about the study that a person opens in a browser.
     bootstrap : Bootstrap, optional
         How patients are drawn for the intervals of the means.
 
@@ -92,7 +97,9 @@ def agree(
     means = {"empty": empty, "patients": asdict(study.patients), "bootstrap": asdict(bootstrap)}
     options = study.settings(full_name) | means | settings["agreement"]
     written = _map_names(cases, reading) if maps else set()
-    output = run.claim("agreement", options, written.union(*map(files_of, COLUMNS), _OTHERS))
+    written = written.union(*map(files_of, COLUMNS), _OTHERS)
+    require_page(page, study.folders, run.out, written)
+    output = run.claim("agreement", options, written)
     report(faults)
     done = each_recorded(
         partial(agree_files, reading=reading, maps=out / MAPS if maps else None),
@@ -104,10 +111,10 @@ def agree(
         action="compare raters",
     )
     regions = reading.structures
-    found = (pair for _, d in done for pair in zip(regions, d.value.found, strict=True))
-    occur = ((_occurrence(region, one), one) for region, one in found)
+    found = [(c, r, one) for c, d in done for r, one in zip(regions, d.value.found, strict=True)]
+    occur = ((_occurrence(region, one), one) for _, region, one in found)
     kept = occurring(occur, reading, "rater's map", faults)
-    report_copies(Marked(one.task, one.raters, one.counts) for one in kept)
+    copies = report_copies(Marked(one.task, one.raters, one.counts) for one in kept)
     tables = tables_of(kept, patient, empty)
     summary = summarize_agreement(tables, faults, reading=reading, empty=empty, bootstrap=bootstrap)
     names = Names(study)
@@ -116,9 +123,14 @@ def agree(
     with summarized(out / "summary.json", summary):
         for (stem, columns), rows in zip(COLUMNS.items(), tables, strict=True):
             write_table(out / stem, columns, rows)
-        write_run(out, "agreement", used, done, name_of=names.of, stopped=stop_of(faults))
+        stop = stop_of(faults)
+        record = write_run(out, "agreement", used, done, name_of=names.of, stopped=stop)
         if kept and pictures:
             _draw(tables[1], summary, out)
+        if page is not None:
+            files = {(one.case, one.task): (case, region) for case, region, one in found}
+            how: dict[str, Any] = {"reading": reading, "copies": copies}
+            write_agreement_page(page, tables, files, summary, record, **how)
     output.close(faults, empty=not done)
     return summary
 

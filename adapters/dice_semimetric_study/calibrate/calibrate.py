@@ -14,6 +14,7 @@ from ..faults import Fault
 from ..files.json import jsonable
 from ..results.bootstrap import Bootstrap
 from ..results.extras import require_pictures
+from ..results.page.page import Report, require_page
 from ..runs.each import is_stop, report, stop_of
 from ..runs.output import Output
 from ..runs.recorded import Run, each_recorded, write_run
@@ -24,6 +25,7 @@ from . import kept
 from .calibrators import Fitting
 from .fit import IN_FIT, Calibrators, fit_calibrators, in_fit
 from .maps import KINDS, Calibrated, calibrate_case, score
+from .page import write_calibration_page
 from .predictions import axes_of, known_pairs, predictions_of
 from .report import FILES, Part, Scored, write_report
 
@@ -38,6 +40,7 @@ def calibrate(
     options: Options | None = None,
     *,
     bootstrap: Bootstrap | None = None,
+    page: Report | None = None,
 ) -> dict[str, Any]:
     """Fit a calibrator for each task or region, calibrate every map, and show what changed.
 
@@ -59,6 +62,8 @@ def calibrate(
         How maps are read and scored.
     bootstrap : Bootstrap, optional
         How patients are drawn for the intervals of the means.
+    page : Report, optional
+        A page about the calibration that a person opens in a browser.
 
     Returns
     -------
@@ -73,7 +78,9 @@ def calibrate(
     fit.require_apart(run.out.absolute())
     pairs, unpaired = known_pairs(fit)
     faults = [replace(f, reason=f"{IN_FIT}{f.reason}") for f in unpaired]
-    job = _Job(study, run, options or Options(), bootstrap or Bootstrap(), asdict(fitting), fit)
+    job = _Job(
+        study, run, options or Options(), bootstrap or Bootstrap(), asdict(fitting), page, fit
+    )
     job.axes = axes_of(pairs) or 3
     job.patient |= fit.patients.of_all(p.case for p in pairs)
     names = {kept.file_name(task_name(p.task, r)) for p in pairs for r in job.options.structures}
@@ -102,6 +109,7 @@ def apply_calibrators(
     options: Options | None = None,
     *,
     bootstrap: Bootstrap | None = None,
+    page: Report | None = None,
 ) -> dict[str, Any]:
     """Calibrate every map by calibrators that were kept, without fitting anything.
 
@@ -110,7 +118,7 @@ def apply_calibrators(
     files : sequence of Path
         What `calibrate` kept of each task or region, or one calibrator of one class that was saved
         in Python, for all.
-    study, run, options, bootstrap
+    study, run, options, bootstrap, page
         As `calibrate` has them; the folder gets the same but for what is of the fit.
 
     Returns
@@ -126,7 +134,7 @@ def apply_calibrators(
     found = kept.read(files)
     kept.require_apart(found, run.out)
     used = {"calibrators": [one.described for one in found]}
-    job = _Job(study, run, options or Options(), bootstrap or Bootstrap(), used)
+    job = _Job(study, run, options or Options(), bootstrap or Bootstrap(), used, page)
     calibrators = kept.matched(found, job.works, job.options)
     partners = (w.partner for w in job.works if w.partner)
     job.axes = axes_of(partners) or found[0].axes or 3
@@ -147,9 +155,11 @@ class _Job:
     options: Options
     bootstrap: Bootstrap
     chosen: dict[str, Any]
+    page: Report | None
     fit: Study | None = None
     axes: int = 3
     output: Output = field(init=False)
+    record: dict[str, Any] = field(init=False)
 
     def __post_init__(self) -> None:
         self.out = self.run.out.absolute()  # workers may have another current folder
@@ -169,7 +179,10 @@ class _Job:
         described = (
             self._folders(full_name) | self.settings | self._means(asdict(self.study.patients))
         )
-        self.output = self.run.claim("calibrate", described, {*FILES, *maps, *names})
+        files = {*FILES, *maps, *names}
+        reads = [*self.study.folders, *(self.fit.folders if self.fit else ())]
+        require_page(self.page, reads, self.run.out, files)
+        self.output = self.run.claim("calibrate", described, files)
 
     def score_fit(self, pairs: list[Pair], calibrators: Calibrators, faults: list[Fault]) -> _Done:
         """Return the scores of the cases that were fitted to."""
@@ -186,12 +199,11 @@ class _Job:
         work = partial(calibrate_case, calibrators=calibrators, options=self.options, out=self.out)
         works = [replace(w, axes=self.axes) for w in self.works]
         done = self._each(work, works, faults=self.faults, action=action)
-        if done:
-            names, stop = Names(*filter(None, (self.fit, self.study))), stop_of(self.faults)
-            means = self._means(self.study.patients.described(self.patient))
-            used = self._folders(names.of) | self.settings | means
-            all_done = [*before, *done]
-            write_run(self.out, "calibrate", used, all_done, name_of=names.of, stopped=stop)
+        names, stop = Names(*filter(None, (self.fit, self.study))), stop_of(self.faults)
+        means = self._means(self.study.patients.described(self.patient))
+        used = self._folders(names.of) | self.settings | means
+        read = [*before, *done] if done else []  # or there is nothing to get again
+        self.record = write_run(self.out, "calibrate", used, read, name_of=names.of, stopped=stop)
         return done
 
     def occurring(self, done: _Done, faults: list[Fault]) -> list[Scored]:
@@ -222,6 +234,9 @@ class _Job:
         given = (self.out, parts, summary, everything, self.options)
         means: dict[str, Any] = {"patients": self.patient, "bootstrap": self.bootstrap}
         written = write_report(*given, files=files or {}, **means)
+        if self.page is not None:
+            same = self.fit is not None and _same(self.fit.pred, self.study.pred)
+            write_calibration_page(self.page, parts, written, self.record, same=same)
         self.output.close(everything, empty=not done)
         return written
 
@@ -235,3 +250,7 @@ class _Job:
 
     def _means(self, patients: Any) -> dict[str, Any]:
         return {"patients": patients, "bootstrap": asdict(self.bootstrap)}
+
+
+def _same(one: Path | None, other: Path | None) -> bool:
+    return one is not None and other is not None and one.resolve() == other.resolve()

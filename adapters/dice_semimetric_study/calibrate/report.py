@@ -20,13 +20,13 @@ from ..scores.summary import summarize
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-_SETS = {
+SETS = {
     "fit": "the cases that were fitted to: scored in sample, and so too well",
     "pred": "the cases that were calibrated",
 }
 #: All that `write_report` may write.
-FILES = {"calibration.csv", "calibration.json", *(f"reliability-{name}.png" for name in _SETS)}
-_WHEN = ("before", "after")
+FILES = {"calibration.csv", "calibration.json", *(f"reliability-{name}.png" for name in SETS)}
+WHEN = ("before", "after")
 _PIXELS = (
     "both times over the pixels that were in doubt before; of the calibrated maps alone, evaluate "
     "may count other pixels"
@@ -62,10 +62,10 @@ def write_report(
     summary = dict(fitted)
     for name, (scored, wrong) in parts.items():
         before, after = (
-            summarize([getattr(s, when) for s in scored], wrong, options, **means) for when in _WHEN
+            summarize([getattr(s, when) for s in scored], wrong, options, **means) for when in WHEN
         )
         summary[name] = {
-            "cases": _SETS[name],
+            "cases": SETS[name],
             "before": {"overall": before["overall"], "tasks": before["tasks"]},
             "after": {"overall": after["overall"], "tasks": after["tasks"]},
         }
@@ -95,7 +95,7 @@ def _draw(out: Path, parts: dict[str, Part], summary: Mapping[str, Any]) -> None
 
 
 def _case_table(parts: dict[str, Part]) -> str:
-    columns = {f"{name}_{when}": (name, when) for name in PREDICTION_SCORES for when in _WHEN}
+    columns = {f"{name}_{when}": (name, when) for name in PREDICTION_SCORES for when in WHEN}
     rows = [
         {"set": part, "case": s.before.case, "task": s.before.task}
         | {c: float(getattr(getattr(s, when), name)) for c, (name, when) in columns.items()}
@@ -113,7 +113,7 @@ def plot_change(scored: Sequence[Scored], part: Mapping[str, Any]) -> "Figure":
     figure = new_figure(9.6, 5.0)
     panels = figure.subplots(2, 2, height_ratios=(3, 1), sharex="col", sharey="row")
     most = 0.0
-    for column, when in enumerate(_WHEN):
+    for column, when in enumerate(WHEN):
         overall = part[when]["overall"]
         scores = [getattr(s, when) for s in scored]
         draw_calibration(panels[:, column], scores, "ece_soft", overall, when=when)
@@ -127,8 +127,8 @@ def plot_change(scored: Sequence[Scored], part: Mapping[str, Any]) -> "Figure":
 def change_table(summary: dict[str, Any]) -> str:
     """Return a summary as text: the scores of each set before and after, or of none nothing."""
     rows = []
-    for name in _SETS:
-        for when in _WHEN if name in summary else ():
+    for name in SETS:
+        for when in WHEN if name in summary else ():
             part = summary[name][when]["overall"]
             forms = {n: form_of(part.get("intervals", {}).get(n)) for n in PREDICTION_SCORES}
             means = [number(part[n], form) for n, form in forms.items()]

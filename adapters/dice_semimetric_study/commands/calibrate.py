@@ -5,7 +5,7 @@ import math
 
 from ..choices import CALIBRATIONS, FLOOR, KEYS
 from .command import EXIT, LAYOUT, Command, add_path, integer, number
-from .options import add_bins, add_study
+from .options import add_bins, add_report, add_study
 
 _EPILOG = f"""examples:
   dice-semimetric calibrate --fit-pred val-pred --fit-ref study/Validation \\
@@ -59,6 +59,7 @@ def _add_options(parser: argparse.ArgumentParser) -> None:
         help=f"pixels that serve as keys of the kernel (default: {KEYS})",
     )
     parser.add_argument("--seed", type=integer(0), help="of the draw of pixels (default: 0)")
+    add_report(parser, "what the calibration changed")
     add_bins(parser)
     add_study(parser)
 

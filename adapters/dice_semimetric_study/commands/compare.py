@@ -9,6 +9,7 @@ from .options import (
     add_json,
     add_means,
     add_reading,
+    add_report,
     add_running,
     add_scoring,
     add_workers,
@@ -57,6 +58,7 @@ def _add_options(parser: argparse.ArgumentParser) -> None:
         help="what to compare by (default: all)",
     )
     add_json(parser)
+    add_report(parser, "a leaderboard and all pairs")
     parser.add_argument("--no-pictures", action="store_true", help="write the tables only")
     add_how(parser)
     add_means(parser)

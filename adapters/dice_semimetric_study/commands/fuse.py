@@ -4,7 +4,7 @@ import argparse
 
 from ..choices import FUSE_METHODS
 from .command import EXIT, LAYOUT, Command, add_path, integer
-from .options import add_files, add_reading, add_running, add_workers
+from .options import add_files, add_reading, add_report, add_running, add_workers
 
 _EPILOG = f"""examples:
   dice-semimetric fuse study/Training --out mean --method uniform
@@ -31,6 +31,7 @@ def _add_options(parser: argparse.ArgumentParser) -> None:
         help="majority and random make masks and label maps, staple label maps of label maps; "
         "else labels are soft",
     )
+    add_report(parser, "the raters, pictures and all cases", pictures=True)
     parser.add_argument("--seed", type=integer(0), help="of the draw of random (default: 0)")
     add_files(parser, predictions=False)
     add_reading(parser)

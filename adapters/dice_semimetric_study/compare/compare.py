@@ -14,11 +14,13 @@ from ..faults import UsageError, printable
 from ..files.json import jsonable
 from ..results.bootstrap import Bootstrap
 from ..results.extras import require_pictures
+from ..results.page.page import Report
 from ..results.registry import PREDICTION_SCORES, prediction_score
 from ..results.tables import files_of, summarized, write_table
 from ..runs.logs import left_out, log
 from ..runs.output import Output, claim
 from .common import align
+from .page import write_comparison_page
 from .rows import PAIR_COLUMNS, Pair, Part, Row, pair_rows, rank_columns, rank_rows
 from .tables import Scores
 
@@ -54,6 +56,7 @@ def compare(
     patients: Patients | None = None,
     bootstrap: Bootstrap | None = None,
     pictures: bool = True,
+    page: Report | None = None,
     faults: Sequence[dict[str, str]] = (),
     output: Output | None = None,
 ) -> dict[str, Any]:
@@ -78,6 +81,8 @@ def compare(
         How patients are drawn for the intervals and the chances of ranks.
     pictures : bool, optional
         Whether to draw ``comparison.png``.
+    page : Report, optional
+        A page about the comparison that a person opens in a browser.
     faults : sequence of dict, optional
         What could not be scored, for the summary: model, case, task and reason.
     output : Output, optional
@@ -131,6 +136,8 @@ def compare(
         write_table(out / _RANKS, rank_columns(len(models)), ranked)
         if pictures:
             _draw(summary, out)
+        if page is not None:
+            write_comparison_page(page, summary)
     output.close()
     return summary
 

@@ -24,6 +24,7 @@ from ..files.atomic import write_text
 from ..files.json import jsonable
 from ..files.volumes import read_geometry
 from ..files.writing import Write, written_maps
+from ..results.page.page import Report, require_page
 from ..results.tables import csv_text
 from ..results.totals import total, total_by_name
 from ..runs.each import report, stop_of
@@ -31,6 +32,7 @@ from ..runs.recorded import Run, each_recorded, write_run
 from ..runs.records import Stamp, stamp
 from .kept import Kept, report_kept
 from .methods import HARD, LEARNING, Masks, Rule, gather, most_frequent, rule_of
+from .page import write_fusion_page
 from .patterns import Columns, Patterns, Vote, of_labels
 
 #: Voxels that are fused at a time: what is computed of them is wider than the masks.
@@ -47,7 +49,13 @@ class Written:
 
 
 def fuse(
-    study: Study, run: Run, method: FuseMethod, reading: Reading | None = None, *, seed: int = 0
+    study: Study,
+    run: Run,
+    method: FuseMethod,
+    reading: Reading | None = None,
+    *,
+    seed: int = 0,
+    page: Report | None = None,
 ) -> tuple[int, list[Fault]]:
     """Fuse the masks of every case and write one label per case, in the layout of the masks.
 
@@ -70,6 +78,8 @@ def fuse(
         lowest of those that tie.
     seed : int, optional
         For "random". Which rater a case gets depends on the seed and on its name alone.
+    page : Report, optional
+        A page about the labels that a person opens in a browser.
 
     Returns
     -------
@@ -88,7 +98,9 @@ def fuse(
     cases, faults = study.cases()
     settings = {"fuse": {"method": method, "seed": seed} | jsonable(asdict(reading))}
     maps = {name for case in cases for name in _names(case, method, reading)}
-    output = run.claim("fuse", study.settings(full_name) | settings["fuse"], {"raters.csv", *maps})
+    files = {"raters.csv", *maps}
+    require_page(page, study.folders, run.out, files)
+    output = run.claim("fuse", study.settings(full_name) | settings["fuse"], files)
     report(faults)
     done = each_recorded(
         partial(_fuse_case, out=out, method=method, seed=seed, reading=reading),
@@ -104,16 +116,21 @@ def fuse(
         for case, d in done
         for region, one in zip(reading.structures, d.value.kept, strict=False)
     ]
-    faults += report_kept(kept, reading, chosen=method == "random")
+    wrong, copies = report_kept(kept, reading, chosen=method == "random")
+    faults += wrong
     rows = [row for _, d in done for row in d.value.rows]
     if rows:
         write_text(out / "raters.csv", csv_text(list(rows[0]), rows))
     names = Names(study)
     used = study.settings(names.of) | settings["fuse"]
     stop = stop_of(faults)
-    write_run(out, "fuse", used, done, name_of=names.of, faults=faults, stopped=stop)
+    record = write_run(out, "fuse", used, done, name_of=names.of, faults=faults, stopped=stop)
+    count = sum(len(d.value.maps) for _, d in done)
+    if page is not None:
+        how: dict[str, Any] = {"method": method, "reading": reading, "maps": count, "out": out}
+        write_fusion_page(page, kept, rows, faults, record, copies=copies, **how)
     output.close(faults, empty=not done)
-    return sum(len(d.value.maps) for _, d in done), faults
+    return count, faults
 
 
 def _names(case: Rated, method: FuseMethod, reading: Reading) -> set[str]:

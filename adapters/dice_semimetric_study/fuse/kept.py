@@ -56,11 +56,11 @@ class Kept(AddedByField):
 
 def report_kept(
     found: Sequence[tuple[Rated, str, Kept]], reading: Reading, *, chosen: bool
-) -> list[Fault]:
+) -> tuple[list[Fault], list[str]]:
     """Return a fault for each structure that no rater marked, and warn of maps that lost theirs.
 
-    Raters who are copies of each other get a warning too. ``chosen`` maps are those of single
-    raters, and may well be empty.
+    Raters who are copies of each other get a warning too, which is returned beside. ``chosen`` maps
+    are those of single raters, and may well be empty.
     """
     names = [(case.case, task_name(case.task, region)) for case, region, _ in found]
     lost = [n for n, (*_, kept) in zip(names, found, strict=True) if kept.lost and not chosen]
@@ -73,8 +73,8 @@ def report_kept(
         Occurrence(*name, region, in_reference=bool(np.any(kept.raters.both)))
         for name, (_, region, kept) in zip(names, found, strict=True)
     )
-    report_copies(
+    copies = report_copies(
         Marked(task, list(case.reference.masks), kept.raters)
         for (_, task), (case, _, kept) in zip(names, found, strict=True)
     )
-    return report_absent(occur, reading, "rater's map", then="its maps are empty")
+    return report_absent(occur, reading, "rater's map", then="its maps are empty"), copies

@@ -20,11 +20,12 @@ class Marked(NamedTuple):
     counts: Agreement
 
 
-def report_copies(found: Iterable[Marked]) -> None:
+def report_copies(found: Iterable[Marked]) -> list[str]:
     """Warn of raters who mark the very same voxels in all cases of a task, two cases or more.
 
-    In one case they may well agree by themselves.
+    In one case they may well agree by themselves. The warnings are returned.
     """
+    texts = []
     groups: dict[tuple[str, ...], list[Agreement]] = {}
     for one in found:
         groups.setdefault((one.task, *one.raters), []).append(one.counts)
@@ -33,8 +34,9 @@ def report_copies(found: Iterable[Marked]) -> None:
         if marking < 2:
             continue
         for i, j in np.argwhere(np.triu(np.asarray(total(each).copies()))):
-            log.warning(
-                "%s: raters %s and %s mark the very same voxels in all of %s: is one a copy of "
-                "the other? It then counts twice",
-                *(task, raters[i], raters[j], counted(len(each), "case")),
+            texts.append(
+                f"{task}: raters {raters[i]} and {raters[j]} mark the very same voxels in all of "
+                f"{counted(len(each), 'case')}: is one a copy of the other? It then counts twice"
             )
+            log.warning("%s", texts[-1])
+    return texts

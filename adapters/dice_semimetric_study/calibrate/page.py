@@ -1,0 +1,146 @@
+"""The page about a calibration: ``calibrate --report``."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from ..faults import counted
+from ..results.page.charts import reliability_chart
+from ..results.page.page import Card, Report, shown, write_study_page
+from ..results.page.parts import Cards, Cell, Diagrams, Reliability, Section, Table, Words, value
+from ..results.registry import PREDICTION_SCORES
+from ..results.text import setting
+from ..results.totals import total
+from .report import SETS, WHEN, Part, Scored
+
+_TITLES = {"fit": "Cases that were fitted to", "pred": "Cases that were calibrated"}
+_TABLE = "The fit is scored in sample, and so too well."
+
+
+def write_calibration_page(
+    report: Report,
+    parts: Mapping[str, Part],
+    summary: Mapping[str, Any],
+    record: Mapping[str, Any],
+    *,
+    same: bool,
+) -> None:
+    """Write the page. ``same`` is that predictions were calibrated which were fitted to."""
+    scored = {name: found for name, (found, _) in parts.items() if found}
+    warning = "Predictions were calibrated that the calibrators were fitted to: the scores are too "
+    notes = [Words(f"{warning}good.", "warning")] if same else []
+    changes = [_changes(summary)] if scored else []
+    write_study_page(
+        report.path,
+        title="Calibration of {pred}".format(**record["settings"]["study"]),
+        verdict=_verdict(summary),
+        sections=[
+            Section("summary", "Summary", [*notes, _cards(summary, record), *changes]),
+            *([Section("curves", "Reliability", _diagrams(scored))] if scored else []),
+            Section("calibrators", "Calibrators", [_calibrators(summary)]),
+            *([Section("cases", "Cases", [_cases(scored)])] if scored else []),
+        ],
+        summary=dict(summary) | {"aggregation": summary.get("aggregation", "")},
+        record=record,
+    )
+
+
+def _verdict(summary: Mapping[str, Any]) -> str:
+    """Return how far soft ECE changed in the cases that count most, and what Dice did."""
+    name = next((n for n in ("pred", "fit") if n in summary), None)
+    written = counted(summary["written"], "map")
+    if name is None:
+        return f"{written} written; without references nothing is known of their calibration."
+    before, after = (summary[name][when]["overall"] for when in WHEN)
+    if before["ece_soft"] is None:
+        return f"{written} written; no case has a score."
+    verb = "falls" if after["ece_soft"] < before["ece_soft"] else "does not fall: it goes"
+    of = "of the cases that were calibrated" if name == "pred" else "in the fit, where it is low,"
+    return (
+        f"Soft ECE {of} {verb} from {shown(before['ece_soft'])} to {shown(after['ece_soft'])} by "
+        f"case, and Dice goes from {shown(before['dice'])} to {shown(after['dice'])}."
+    )
+
+
+def _cards(summary: Mapping[str, Any], record: Mapping[str, Any]) -> Cards:
+    found = summary.get("fitting")
+    if found is None:
+        kept = Card("Calibrators", str(len(summary["tasks"])), "kept by an earlier run", "")
+        return Cards([kept, _written(summary)])
+    fit = summary.get("fit", {}).get("before", {}).get("overall", {}).get("cases", {})
+    folder = record["settings"].get("fit", {}).get("pred", "")
+    detail = f"to the raters’ {found['target']}"
+    return Cards(
+        [
+            Card("Method", str(found["method"]), detail, f"Above {found['floor']:g} only."),
+            Card("Held out", str(fit.get("scored", "–")), f"cases in {folder}", "Fitted to."),
+            _written(summary),
+        ]
+    )
+
+
+def _written(summary: Mapping[str, Any]) -> Card:
+    return Card("Maps", str(summary["written"]), "", "Calibrated and written.")
+
+
+def _changes(summary: Mapping[str, Any]) -> Table:
+    rows = []
+    for name in SETS:
+        if name not in summary:
+            continue
+        of_tasks = [summary[name][when]["tasks"] for when in WHEN]
+        both = {task: [of[task] for of in of_tasks] for task in of_tasks[0]}
+        if len(both) > 1:
+            both = {"all": [summary[name][when]["overall"] for when in WHEN]} | both
+        for task, (before, after) in both.items():
+            for score in PREDICTION_SCORES.values():
+                ends = [part.get("intervals", {}).get(score.name) for part in (before, after)]
+                first, last = (part[score.name] for part in (before, after))
+                change = None if first is None or last is None else last - first
+                texts = [Cell(t) for t in (_TITLES[name], task, score.heading, score.better)]
+                rows.append([*texts, value(first, ends[0]), value(last, ends[1]), value(change)])
+    heads = ["Set", "Structure", "Score", "Better", "Before", "After", "Change"]
+    return Table(heads, rows, words=4, title="Before and after", note=_TABLE)
+
+
+def _diagrams(scored: dict[str, Sequence[Scored]]) -> list[Diagrams]:
+    found = []
+    for name, cases in reversed(scored.items()):
+        for task in sorted({s.before.task for s in cases}):
+            of_task = [s for s in cases if s.before.task == task]
+            charts = [
+                Reliability(
+                    reliability_chart(total(getattr(s, when).soft_bins for s in of_task), start=0),
+                    task,
+                    when.capitalize(),
+                    ", over pixels that are marked or had a probability above 0.01.",
+                    "predicted probability",
+                    "mean of the soft reference",
+                )
+                for when in WHEN
+            ]
+            found.append(Diagrams(charts, f"{_TITLES[name]}: {task}"))
+    return found
+
+
+def _calibrators(summary: Mapping[str, Any]) -> Table:
+    rows = [
+        [Cell(task), Cell(setting({k: v for k, v in found.items() if _is_plain(v)}))]
+        for task, found in summary["tasks"].items()
+    ]
+    return Table(["Structure", "What was fitted"], rows, words=2)
+
+
+def _is_plain(found: Any) -> bool:
+    return isinstance(found, int | float | str)
+
+
+def _cases(scored: dict[str, Sequence[Scored]]) -> Table:
+    shown_scores = ("ece_soft", "ece", "dice", "bdice")
+    rows = [
+        [Cell(_TITLES[name]), Cell(s.before.case), Cell(s.before.task)]
+        + [value(getattr(getattr(s, when), score)) for score in shown_scores for when in WHEN]
+        for name, cases in reversed(scored.items())
+        for s in cases
+    ]
+    heads = [f"{PREDICTION_SCORES[s].title} {when}" for s in shown_scores for when in WHEN]
+    return Table(["Set", "Case", "Structure", *heads], rows, words=3)
