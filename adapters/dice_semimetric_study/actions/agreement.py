@@ -3,9 +3,19 @@
 import argparse
 
 from ..agree import agree
-from ..agree.summary import agreement_table
+from ..agree.summary import SHOWN, agreement_table
+from ..results.registry import RATER_SCORES
+from ..results.typeset import means_table
 from .given import bootstrap_of, empty_of, reading_of, report_of, run_of, study_of
-from .printing import check_json, print_files, print_summary, status_of, where
+from .printing import (
+    check_json,
+    check_tables,
+    print_files,
+    print_summary,
+    status_of,
+    where,
+    write_tables,
+)
 
 
 def run(args: argparse.Namespace) -> int:
@@ -14,6 +24,7 @@ def run(args: argparse.Namespace) -> int:
     if args.dry_run:
         return print_files(study)
     check_json(args, args.folder, args.mask)
+    check_tables(args, args.folder, args.mask)
     summary = agree(
         study,
         run_of(args),
@@ -24,5 +35,6 @@ def run(args: argparse.Namespace) -> int:
         page=report_of(args),
         bootstrap=bootstrap_of(args),
     )
+    write_tables(args, means_table(summary, {name: RATER_SCORES[name] for name in SHOWN}))
     print_summary(args, summary, f"{agreement_table(summary)}\n{where(args)}")
     return status_of(summary)

@@ -8,7 +8,16 @@ from typing import Any
 from ..cases.patients import Patients
 from ..cases.study import Study, full_name
 from ..commands.compare import add_how
-from ..compare import FILES, Scores, align, compare, comparison_text, pairs_of, read_scores
+from ..compare import (
+    FILES,
+    Scores,
+    align,
+    compare,
+    comparison_text,
+    models_table,
+    pairs_of,
+    read_scores,
+)
 from ..evaluate.evaluate import Page, evaluate
 from ..faults import UsageError, counted, printable, show
 from ..files.atomic import require_apart
@@ -19,7 +28,7 @@ from ..runs.output import Output
 from ..starting import STOPPED
 from .given import bootstrap_of, options_of, patients_of, report_of, run_of, study_of
 from .models import Model, models_of
-from .printing import check_json, print_files, print_summary, where
+from .printing import check_json, check_tables, print_files, print_summary, where, write_tables
 
 
 def run(args: argparse.Namespace) -> int:
@@ -28,6 +37,7 @@ def run(args: argparse.Namespace) -> int:
     pairs_of([m.name for m in models], args.baseline)
     folders = [*(m.folder for m in models), args.ref, args.mask]
     check_json(args, *folders)
+    check_tables(args, *folders)
     require_page(report_of(args), folders, args.out, FILES)
     return (_run_predictions if args.pred else _run_scores)(args, models)
 
@@ -142,5 +152,6 @@ def _compare(
         faults=faults,
         output=output,
     )
+    write_tables(args, models_table(summary))
     print_summary(args, summary, f"{comparison_text(summary)}\n{where(args)}")
     return 1 if faults else 0

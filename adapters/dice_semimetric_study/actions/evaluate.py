@@ -4,10 +4,20 @@ import argparse
 from dataclasses import replace
 
 from ..evaluate.evaluate import Page, evaluate
+from ..results.registry import PREDICTION_SCORES
+from ..results.typeset import means_table
 from ..scores.case_score import Options
 from ..scores.summary import score_table
 from .given import bootstrap_of, options_of, report_of, require_use, run_of, study_of
-from .printing import check_json, print_files, print_summary, status_of, where
+from .printing import (
+    check_json,
+    check_tables,
+    print_files,
+    print_summary,
+    status_of,
+    where,
+    write_tables,
+)
 
 
 def run(args: argparse.Namespace) -> int:
@@ -18,7 +28,9 @@ def run(args: argparse.Namespace) -> int:
     study = replace(study, images=args.images, image_pattern=args.image_pattern)
     if args.dry_run:
         return print_files(study)
-    check_json(args, args.pred, args.ref, args.mask, args.images)
+    reads = (args.pred, args.ref, args.mask, args.images)
+    check_json(args, *reads)
+    check_tables(args, *reads)
     summary = evaluate(
         study,
         run_of(args),
@@ -27,6 +39,7 @@ def run(args: argparse.Namespace) -> int:
         bootstrap=bootstrap_of(args),
         device=args.device,
     )
+    write_tables(args, means_table(summary, PREDICTION_SCORES))
     print_summary(args, summary, f"{score_table(summary)}\n{where(args)}")
     return status_of(summary)
 

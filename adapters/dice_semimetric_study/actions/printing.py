@@ -11,6 +11,7 @@ from ..cases.study import Study
 from ..faults import Fault, UsageError, printable, show
 from ..files.json import json_text, write_json
 from ..results.tables import table
+from ..results.typeset import Typeset, is_typeset, require_typeset, write_typeset
 from ..runs.each import report
 from ..runs.output import is_summary, require_replaceable
 from ..starting import STOPPED
@@ -79,6 +80,19 @@ def check_json(args: argparse.Namespace, *reads: Path | None) -> None:
         page = vars(args).get("report")
         if page is not None and Path(args.json).resolve() == page.resolve():
             raise UsageError(f"--json and --report are both {page}: give two names")
+
+
+def check_tables(args: argparse.Namespace, *reads: Path | None) -> None:
+    """Raise UsageError, before any work is done, if a ``--table`` cannot be written."""
+    for path in args.table:
+        require_typeset(path)
+        require_replaceable(path, "--table", reads, is_typeset, args.out)
+
+
+def write_tables(args: argparse.Namespace, found: Typeset) -> None:
+    """Write the tables for a paper that ``--table`` asks for."""
+    for path in args.table:
+        write_typeset(path, found)
 
 
 def print_summary(args: argparse.Namespace, summary: dict[str, Any], text: str) -> None:

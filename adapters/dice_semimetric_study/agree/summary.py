@@ -22,6 +22,8 @@ from .rows import Row, Tables
 
 #: A terminal shows the matrices of so many tasks, with so many raters.
 _DRAWN, _COLUMNS = 3, 10
+#: The scores that a terminal and a table for a paper show.
+SHOWN = ("dice", "cohen_kappa", "dice_to_majority", "disagreement")
 _OF_RATER = ("dice_to_majority", "dice", "jaccard", "cohen_kappa")
 _AGGREGATION = (
     "mean over cases; in a case dice, jaccard and cohen_kappa are means over all pairs of raters, "
@@ -108,8 +110,7 @@ def _matrix(names: Sequence[str], pairs: Sequence[Row], score: str) -> NDArray[n
 
 def agreement_table(summary: Mapping[str, Any]) -> str:
     """Return a summary as text: a row per task and per rater, and matrices of few raters."""
-    shown = ("dice", "cohen_kappa", "dice_to_majority", "disagreement")
-    rows, tasks = [], summary["tasks"]
+    shown, rows, tasks = SHOWN, [], summary["tasks"]
     for task, part in {**tasks, "all": summary["overall"]}.items():
         if part is summary["overall"] and len(tasks) == 1:
             continue

@@ -4,7 +4,7 @@ import argparse
 
 from ..results.registry import RATER_SCORES, glossary
 from .command import EXIT, LAYOUT, Command, add_path
-from .options import add_empty, add_json, add_report, add_study
+from .options import add_empty, add_json, add_report, add_study, add_table
 
 _EPILOG = f"""examples:
   dice-semimetric agreement study/Training --out agreement
@@ -27,6 +27,7 @@ def _add_options(parser: argparse.ArgumentParser) -> None:
     add_path(parser, "folder", metavar="DIR", help="the raters' masks")
     add_empty(parser)
     add_json(parser)
+    add_table(parser)
     add_report(parser, "the raters, pictures and all cases", pictures=True)
     parser.add_argument("--no-maps", action="store_true", help="write no maps of disagreement")
     parser.add_argument("--no-pictures", action="store_true", help="write the tables only")

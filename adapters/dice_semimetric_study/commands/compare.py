@@ -12,6 +12,7 @@ from .options import (
     add_report,
     add_running,
     add_scoring,
+    add_table,
     add_workers,
 )
 
@@ -58,6 +59,7 @@ def _add_options(parser: argparse.ArgumentParser) -> None:
         help="what to compare by (default: all)",
     )
     add_json(parser)
+    add_table(parser)
     add_report(parser, "a leaderboard and all pairs")
     parser.add_argument("--no-pictures", action="store_true", help="write the tables only")
     add_how(parser)

@@ -4,7 +4,7 @@ import argparse
 
 from ..results.registry import ALL_SCORES, OPTIONAL_SCORES, glossary
 from .command import EXIT, LAYOUT, Command, add_path
-from .options import add_json, add_report, add_scoring, add_shapes, add_study
+from .options import add_json, add_report, add_scoring, add_shapes, add_study, add_table
 
 _OPTIONAL = "\n\n".join(
     f"with --{option}:\n{glossary(scores)}" for option, scores in OPTIONAL_SCORES.items()
@@ -47,6 +47,7 @@ def _add_options(parser: argparse.ArgumentParser) -> None:
         help="file names in the folder of --images, such as {case}_0000.nii.gz",
     )
     add_json(parser)
+    add_table(parser)
     add_report(parser, "curves, pictures and all cases", pictures=True)
     parser.add_argument("--no-pictures", action="store_true", help="write the tables only")
     add_scoring(parser)

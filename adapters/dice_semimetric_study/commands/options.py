@@ -205,6 +205,19 @@ def add_json(parser: argparse.ArgumentParser) -> None:
     )
 
 
+def add_table(parser: argparse.ArgumentParser) -> None:
+    """Add the option of tables for a paper."""
+    add_path(
+        parser,
+        "--table",
+        action="append",
+        default=[],
+        metavar="FILE",
+        help="write the means with their intervals as a table for a paper: LaTeX (booktabs) to "
+        "FILE.tex, Markdown to FILE.md; may be given more than once",
+    )
+
+
 def add_report(parser: argparse.ArgumentParser, what: str, *, pictures: bool = False) -> None:
     """Add the options of a page about the results, and of what is drawn in it."""
     add_path(

@@ -3,7 +3,7 @@
 from .common import align
 from .compare import FILES, compare, pairs_of
 from .tables import Scores, read_scores
-from .text import comparison_text
+from .text import comparison_text, models_table
 
 __all__ = [
     "FILES",
@@ -11,6 +11,7 @@ __all__ = [
     "align",
     "compare",
     "comparison_text",
+    "models_table",
     "pairs_of",
     "read_scores",
 ]

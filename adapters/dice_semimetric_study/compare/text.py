@@ -5,7 +5,8 @@ from typing import Any
 from ..faults import printable
 from ..results.registry import PREDICTION_SCORES, threshold_text
 from ..results.tables import table
-from ..results.text import confidence, form_of, interval, number, p_value, percent, rank
+from ..results.text import confidence, form_of, interval, known, number, p_value, percent, rank
+from ..results.typeset import Mean, Typeset
 
 
 def comparison_text(summary: dict[str, Any]) -> str:
@@ -35,6 +36,27 @@ def _models(summary: dict[str, Any]) -> str:
         rows.append([printable(name), *means, over, percent(own["bdice"]["best"])])
     heads = [f"{PREDICTION_SCORES[m].heading} (rank)" for m in metrics]
     return table(["model", *heads, "rank over thresholds", "best by BDice"], rows)
+
+
+def models_table(summary: dict[str, Any]) -> Typeset:
+    """Return one row per model, over all tasks, the best of each score in bold."""
+    scores = {name: PREDICTION_SCORES[name] for name in summary["metrics"]}
+    found = {(r["model"], r["score"]): r for r in summary["overall"]["ranks"]}
+    best = {
+        name: min(known(found[model, name]["rank"]) for model in summary["models"])
+        for name in scores
+    }
+    rows: list[list[str | Mean]] = []
+    for model in summary["models"]:
+        own = {name: found[model, name] for name in scores}
+        means = [
+            Mean(r["mean"], (r["low"], r["high"]), best=r["rank"] == best[name])
+            for name, r in own.items()
+        ]
+        rows.append([model, *means])
+    heads = ["model", *(score.heading for score in scores.values())]
+    note = f"mean over cases; {counts(summary['overall'])}"
+    return Typeset(heads, rows, confidence(summary), note)
 
 
 def _pairs(summary: dict[str, Any]) -> str:

@@ -10,6 +10,9 @@ from typing import Any
 
 from ..faults import printable
 
+#: The ends of an interval, None where there is none.
+Ends = Sequence[float | None] | None
+
 _PLACES = 4  # digits after the point where nothing tells how many
 _MOST = 6  # as many as CSV has
 _LETTERS = 19  # ten raters, their numbers and a matrix fit into 100 columns
@@ -22,9 +25,7 @@ def number(value: float | None, form: str = "", none: str = "-") -> str:
     return format(value, form or _plain(value))
 
 
-def interval(
-    ends: Sequence[float | None] | None, form: str = "", *, joint: str = ", ", none: str = "-"
-) -> str:
+def interval(ends: Ends, form: str = "", *, joint: str = ", ", none: str = "-") -> str:
     """Return the two ends of an interval, by default in its own form, or a dash for none."""
     if ends is None or any(end is None or math.isnan(end) for end in ends):
         return none
@@ -32,7 +33,7 @@ def interval(
     return joint.join(number(end, form) for end in ends)
 
 
-def form_of(ends: Sequence[float | None] | None, *, sign: str = "") -> str:
+def form_of(ends: Ends, *, sign: str = "") -> str:
     """Return the form of a value with this interval, and of the ends; ``sign`` may be "+".
 
     Examples
