@@ -25,7 +25,7 @@ def test_the_default_runs_by_itself(tmp_path: Path) -> None:
         rows = list(csv.DictReader(file))
     assert len(rows) == 8
     for row in rows:
-        assert float(row["SDL(y,y)"]) > float(row["SDL(bestmask,y)"])
+        assert float(row["sdl_self"]) > float(row["sdl_hard"])
         assert row["DML1(y,y)"] == row["DML2(y,y)"] == "0"
     to_truth = {
         line.split()[0]: float(line.split()[1])

@@ -7,7 +7,7 @@ and ``--pred`` on a real folder.
 import math
 import sys
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -139,12 +139,19 @@ def _show_paradox(cases: Sequence[DemoCase], out: Path, pred: Path | None) -> No
     dots = [] if more <= 0 else [[f"... {more} more", *[""] * (len(names) - 1)]]
     show(table(names, [*rows[:_LINES], *dots, mean]))
     show(f"\nThis holds in {sum(q.holds for q in p)} of {len(cases)} cases.\n")
-    keys = [n.replace(" ", "") for n in names]
-    lines = [dict(zip(keys, row, strict=True)) for row in rows]
-    write_text(out / "paradox.csv", csv_text(keys, lines))
+    lines = [
+        {"case": c.files.case, "task": c.files.task, "raters": c.raters} | _losses(c.paradox)
+        for c in cases
+    ]
+    write_text(out / "paradox.csv", csv_text(list(lines[0]), lines))
     save(plot_paradox(p), out / "paradox.png")
     examples = [c.files for c in _examples(cases)]
     save(plot_cases(examples, out / "fused" / "uniform", pred), out / "cases.png")
+
+
+def _losses(p: Paradox) -> dict[str, float]:
+    found = {name: float(value) for name, value in asdict(p).items()}
+    return found | {"threshold": p.threshold if math.isfinite(p.threshold) else math.nan}
 
 
 def _digits(p: Paradox) -> list[str]:
