@@ -112,7 +112,7 @@ def _top_soft(x: Array, y: Array) -> tuple[Array, Array]:
 def _sums(confidence: Array, correct: Array, inner: Array) -> Array:
     """Return count, confidence and correctness, (3, n_bins), of pixels in a row."""
     n_bins = len(inner) + 1
-    place = _places(confidence, inner)
+    place = places(confidence, inner)
     hard = correct.dtype == bool
     if hard:  # misses first, then hits: one pass counts both
         place += place.dtype.type(n_bins) * correct.view(np.uint8)
@@ -125,7 +125,7 @@ def _sums(confidence: Array, correct: Array, inner: Array) -> Array:
     return np.stack([count.sum(axis=0), mass.sum(axis=0), hits])
 
 
-def _places(confidence: Array, inner: Array) -> Array:
+def places(confidence: Array, inner: Array) -> Array:
     """Return how many inner edges are at or below each confidence."""
     if len(inner) > FEW:
         return np.searchsorted(inner, confidence, side="right")

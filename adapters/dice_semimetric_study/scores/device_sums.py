@@ -9,7 +9,7 @@ from dice_semimetric_cupy.stream import HostArrays, Upload
 from dice_semimetric import majority_vote, uniform_average
 
 from .case_score import HALF, Options
-from .sums import CERTAIN, Sums, sums_of, with_raters
+from .sums import CERTAIN, Sums, sums_of
 
 #: Prediction, reference and kept pixels: the arrays of one region.
 EACH = 3
@@ -71,14 +71,13 @@ def _sums(arrays: Sequence[Any], options: Options) -> Sums:
     pred, reference, kept = arrays
     if kept.size:
         pred, reference = pred[kept], reference[..., kept]
-    if reference.ndim > pred.ndim:
+    marks = reference if reference.ndim > pred.ndim else None
+    if marks is not None:
         soft, hard = uniform_average(reference), majority_vote(reference)
     else:
         soft, hard = reference, reference > HALF
-    sums = sums_of(pred, soft, hard, options, doubt=(pred > CERTAIN) | (soft > 0))
-    if reference.ndim > pred.ndim:
-        return with_raters(sums, pred, reference, options)
-    return sums
+    doubt = (pred > CERTAIN) | (soft > 0)
+    return sums_of(pred, soft, hard, options, doubt=doubt, marks=marks)
 
 
 def _to_host(value: Any) -> Any:
