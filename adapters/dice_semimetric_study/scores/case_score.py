@@ -23,6 +23,8 @@ from .surfaces import Surface
 Empty = float | Literal["skip"]
 #: Foreground is what is more likely than not, on both sides and strictly, as the majority is.
 HALF = 0.5
+#: Soft calibration leaves out pixels that are background to the prediction and to all raters.
+CERTAIN = 0.01
 
 
 @dataclass(frozen=True)

@@ -6,10 +6,8 @@ from typing import Any
 
 from dice_semimetric_cupy.stream import HostArrays, Upload
 
-from dice_semimetric import majority_vote, uniform_average
-
-from .case_score import HALF, Options
-from .sums import CERTAIN, Sums, sums_of
+from .case_score import CERTAIN, HALF, Options
+from .sums import Sums, sums_of, sums_of_raters
 
 #: Prediction, reference and kept pixels: the arrays of one region.
 EACH = 3
@@ -71,13 +69,10 @@ def _sums(arrays: Sequence[Any], options: Options) -> Sums:
     pred, reference, kept = arrays
     if kept.size:
         pred, reference = pred[kept], reference[..., kept]
-    marks = reference if reference.ndim > pred.ndim else None
-    if marks is not None:
-        soft, hard = uniform_average(reference), majority_vote(reference)
-    else:
-        soft, hard = reference, reference > HALF
-    doubt = (pred > CERTAIN) | (soft > 0)
-    return sums_of(pred, soft, hard, options, doubt=doubt, marks=marks)
+    if reference.ndim > pred.ndim:
+        return sums_of_raters(pred, reference, options)
+    doubt = (pred > CERTAIN) | (reference > 0)
+    return sums_of(pred, reference, reference > HALF, options, doubt=doubt)
 
 
 def _to_host(value: Any) -> Any:

@@ -2,42 +2,16 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import cache
 from typing import Any
 
 import numpy as np
-from array_api_compat import array_namespace
 from numpy.typing import NDArray
 
 from dice_semimetric import Agreement, CalibrationBins, ThresholdCounts
-from dice_semimetric._lib.decisions import decisions
-from dice_semimetric._lib.native import to_host
-from dice_semimetric._numpy.bins import places
 
 from ..results.totals import AddedByField
-from .case_score import HALF, Options, RaterScore
-
-Counts = NDArray[np.int64]
-
-
-@dataclass(frozen=True)
-class Loss:
-    """A proper score of a prediction at each pixel: a linear function of the label there.
-
-    Attributes
-    ----------
-    unmarked : float
-        The sum over the pixels where nothing is marked.
-    more : NDArray
-        What a mark adds at each pixel.
-    """
-
-    unmarked: float
-    more: NDArray[Any]
-
-    def against(self, label: NDArray[Any]) -> float:
-        """Return the sum against a hard or a soft label."""
-        return self.unmarked + float((self.more * label).sum(dtype=np.float64))
+from .case_score import Options, RaterScore
+from .cells import Cells, Counts, Numbers, edges_of, one_hot
 
 
 @dataclass(frozen=True)
@@ -61,96 +35,26 @@ class RaterSums(AddedByField):
 
     table: Counts
     binned: Counts
-    correct: NDArray[Any]
-    losses: NDArray[np.float64]
+    correct: Numbers
+    losses: Numbers
     agreement: Agreement
 
 
-def rater_sums(
-    pred: NDArray[Any],
-    marks: NDArray[np.bool_],
-    losses: Sequence[Loss],
-    edges: NDArray[Any],
-    options: Options,
-) -> RaterSums:
-    """Return the statistics of a prediction, a vector in float32, and the rows of marks.
-
-    Most pixels share few joint decisions of the raters, so that only these are looked at one by
-    one. ``edges`` are those of the bins of probability and of confidence.
-    """
-    xp: Any = array_namespace(pred)
-    found = decisions(marks, 2)
-    said = to_host(xp, found.table[:-1, :], "marks").astype(np.int64)
-    columns = xp.arange(said.shape[1])
-    decision = found.of_pixels(columns, pred.shape) if pred.size else columns[:0]
-    inner = to_host(xp, edges[1:-1], "edges")
+def rater_sums(cells: Cells, losses: Numbers, options: Options) -> RaterSums:
+    """Return the statistics of a prediction and the raters, of whom the losses are known."""
+    said, edges = cells.said, edges_of(options.n_bins)
     levels = np.sort(np.asarray(options.thresholds, np.float32))
-    least = _least_of_cells(tuple(levels.tolist()), tuple(inner.tolist()))
-    cells = _counted(xp, pred, least[1:], decision, said.shape[1])
-    likely = least > HALF
-    sure = np.where(likely, least, 1 - least)
-    level, of_bin, of_sure = (
-        _one_hot(cuts.searchsorted(value, side="right"), cuts.size + 1).T
-        for cuts, value in ((levels, least), (inner, least), (inner, sure))
-    )
-    right = of_sure[:, likely] @ cells[likely], of_sure[:, ~likely] @ cells[~likely]
+    reached = one_hot(levels.searchsorted(cells.least, side="right"), levels.size + 1).T
     everyone = np.concatenate([said, np.ones_like(said[:1])])
-    more = [xp.bincount(decision, one.more.astype(np.float64), columns.size) for one in losses]
+    sure, likely = cells.by_confidence(edges), cells.likely
+    beside, without = (sure[:, some] @ cells.counts[some] for some in (likely, ~likely))
     return RaterSums(
-        (everyone[:, None] * (level @ cells)) @ _one_hot(said.sum(axis=0), len(everyone)),
-        said @ (of_bin @ cells).T,
-        said @ right[0].T + (1 - said) @ right[1].T,
-        np.stack(
-            [
-                one.unmarked + said @ to_host(xp, m, "pred")
-                for one, m in zip(losses, more, strict=True)
-            ]
-        ),
-        _agreement(said, cells[~likely].sum(axis=0), cells[likely].sum(axis=0)),
+        (everyone[:, None] * (reached @ cells.counts)) @ one_hot(said.sum(axis=0), len(everyone)),
+        said @ (cells.by_probability(edges) @ cells.counts).T,
+        (said @ beside.T + (1 - said) @ without.T).astype(float),
+        losses,
+        cells.agreement(),
     )
-
-
-@cache
-def _least_of_cells(levels: tuple[float, ...], inner: tuple[float, ...]) -> NDArray[np.float32]:
-    """Return the least probability, in float32, of each of the cells that no cut divides.
-
-    A cut is a threshold, an edge of a bin of probability or, by the probability of the background
-    as float32 rounds it, of a bin of confidence, and 0.5.
-    """
-    half = np.float32(HALF)
-    cuts = {*levels, *inner, float(np.nextafter(half, np.float32(1)))}
-    for edge in inner:
-        if edge > half:
-            p = np.float32(1) - np.float32(edge)
-            while np.float32(1) - p >= edge:
-                p = np.nextafter(p, np.float32(1))
-            cuts.add(float(p))
-    return np.array([-np.inf, *sorted(cuts)], np.float32)
-
-
-def _counted(xp: Any, values: Any, cuts: NDArray[np.float32], group: Any, groups: int) -> Counts:
-    """Return how many values of each group are in each cell between cuts, (cells, groups)."""
-    if isinstance(values, np.ndarray):
-        cell = places(values, cuts).astype(np.intp)
-    else:
-        cell = xp.searchsorted(xp.asarray(cuts), values, side="right")
-    length = (cuts.size + 1) * groups
-    counts = to_host(xp, xp.bincount(cell * groups + group, minlength=length), "pred")
-    return counts.reshape(cuts.size + 1, groups)
-
-
-def _agreement(said: Counts, without: Counts, beside: Counts) -> Agreement:
-    """Return the agreement of raters and of one more, who marks only the pixels ``beside``."""
-    told = np.concatenate([said, said], axis=1)
-    told = np.concatenate([told, np.repeat([[0, 1]], said.shape[1], axis=1)])
-    times, votes = np.concatenate([without, beside]), told.sum(axis=0)
-    most = 2 * votes > len(told)
-    by_votes = times @ _one_hot(votes, len(told) + 1)
-    return Agreement(told * times @ told.T, told @ (times * most), by_votes)
-
-
-def _one_hot(numbers: Counts, length: int) -> Counts:
-    return (numbers[:, None] == np.arange(length)).astype(np.int64)
 
 
 def scores_by_rater(
