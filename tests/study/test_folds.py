@@ -96,7 +96,10 @@ def test_what_cannot_be_averaged_is_named(folders: Path, capsys) -> None:
     ("options", "words"),
     [
         (("--pattern", "{fold}/{case}.nii.gz"), "only predictions have a {fold}"),
-        (("--pred-pattern", "{fold}/{case}/{class}.nii.gz"), "cannot hold {fold} and {rater}"),
+        (
+            ("--pred-pattern", "{fold}/{case}/{class}.nii.gz"),
+            "can hold one of {rater}, {class}, {fold}",
+        ),
     ],
 )
 def test_patterns_that_make_no_sense(folders: Path, capsys, options, words: str) -> None:

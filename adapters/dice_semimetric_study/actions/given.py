@@ -96,6 +96,7 @@ def options_of(args: argparse.Namespace) -> Options:
         thresholds=tuple(levels),
         n_bins=args.bins,
         empty=empty_of(args),
+        samples="{sample}" in (args.pred_pattern or ""),
         missing=args.missing,
         **vars(reading_of(args)),
     )

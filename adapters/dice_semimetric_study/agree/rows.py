@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from ..results.bootstrap import mean_of_known
 from ..results.registry import RATER_SCORES
-from ..scores.case_score import Empty
+from ..scores.asked import Empty
 from .case import CaseAgreement
 
 Row = dict[str, Any]

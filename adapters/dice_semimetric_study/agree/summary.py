@@ -17,7 +17,7 @@ from ..results.registry import RATER_SCORES
 from ..results.tables import table
 from ..results.text import confidence, form_of, interval, number, shortened
 from ..runs.each import without_stop
-from ..scores.case_score import Empty
+from ..scores.asked import Empty
 from .rows import Row, Tables
 
 #: A terminal shows the matrices of so many tasks, with so many raters.

@@ -1,9 +1,10 @@
 """The voxels of a case side by side: all at once, or slab by slab where they do not fit."""
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -103,12 +104,13 @@ class Block:
 
     ``shape`` is that of the volume, or of its planes that these are; its first axis runs fastest.
     There is a reference of each rater, or a single one; a prediction for each class, or one map,
-    or none where only raters are compared; and a mask that is nonzero where voxels count.
+    of each sample, or none where only raters are compared; and a mask that is nonzero where voxels
+    count.
     """
 
     shape: tuple[int, ...]
     reference: list[Vector]
-    prediction: Vector | dict[Class, Vector]
+    predictions: list[Vector | dict[Class, Vector]]
     mask: Vector | None
 
 
@@ -126,28 +128,34 @@ def read_blocks(case: Rated, reading: Reading) -> Iterator[Block]:
     else:
         with case.naming(case.prediction.maps[0]):
             like = space_of(case, reading)
-    classes = _folded(case, reading, like) if isinstance(case, Pair) else {}
+    samples = case.samples if isinstance(case, Pair) else []
+    predictions = [_folded(pair, reading, like) for pair in samples]
     raters = len(reference.maps)
     sources = [
         Source(p, f"{reference.maps[0].name} and {p.name}", scale=reading.scale)
         for p in reference.maps
     ]
-    sources += classes.values()
+    sources += (source for classes in predictions for source in classes.values())
     if case.mask is not None:
         sources.append(Source(case.mask, f"the reference and the mask {case.mask.name}"))
     if reading.takes_whole(like):
         found = iter([(like.shape, _whole(case, sources, like, reading))])
     else:
         found = _slabs(case, sources, like, reading)
-    single = list(classes) == [""]
     for shape, vectors in found:
-        pred = vectors[raters : raters + len(classes)]
+        rest = iter(vectors[raters:])
         yield Block(
             shape,
             vectors[:raters],
-            pred[0] if single else dict(zip(classes, pred, strict=True)),
+            [_by_class(list(islice(rest, len(classes))), classes) for classes in predictions],
             None if case.mask is None else vectors[-1],
         )
+
+
+def _by_class(vectors: list[Vector], classes: Iterable[Class]) -> Vector | dict[Class, Vector]:
+    """Return the prediction of each class, or the one map."""
+    found = dict(zip(classes, vectors, strict=True))
+    return found[""] if list(found) == [""] else found
 
 
 def space_of(pair: Pair, reading: Reading) -> Geometry:

@@ -14,6 +14,7 @@ from .regions import Class
 from .values import is_any_of, is_binary, probability, require_labels, to_mask, whole
 
 Marks = list[NDArray[np.bool_]]
+Predicted = NDArray[Any] | dict[Class, NDArray[np.float32]]
 _ONE_CHANNEL = (
     '; if it is the probability of one structure, give --regions with channels = ["NAME"], '
     "the name of that structure"
@@ -61,16 +62,24 @@ class Voxels:
         return all(is_binary(m) for m in maps) or any(whole(m) is None for m in maps)
 
     def prediction(self, region: str) -> NDArray[np.float32]:
-        """Return the probability of a region."""
-        predicted, regions = self._predicted, self.reading.regions
+        """Return the probability of a region, the mean over samples where there are several."""
+        return mean_of(self.samples(region))
+
+    def samples(self, region: str) -> list[NDArray[np.float32]]:
+        """Return the probability of a region in each sample of the prediction."""
+        named = zip(self._predicted, self._prediction_names, strict=True)
+        return [self._probability(region, predicted, name) for predicted, name in named]
+
+    def _probability(self, region: str, predicted: Predicted, name: str) -> NDArray[np.float32]:
+        regions = self.reading.regions
         if isinstance(predicted, dict):
             if regions is None:
                 (found,) = predicted.values()  # the channel of the label
                 return found
-            return regions.probability(region, predicted, self._prediction_name)
+            return regions.probability(region, predicted, name)
         if self.reading.has_labels:
             return is_any_of(predicted, self.reading.labels_of(region)).astype(np.float32)
-        return probability(predicted, self._prediction_name)
+        return probability(predicted, name)
 
     @cached_property
     def _maps(self) -> list[NDArray[Any]]:
@@ -84,11 +93,14 @@ class Voxels:
         ]
 
     @cached_property
-    def _predicted(self) -> NDArray[Any] | dict[Class, NDArray[np.float32]]:
-        """The prediction, or that of each class, as `_maps` has the references."""
-        predicted, name = self.block.prediction, self._prediction_name
+    def _predicted(self) -> list[Predicted]:
+        """The samples of the prediction, or of each class, as `_maps` has the references."""
+        named = zip(self.block.predictions, self._prediction_names, strict=True)
+        return [self._checked(predicted, name) for predicted, name in named]
+
+    def _checked(self, predicted: NDArray[Any] | dict[Class, NDArray[Any]], name: str) -> Predicted:
         if isinstance(predicted, dict):
-            return self._classes(predicted)
+            return self._classes(predicted, name)
         found = self._counted(predicted)
         if not self.reading.has_labels:
             return found
@@ -96,10 +108,12 @@ class Voxels:
         expected = channels if self.reading.regions else f" {self.reading.why_labels}"
         return require_labels(found, name, f"a map of labels{expected}", _ONE_CHANNEL)
 
-    def _classes(self, predicted: dict[Class, NDArray[Any]]) -> dict[Class, NDArray[np.float32]]:
+    def _classes(
+        self, predicted: dict[Class, NDArray[Any]], name: str
+    ) -> dict[Class, NDArray[np.float32]]:
         assert isinstance(self.case, Pair)
         files = [self.case.name_of(path) for path in self.case.prediction.masks.values()]
-        names = files or [f"channel {c} of {self._prediction_name}" for c in predicted]
+        names = files or [f"channel {c} of {name}" for c in predicted]
         return {
             c: probability(self._counted(p), name, part=True)
             for (c, p), name in zip(predicted.items(), names, strict=True)
@@ -110,9 +124,16 @@ class Voxels:
         return data if self.kept is None else np.where(self.kept, data, data.dtype.type(0))
 
     @property
-    def _prediction_name(self) -> str:
+    def _prediction_names(self) -> list[str]:
         assert isinstance(self.case, Pair)
-        return self.case.name_of(self.case.prediction.paths[0])
+        return [self.case.name_of(p.prediction.paths[0]) for p in self.case.samples]
+
+
+def mean_of(samples: list[NDArray[np.float32]]) -> NDArray[np.float32]:
+    """Return the mean of several probabilities, or the one that there is."""
+    if len(samples) == 1:
+        return samples[0]
+    return np.asarray(sum(samples) / np.float32(len(samples)), np.float32)
 
 
 def voxels_of(case: Rated, reading: Reading) -> Iterator[Voxels]:

@@ -54,6 +54,8 @@ class CaseFiles:
         Why the case cannot be used; empty if it can.
     folds : tuple of Path
         Further predictions of the same case, whose mean with the label is the prediction.
+    samples : tuple of Path
+        Further predictions of the same case that are drawn from one distribution, as the label is.
     """
 
     case: str
@@ -64,6 +66,7 @@ class CaseFiles:
     flat: bool = False
     fault: str = ""
     folds: tuple[Path, ...] = ()
+    samples: tuple[Path, ...] = ()
 
     @property
     def label_name(self) -> str:
@@ -83,7 +86,7 @@ class CaseFiles:
     @property
     def paths(self) -> tuple[Path, ...]:
         """All files of the case."""
-        single = (p for p in (self.label, *self.folds, self.image) if p is not None)
+        single = (p for p in (self.label, *self.folds, *self.samples, self.image) if p is not None)
         return (*self.masks.values(), *single)
 
 
@@ -108,11 +111,11 @@ def find_cases(
     pattern : str, optional
         The relative path of a file with the fields ``{case}``, ``{task}`` and ``{rater}``, of which
         only the first is needed; ``{class}`` in place of ``{rater}`` is for predictions that have a
-        file for each class, and ``{fold}`` for those of several networks, which are averaged;
-        ``*`` and ``**`` stand for anything within and across folders. By
-        default QUBIQ's layout or flat folders are recognised. A pattern that ends in .npz is for
-        probabilities that nnU-Net saved, each beside its segmentation; one that ends as NRRD,
-        MetaImage, Analyze, PNG or TIFF do is for these.
+        file for each class, ``{fold}`` for those of several networks, which are averaged, and
+        ``{sample}`` for those drawn from one; ``*`` and ``**`` stand for anything within and across
+        folders. By default QUBIQ's layout or flat folders are recognised. A pattern that ends in
+        .npz is for probabilities that nnU-Net saved, each beside its segmentation; one that ends as
+        NRRD, MetaImage, Analyze, PNG or TIFF do is for these.
     raters : {"all", "any"}, optional
         "all" makes a case faulty that lacks a rater whom another case of the task has.
     follow_links : bool, optional
@@ -140,6 +143,8 @@ def find_cases(
         cases = _find(root, listing, pattern)
     if pattern is not None and "{fold}" in pattern:
         cases = _require_folds([_folded(c) for c in cases])
+    elif pattern is not None and "{sample}" in pattern:
+        cases = [_sampled(c) for c in cases]
     elif raters == "all":
         cases = _require_raters(cases)
     cases = [_require_files(root, c, follow_links) for c in cases]
@@ -295,10 +300,22 @@ def _case_files(case: str, task: str, found: Maps, image: Path | None) -> CaseFi
     return CaseFiles(case, task, masks, label, image, flat, fault)
 
 
-def _folded(files: CaseFiles) -> CaseFiles:
-    """Return a case whose maps are of several folds, and not of raters."""
+def _merged(files: CaseFiles) -> tuple[CaseFiles, tuple[Path, ...]]:
+    """Return a case with the first of maps that are not of raters, and the others."""
     label, *others = files.masks.values() or [files.label]
-    return replace(files, masks={}, label=label, folds=tuple(p for p in others if p))
+    return replace(files, masks={}, label=label), tuple(p for p in others if p)
+
+
+def _folded(files: CaseFiles) -> CaseFiles:
+    """Return a case whose maps are of several folds."""
+    first, others = _merged(files)
+    return replace(first, folds=others)
+
+
+def _sampled(files: CaseFiles) -> CaseFiles:
+    """Return a case whose maps are samples."""
+    first, others = _merged(files)
+    return replace(first, samples=others)
 
 
 def _require_folds(cases: list[CaseFiles]) -> list[CaseFiles]:

@@ -101,6 +101,13 @@ class Pair(Rated):
         return self.reference.fault or self.prediction.fault
 
     @property
+    def samples(self) -> list["Pair"]:
+        """The reference with each sample of the prediction, or with the one that there is."""
+        files = self.prediction
+        paths = (files.label, *files.samples)
+        return [replace(self, prediction=replace(files, label=p, samples=())) for p in paths]
+
+    @property
     def _sides(self) -> dict[str, tuple[Path, ...]]:
         return super()._sides | {"prediction": self.prediction.paths}
 

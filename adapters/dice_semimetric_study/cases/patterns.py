@@ -33,7 +33,7 @@ EXAMPLES = "CASE/task01_seg01.nii.gz, CASE/task01.nii.gz or the flat CASE_task01
 
 def compile_pattern(pattern: str) -> re.Pattern[str]:
     """Return the regular expression of a pattern with named fields, {case} among them."""
-    inside = {"case": ".+", **dict.fromkeys(("task", "rater", "fold"), "[^/]+?")}
+    inside = {"case": ".+", **dict.fromkeys(("task", "rater", "fold", "sample"), "[^/]+?")}
     given, pattern = pattern, one_spelling(pattern).replace("{class}", "{rater}")
     end = NIFTI
     if is_nifti(pattern) or is_npz(pattern) or is_foreign(pattern):
@@ -48,17 +48,16 @@ def compile_pattern(pattern: str) -> re.Pattern[str]:
         elif not token.startswith("{"):
             parts.append(re.escape(token))
         elif name not in inside:
-            fields = "{case}, {task}, {rater}, {class} and {fold}"
+            fields = "{case}, {task}, {rater}, {class}, {fold} and {sample}"
             raise UsageError(f"--pattern knows {fields}, got {token}")
         else:
             parts.append(f"(?P={name})" if name in seen else f"(?P<{name}>{inside[name]})")
             seen.add(name)
     if "case" not in seen:
         raise UsageError(f"--pattern must hold {{case}}, got {given!r}")
-    if {"rater", "fold"} <= seen:
-        raise UsageError(
-            f"--pattern cannot hold {{fold}} and {{rater}} or {{class}}, got {given!r}"
-        )
+    if len({"rater", "fold", "sample"} & seen) > 1:
+        one = "{rater}, {class}, {fold} and {sample}"
+        raise UsageError(f"--pattern can hold one of {one}, got {given!r}")
     return re.compile("".join(parts) + end, re.DOTALL)
 
 

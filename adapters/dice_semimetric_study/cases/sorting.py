@@ -84,6 +84,7 @@ def _has(maps: Mapping[Key, Container[str]], key: Key, rater: str) -> bool:
 
 
 def _key(root: Path, fields: dict[str, str | None]) -> tuple[Key, str]:
-    """Return the case and the task that a name speaks of, and the rater or the fold."""
+    """Return the case and the task that a name speaks of, and the rater, fold or sample."""
     case = fields["case"] or one_spelling(root.resolve().name)
-    return (case, fields.get("task") or TASK), fields.get("rater") or fields.get("fold") or ""
+    kinds = map(fields.get, ("rater", "fold", "sample"))
+    return (case, fields.get("task") or TASK), next(filter(None, kinds), "")

@@ -153,8 +153,9 @@ class Study:
     ) -> list[CaseFiles]:
         if folder is None:
             raise UsageError(f"the study has no folder of {what}")
-        if what != "predictions" and "{fold}" in (pattern or ""):
-            raise UsageError(f"only predictions have a {{fold}}, and not the {what}: got {pattern}")
+        for name in ("{fold}", "{sample}") if what != "predictions" else ():
+            if name in (pattern or ""):
+                raise UsageError(f"only predictions have a {name}, and not the {what}: {pattern}")
         # Absolute, since workers may have another current folder.
         found = find_cases(
             folder.absolute(),

@@ -6,8 +6,10 @@ from ..results.registry import ALL_SCORES, OPTIONAL_SCORES, glossary
 from .command import EXIT, LAYOUT, Command, add_path
 from .options import add_json, add_report, add_scoring, add_shapes, add_study, add_table
 
+_ASKED = {"samples": "{sample} in --pred-pattern"}
 _OPTIONAL = "\n\n".join(
-    f"with --{option}:\n{glossary(scores)}" for option, scores in OPTIONAL_SCORES.items()
+    f"with {_ASKED.get(option, f'--{option}')}:\n{glossary(scores)}"
+    for option, scores in OPTIONAL_SCORES.items()
 )
 _EPILOG = f"""examples:
   dice-semimetric evaluate --pred predictions --ref study/Testing --out scores --report report.html

@@ -26,7 +26,8 @@ def add_files(parser: argparse.ArgumentParser, *, predictions: bool = False) -> 
         parser.add_argument(
             "--pred-pattern",
             metavar="PATTERN",
-            help="file names of the predictions; those that differ in {fold} are averaged",
+            help="file names of the predictions; those that differ in {fold} are averaged, and so "
+            "are those that differ in {sample}, which evaluate scores as samples too",
         )
     parser.add_argument(
         "--layout",

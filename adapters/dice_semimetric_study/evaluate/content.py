@@ -24,6 +24,7 @@ from ..results.registry import (
     LESION_SCORES,
     OVERLAP_SCORES,
     PREDICTION_SCORES,
+    SAMPLE_SCORES,
     SURFACE_SCORES,
     VOLUME_SCORES,
     Score,
@@ -48,6 +49,7 @@ MORE = {
     "Volume": VOLUME_SCORES,
     "Precision and recall": OVERLAP_SCORES,
     "Lesions": LESION_SCORES,
+    "Samples": SAMPLE_SCORES,
 }
 
 

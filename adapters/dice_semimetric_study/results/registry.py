@@ -23,21 +23,24 @@ class Score:
     name: str  # its column in tables and its key in summaries
     title: str  # its name for people
     meaning: str
-    better: Literal["higher", "lower", "nearer 0"] = "higher"
+    better: Literal["higher", "lower", "nearer 0", "neither"] = "higher"
     limits: tuple[float, float] = (0.0, 1.0)  # the least and the largest value
     unit: str = ""  # such as "mm"; empty for a plain number
     perfect: str = ""  # what takes the place of "0 is perfect"
 
     @property
     def best(self) -> float:
-        """The value of a perfect prediction."""
+        """The value of a perfect prediction, NaN where neither more nor less is better."""
+        if self.better == "neither":
+            return math.nan
         return 0.0 if self.better == "nearer 0" else self.limits[self.better == "higher"]
 
     @property
     def worst(self) -> float:
         """The worst value there can be, NaN where there is no end to it."""
-        found = math.inf if self.better == "nearer 0" else self.limits[self.better == "lower"]
-        return found if math.isfinite(found) else math.nan
+        found = self.limits[self.better == "lower"]
+        endless = self.better in ("nearer 0", "neither") or math.isinf(found)
+        return math.nan if endless else found
 
     @property
     def heading(self) -> str:
@@ -240,6 +243,41 @@ SURFACE_SCORES = _by_name(
     ),
 )
 
+_ALIKE = "its distance is 1 - Jaccard index, 0 of two empty masks"
+
+#: Of predictions that are samples: ``evaluate`` has them where the pattern names a {sample}.
+SAMPLE_SCORES = _by_name(
+    Score(
+        "ged",
+        "GED",
+        "Squared generalized energy distance of the samples above 0.5 and the raters: twice the "
+        "mean distance of a sample and a rater, less those of two samples and of two raters; "
+        + _ALIKE,
+        better="lower",
+        limits=(0.0, 2.0),
+    ),
+    Score(
+        "best_match",
+        "best match",
+        "Dice score of each rater with the sample above 0.5 that is nearest, averaged over the "
+        "raters",
+    ),
+    Score(
+        "sample_diversity",
+        "sample diversity",
+        "Mean distance of two samples in GED, each with itself included",
+        better="neither",
+        perfect="It should be as large as rater diversity",
+    ),
+    Score(
+        "rater_diversity",
+        "rater diversity",
+        "Mean distance of two raters in GED, each with itself included",
+        better="neither",
+        perfect="It does not depend on the prediction",
+    ),
+)
+
 #: All that ``evaluate`` has of a case unasked.
 ALL_SCORES: Mapping[str, Score] = {
     **PREDICTION_SCORES,
@@ -252,6 +290,7 @@ ALL_SCORES: Mapping[str, Score] = {
 OPTIONAL_SCORES: Mapping[str, Mapping[str, Score]] = {
     "lesions": LESION_SCORES,
     "surface": SURFACE_SCORES,
+    "samples": SAMPLE_SCORES,
 }
 
 #: Of raters against each other: ``agreement``.

@@ -10,17 +10,17 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from dice_semimetric import CalibrationBins, Overlap, ThresholdCounts, crps
+from dice_semimetric import Agreement, CalibrationBins, Overlap, ThresholdCounts, crps
 from dice_semimetric.scores import overlap_score
 from dice_semimetric.thresholds import THRESHOLDS
 
 from ..cases.blocks import Reading
 from ..results.registry import ALL_SCORES, OPTIONAL_SCORES, Score
 from ..results.totals import AddedByField, total
+from .asked import AskedScores, Empty
 from .lesions import Lesions
 from .surfaces import Surface
 
-Empty = float | Literal["skip"]
 #: Foreground is what is more likely than not, on both sides and strictly, as the majority is.
 HALF = 0.5
 #: Soft calibration leaves out pixels that are background to the prediction and to all raters.
@@ -47,6 +47,8 @@ class Options(Reading):
     nsd_tolerance : float or dict or "raters"
         The tolerance of ``nsd`` in millimetres, or that of each task; "raters" is to be replaced by
         what `tolerances` finds.
+    samples : bool
+        Whether predictions are samples, and are scored as such besides their mean.
     missing : {"exclude", "worst"}
         What a missing or faulty prediction counts as: it is left out, or has the worst scores.
     label, tolerance, regions, ignore, reorient, slab, scale, pred_scale, colours
@@ -59,6 +61,7 @@ class Options(Reading):
     lesions: bool = False
     surface: bool = False
     nsd_tolerance: float | Mapping[str, float] | Literal["raters"] = 1.0
+    samples: bool = False
     missing: Literal["exclude", "worst"] = "exclude"
 
     @property
@@ -127,7 +130,7 @@ class RaterScore:
 
 
 @dataclass(frozen=True)
-class CaseScore:
+class CaseScore(AskedScores):
     """All that is kept of a case: additive statistics, and the scores as formulas on them.
 
     Attributes
@@ -153,6 +156,8 @@ class CaseScore:
         Behind ``lesion_f1``, ``lesion_precision`` and ``lesion_recall``, where they are asked for.
     surface : Surface, optional
         Behind ``nsd``, ``hd95`` and ``assd``, where they are asked for.
+    samples : Agreement, optional
+        Behind ``ged``, ``best_match`` and the diversities, where predictions are samples.
     voxel : float
         The volume of a voxel in millilitres, NaN where it is not known.
     by_rater : tuple of RaterScore
@@ -173,6 +178,7 @@ class CaseScore:
     proper: Proper
     lesions: Lesions | None = None
     surface: Surface | None = None
+    samples: Agreement | None = None
     voxel: float = math.nan
     by_rater: tuple[RaterScore, ...] = ()
     fault: str = ""
@@ -197,60 +203,6 @@ class CaseScore:
     def jaccard(self) -> float:
         """Of the prediction above 0.5 against the hard reference."""
         return float(overlap_score(self.hard, "jaccard", self.empty)[0])
-
-    @cached_property
-    def precision(self) -> float:
-        """The part of the prediction above 0.5 that the hard reference marks."""
-        return self._share(float(self.hard.product), float(self.hard.pred))
-
-    @cached_property
-    def recall(self) -> float:
-        """The part of the hard reference where the prediction is above 0.5."""
-        return self._share(float(self.hard.product), float(self.hard.target))
-
-    def _share(self, part: float, whole: float) -> float:
-        """Return a part of one side's pixels; 0 where that side alone is empty."""
-        if self.hard.pred + self.hard.target == 0:
-            return self._of_nothing
-        return part / whole if whole else 0.0
-
-    @property
-    def _of_nothing(self) -> float:
-        """What two empty masks score."""
-        return math.nan if self.empty == "skip" else self.empty
-
-    @cached_property
-    def lesion_precision(self) -> float:
-        """The share of the predicted lesions that are in the hard reference."""
-        n = self.lesions
-        return math.nan if n is None else self._share(n.right, n.predicted)
-
-    @cached_property
-    def lesion_recall(self) -> float:
-        """The share of the lesions of the hard reference that are predicted."""
-        n = self.lesions
-        return math.nan if n is None else self._share(n.found, n.marked)
-
-    @cached_property
-    def lesion_f1(self) -> float:
-        """The harmonic mean of the two."""
-        precision, recall = self.lesion_precision, self.lesion_recall
-        return 2 * precision * recall / (precision + recall) if precision + recall else 0.0
-
-    @cached_property
-    def nsd(self) -> float:
-        """The share of both surfaces within the tolerance of the other one."""
-        return math.nan if self.surface is None else self.surface.nsd
-
-    @cached_property
-    def hd95(self) -> float:
-        """The Hausdorff distance at 95 %, in millimetres."""
-        return math.nan if self.surface is None else self.surface.hd95
-
-    @cached_property
-    def assd(self) -> float:
-        """The average symmetric surface distance, in millimetres."""
-        return math.nan if self.surface is None else self.surface.assd
 
     @cached_property
     def ece(self) -> float:
@@ -339,12 +291,24 @@ def with_pixels(scores: Sequence[CaseScore]) -> list[CaseScore]:
 
 
 def pooled(scores: Sequence[CaseScore]) -> CaseScore:
-    """Return the score of the pixels of all cases together, without volume and surface."""
+    """Return the score of the pixels of all cases together, without volume, surface and samples."""
     names = ("voxels", "counts", "hard", "bins", "soft_bins", "proper", "lesions")
     known = [name for name in names if getattr(scores[0], name) is not None]
     sums: dict[str, Any] = {name: total(getattr(s, name) for s in scores) for name in known}
-    return replace(scores[0], case="", task="", surface=None, voxel=math.nan, by_rater=(), **sums)
+    return replace(
+        scores[0], case="", task="", surface=None, samples=None, voxel=math.nan, by_rater=(), **sums
+    )
 
 
 #: What a record of scores is made of.
-KINDS = (CaseScore, RaterScore, Proper, Lesions, Surface, CalibrationBins, Overlap, ThresholdCounts)
+KINDS = (
+    CaseScore,
+    RaterScore,
+    Proper,
+    Lesions,
+    Surface,
+    Agreement,
+    CalibrationBins,
+    Overlap,
+    ThresholdCounts,
+)

@@ -34,8 +34,9 @@ def scorer(
         return
     if not workers.here:
         raise UsageError(f"--device {device} works in this process: leave out --jobs, --scheduler")
-    if options.shapes:
-        raise UsageError(f"--device {device} has no use for --lesions and --surface: leave it out")
+    if options.shapes or options.samples:
+        which = "--lesions, --surface and {sample}"
+        raise UsageError(f"--device {device} has no use with {which}: leave it out")
     try:
         upload = upload_to(device)
     except ValueError as error:

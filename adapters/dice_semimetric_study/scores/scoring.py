@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ..cases.foreground import voxels_of
+from ..cases.foreground import mean_of, voxels_of
 from ..cases.pairing import Pair, Rated
 from ..cases.regions import task_name
 from ..files.geometry import voxel_volume
@@ -15,6 +15,7 @@ from ..files.volumes import read_geometry
 from ..results.totals import total_by_name
 from .case_score import CaseScore, Options
 from .raters import scores_by_rater
+from .samples import agreement_of
 from .shapes import shapes_of, whole_geometry
 from .sums import Sums, sums_of, sums_of_marks
 
@@ -48,8 +49,11 @@ def _sums_of_blocks(pair: Pair, options: Options) -> Iterator[tuple[str, Sums]]:
     geometry = whole_geometry(pair, options) if options.shapes else None
     for voxels in voxels_of(pair, options):
         for name in options.structures:
-            prediction, reference = voxels.prediction(name), voxels.reference(name)
+            samples, reference = voxels.samples(name), voxels.reference(name)
+            prediction = mean_of(samples)
             sums = sums_of_marks(prediction, reference, voxels.kept, options)
+            if options.samples:
+                sums = replace(sums, samples=agreement_of(samples, reference))
             if geometry is not None:
                 task = task_name(pair.task, name)
                 shapes = shapes_of(prediction, reference, voxels, geometry, options, task)

@@ -15,6 +15,7 @@ from ..results.bootstrap import Bootstrap, means_with_intervals
 from ..results.registry import (
     OPTIONAL_SCORES,
     PREDICTION_SCORES,
+    SAMPLE_SCORES,
     SURFACE_SCORES,
     VOLUME_SCORES,
     Score,
@@ -30,7 +31,7 @@ from .surfaces import within
 #: The tables of a study, without their endings, and what names the rows of two.
 CASES, RATERS, AMONG_RATERS = "cases", "raters", "among_raters"
 _KEYS = ("case", "task", "patient")
-_NOT_POOLED = {*VOLUME_SCORES, *SURFACE_SCORES}
+_NOT_POOLED = {*VOLUME_SCORES, *SURFACE_SCORES, *SAMPLE_SCORES}
 _OF_RATER = tuple(field.name for field in fields(RaterScore))
 _AGGREGATION = (
     "mean over cases, each case of each task weighing the same; "

@@ -8,6 +8,7 @@ from array_api_compat import array_namespace
 from numpy.typing import NDArray
 
 from dice_semimetric import (
+    Agreement,
     CalibrationBins,
     Overlap,
     ThresholdCounts,
@@ -45,6 +46,7 @@ class Sums(AddedByField):
     raters: RaterSums | None = None
     lesions: Lesions | None = None
     surface: Surface | None = None
+    samples: Agreement | None = None
 
 
 def in_doubt(pred: NDArray[Any], soft: NDArray[Any]) -> NDArray[np.bool_]:
