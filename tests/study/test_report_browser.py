@@ -177,3 +177,48 @@ def test_printing_shows_every_structure(browser: Any) -> None:
     assert not browser.find_elements("css selector", ".print-open[open]")
     pdf = browser.execute_cdp_cmd("Page.printToPDF", {})["data"]
     assert len(pdf) > 20_000
+
+
+@pytest.fixture(scope="module")
+def others(tmp_path_factory: pytest.TempPathFactory) -> list[str]:
+    """Return the pages of the other commands, of raters with long names."""
+    root = tmp_path_factory.mktemp("pages")
+    ref, pred = map(str, study(root, cases=[*NAMES, LONG], raters=10))
+    sides = ["--pred", pred, "--ref", ref]
+    argv = {
+        "agreement": [ref],
+        "fuse": [ref, "--method", "staple"],
+        "compare": ["--pred", f"a={pred}", f"{LONG}={pred}", f"b={pred}", "--ref", ref],
+        "calibrate": ["--fit-pred", pred, "--fit-ref", ref, *sides, "--method", "temperature"],
+    }
+    for name, options in argv.items():
+        where = ["--out", str(root / name), "--report", str(root / f"{name}.html"), "--quiet"]
+        assert main([name, *options, *where]) == 0
+    return [(root / f"{name}.html").as_uri() for name in argv]
+
+
+def test_the_other_pages_fit_and_sort_by_keys(browser: Any, others: list[str]) -> None:
+    for page in others:
+        browser.get(page)
+        wide, seen = browser.execute_script(
+            "return [document.documentElement.scrollWidth, document.documentElement.clientWidth]"
+        )
+        assert wide <= seen, page
+        assert browser.execute_script("return performance.getEntriesByType('resource').length") == 0
+        script = "return [...document.querySelector('table.sortable').tBodies[0].rows]"
+        last = "document.querySelector('table.sortable').tHead.rows[0].cells.length - 1"
+        numbers = f"{script}.map(r => parseFloat(r.cells[{last}].textContent))"
+        heads = browser.find_elements(
+            "css selector", "table.sortable:first-of-type thead th:last-child button"
+        )
+        heads[0].send_keys("\ue007")
+        up = browser.execute_script(numbers)
+        heads[0].send_keys(" ")
+        down = browser.execute_script(numbers)
+        known = [n for n in up if n is not None]
+        assert known == sorted(known)
+        assert [n for n in down if n is not None] == sorted(known, reverse=True)
+        first = browser.execute_script(
+            "document.querySelector('.skip').focus(); return document.activeElement.textContent"
+        )
+        assert first == "Skip to the contents"

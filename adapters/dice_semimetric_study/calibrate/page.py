@@ -6,14 +6,25 @@ from typing import Any
 from ..faults import counted
 from ..results.page.charts import reliability_chart
 from ..results.page.page import Card, Report, shown, write_study_page
-from ..results.page.parts import Cards, Cell, Diagrams, Reliability, Section, Table, Words, value
+from ..results.page.parts import (
+    DASH,
+    Cards,
+    Cell,
+    Diagrams,
+    Reliability,
+    Section,
+    Table,
+    Words,
+    value,
+)
 from ..results.registry import PREDICTION_SCORES
-from ..results.text import setting
+from ..results.text import number, setting
 from ..results.totals import total
-from .report import SETS, WHEN, Part, Scored
+from .report import WHEN, Part, Scored
 
-_TITLES = {"fit": "Cases that were fitted to", "pred": "Cases that were calibrated"}
-_TABLE = "The fit is scored in sample, and so too well."
+#: What is called what, the cases that count most first.
+_TITLES = {"pred": "calibrated", "fit": "fitted to"}
+_TABLE = "The cases that were fitted to are scored in sample, and so too well."
 
 
 def write_calibration_page(
@@ -25,13 +36,13 @@ def write_calibration_page(
     same: bool,
 ) -> None:
     """Write the page. ``same`` is that predictions were calibrated which were fitted to."""
-    scored = {name: found for name, (found, _) in parts.items() if found}
+    scored = {name: parts[name][0] for name in _TITLES if name in parts and parts[name][0]}
     warning = "Predictions were calibrated that the calibrators were fitted to: the scores are too "
     notes = [Words(f"{warning}good.", "warning")] if same else []
     changes = [_changes(summary)] if scored else []
     write_study_page(
         report.path,
-        title="Calibration of {pred}".format(**record["settings"]["study"]),
+        title="Calibration of the predictions in {pred}".format(**record["settings"]["study"]),
         verdict=_verdict(summary),
         sections=[
             Section("summary", "Summary", [*notes, _cards(summary, record), *changes]),
@@ -54,10 +65,11 @@ def _verdict(summary: Mapping[str, Any]) -> str:
     if before["ece_soft"] is None:
         return f"{written} written; no case has a score."
     verb = "falls" if after["ece_soft"] < before["ece_soft"] else "does not fall: it goes"
-    of = "of the cases that were calibrated" if name == "pred" else "in the fit, where it is low,"
+    first, last = (shown(part["pooled"]["ece_soft"]) for part in (before, after))
     return (
-        f"Soft ECE {of} {verb} from {shown(before['ece_soft'])} to {shown(after['ece_soft'])} by "
-        f"case, and Dice goes from {shown(before['dice'])} to {shown(after['dice'])}."
+        f"Soft ECE of the cases that were {_TITLES[name]} {verb} from {shown(before['ece_soft'])} "
+        f"to {shown(after['ece_soft'])} by case, and over all their pixels from {first} to {last}. "
+        f"Dice goes from {shown(before['dice'])} to {shown(after['dice'])}."
     )
 
 
@@ -84,7 +96,7 @@ def _written(summary: Mapping[str, Any]) -> Card:
 
 def _changes(summary: Mapping[str, Any]) -> Table:
     rows = []
-    for name in SETS:
+    for name, title in _TITLES.items():
         if name not in summary:
             continue
         of_tasks = [summary[name][when]["tasks"] for when in WHEN]
@@ -92,19 +104,29 @@ def _changes(summary: Mapping[str, Any]) -> Table:
         if len(both) > 1:
             both = {"all": [summary[name][when]["overall"] for when in WHEN]} | both
         for task, (before, after) in both.items():
-            for score in PREDICTION_SCORES.values():
-                ends = [part.get("intervals", {}).get(score.name) for part in (before, after)]
-                first, last = (part[score.name] for part in (before, after))
-                change = None if first is None or last is None else last - first
-                texts = [Cell(t) for t in (_TITLES[name], task, score.heading, score.better)]
-                rows.append([*texts, value(first, ends[0]), value(last, ends[1]), value(change)])
-    heads = ["Set", "Structure", "Score", "Better", "Before", "After", "Change"]
-    return Table(heads, rows, words=4, title="Before and after", note=_TABLE)
+            where = [Cell(title), Cell(task)]
+            rows += [[*where, *_change(s.name, before, after)] for s in PREDICTION_SCORES.values()]
+            first, last = (part.get("pooled", {}) for part in (before, after))
+            rows.append([*where, *_change("ece_soft", first, last, ", all pixels pooled")])
+    heads = ["Cases", "Structure", "Score", "Before", "After", "Change"]
+    return Table(heads, rows, words=3, title="Before and after", note=_TABLE)
+
+
+def _change(
+    name: str, before: Mapping[str, Any], after: Mapping[str, Any], how: str = ""
+) -> list[Cell]:
+    """Return a score with its values before and after, and their difference."""
+    score, parts = PREDICTION_SCORES[name], (before, after)
+    first, last = (part.get(name) for part in parts)
+    ends = [part.get("intervals", {}).get(name) for part in parts]
+    change = None if first is None or last is None else last - first
+    title = Cell(f"{score.heading}{how}", f"{score.better} is better")
+    return [title, *map(value, (first, last), ends), Cell(number(change, "+.4f", DASH))]
 
 
 def _diagrams(scored: dict[str, Sequence[Scored]]) -> list[Diagrams]:
     found = []
-    for name, cases in reversed(scored.items()):
+    for name, cases in scored.items():
         for task in sorted({s.before.task for s in cases}):
             of_task = [s for s in cases if s.before.task == task]
             charts = [
@@ -118,7 +140,7 @@ def _diagrams(scored: dict[str, Sequence[Scored]]) -> list[Diagrams]:
                 )
                 for when in WHEN
             ]
-            found.append(Diagrams(charts, f"{_TITLES[name]}: {task}"))
+            found.append(Diagrams(charts, f"{task}, cases that were {_TITLES[name]}"))
     return found
 
 
@@ -139,8 +161,8 @@ def _cases(scored: dict[str, Sequence[Scored]]) -> Table:
     rows = [
         [Cell(_TITLES[name]), Cell(s.before.case), Cell(s.before.task)]
         + [value(getattr(getattr(s, when), score)) for score in shown_scores for when in WHEN]
-        for name, cases in reversed(scored.items())
+        for name, cases in scored.items()
         for s in cases
     ]
     heads = [f"{PREDICTION_SCORES[s].title} {when}" for s in shown_scores for when in WHEN]
-    return Table(["Set", "Case", "Structure", *heads], rows, words=3)
+    return Table(["Cases", "Case", "Structure", *heads], rows, words=3)

@@ -20,12 +20,12 @@ from ..scores.summary import summarize
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-SETS = {
+_SETS = {
     "fit": "the cases that were fitted to: scored in sample, and so too well",
     "pred": "the cases that were calibrated",
 }
 #: All that `write_report` may write.
-FILES = {"calibration.csv", "calibration.json", *(f"reliability-{name}.png" for name in SETS)}
+FILES = {"calibration.csv", "calibration.json", *(f"reliability-{name}.png" for name in _SETS)}
 WHEN = ("before", "after")
 _PIXELS = (
     "both times over the pixels that were in doubt before; of the calibrated maps alone, evaluate "
@@ -65,7 +65,7 @@ def write_report(
             summarize([getattr(s, when) for s in scored], wrong, options, **means) for when in WHEN
         )
         summary[name] = {
-            "cases": SETS[name],
+            "cases": _SETS[name],
             "before": {"overall": before["overall"], "tasks": before["tasks"]},
             "after": {"overall": after["overall"], "tasks": after["tasks"]},
         }
@@ -127,7 +127,7 @@ def plot_change(scored: Sequence[Scored], part: Mapping[str, Any]) -> "Figure":
 def change_table(summary: dict[str, Any]) -> str:
     """Return a summary as text: the scores of each set before and after, or of none nothing."""
     rows = []
-    for name in SETS:
+    for name in _SETS:
         for when in WHEN if name in summary else ():
             part = summary[name][when]["overall"]
             forms = {n: form_of(part.get("intervals", {}).get(n)) for n in PREDICTION_SCORES}

@@ -239,7 +239,14 @@ def add_report(parser: argparse.ArgumentParser, what: str, *, pictures: bool = F
 
 def count_or_all(text: str) -> int | str:
     """Return a number from 0 on, or "all"."""
-    return text if text == "all" else integer(0)(text)
+    if text == "all":
+        return text
+    try:
+        return integer(0)(text)
+    except argparse.ArgumentTypeError:
+        raise argparse.ArgumentTypeError(
+            f"must be an integer of at least 0 or all, got {text!r:.40}"
+        ) from None
 
 
 def add_workers(parser: argparse.ArgumentParser) -> None:

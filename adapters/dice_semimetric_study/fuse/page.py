@@ -26,6 +26,14 @@ from .kept import Kept
 #: What became of a structure of a case.
 Fused = tuple[Rated, str, Kept]
 
+#: What a method is called in a sentence, and what it does.
+_NAMES = {
+    "majority": "majority",
+    "random": "drawing one rater",
+    "uniform": "the mean",
+    "weighted": "a weighted mean",
+    "staple": "STAPLE",
+}
 _WHAT = {
     "majority": "a voxel is marked where more than half of the raters marked it",
     "random": "each case has the marks of one of its raters, drawn at random",
@@ -60,20 +68,20 @@ def write_fusion_page(
     if stop:
         summary["stopped"] = stop
     cards = [
-        Card("Labels", str(maps), f"by {method}", f"Written: {_WHAT[method]}."),
+        Card("Labels", str(maps), _NAMES[method], f"Written: {_WHAT[method]}."),
         Card("Cases", str(len({c.case for c, *_ in found})), counted(len(wrong), "fault"), ""),
         Card("Dice of two raters", shown(mean_of_known(agreed)), "", "Mean over cases."),
     ]
     warnings = [Words(f"{one}.", "warning") for one in copies]
     write_study_page(
         report.path,
-        title="Labels fused from the raters in {ref} by {method}".format(**record["settings"]),
+        title=f"Labels fused from the raters in {record['settings']['ref']} by {_NAMES[method]}",
         verdict=_verdict(found, agreed, maps, method),
         sections=[
             Section("summary", "Summary", [*warnings, Cards(cards)]),
-            *([Section("raters", "Raters", _raters(rows))] if rows else []),
+            *([Section("raters", "Raters", [_raters(rows)])] if rows else []),
             *([Section("examples", "Examples", [Gallery(drawn, "label")])] if drawn else []),
-            *([Section("cases", "Cases", [_cases(found, agreed)])] if found else []),
+            *([Section("cases", "Cases", _cases(found, agreed, rows))] if found or rows else []),
         ],
         summary=summary,
         record=record,
@@ -104,7 +112,7 @@ def _candidate(
 
 
 def _verdict(found: Sequence[Fused], agreed: Sequence[float], maps: int, method: str) -> str:
-    text = f"{counted(maps, 'label')} {'was' if maps == 1 else 'were'} fused by {method}"
+    text = f"{counted(maps, 'label')} {'was' if maps == 1 else 'were'} fused by {_NAMES[method]}"
     known = [(d, case.case) for d, (case, *_) in zip(agreed, found, strict=True) if not isnan(d)]
     if not known:
         return f"{text}."
@@ -118,10 +126,14 @@ def _verdict(found: Sequence[Fused], agreed: Sequence[float], maps: int, method:
     )
 
 
-def _raters(rows: Sequence[Mapping[str, Any]]) -> list[Table]:
-    """Return what the method found about the raters: means over cases, and each case."""
-    names = [name for name in rows[0] if name not in ("case", "task", "rater")]
-    heads = [name.capitalize() for name in names]
+def _found(rows: Sequence[Mapping[str, Any]]) -> list[str]:
+    """Return what a method finds about a rater."""
+    return [name for name in rows[0] if name not in ("case", "task", "rater")]
+
+
+def _raters(rows: Sequence[Mapping[str, Any]]) -> Table:
+    """Return what the method found about the raters, in the mean over cases."""
+    names = _found(rows)
     groups: dict[tuple[str, str], list[Mapping[str, Any]]] = {}
     for row in rows:
         groups.setdefault((row["task"], row["rater"]), []).append(row)
@@ -130,17 +142,27 @@ def _raters(rows: Sequence[Mapping[str, Any]]) -> list[Table]:
         + [value(mean_of_known(row[name] for row in of_one)) for name in names]
         for (task, rater), of_one in sorted(groups.items())
     ]
-    each = [
-        [Cell(row["case"]), Cell(row["task"]), Cell(row["rater"])] + [value(row[n]) for n in names]
-        for row in rows
-    ]
-    return [
-        Table(["Structure", "Rater", "Cases", *heads], means, 2, title="Means over cases"),
-        Table(["Case", "Structure", "Rater", *heads], each, 3, title="In each case"),
-    ]
+    heads = ["Structure", "Rater", "Cases", *map(str.capitalize, names)]
+    return Table(heads, means, 2, note="Means over cases; those of each stand under Cases.")
 
 
-def _cases(found: Sequence[Fused], agreed: Sequence[float]) -> Table:
+def _cases(
+    found: Sequence[Fused], agreed: Sequence[float], rated: Sequence[Mapping[str, Any]]
+) -> list[Table]:
+    """Return the cases with their labels, and the raters in each as the method found them."""
+    tables = [_labels(found, agreed)] if found else []
+    if rated:
+        names = _found(rated)
+        rows = [
+            [Cell(row[key]) for key in ("case", "task", "rater")] + [value(row[n]) for n in names]
+            for row in rated
+        ]
+        heads = ["Case", "Structure", "Rater", *map(str.capitalize, names)]
+        tables.append(Table(heads, rows, words=3, title="Raters in each case"))
+    return tables
+
+
+def _labels(found: Sequence[Fused], agreed: Sequence[float]) -> Table:
     rows = []
     for (case, region, kept), dice in zip(found, agreed, strict=True):
         marked = np.diagonal(np.asarray(kept.raters.both))
