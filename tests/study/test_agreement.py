@@ -9,7 +9,10 @@ import nibabel as nib
 import numpy as np
 import pytest
 import reference
+from dice_semimetric_study.agree.plots import _lightness
 from dice_semimetric_study.cli import main
+from dice_semimetric_study.results import plots
+from matplotlib.colors import to_rgb
 from realdata import ROOT
 from study_files import AFFINE, load, rows, save
 
@@ -252,6 +255,46 @@ def test_the_picture_has_content(tmp_path: Path) -> None:
     with Image.open(tmp_path / "out/agreement.png") as image:
         assert len(image.convert("RGB").getcolors(1 << 24)) > 200
         assert image.width > 1000
+
+
+@pytest.mark.parametrize(
+    ("count", "name"),
+    [(3, "{:02d}"), (10, "{:02d}"), (10, "annotator-{}"), (20, "r{}"), (30, "{}")],
+)
+def test_no_letters_of_the_picture_overlap(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, count: int, name: str
+) -> None:
+    figures = []
+    monkeypatch.setattr(plots, "save", lambda figure, _: figures.append(figure))
+    rng = np.random.default_rng(3)
+    for case in range(2):
+        mask = rng.random((9, 9)) < 0.5
+        for rater in range(count):
+            found = mask ^ (rng.random((9, 9)) < 0.01 * rater)
+            save(
+                tmp_path / f"in/c{case}/task01_seg{name.format(rater)}.nii.gz",
+                found.astype(np.uint8),
+            )
+    assert agreement(tmp_path / "in", tmp_path / "out") == 0
+    (figure,) = figures
+    figure.draw_without_rendering()
+    for axes in figure.axes:
+        letters = [*axes.texts, *axes.get_xticklabels(), *axes.get_yticklabels(), axes.title]
+        letters += [axes.xaxis.label, *(axes.get_legend().texts if axes.get_legend() else ())]
+        boxes = [t.get_window_extent() for t in letters if t.get_text()]
+        for one, two in itertools.combinations(boxes, 2):
+            width = min(one.x1, two.x1) - max(one.x0, two.x0)
+            height = min(one.y1, two.y1) - max(one.y0, two.y0)
+            assert min(width, height) < 1.5
+        inside = [t.get_window_extent() for t in (*axes.texts, axes.title)]
+        assert all(box.x0 >= -1 and box.x1 <= figure.bbox.x1 + 1 for box in inside)
+    numbers = [t for t in figure.axes[0].texts if t.get_text()]
+    assert len(numbers) == (count * (count - 1) if count <= 24 else 0)
+    image = figure.axes[0].images[0]
+    for text in numbers:
+        ground = image.to_rgba(float(text.get_text()))
+        ink, paper = (_lightness(to_rgb(c)) for c in (text.get_color(), ground[:3]))
+        assert (max(ink, paper) + 0.05) / (min(ink, paper) + 0.05) > 4.5
 
 
 def test_ten_raters_with_long_names_are_readable(tmp_path: Path, capfd) -> None:

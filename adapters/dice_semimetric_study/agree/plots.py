@@ -13,23 +13,27 @@ from ..results.text import confidence, form_of, number, short_name
 from .rows import Row
 
 MOST_TASKS = 6
-_NUMBERED = 12  # raters of a matrix with its numbers written in
-_LARGE = 7  # raters of a matrix with numbers in the usual size
-_LETTERS = 36  # all names together that fit below an axis
+_NUMBERED = 24  # raters of a matrix with its numbers written in
+_CELL = 0.46  # inches, in which such a number fits
+_LETTERS = 5  # of the longest name that fits below a cell
 _FAINT = 400  # dots of single cases of a rater
+_MIDDLE = 0.18  # the luminance on which black and white letters have the same contrast
 
 
 def plot_agreement(raters: Sequence[Row], summary: Mapping[str, Any]) -> Figure:
     """Return two panels for each task: Dice of every two raters, and of each to the majority.
 
-    Of many tasks those are shown whose raters agree least. ``raters`` has one row per rater of each
-    case.
+    Both have a line for each rater, and are the larger the more there are. Of many tasks those are
+    shown whose raters agree least. ``raters`` has one row per rater of each case.
     """
     tasks = {t: p for t, p in summary["tasks"].items() if p["raters"]}
     order = sorted(tasks, key=lambda t: (tasks[t]["dice"] is not None, tasks[t]["dice"] or 0, t))
     shown = sorted(order[:MOST_TASKS])
-    figure = new_figure(10.4, 4.1 * len(shown))
-    panels = figure.subplots(len(shown), 2, squeeze=False, width_ratios=(1, 1.25))
+    sides = [_CELL * min(max(7, len(tasks[task]["raters"])), _NUMBERED) for task in shown]
+    figure = new_figure(max(sides) + 7, sum(sides) + 1.1 * len(shown))
+    panels = figure.subplots(
+        len(shown), 2, squeeze=False, width_ratios=(max(sides) + 1, 5.5), height_ratios=sides
+    )
     for (left, right), task in zip(panels, shown, strict=True):
         _matrix(left, task, tasks[task])
         rows = [row for row in raters if row["task"] == task]
@@ -44,7 +48,7 @@ def plot_agreement(raters: Sequence[Row], summary: Mapping[str, Any]) -> Figure:
 def _labels(names: Sequence[str]) -> tuple[list[str], list[str]]:
     """Return the raters' names below an axis and beside one: numbers where names are long."""
     beside = [short_name(name) for name in names]
-    if sum(map(len, beside)) <= _LETTERS:
+    if max(map(len, beside)) <= _LETTERS:
         return beside, beside
     numbers = [str(i) for i in range(1, len(names) + 1)]
     return numbers, [f"{name}  {i}" for name, i in zip(beside, numbers, strict=True)]
@@ -70,51 +74,63 @@ def _matrix(axes: Axes, task: str, part: Mapping[str, Any]) -> None:
     axes.spines[["left", "bottom"]].set_visible(False)
     axes.tick_params(length=0)
     if len(names) > _NUMBERED:
+        axes.tick_params(labelsize=6)
+        axes.set_xticks(range(0, len(names), 2), numbers[::2])
         bar = axes.figure.colorbar(image, ax=axes, shrink=0.8)
         bar.set_label("mean Dice", color=DARK, fontsize=9)
         return
     if not known.size:
         note(axes, "no two raters have a score")
-    size = 9 if len(names) <= _LARGE else 6.5
     for (i, j), value in np.ndenumerate(values):
         if i != j and not np.isnan(value):
-            dark = value > (low + high) / 2
-            axes.text(j, i, f"{value:.3f}", ha="center", va="center", fontsize=size,
-                      color="white" if dark else DARK)  # fmt: skip
+            light = _lightness(image.to_rgba(value))
+            axes.text(j, i, f"{value:.3f}", ha="center", va="center", fontsize=8,
+                      color="black" if light > _MIDDLE else "white")  # fmt: skip
+
+
+def _lightness(colour: Any) -> float:
+    """Return the relative luminance of a colour, as contrast is reckoned from it."""
+    linear = [v / 12.92 if v <= 0.04045 else ((v + 0.055) / 1.055) ** 2.4 for v in colour[:3]]
+    return float(np.dot(linear, (0.2126, 0.7152, 0.0722)))
 
 
 def _to_majority(
     axes: Axes, part: Mapping[str, Any], rows: Sequence[Row], summary: Mapping[str, Any]
 ) -> None:
-    """Draw each rater's Dice to the majority: cases as dots, the mean with its interval."""
+    """Draw each rater's Dice to the majority: cases as dots, the mean with its interval.
+
+    The raters' lines are those of the matrix. The means stand in a column to the right.
+    """
     rng = np.random.default_rng(0)
     names = list(part["raters"])
+    size = 8 if len(names) <= _NUMBERED else 6
     for place, name in enumerate(names):
         values = np.array([row["dice_to_majority"] for row in rows if row["rater"] == name])
         values = values[~np.isnan(values)]
         dots = rng.choice(values, _FAINT, replace=False) if len(values) > _FAINT else values
-        axes.plot(place + rng.uniform(-0.22, 0.22, len(dots)), dots, "o", color=GREY, markersize=3,
+        axes.plot(dots, place + rng.uniform(-0.22, 0.22, len(dots)), "o", color=GREY, markersize=3,
                   alpha=0.45, markeredgewidth=0, zorder=1,
                   label="_" if place else "single cases")  # fmt: skip
         found = part["raters"][name]
         mean, ends = found["dice_to_majority"], found["intervals"]["dice_to_majority"]
         if ends is not None:
-            axes.vlines(place, *ends, color=BLUE, linewidth=5, alpha=0.4, zorder=2,
+            axes.hlines(place, *ends, color=BLUE, linewidth=5, alpha=0.4, zorder=2,
                         label="_" if place else f"{confidence(summary)} of the mean")  # fmt: skip
         if mean is not None:
-            axes.plot(place, mean, "D", color=ORANGE, markersize=6, zorder=3,
+            axes.plot(mean, place, "D", color=ORANGE, markersize=6, zorder=3,
                       label="_" if place else "mean")  # fmt: skip
-            text = number(mean, form_of(ends))
-            axes.annotate(text, (place, mean), (9, -3), textcoords="offset points", fontsize=8,
-                          color=DARK, zorder=4)  # fmt: skip
-    form = form_of(part["intervals"]["dice_to_majority"])
-    together = number(part["dice_to_majority"], form)
-    style(axes, f"Dice to the majority: {together}", "rater", "Dice score")
-    axes.set_xticks(range(len(names)), _labels(names)[0])
-    axes.set_xlim(-0.6, len(names) - 0.4)
-    axes.set_ylim(top=1.005)
+            axes.annotate(number(mean, form_of(ends)), (1.015, place),
+                          xycoords=axes.get_yaxis_transform(),
+                          va="center", fontsize=size, color=DARK)  # fmt: skip
+    together = number(part["dice_to_majority"], form_of(part["intervals"]["dice_to_majority"]))
+    style(axes, f"Dice to the majority: {together}", "Dice score", "")
+    axes.set_yticks(range(len(names)), _labels(names)[0])
+    axes.tick_params(axis="y", labelsize=size)
+    axes.set_ylim(len(names) - 0.5, -0.5)
+    axes.set_xlim(right=1.005)
     if part["dice_to_majority"] is None:
-        axes.set_ylim(0, 1.005)
+        axes.set_xlim(0, 1.005)
         note(axes, "no rater has a score")
         return
-    axes.legend(loc="best", fontsize=8, facecolor="white", edgecolor="none", framealpha=0.8)
+    below = (0.5, -1.1 / max(7, len(names)))
+    axes.legend(loc="upper center", bbox_to_anchor=below, ncols=3, fontsize=8, frameon=False)
