@@ -77,12 +77,13 @@ docs: .venv/.dev   ## The documentation as pages, in docs/_build/html.
 	$(BIN)/python -m pip install --quiet -c constraints.txt -e '.[docs]'
 	$(BIN)/sphinx-build -W --keep-going -q -b html docs docs/_build/html
 
-picture: .venv/.demo  ## The picture of the README: two of the demonstration's cases.
+picture: .venv/.demo  ## The pictures of the README and of the recipes.
 	rm -rf $(OUT)-picture && mkdir -p $(OUT)-picture/two docs/images
 	$(BIN)/dice-semimetric phantoms --out $(OUT)-picture/study
 	cp -r $(OUT)-picture/study/raters/case05 $(OUT)-picture/study/raters/case08 $(OUT)-picture/two
 	$(BIN)/dice-semimetric demo --data $(OUT)-picture/two --out $(OUT)-picture/demo
 	cp $(OUT)-picture/demo/cases.png docs/images/cases.png
+	$(BIN)/python tests/common/recipes.py
 
 support: .venv/.dev  ## Call every function on every array library; write docs/support.md from it.
 	$(BIN)/python -m pytest -q tests/core/test_every_library.py \

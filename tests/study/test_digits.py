@@ -22,6 +22,9 @@ from study_files import study
         (12.3456, (11.0, 13.8), "12.3 (11.0, 13.8)"),
         (1234.56, (1000.2, 1500.7), "1235 (1000, 1501)"),
         (-0.0123, (-0.0171, -0.0082), "-0.0123 (-0.0171, -0.0082)"),
+        (-0.00001, (-0.0021, 0.0013), "0.0000 (-0.0021, 0.0013)"),
+        (0.0141, (-0.00001, 0.0282), "0.014 (0.000, 0.028)"),
+        (-0.00001, None, "0.0000 (-)"),
         (0.84237, None, "0.8424 (-)"),
         (0.84237, (None, None), "0.8424 (-)"),
         (0.84237, (np.nan, np.nan), "0.8424 (-)"),
@@ -39,6 +42,7 @@ def test_two_significant_digits_of_half_the_width(value, ends, text: str) -> Non
 def test_a_sign_is_kept() -> None:
     assert number(0.25, form_of((0.2, 0.3), sign="+")) == "+0.250"
     assert number(0.25, form_of(None, sign="+")) == "+0.2500"
+    assert number(-0.00001, form_of((-0.01, 0.01), sign="+")) == "+0.000"
 
 
 def test_a_value_looks_the_same_everywhere(tmp_path: Path, capsys) -> None:
@@ -51,7 +55,6 @@ def test_a_value_looks_the_same_everywhere(tmp_path: Path, capsys) -> None:
     form = form_of(part["intervals"]["bdice"])
     mean, (low, high) = format(part["bdice"], form), part["intervals"]["bdice"]
     ends = format(low, form), format(high, form)
-    assert len(form) == len(".3f")
     assert re.search(rf"task01 +3 +0 +{mean} ", text)
     assert re.search(rf"95 % CI +{ends[0]}, {ends[1]} ", text)
     source = page.read_text()

@@ -45,15 +45,15 @@ def form_of(ends: Ends, *, sign: str = "") -> str:
     low, high = ends or (None, None)
     half = math.nan if low is None or high is None else (high - low) / 2
     if not 0 < half < math.inf:
-        return f"{sign}.{_PLACES}f" if sign else ""
+        return f"{sign}z.{_PLACES}f" if sign else ""
     places = min(max(1 - math.floor(math.log10(half)), 0), _MOST)
-    return f"{sign}.{places}f"
+    return f"{sign}z.{places}f"  # z: no minus before what rounds to 0
 
 
 def _plain(value: float) -> str:
     """Return the form of a number without an interval."""
     digits = math.floor(math.log10(abs(value))) if 10 <= abs(value) < math.inf else 0
-    return f".{max(_PLACES - digits, 0)}f"
+    return f"z.{max(_PLACES - digits, 0)}f"
 
 
 def rank(value: float | None) -> str:
