@@ -18,6 +18,9 @@ KEYS = 1000
 #: Kinds of studies whose files have known names.
 LAYOUTS = ("nnunet", "msd", "bids", "brats", "qubiq")
 
+#: Pixels by which the box around all marks is widened for what is near them.
+MARGIN = 5
+
 #: Where scores are computed.
 DEVICES = ("cpu", "cuda")
 #: Voxels of a volume that is read as a whole: 256 MiB of float32 in each file.

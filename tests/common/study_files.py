@@ -70,6 +70,16 @@ def masks(case: int, raters: int = 3, shape: Sequence[int] = (20, 24)) -> np.nda
     return np.stack(found)
 
 
+def near_marks(seen: np.ndarray, margin: int = 5) -> np.ndarray:
+    """Return the pixels near what any rater marked, raters on axis 0: all in a widened box."""
+    near = np.zeros(seen.shape[1:], bool)
+    if seen.any():
+        places = np.argwhere(seen.any(axis=0))
+        low, high = places.min(axis=0) - margin, places.max(axis=0) + margin + 1
+        near[tuple(slice(max(a, 0), b) for a, b in zip(low, high, strict=True))] = True
+    return near
+
+
 def study(
     root: Path,
     *,

@@ -9,7 +9,7 @@ import pytest
 from dice_semimetric_study.cli import main
 from dice_semimetric_study.scores.among import AMONG, COLUMNS
 from scipy.stats import wilcoxon
-from study_files import data_folder, load, masks, save, study
+from study_files import data_folder, load, masks, near_marks, save, study
 
 LEVELS = [np.float32(k / 10) for k in range(1, 10)]
 
@@ -42,9 +42,10 @@ def by_hand(p: np.ndarray, seen: np.ndarray, r: int) -> dict[str, float]:
     """Return the scores against a rater, and of both against the others."""
     others = np.delete(seen, r, axis=0)
     mean, doubt = others.mean(axis=0), (p > 0.01) | seen.any(axis=0)
-    own = seen[r].astype(np.float32)
+    own, near = seen[r].astype(np.float32), near_marks(seen)
     return {
         "ece_soft": ece(p[doubt], seen[r][doubt]),
+        "ece_near": ece(p[near], seen[r][near]),
         "model_dice": float(np.mean([dice(p > 0.5, m) for m in others])),
         "rater_dice": float(np.mean([dice(seen[r], m) for m in others])),
         "model_bdice": bdice(p, mean),
@@ -99,7 +100,8 @@ def test_tasks_stand_by_themselves_and_together(tmp_path: Path, capsys: Any) -> 
     assert [r["task"] for r in rows] == ["task01"] * 3 + ["task02"] * 3 + ["all"] * 3
     assert [r["cases"] for r in rows] == [3] * 6 + [6] * 3
     assert rows[6]["model"] == pytest.approx((rows[0]["model"] + rows[3]["model"]) / 2)
-    assert f"all: Dice         {rows[6]['model']:.4f}" in capsys.readouterr().out
+    shown = " ".join(capsys.readouterr().out.split())
+    assert f"all: Dice {rows[6]['model']:.2f}" in shown
 
 
 def test_of_many_tasks_a_terminal_has_all_together(tmp_path: Path, capsys: Any) -> None:

@@ -12,7 +12,7 @@ from dice_semimetric_study.cli import main
 from dice_semimetric_study.results.bootstrap import Bootstrap, mean_intervals
 from study_files import data_folder, load, save, study
 
-METRICS = ("bdice", "dice", "jaccard", "ece", "ece_soft")
+METRICS = ("bdice", "dice", "jaccard", "ece", "ece_soft", "ece_near")
 CASES = ("ann-1", "ann-2", "bob-1", "eve-1", "ida-1")
 
 
@@ -63,7 +63,7 @@ def test_predictions_and_scores_give_the_same(tmp_path: Path, capsys: Any) -> No
     assert capsys.readouterr().out == text.replace("/one", "/two")
     assert text.startswith("models: 3, cases: 5, patients: 4\n")
     assert "good - poor BDice +" in " ".join(text.split())
-    assert "soft ECE" not in text
+    assert "ECE, marked pixels" not in text
 
 
 @pytest.mark.parametrize("scored", [False, True])
@@ -118,7 +118,9 @@ def test_the_tables_say_what_the_cases_say(tmp_path: Path) -> None:
         between = mean_intervals(np.array(d)[:, None], whose, Bootstrap(resamples=200))[:, 0]
         assert [row["low"], row["high"]] == pytest.approx(between.tolist())
         better = (
-            row["a"] if (np.mean(d) > 0) != (row["metric"] in ("ece", "ece_soft")) else row["b"]
+            row["a"]
+            if (np.mean(d) > 0) != (row["metric"] in ("ece", "ece_soft", "ece_near"))
+            else row["b"]
         )
         assert row["better"] == better
     family = [r for r in pairs if (r["scope"], r["metric"]) == ("task", "bdice")]
@@ -262,4 +264,6 @@ def test_real_models_differ_in_calibration(tmp_path: Path, capsys: Any) -> None:
     best = {r["score"]: r["model"] for r in overall["ranks"] if r["rank"] == 1}
     assert best["bdice"] == "dml_soft"
     assert len(set(best.values())) > 1  # which is best depends on the threshold
-    assert "dml_soft - sdl_maj soft ECE -0.06" in " ".join(capsys.readouterr().out.split())
+    assert "dml_soft - sdl_maj ECE, marked pixels -0.06" in " ".join(
+        capsys.readouterr().out.split()
+    )

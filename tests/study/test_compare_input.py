@@ -16,7 +16,7 @@ LEVELS = [k / 10 for k in range(1, 10)]
 
 
 def line(case: str = "one", **other: Any) -> dict[str, Any]:
-    scores = dict.fromkeys(("bdice", "dice", "jaccard", "ece", "ece_soft"), 0.5)
+    scores = dict.fromkeys(("bdice", "dice", "jaccard", "ece", "ece_soft", "ece_near"), 0.5)
     curve = {f"dice@{t:g}": 0.5 for t in LEVELS}
     whose = {"case": case, "task": "task01", "patient": case, "raters": 3, "voxels": 480}
     return whose | scores | curve | other

@@ -131,11 +131,18 @@ def test_one_group_of_scores_at_a_time(browser: Any) -> None:
         assert len(cells) == len(heads)
         return [h.get_attribute("textContent") for h in heads][4:]
 
-    assert shown() == ["BDice", "Dice", "Jaccard", "ECE", "soft ECE"]
+    assert shown() == [
+        "BDice",
+        "Dice",
+        "Jaccard",
+        "ECE, all pixels",
+        "ECE, marked pixels",
+        "ECE, near marks",
+    ]
     browser.find_element("css selector", "#columns option:nth-child(3)").click()
     assert [name.split()[0] for name in shown()] == ["volume"] * 2 + ["relative"] * 2 + ["volume"]
     browser.find_element("css selector", "#columns option:nth-child(2)").click()
-    assert shown()[:3] == ["ACE", "soft ACE", "Brier score"]
+    assert shown()[:3] == ["ACE, all pixels", "ACE, marked pixels", "Brier score"]
 
 
 def test_opening_a_case(browser: Any) -> None:

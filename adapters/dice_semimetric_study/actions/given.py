@@ -98,6 +98,7 @@ def options_of(args: argparse.Namespace) -> Options:
         empty=empty_of(args),
         samples="{sample}" in (args.pred_pattern or ""),
         missing=args.missing,
+        margin=args.margin,
         **vars(reading_of(args)),
     )
 

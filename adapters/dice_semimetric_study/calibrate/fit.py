@@ -99,16 +99,17 @@ def sides_of(
     voxels: Voxels, region: str
 ) -> tuple[NDArray[np.float32], NDArray[Any], NDArray[np.bool_]]:
     """Return the prediction, the soft and the hard reference, where voxels count."""
-
-    def shaped(vector: NDArray[Any]) -> NDArray[Any]:
-        if voxels.kept is not None:
-            return np.asarray(vector[voxels.kept])
-        # Pixels are drawn in the order of the volume, whose last axis runs fastest.
-        return np.reshape(vector, voxels.block.shape, order="F")
-
-    prob, reference = shaped(voxels.prediction(region)), voxels.reference(region)
+    prob, reference = shaped(voxels.prediction(region), voxels), voxels.reference(region)
     if isinstance(reference, list):
-        marks = np.stack([shaped(m) for m in reference])
+        marks = np.stack([shaped(m, voxels) for m in reference])
         return prob, uniform_average(marks), majority_vote(marks)
-    soft = shaped(reference)
+    soft = shaped(reference, voxels)
     return prob, soft, soft > HALF
+
+
+def shaped(vector: NDArray[Any], voxels: Voxels) -> NDArray[Any]:
+    """Return the values of the voxels that count; of the volume where all do."""
+    if voxels.kept is not None:
+        return np.asarray(vector[voxels.kept])
+    # Pixels are drawn in the order of the volume, whose last axis runs fastest.
+    return np.reshape(vector, voxels.block.shape, order="F")

@@ -8,6 +8,7 @@ import numpy as np
 
 from ..cases.blocks import space_of
 from ..cases.foreground import voxels_of
+from ..cases.near import parts_of
 from ..cases.pairing import Pair
 from ..cases.regions import task_name
 from ..faults import CaseError
@@ -19,7 +20,7 @@ from ..scores.case_score import Options
 from ..scores.scoring import scores_of
 from ..scores.sums import Sums, in_doubt, sums_of
 from .calibrators import MapCalibrator
-from .fit import Calibrators, sides_of
+from .fit import Calibrators, shaped, sides_of
 from .predictions import Prediction
 from .report import Scored
 
@@ -46,13 +47,12 @@ def score(pair: Pair, *, calibrators: Calibrators, options: Options) -> Calibrat
     """Return the scores of a prediction before and after, over the same pixels in doubt."""
 
     def sums() -> Iterator[tuple[str, _BothSums]]:
-        for voxels in voxels_of(pair, options):
-            for region in options.structures:
-                prob, soft, hard = sides_of(voxels, region)
-                new = _of(calibrators, task_name(pair.task, region)).predict(prob)
-                doubt = in_doubt(prob, soft)
-                both = (sums_of(p, soft, hard, options, doubt=doubt) for p in (prob, new))
-                yield region, _BothSums(*both)
+        for part in parts_of(pair, options, options.margin):
+            prob, soft, hard = sides_of(part.voxels, part.region)
+            new = _of(calibrators, task_name(pair.task, part.region)).predict(prob)
+            pixels = {"doubt": in_doubt(prob, soft), "near": shaped(part.near, part.voxels)}
+            both = (sums_of(p, soft, hard, options, **pixels) for p in (prob, new))
+            yield part.region, _BothSums(*both)
 
     total = total_by_name(sums())
     before = scores_of(pair, {region: s.before for region, s in total.items()}, options)

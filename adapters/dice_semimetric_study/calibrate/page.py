@@ -56,7 +56,7 @@ def write_calibration_page(
 
 
 def _verdict(summary: Mapping[str, Any]) -> str:
-    """Return how far soft ECE changed in the cases that count most, and what Dice did."""
+    """Return how far one ECE changed in the cases that count most, and what Dice did."""
     name = next((n for n in ("pred", "fit") if n in summary), None)
     written = counted(summary["written"], "map")
     if name is None:
@@ -65,10 +65,11 @@ def _verdict(summary: Mapping[str, Any]) -> str:
     if before["ece_soft"] is None:
         return f"{written} written; no case has a score."
     verb = "falls" if after["ece_soft"] < before["ece_soft"] else "does not fall: it goes"
+    of = "of the cases that were calibrated" if name == "pred" else "in the fit, where it is low,"
     first, last = (shown(part["pooled"]["ece_soft"]) for part in (before, after))
     return (
-        f"Soft ECE of the cases that were {_TITLES[name]} {verb} from {shown(before['ece_soft'])} "
-        f"to {shown(after['ece_soft'])} by case, and over all their pixels from {first} to {last}. "
+        f"The ECE over marked pixels {of} {verb} from {shown(before['ece_soft'])} to "
+        f"{shown(after['ece_soft'])} by case, and over the pixels of all from {first} to {last}. "
         f"Dice goes from {shown(before['dice'])} to {shown(after['dice'])}."
     )
 

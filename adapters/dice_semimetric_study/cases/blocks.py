@@ -105,10 +105,11 @@ class Block:
     ``shape`` is that of the volume, or of its planes that these are; its first axis runs fastest.
     There is a reference of each rater, or a single one; a prediction for each class, or one map,
     of each sample, or none where only raters are compared; and a mask that is nonzero where voxels
-    count.
+    count. ``whole`` tells that these are all voxels of the case.
     """
 
     shape: tuple[int, ...]
+    whole: bool
     reference: list[Vector]
     predictions: list[Vector | dict[Class, Vector]]
     mask: Vector | None
@@ -138,7 +139,8 @@ def read_blocks(case: Rated, reading: Reading) -> Iterator[Block]:
     sources += (source for classes in predictions for source in classes.values())
     if case.mask is not None:
         sources.append(Source(case.mask, f"the reference and the mask {case.mask.name}"))
-    if reading.takes_whole(like):
+    whole = reading.takes_whole(like)
+    if whole:
         found = iter([(like.shape, _whole(case, sources, like, reading))])
     else:
         found = _slabs(case, sources, like, reading)
@@ -146,6 +148,7 @@ def read_blocks(case: Rated, reading: Reading) -> Iterator[Block]:
         rest = iter(vectors[raters:])
         yield Block(
             shape,
+            whole,
             vectors[:raters],
             [_by_class(list(islice(rest, len(classes))), classes) for classes in predictions],
             None if case.mask is None else vectors[-1],

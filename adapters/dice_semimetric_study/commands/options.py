@@ -3,7 +3,7 @@
 import argparse
 import math
 
-from ..choices import CONFIDENCE, DEVICES, LAYOUTS, PICTURES, RESAMPLES, WHOLE
+from ..choices import CONFIDENCE, DEVICES, LAYOUTS, MARGIN, PICTURES, RESAMPLES, WHOLE
 from .command import add_count, add_flag, add_path, integer, number
 
 
@@ -124,6 +124,8 @@ def add_scoring(parser: argparse.ArgumentParser) -> None:
         help="levels of BDice (default: 0.1 0.2 ... 0.9)",
     )
     add_bins(parser)
+    help = f"pixels by which the box around all marks is widened for ece_near (default: {MARGIN})"
+    add_count(parser, "--margin", MARGIN, help, low=0, high=100_000)
     add_empty(parser)
     parser.add_argument(
         "--missing",

@@ -179,8 +179,8 @@ def _show_fusion(cases: Sequence[DemoCase], out: Path) -> None:
 
 
 def _show_scores(pred: Path, data: Path, out: Path, overwrite: bool) -> list[Fault]:
-    show("The prediction against the raters: BDice to their mean, the rest to their majority,")
-    show("soft ECE to their mean where there is doubt.\n")
+    show("The prediction against the raters: Dice, Jaccard and the ECE over all pixels to their")
+    show("majority, BDice and the other ECEs to their mean.\n")
     page = Page(report=Report(out / "report.html"))
     run = Run(out / "scores", overwrite=overwrite)
     summary = _whole(evaluate(Study(data, pred), run, page=page))

@@ -9,7 +9,7 @@ from ..results.page.page import shown
 from ..results.registry import PREDICTION_SCORES
 from ..scores.case_score import CaseScore, Options
 
-_FIGURES = ("bdice", "dice", "ece", "ece_soft")
+_FIGURES = ("bdice", "dice", "ece", "ece_near")
 
 
 @dataclass(frozen=True)

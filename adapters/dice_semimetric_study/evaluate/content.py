@@ -39,7 +39,7 @@ from .chosen import Scored
 _AGAINST = {
     "dice": "Dice",
     "bdice": "BDice",
-    "ece_soft": "soft ECE",
+    "ece_soft": "ECE, marked pixels",
     "model_dice": "Dice of the model to the other raters",
     "rater_dice": "Dice of the rater to the other raters",
 }

@@ -27,6 +27,7 @@ class Score:
     limits: tuple[float, float] = (0.0, 1.0)  # the least and the largest value
     unit: str = ""  # such as "mm"; empty for a plain number
     perfect: str = ""  # what takes the place of "0 is perfect"
+    own_pixels: bool = False  # whether it is over pixels that depend on the prediction
 
     @property
     def best(self) -> float:
@@ -69,16 +70,25 @@ PREDICTION_SCORES = _by_name(
     Score("jaccard", "Jaccard", "Intersection over union of the prediction above 0.5 and {hard}"),
     Score(
         "ece",
-        "ECE",
+        "ECE, all pixels",
         "Expected calibration error of the more likely label, against {hard}, over all pixels: how "
         "far its confidence is from the share of pixels where it is right",
         better="lower",
     ),
     Score(
         "ece_soft",
-        "soft ECE",
+        "ECE, marked pixels",
         "Expected calibration error of the foreground's probability, against {soft}, over pixels "
-        "where the probability is above 0.01 or a rater marked",
+        "where the probability is above 0.01 or a rater marked: other ones for each model",
+        better="lower",
+        own_pixels=True,
+    ),
+    Score(
+        "ece_near",
+        "ECE, near marks",
+        "Expected calibration error of the foreground's probability, against {soft}, over pixels "
+        "in the box around all that any rater marked, widened by a margin (--margin, 5 by "
+        "default): the same ones for every model",
         better="lower",
     ),
 )
@@ -89,16 +99,17 @@ _LEAST = "The least value is that of {soft}, 0 where raters agree"
 CALIBRATION_SCORES = _by_name(
     Score(
         "ace",
-        "ACE",
-        "As ECE, but each bin of confidence that holds a pixel weighs the same, however few it "
-        "holds: the average calibration error",
+        "ACE, all pixels",
+        "As ECE over all pixels, but each bin of confidence that holds a pixel weighs the same, "
+        "however few it holds: the average calibration error",
         better="lower",
     ),
     Score(
         "ace_soft",
-        "soft ACE",
-        "As soft ECE, but each bin of probability that holds a pixel weighs the same",
+        "ACE, marked pixels",
+        "As ECE over marked pixels, but each bin of probability that holds a pixel weighs the same",
         better="lower",
+        own_pixels=True,
     ),
     Score(
         "brier",

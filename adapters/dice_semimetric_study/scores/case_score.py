@@ -15,6 +15,7 @@ from dice_semimetric.scores import overlap_score
 from dice_semimetric.thresholds import THRESHOLDS
 
 from ..cases.blocks import Reading
+from ..choices import MARGIN
 from ..results.registry import ALL_SCORES, OPTIONAL_SCORES, Score
 from ..results.totals import AddedByField, total
 from .asked import AskedScores, Empty
@@ -40,6 +41,8 @@ class Options(Reading):
     empty : float or "skip"
         The Dice and Jaccard score of an empty prediction of an empty reference; "skip" leaves it
         out of means.
+    margin : int
+        How far pixels near marks reach beyond the box around all marks.
     lesions : bool
         Whether lesions are counted, for which volumes must be read whole.
     surface : bool
@@ -58,6 +61,7 @@ class Options(Reading):
     thresholds: Sequence[float] = THRESHOLDS
     n_bins: int = 10
     empty: Empty = 1.0
+    margin: int = MARGIN
     lesions: bool = False
     surface: bool = False
     nsd_tolerance: float | Mapping[str, float] | Literal["raters"] = 1.0
@@ -108,9 +112,11 @@ class RaterScore:
         Of the prediction above 0.5.
     ece_soft : float
         Of the foreground's probability over the pixels of `CaseScore.ece_soft`.
+    ece_near : float
+        The same over those of `CaseScore.ece_near`.
     model_dice, model_bdice, model_ece_soft : float
-        Of the prediction to the other raters: the mean of ``dice`` over them, and BDice and soft
-        ECE, over the same pixels, against their mean. NaN without others.
+        Of the prediction to the other raters: the mean of ``dice`` over them, and BDice and
+        ``ece_soft``, over the same pixels, against their mean. NaN without others.
     rater_dice, rater_bdice, rater_ece_soft : float
         The same of the rater's own marks.
     """
@@ -121,6 +127,7 @@ class RaterScore:
     dice: float
     jaccard: float
     ece_soft: float
+    ece_near: float
     model_dice: float = math.nan
     model_bdice: float = math.nan
     model_ece_soft: float = math.nan
@@ -148,8 +155,8 @@ class CaseScore(AskedScores):
     hard : Overlap
         Behind ``dice``, ``jaccard``, ``precision`` and ``recall``: the prediction above 0.5 and the
         hard reference.
-    bins, soft_bins : CalibrationBins
-        Behind ``ece``, ``ace``, ``ece_soft`` and ``ace_soft``.
+    bins, soft_bins, near_bins : CalibrationBins
+        Behind ``ece`` and ``ace``, ``ece_soft`` and ``ace_soft``, and ``ece_near``.
     proper : Proper
         Behind the Brier scores and the log losses.
     lesions : Lesions, optional
@@ -175,6 +182,7 @@ class CaseScore(AskedScores):
     hard: Overlap
     bins: CalibrationBins
     soft_bins: CalibrationBins
+    near_bins: CalibrationBins
     proper: Proper
     lesions: Lesions | None = None
     surface: Surface | None = None
@@ -216,6 +224,15 @@ class CaseScore(AskedScores):
         That is over the pixels where the probability is above 0.01 or a rater marked.
         """
         return float(self.soft_bins.error(norm="l1"))
+
+    @cached_property
+    def ece_near(self) -> float:
+        """Of the foreground's probability against the soft reference, near marks.
+
+        That is over all pixels in the box around what any rater marked and up to a margin from it,
+        the same for every prediction; NaN where nobody marked.
+        """
+        return float(self.near_bins.error(norm="l1"))
 
     @cached_property
     def ace(self) -> float:
@@ -292,7 +309,7 @@ def with_pixels(scores: Sequence[CaseScore]) -> list[CaseScore]:
 
 def pooled(scores: Sequence[CaseScore]) -> CaseScore:
     """Return the score of the pixels of all cases together, without volume, surface and samples."""
-    names = ("voxels", "counts", "hard", "bins", "soft_bins", "proper", "lesions")
+    names = ("voxels", "counts", "hard", "bins", "soft_bins", "near_bins", "proper", "lesions")
     known = [name for name in names if getattr(scores[0], name) is not None]
     sums: dict[str, Any] = {name: total(getattr(s, name) for s in scores) for name in known}
     return replace(

@@ -9,15 +9,15 @@ from dice_semimetric_cupy.stream import HostArrays, Upload
 from .case_score import CERTAIN, HALF, Options
 from .sums import Sums, sums_of, sums_of_raters
 
-#: Prediction, reference and kept pixels: the arrays of one region.
-EACH = 3
+#: Prediction, reference, pixels near marks and kept pixels: the arrays of one region.
+EACH = 4
 
 
 def sums_on_device(arrays: Sequence[Any], options: Options) -> list[Sums]:
     """Return the statistics of each region, on the host.
 
     The arrays of a region are the prediction, a soft label or the raters' marks along axis 0, and
-    the pixels that are kept, without elements where all are.
+    those near marks, and the pixels that are kept, without elements where all are.
     """
     return [_to_host(_sums(some, options)) for some in _regions(arrays)]
 
@@ -66,13 +66,13 @@ def _regions(arrays: Sequence[Any]) -> Iterator[Sequence[Any]]:
 
 
 def _sums(arrays: Sequence[Any], options: Options) -> Sums:
-    pred, reference, kept = arrays
+    pred, reference, near, kept = arrays
     if kept.size:
-        pred, reference = pred[kept], reference[..., kept]
+        pred, reference, near = pred[kept], reference[..., kept], near[kept]
     if reference.ndim > pred.ndim:
-        return sums_of_raters(pred, reference, options)
+        return sums_of_raters(pred, reference, near, options)
     doubt = (pred > CERTAIN) | (reference > 0)
-    return sums_of(pred, reference, reference > HALF, options, doubt=doubt)
+    return sums_of(pred, reference, reference > HALF, options, doubt=doubt, near=near)
 
 
 def _to_host(value: Any) -> Any:

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import closing, contextmanager
 from functools import partial
+from itertools import groupby
 from typing import Any
 
 import numpy as np
@@ -10,7 +11,7 @@ from dice_semimetric_cupy.ahead import read_ahead
 from dice_semimetric_cupy.stream import Feeder, HostArrays, Upload, upload_to
 from numpy.typing import NDArray
 
-from ..cases.foreground import voxels_of
+from ..cases.near import parts_of
 from ..cases.pairing import Pair
 from ..faults import UsageError
 from ..files.volumes import read_geometry
@@ -84,18 +85,18 @@ def _read(pair: Pair, options: Options) -> HostArrays:
 
 
 def _blocks(pair: Pair, options: Options) -> Iterator[HostArrays]:
-    """Yield prediction, reference and kept pixels of each region, for block after block.
+    """Yield the arrays of each region, for block after block.
 
-    The reference is a soft label or the raters' marks along axis 0; where all pixels are kept,
-    there is an empty array.
+    They are the prediction; a soft label, or the raters' marks along axis 0; the pixels near marks;
+    and those that are kept, without elements where all are.
     """
-    for voxels in voxels_of(pair, options):
+    for voxels, parts in groupby(parts_of(pair, options, options.margin), lambda p: p.voxels):
         found: list[NDArray[Any]] = []
-        for name in options.structures:
-            pred, reference = voxels.prediction(name), voxels.reference(name)
+        for part in parts:
+            pred, reference = voxels.prediction(part.region), part.reference
             marks = np.stack(reference) if isinstance(reference, list) else reference
             kept = np.empty(0, bool) if voxels.kept is None else voxels.kept
-            found += [pred, marks, kept]
+            found += [pred, marks, part.near, kept]
         yield found
 
 

@@ -8,8 +8,8 @@ from typing import Any
 
 import numpy as np
 
-from ..cases.foreground import voxels_of
 from ..cases.layout import CaseFiles
+from ..cases.near import parts_of
 from ..cases.pairing import Pair, Rated
 from ..faults import CaseError, Fault
 from ..files.geometry import Geometry
@@ -81,13 +81,10 @@ def _sums(case: Rated, options: Options) -> Iterator[tuple[str, Sums]]:
     """Yield the statistics of an empty prediction, for the reference to be read and checked."""
     path = case.reference.maps[0]
     surface = _farthest(read_geometry(path), path.name) if options.surface else None
-    for voxels in voxels_of(case, options):
-        for name in options.structures:
-            reference = voxels.reference(name)
-            size = (reference[0] if isinstance(reference, list) else reference).size
-            nothing = np.zeros(size, np.float32)
-            sums = sums_of_marks(nothing, reference, voxels.kept, options)
-            yield name, replace(sums, surface=surface)
+    for part in parts_of(case, options, options.margin):
+        nothing = np.zeros(part.near.size, np.float32)
+        sums = sums_of_marks(nothing, part.reference, part.near, part.voxels.kept, options)
+        yield part.region, replace(sums, surface=surface)
 
 
 def _farthest(geometry: Geometry, name: str) -> Surface:
@@ -104,7 +101,8 @@ def _worst(score: CaseScore, why: str) -> WorstScore:
 def _worst_to(rater: RaterScore, others: bool) -> RaterScore:
     """Return the worst values against a rater; what the rater is to the others stays."""
     worst: dict[str, Any] = {
-        n: PREDICTION_SCORES[n].worst for n in ("bdice", "dice", "jaccard", "ece_soft")
+        name: PREDICTION_SCORES[name].worst
+        for name in ("bdice", "dice", "jaccard", "ece_soft", "ece_near")
     }
     among = {f"model_{name}": worst[name] for name in AMONG} if others else {}
     return replace(rater, **worst | among)

@@ -28,7 +28,7 @@ _DIAGRAMS = {
     ),
     "ece_soft": (
         "soft_bins",
-        "foreground, pixels in doubt",
+        "foreground, marked pixels",
         "predicted probability",
         "mean of the soft reference",
         0.0,
@@ -103,5 +103,5 @@ def draw_calibration(
     by_case = _mean(part, name)
     together = number(part["pooled"][name], form_of(part["intervals"][name]))
     heading = f"{when}: {pixels}" if when else pixels
-    title = f"{heading[0].upper()}{heading[1:]}\n{PREDICTION_SCORES[name].title} {by_case}"
+    title = f"{heading[0].upper()}{heading[1:]}\n{PREDICTION_SCORES[name].title}: {by_case}"
     draw_reliability(panels, bins, f"{title} by case, {together} pooled", x, y, start=start)

@@ -58,11 +58,16 @@ def rater_sums(cells: Cells, losses: Numbers, options: Options) -> RaterSums:
 
 
 def scores_by_rater(
-    sums: RaterSums, bins: CalibrationBins, names: Sequence[str], options: Options
+    sums: RaterSums,
+    bins: CalibrationBins,
+    near: CalibrationBins,
+    names: Sequence[str],
+    options: Options,
 ) -> tuple[RaterScore, ...]:
     """Return the scores of a prediction against each rater, and of both against the others.
 
-    ``bins`` are those of the prediction over the pixels in doubt, in which all marks lie.
+    ``bins`` are those of the prediction over the pixels in doubt, and ``near`` those near marks:
+    all marks lie in both.
     """
     table, total = sums.table[:-1], sums.table[-1]
     dice = np.asarray(sums.agreement.dice(empty=options.empty))
@@ -71,6 +76,7 @@ def scores_by_rater(
         "dice": dice[-1, :-1],
         "jaccard": np.asarray(sums.agreement.jaccard(empty=options.empty))[-1, :-1],
         "ece_soft": _error(bins, sums.binned),
+        "ece_near": _error(near, sums.binned),
     }
     reach = _at_least(total.sum(axis=1), axis=0)[1:, None]
     both = _at_least(table.sum(axis=2), axis=1)[:, 1:].T
@@ -106,7 +112,7 @@ def _counts_to_others(table: Counts, total: Counts, options: Options) -> dict[st
 
 
 def _errors_to_others(sums: RaterSums, bins: CalibrationBins, options: Options) -> dict[str, Any]:
-    """Return soft ECE of the prediction and of each rater to the mean of the other raters."""
+    """Return `ece_soft` of the prediction and of each rater to the mean of the other raters."""
     raters = len(sums.binned)
     correct = (sums.binned.sum(axis=0) - sums.binned) / (raters - 1)
     both = np.asarray(sums.agreement.both)[:-1, :-1]

@@ -7,7 +7,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ..cases.foreground import mean_of, voxels_of
+from ..cases.foreground import mean_of
+from ..cases.near import parts_of
 from ..cases.pairing import Pair, Rated
 from ..cases.regions import task_name
 from ..files.geometry import voxel_volume
@@ -47,18 +48,18 @@ def score_files(pair: Pair, options: Options) -> tuple[CaseScore, ...]:
 def _sums_of_blocks(pair: Pair, options: Options) -> Iterator[tuple[str, Sums]]:
     """Yield the statistics of each region in block after block."""
     geometry = whole_geometry(pair, options) if options.shapes else None
-    for voxels in voxels_of(pair, options):
-        for name in options.structures:
-            samples, reference = voxels.samples(name), voxels.reference(name)
-            prediction = mean_of(samples)
-            sums = sums_of_marks(prediction, reference, voxels.kept, options)
-            if options.samples:
-                sums = replace(sums, samples=agreement_of(samples, reference))
-            if geometry is not None:
-                task = task_name(pair.task, name)
-                shapes = shapes_of(prediction, reference, voxels, geometry, options, task)
-                sums = replace(sums, **shapes)
-            yield name, sums
+    for part in parts_of(pair, options, options.margin):
+        voxels, reference = part.voxels, part.reference
+        samples = voxels.samples(part.region)
+        prediction = mean_of(samples)
+        sums = sums_of_marks(prediction, reference, part.near, voxels.kept, options)
+        if options.samples:
+            sums = replace(sums, samples=agreement_of(samples, reference))
+        if geometry is not None:
+            task = task_name(pair.task, part.region)
+            shapes = shapes_of(prediction, reference, voxels, geometry, options, task)
+            sums = replace(sums, **shapes)
+        yield part.region, sums
 
 
 def scores_of(pair: Rated, sums: Mapping[str, Sums], options: Options) -> tuple[CaseScore, ...]:
@@ -73,7 +74,9 @@ def scores_of(pair: Rated, sums: Mapping[str, Sums], options: Options) -> tuple[
             replace(
                 _score(found, pair.case, task_name(pair.task, region), raters, options),
                 voxel=voxel,
-                by_rater=scores_by_rater(found.raters, found.soft_bins, names, options)
+                by_rater=scores_by_rater(
+                    found.raters, found.soft_bins, found.near_bins, names, options
+                )
                 if found.raters and names
                 else (),
             ),

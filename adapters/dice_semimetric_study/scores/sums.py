@@ -19,6 +19,7 @@ from dice_semimetric import (
 from dice_semimetric._lib.native import to_host
 
 from ..cases.foreground import Marks
+from ..cases.near import box_around, within
 from ..results.totals import AddedByField
 from .case_score import CERTAIN, HALF, Options, Proper
 from .cells import cells_of
@@ -42,6 +43,7 @@ class Sums(AddedByField):
     hard: Overlap
     bins: CalibrationBins
     soft_bins: CalibrationBins
+    near_bins: CalibrationBins
     proper: Proper
     raters: RaterSums | None = None
     lesions: Lesions | None = None
@@ -54,6 +56,11 @@ def in_doubt(pred: NDArray[Any], soft: NDArray[Any]) -> NDArray[np.bool_]:
     return np.asarray((pred > CERTAIN) | (soft > 0))
 
 
+def near_marks(soft: NDArray[Any], options: Options) -> NDArray[np.bool_]:
+    """Return the pixels of an image near what a rater marked, whatever the prediction is."""
+    return within(box_around(soft > 0), soft.shape[::-1], options.margin)
+
+
 def sums_of(
     pred: NDArray[Any],
     soft: NDArray[Any],
@@ -61,6 +68,7 @@ def sums_of(
     options: Options,
     *,
     doubt: NDArray[np.bool_] | None = None,
+    near: NDArray[np.bool_] | None = None,
 ) -> Sums:
     """Return the statistics of a prediction against a soft and a hard reference."""
     # In one dtype both sides meet the same thresholds, and the bins of all cases the same edges.
@@ -72,12 +80,14 @@ def sums_of(
     soft_bins = calibration_bins(pred, soft, n_bins=options.n_bins, kind="binary", mask=doubt)
     unmarked, more = _log_loss(pred)
     squares, odds = float((pred * pred).sum(dtype=np.float64)), 1 - 2 * pred
+    near = near_marks(soft, options) if near is None else near
     return Sums(
         pred.size,
         threshold_counts(pred, soft, thresholds=options.thresholds),
         overlap(pred > HALF, hard),
         _widened(bins),
         _widened(soft_bins),
+        _near_bins(pred, near, soft_bins),
         Proper(
             *(squares + float((odds * side).sum(dtype=np.float64)) for side in (hard, soft)),
             *(unmarked + float((more * side).sum(dtype=np.float64)) for side in (hard, soft)),
@@ -85,7 +95,23 @@ def sums_of(
     )
 
 
-def sums_of_raters(pred: NDArray[Any], marks: NDArray[np.bool_], options: Options) -> Sums:
+def _near_bins(pred: Any, near: Any, like: CalibrationBins) -> CalibrationBins:
+    """Return the bins of the pixels near marks, from those of the pixels in doubt.
+
+    All marks lie in both, so that only count and confidence differ.
+    """
+    xp: Any = array_namespace(pred)
+    inside = pred[near]
+    edges, bins = xp.asarray(like.edges[1:-1]), len(like.edges) - 1
+    place = xp.searchsorted(edges, inside, side="right")
+    sums = (xp.bincount(place, weights, bins) for weights in (None, inside.astype(np.float64)))
+    count, confidence = (to_host(xp, a, "pred") for a in sums)
+    return _widened(replace(like, count=count, confidence=confidence))
+
+
+def sums_of_raters(
+    pred: NDArray[Any], marks: NDArray[np.bool_], near: NDArray[np.bool_], options: Options
+) -> Sums:
     """Return those of a prediction, a vector, against the rows of marks.
 
     They are those of `sums_of` against their mean and their majority, and those of each rater.
@@ -101,12 +127,14 @@ def sums_of_raters(pred: NDArray[Any], marks: NDArray[np.bool_], options: Option
     added = np.stack([counts - 2 * mass, to_host(xp, logs, "pred")])
     start = np.array([[squares], [unmarked]])
     sides = np.stack([cells.hard, cells.soft])
+    soft_bins = cells.soft_bins(options)
     return Sums(
         pred.size,
         cells.threshold_counts(options),
         cells.overlap(),
         cells.bins(options),
-        cells.soft_bins(options),
+        soft_bins,
+        _near_bins(pred, near, soft_bins),
         Proper(*(start + added @ sides.T).ravel().tolist()),
         rater_sums(cells, start + added @ cells.said.T, options),
     )
@@ -124,14 +152,16 @@ def _log_loss(pred: NDArray[Any]) -> tuple[float, NDArray[Any]]:
 def sums_of_marks(
     pred: NDArray[np.float32],
     reference: Marks | NDArray[np.float32],
+    near: NDArray[np.bool_],
     kept: NDArray[np.bool_] | None,
     options: Options,
 ) -> Sums:
     """Return the statistics against raters' marks, or a soft label, over the pixels that are kept.
 
-    All arrays have one axis. Most of a volume is background that no rater marks and the prediction
-    is sure of. It reaches no threshold and lies in the last bin, so that its number and three sums
-    over its probabilities are all that is needed.
+    All arrays have one axis; ``near`` is where marks are near. Most of a volume is background that
+    no rater marks and the prediction is sure of. It reaches no threshold and lies in the last bin,
+    or the first one of the foreground, so that its number and three sums over its probabilities
+    are all that is needed.
     """
     if min(options.thresholds) <= CERTAIN or options.n_bins * CERTAIN >= 1:
         some = np.ones(pred.shape, bool) if kept is None else kept
@@ -141,18 +171,22 @@ def sums_of_marks(
             some |= side
         if kept is not None:
             some &= kept
-    near = np.flatnonzero(some)
-    inside = pred[near]
+    places = np.flatnonzero(some)
+    inside = pred[places]
     if isinstance(reference, list):
-        marks = np.stack([m[near] for m in reference])
-        found = sums_of_raters(inside, marks, options)
+        marks = np.stack([m[places] for m in reference])
+        found = sums_of_raters(inside, marks, near[places], options)
     else:
-        soft = reference[near]
-        found = sums_of(inside, soft, soft > HALF, options)
-    number = (pred.size if kept is None else int(kept.sum())) - near.size
+        soft = reference[places]
+        found = sums_of(inside, soft, soft > HALF, options, near=near[places])
+    number = (pred.size if kept is None else int(kept.sum())) - places.size
     if number == 0:
         return found
-    mass, squares, logs = _sums_of_background(pred, some if kept is None else some | ~kept)
+    others = some if kept is None else some | ~kept
+    mass, squares, logs = _sums_of_background(pred, others)
+    beside = pred[near & ~others]
+    first = np.zeros(options.n_bins)
+    first[0] = 1
     last = np.zeros(options.n_bins)
     last[-1] = 1
     bins = replace(
@@ -161,6 +195,11 @@ def sums_of_marks(
         confidence=found.bins.confidence + (number - mass) * last,
         correct=found.bins.correct + number * last,
     )
+    near_bins = replace(
+        found.near_bins,
+        count=found.near_bins.count + (beside.size * first).astype(found.near_bins.count.dtype),
+        confidence=found.near_bins.confidence + beside.sum(dtype=np.float64) * first,
+    )
     proper = found.proper + Proper(squares, squares, logs, logs)
     raters = found.raters
     if raters is not None:
@@ -168,7 +207,10 @@ def sums_of_marks(
         raters = replace(
             raters, correct=raters.correct + number * last, losses=raters.losses + more
         )
-    return replace(found, voxels=found.voxels + number, bins=bins, proper=proper, raters=raters)
+    voxels = found.voxels + number
+    return replace(
+        found, voxels=voxels, bins=bins, near_bins=near_bins, proper=proper, raters=raters
+    )
 
 
 def _sums_of_background(pred: NDArray[np.float32], others: NDArray[np.bool_]) -> list[float]:

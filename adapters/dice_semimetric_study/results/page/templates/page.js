@@ -157,7 +157,7 @@
     left.append(grid(["Score", "Value"], titles.slice(2).map((t, i) => [t, values[i + 2]]), "Scores"));
     if (one.raters.length) {
       const lines = one.raters.map(([rater, ...scores]) => [data.raters[rater], ...scores.map(digits)]);
-      left.append(element("h3", "Against each rater alone"), grid(["Rater", "Dice", "BDice", "soft ECE", "Rater to the others: Dice"], lines, "Raters"));
+      left.append(element("h3", "Against each rater alone"), grid(["Rater", "Dice", "BDice", "ECE, marked pixels", "Rater to the others: Dice"], lines, "Raters"));
     }
     const two = element("div", undefined, { class: "two" });
     two.append(left, curve(name, task, one.curve));
