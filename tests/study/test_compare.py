@@ -10,9 +10,10 @@ import numpy as np
 import pytest
 from dice_semimetric_study.cli import main
 from dice_semimetric_study.results.bootstrap import Bootstrap, mean_intervals
+from dice_semimetric_study.results.registry import ALL_SCORES
 from study_files import data_folder, load, save, study
 
-METRICS = ("bdice", "dice", "jaccard", "ece", "ece_soft", "ece_near")
+METRICS = ("bdice", "dice", "jaccard", "ece", "ece_near")
 CASES = ("ann-1", "ann-2", "bob-1", "eve-1", "ida-1")
 
 
@@ -117,12 +118,8 @@ def test_the_tables_say_what_the_cases_say(tmp_path: Path) -> None:
         assert row["mean_a"] == pytest.approx(np.mean(mean_a))
         between = mean_intervals(np.array(d)[:, None], whose, Bootstrap(resamples=200))[:, 0]
         assert [row["low"], row["high"]] == pytest.approx(between.tolist())
-        better = (
-            row["a"]
-            if (np.mean(d) > 0) != (row["metric"] in ("ece", "ece_soft", "ece_near"))
-            else row["b"]
-        )
-        assert row["better"] == better
+        first = (np.mean(d) > 0) != row["metric"].startswith("ece")
+        assert row["better"] == (row["a"] if first else row["b"])
     family = [r for r in pairs if (r["scope"], r["metric"]) == ("task", "bdice")]
     smallest = min(family, key=lambda r: r["p"])
     assert len(family) == 6  # three pairs of two tasks
@@ -246,24 +243,48 @@ def test_real_models_differ_in_calibration(tmp_path: Path, capsys: Any) -> None:
     names = ("dml_soft", "sdl_soft", "dml_maj", "sdl_maj")
     argv = ["compare", "--pred", *(str(data / "lidc4-predictions" / n) for n in names)]
     argv += ["--ref", str(data / "lidc4-nodules/lidc-nodule/Testing"), "--patients", str(table)]
-    assert main([*argv, "--out", str(tmp_path / "out")]) == 0
+    metrics = ("bdice", "dice", "ece_soft", "ece_near")
+    assert main([*argv, "--out", str(tmp_path / "out"), "--metric", *metrics]) == 0
     summary = json.loads((tmp_path / "out/summary.json").read_text())
     overall = summary["overall"]
     assert (overall["cases"], overall["patients"]) == (87, 58)
-    ece = {r["model"]: r for r in overall["ranks"] if r["score"] == "ece_soft"}
-    assert ece["dml_soft"]["mean"] == pytest.approx(0.113, abs=5e-4)
-    assert (ece["dml_soft"]["rank"], ece["dml_soft"]["best"]) == (1, 1)
-    assert all(0.1645 < ece[n]["mean"] < 0.1775 for n in names[1:])
-    pairs = [r for r in overall["pairs"] if (r["metric"], r["a"]) == ("ece_soft", "dml_soft")]
-    assert len(pairs) == 3
-    for row in pairs:
-        assert (row["better"], row["better_is"]) == ("dml_soft", "lower")
-        assert row["p_holm"] < 0.001
-        assert row["effect"] < -0.9
-        assert row["high"] < 0
+    for score, best, least, most in (
+        ("ece_soft", 0.113, 0.1645, 0.1775),
+        ("ece_near", 0.0379, 0.0474, 0.0498),
+    ):
+        ece = {r["model"]: r for r in overall["ranks"] if r["score"] == score}
+        assert ece["dml_soft"]["mean"] == pytest.approx(best, abs=5e-4)
+        assert (ece["dml_soft"]["rank"], ece["dml_soft"]["best"]) == (1, 1)
+        assert all(least - 1e-4 < ece[n]["mean"] < most + 1e-4 for n in names[1:])
+        pairs = [r for r in overall["pairs"] if (r["metric"], r["a"]) == (score, "dml_soft")]
+        assert len(pairs) == 3
+        for row in pairs:
+            assert (row["better"], row["better_is"]) == ("dml_soft", "lower")
+            assert row["p_holm"] < 0.001
+            assert row["effect"] < -0.88
+            assert row["high"] < 0
     best = {r["score"]: r["model"] for r in overall["ranks"] if r["rank"] == 1}
     assert best["bdice"] == "dml_soft"
     assert len(set(best.values())) > 1  # which is best depends on the threshold
-    assert "dml_soft - sdl_maj ECE, marked pixels -0.06" in " ".join(
-        capsys.readouterr().out.split()
-    )
+    told = capsys.readouterr()
+    assert "dml_soft - sdl_maj ECE, marked pixels -0.06" in " ".join(told.out.split())
+    assert "ece_soft is over other pixels in each model" in told.err
+
+
+def test_every_score_of_evaluate_can_be_compared(tmp_path: Path) -> None:
+    models, out = three_models(tmp_path), tmp_path / "out"
+    assert compare(tmp_path, models, out, "--quiet", "--metric", *ALL_SCORES) == 0
+    cases = {name: rows(out / name / "cases.json") for name in ("good", "fair", "poor")}
+    pairs, ranks = rows(out / "comparison.json"), rows(out / "ranks.json")
+    assert [r["metric"] for r in pairs[::3]] == list(ALL_SCORES) * 2
+    for row in pairs:
+        means = [np.mean([c[row["metric"]] for c in cases[row[side]]]) for side in "ab"]
+        assert row["difference"] == pytest.approx(means[0] - means[1])
+    for name, score in ALL_SCORES.items():
+        means = {m: np.mean([c[name] for c in of_model]) for m, of_model in cases.items()}
+        if score.better == "nearer 0":
+            means = {m: abs(value) for m, value in means.items()}
+            assert {r["better"] for r in pairs if r["metric"] == name} == {""}
+        order = sorted(cases, key=lambda m: means[m] * (1 - 2 * (score.better == "higher")))
+        found = {r["model"]: r["rank"] for r in ranks if (r["scope"], r["score"]) == ("task", name)}
+        assert sorted(cases, key=lambda m: found[m]) == order

@@ -58,7 +58,12 @@ def fails(capsys: Any, argv: list[str], *words: str) -> None:
         ("[3]", "must have one object per case, got int in row 1"),
         ([line(), 3], "got int in row 2"),
         ([without("patient")], "has no patient in row 1"),
-        ([line(), without("ece_soft")], "has no ece_soft in row 2"),
+        ([line(), without("ece")], "has no ece in row 2"),
+        (
+            [without("ece_near")],
+            "has no ece_near: an older version wrote it; evaluate again, or "
+            "give --metric bdice dice jaccard ece\n",
+        ),
         ([without("dice@0.3"), line()], "has other thresholds in row 2 than in row 1"),
         ([line(), without("dice@0.3")], "has no dice@0.3 in row 2"),
         ([{k: v for k, v in line().items() if "@" not in k}], "must have columns dice@T"),

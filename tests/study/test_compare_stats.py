@@ -193,25 +193,25 @@ def test_chances_of_ranks_against_loops(seed: int) -> None:
     values = rng.integers(0, 5, (4, 10)) / 4
     values[3] = values[0]  # always tied
     patients = [f"p{i}" for i in rng.integers(0, 5, 10)]
-    found = rank_models(values, tuple(patients), FEW, lower=False)
+    found = rank_models(values, tuple(patients), FEW)
     want = naive_chances(values, patients, FEW.drawn(len({*patients})))
     np.testing.assert_allclose(found.chance, want)
     np.testing.assert_allclose(found.chance.sum(axis=0), 1)
     np.testing.assert_allclose(found.chance.sum(axis=1), 1)
     assert found.rank[0] == found.rank[3]
-    up = rank_models(1 - values, tuple(patients), FEW, lower=True)
+    up = rank_models(1 - values, tuple(patients), FEW, better="lower")
     np.testing.assert_allclose(up.chance, want)
     np.testing.assert_array_equal(up.rank, found.rank)
 
 
 def test_ranks_use_what_all_models_have() -> None:
     values = np.array([[0.9, 0.1, 0.5], [0.5, np.nan, 0.5], [np.nan, 0.9, 0.4]])
-    found = rank_models(values, ("a", "b", "c"), FEW, lower=False)
+    found = rank_models(values, ("a", "b", "c"), FEW)
     assert (found.cases, found.patients) == (1, 1)
     assert found.rank.tolist() == [1.5, 1.5, 3]
     assert np.isnan(found.chance).all()
     assert np.isnan(found.interval).all()
-    none = rank_models(values[:, :2], ("a", "b"), FEW, lower=False)
+    none = rank_models(values[:, :2], ("a", "b"), FEW)
     assert none.cases == 0
     assert np.isnan(none.rank).all()
 

@@ -104,7 +104,7 @@ def test_help_has_the_registrys_words(command: str, capsys: Any) -> None:
     assert main([command, "--help"]) == 0
     text = " ".join(capsys.readouterr().out.split())
     every = dict(ChainMap(ALL_SCORES, *OPTIONAL_SCORES.values()))
-    scores = {"agreement": RATER_SCORES, "evaluate": every}.get(command, PREDICTION_SCORES)
+    scores = {"agreement": RATER_SCORES, "evaluate": every}.get(command, ALL_SCORES)
     for score in scores.values():
         words = f"{score.name} {score.heading}, {score.better} is better. {score.explained()}"
         assert words in text

@@ -70,7 +70,7 @@ def test_the_best_model_is_bold(tmp_path: Path) -> None:
     study(tmp_path)
     assert run(tmp_path, "compare", "--metric", "dice", "ece") == 0
     head, _, *rows = markdown_rows((tmp_path / "t.md").read_text())
-    assert head == ["model", "Dice<br>95 % CI", "ECE<br>95 % CI"]
+    assert head == ["model", "Dice<br>95 % CI", "ECE, all pixels<br>95 % CI"]
     assert [row[0] for row in rows] == ["a", "b"]
     assert all(cell.startswith("**0.") for row in rows for cell in row[1:])  # they share a rank
     scores = tmp_path / "compare/a/cases.json"

@@ -22,7 +22,7 @@ from ..evaluate.evaluate import Page, evaluate
 from ..faults import UsageError, counted, printable, show
 from ..files.atomic import require_apart
 from ..results.page.page import require_page
-from ..results.registry import PREDICTION_SCORES
+from ..results.registry import ALL_SCORES
 from ..runs.logs import log
 from ..runs.output import Output
 from ..starting import STOPPED
@@ -35,6 +35,9 @@ def run(args: argparse.Namespace) -> int:
     """Run the command and return its exit status."""
     models = models_of(args.pred or args.scores)
     pairs_of([m.name for m in models], args.baseline)
+    args.metric = [name for name in ALL_SCORES if name in args.metric]
+    for name in (n for n in args.metric if ALL_SCORES[n].own_pixels):
+        log.warning("%s is over other pixels in each model: ece_near is over the same in all", name)
     folders = [*(m.folder for m in models), args.ref, args.mask]
     check_json(args, *folders)
     check_tables(args, *folders)
@@ -46,7 +49,7 @@ def _run_scores(args: argparse.Namespace, models: Sequence[Model]) -> int:
     _require_no_scoring(args)
     for model in models:
         require_apart(args.out, model.folder)
-    scores = [read_scores(m.name, m.folder) for m in models]
+    scores = [read_scores(m.name, m.folder, args.metric) for m in models]
     given = args.patients is not None or args.patient_pattern is not None
     patients = patients_of(args) if given else None
     if args.dry_run:
@@ -104,7 +107,7 @@ def _run_predictions(args: argparse.Namespace, models: Sequence[Model]) -> int:
         faults += [{"model": model.name} | fault for fault in summary["faults"]]
         if "stopped" in summary:
             return STOPPED  # what is scored stays, and --resume goes on from there
-    scores = [read_scores(m.name, args.out / m.name) for m in models]
+    scores = [read_scores(m.name, args.out / m.name, args.metric) for m in models]
     return _compare(args, scores, None, faults, output)
 
 
@@ -143,7 +146,7 @@ def _compare(
     summary = compare(
         scores,
         args.out,
-        metrics=[name for name in PREDICTION_SCORES if name in args.metric],
+        metrics=args.metric,
         baseline=args.baseline,
         patients=patients,
         bootstrap=bootstrap_of(args),

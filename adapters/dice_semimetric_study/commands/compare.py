@@ -2,7 +2,7 @@
 
 import argparse
 
-from ..results.registry import PREDICTION_SCORES, glossary
+from ..results.registry import ALL_SCORES, COMPARED, glossary
 from .command import EXIT, LAYOUT, Command, add_path
 from .options import (
     add_files,
@@ -20,7 +20,7 @@ _MODEL = "[NAME=]DIR"
 _EPILOG = f"""examples:
   dice-semimetric compare --pred dml=preds/dml sdl=preds/sdl --ref study/Testing --out comparison
   dice-semimetric compare --pred preds/* --ref study/Testing --out comparison \\
-      --patients patients.csv --baseline sdl --metric bdice ece_soft --jobs 4
+      --patients patients.csv --baseline sdl --metric bdice ece_near --jobs 4
   dice-semimetric compare --scores scores/dml scores/sdl --out comparison --json - | jq .overall
 
 --pred scores each folder as evaluate does, into OUT/NAME; --scores takes what evaluate wrote.
@@ -29,7 +29,7 @@ p values are of Wilcoxon's signed-rank test of the patients' mean differences, a
 Holm over the pairs of one score: those over all tasks, or those in all single tasks.
 
 scores:
-{glossary(PREDICTION_SCORES)}
+{glossary(ALL_SCORES)}
 
 {LAYOUT}
 
@@ -53,10 +53,11 @@ def _add_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--baseline", metavar="NAME", help="pair each other model with it only")
     parser.add_argument(
         "--metric",
-        choices=tuple(PREDICTION_SCORES),
+        choices=tuple(ALL_SCORES),
         nargs="+",
-        default=tuple(PREDICTION_SCORES),
-        help="what to compare by (default: all)",
+        default=COMPARED,
+        metavar="SCORE",
+        help=f"what to compare by, of the scores below (default: {' '.join(COMPARED)})",
     )
     add_json(parser)
     add_table(parser)

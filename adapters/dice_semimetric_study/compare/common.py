@@ -8,7 +8,6 @@ import numpy as np
 from ..cases.patients import Patients
 from ..faults import UsageError, counted, printable
 from ..results.bootstrap import Numbers
-from ..results.registry import PREDICTION_SCORES, curve_names
 from .tables import Key, Scores
 
 
@@ -18,14 +17,10 @@ class CommonScores:
 
     models: tuple[str, ...]  # their names, in the order given
     thresholds: tuple[float, ...]  # the levels of BDice
+    columns: tuple[str, ...]  # the names of the scores
     keys: tuple[Key, ...]  # the case and the task of each row, sorted
     patients: tuple[str, ...]  # of each row
     values: Numbers  # (M, N, K): models, rows and `columns`; NaN where there is no score
-
-    @property
-    def columns(self) -> tuple[str, ...]:
-        """Names of the scores."""
-        return (*PREDICTION_SCORES, *curve_names(self.thresholds))
 
     @property
     def tasks(self) -> list[str]:
@@ -66,6 +61,7 @@ def align(models: Sequence[Scores], patients: Patients | None = None) -> CommonS
     return CommonScores(
         models=tuple(m.name for m in models),
         thresholds=first.thresholds,
+        columns=first.columns,
         keys=keys,
         patients=tuple(patients.of(k[0]) if patients else first.rows[k].patient for k in keys),
         values=np.array([[m.rows[k].values for k in keys] for m in models], np.float64),

@@ -15,7 +15,7 @@ from ..files.json import jsonable
 from ..results.bootstrap import Bootstrap
 from ..results.extras import require_pictures
 from ..results.page.page import Report
-from ..results.registry import PREDICTION_SCORES, prediction_score
+from ..results.registry import COMPARED, prediction_score
 from ..results.tables import files_of, summarized, write_table
 from ..runs.logs import left_out, log
 from ..runs.output import Output, claim
@@ -51,7 +51,7 @@ def compare(
     models: Sequence[Scores],
     out: Path,
     *,
-    metrics: Sequence[str] = tuple(PREDICTION_SCORES),
+    metrics: Sequence[str] = COMPARED,
     baseline: str | None = None,
     patients: Patients | None = None,
     bootstrap: Bootstrap | None = None,
@@ -72,7 +72,8 @@ def compare(
     out : Path
         The folder for the results.
     metrics : sequence of str, optional
-        What models are compared by; ranks are by these, BDice and Dice at each threshold.
+        What models are compared by, all of which were read; ranks are by these, BDice and Dice at
+        each threshold.
     baseline : str, optional
         The model that each other one is compared with; by default all pairs are.
     patients : Patients, optional

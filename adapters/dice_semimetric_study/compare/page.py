@@ -6,7 +6,7 @@ from typing import Any
 from ..faults import counted
 from ..results.page.page import Card, Report, shown, write_study_page
 from ..results.page.parts import DASH, Cards, Cell, Section, Table, Words, heat, spans, value
-from ..results.registry import PREDICTION_SCORES, curve_names, threshold_text
+from ..results.registry import curve_names, prediction_score, threshold_text
 from ..results.text import confidence, interval, number, p_value, percent, rank
 from .rows import Row
 from .text import limit_of, significant
@@ -49,7 +49,7 @@ def _verdict(summary: dict[str, Any]) -> str:
     if not rows:
         return "No case has a score by every model."
     first, second = rows[:2]
-    title = PREDICTION_SCORES[score].title
+    title = prediction_score(score).title
     if first["rank"] == second["rank"]:
         return f"By {title} no model is ahead: several share the first rank."
     text = f"By {title} {first['model']} comes first, with {shown(first['mean'])}"
@@ -81,8 +81,8 @@ def _cards(summary: dict[str, Any]) -> Cards:
     for score in summary["metrics"]:
         rows = [r for r in _ranks(part, score) if r["rank"] is not None]
         best = [r for r in rows if r["rank"] == rows[0]["rank"]]
-        meaning = PREDICTION_SCORES[score].explained()
-        title = f"Best by {PREDICTION_SCORES[score].title}"
+        meaning = prediction_score(score).explained()
+        title = f"Best by {prediction_score(score).title}"
         names = ", ".join(r["model"] for r in best) or DASH
         mean = shown(best[0]["mean"]) if best else ""
         cards.append(Card(title, names, mean, meaning))
@@ -121,7 +121,7 @@ def _board(part: Row, score: str) -> Table:
         ]
         for r, mean, line in zip(rows, ends, chances, strict=True)
     ]
-    found = PREDICTION_SCORES[score]
+    found = prediction_score(score)
     title = f"{found.heading}: {found.better} is better"
     heads = ["Model", "Rank", "Mean", "Same rank", *(f"Rank {k}" for k in places)]
     return Table(heads, lines, title=title)
@@ -155,7 +155,7 @@ def _pair_table(pairs: Sequence[Row], score: str, summary: dict[str, Any]) -> Ta
         for p, mean in zip(pairs, ends, strict=True)
     ]
     heads = ["First", "Second", "Better", "Difference", "Effect", "p", "p (Holm)"]
-    title = f"{PREDICTION_SCORES[score].heading}: {PREDICTION_SCORES[score].better} is better"
+    title = f"{prediction_score(score).heading}: {prediction_score(score).better} is better"
     return Table(heads, rows, words=3, title=title)
 
 

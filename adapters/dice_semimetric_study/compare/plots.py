@@ -10,7 +10,7 @@ from matplotlib.figure import Figure, SubFigure
 
 from ..results.bootstrap import Numbers
 from ..results.plots import DARK, GREY, new_figure, note, style
-from ..results.registry import PREDICTION_SCORES, curve_names, threshold_text
+from ..results.registry import curve_names, prediction_score, threshold_text
 from ..results.text import confidence, known, number, p_value, short_name
 from .rows import Row
 from .text import counts, limit_of, mean_text, significant
@@ -129,7 +129,7 @@ def _label_ranks(
     """Label the columns: some of the ``count`` thresholds, and all other scores."""
     every = max(1, -(-count // _LABELLED))
     shown = [i for i in range(len(scores)) if i >= count or i % every == 0]
-    names = [threshold_text(s) or PREDICTION_SCORES[s].heading for s in scores]
+    names = [threshold_text(s) or prediction_score(s).heading for s in scores]
     labels = [f"{names[i]}\n{number(tau[scores[i]][0], '.2f')}" for i in shown]
     axes.set_xticks([x[i] for i in shown], labels)
     axes.set_xlabel("Dice at threshold, and other scores; below: Kendall's tau with BDice's ranks")
@@ -143,7 +143,7 @@ def _draw_pairs(figure: SubFigure, part: Row, summary: Row) -> None:
     for axes, metric in zip(columns, metrics, strict=True):
         rows = _shown_pairs(part, metric)
         _forest(axes, rows, summary)
-        score = PREDICTION_SCORES[metric]
+        score = prediction_score(metric)
         style(axes, f"{score.heading}: {score.better} is better", "first − second", "")
         axes.tick_params(axis="y", length=0)
     drawn, count = len(rows), len(part["pairs"]) // len(metrics)

@@ -7,6 +7,7 @@ import numpy as np
 
 from ..results.bootstrap import Bootstrap, Numbers, by_patient, mean_intervals
 from ..results.paired import DIGITS
+from ..results.registry import Better
 
 Ties = Literal["average", "min", "max"]
 
@@ -29,11 +30,11 @@ class Ranking:
 
 
 def rank_models(
-    values: Numbers, patients: tuple[str, ...], bootstrap: Bootstrap, *, lower: bool
+    values: Numbers, patients: tuple[str, ...], bootstrap: Bootstrap, *, better: Better = "higher"
 ) -> Ranking:
     """Rank M models by one score of N cases, (M, N), NaN where there is none.
 
-    ``lower`` tells whether lower is better. NaN stands for what fewer than two patients cannot
+    ``better`` tells which values are better. NaN stands for what fewer than two patients cannot
     show.
 
     Examples
@@ -42,7 +43,7 @@ def rank_models(
     >>> from dice_semimetric_study.results.bootstrap import Bootstrap
     >>> from dice_semimetric_study.compare.ranks import rank_models
     >>> dice = np.array([[0.9, 0.8, 0.7], [0.8, 0.7, 0.6], [0.5, 0.9, 0.5]])
-    >>> found = rank_models(dice, ("ann", "bob", "eve"), Bootstrap(), lower=False)
+    >>> found = rank_models(dice, ("ann", "bob", "eve"), Bootstrap())
     >>> found.rank.tolist(), found.chance.round(2).tolist()
     ([1.0, 2.0, 3.0], [[0.91, 0.09, 0.0], [0.0, 0.69, 0.31], [0.09, 0.22, 0.69]])
     """
@@ -54,29 +55,29 @@ def rank_models(
     if not count:
         return Ranking(0, 0, same, np.full((2, models), np.nan), same, same, chance)
     mean = scores.mean(axis=0)
-    rank = _ranks(mean, lower=lower)
+    rank = _ranks(mean, better)
     if count > 1:
         sums, numbers = by_patient(scores, owners)
         drawn = bootstrap.drawn(count)
         means = (drawn @ sums) / (drawn @ numbers)
-        same = np.mean(_ranks(means, lower=lower) == rank, axis=0)
-        chance = _chances(means, lower=lower)
+        same = np.mean(_ranks(means, better) == rank, axis=0)
+        chance = _chances(means, better)
     interval = mean_intervals(scores, owners, bootstrap)
     return Ranking(len(owners), count, mean, interval, rank, same, chance)
 
 
-def _ranks(means: Numbers, *, lower: bool, method: Ties = "average") -> Numbers:
+def _ranks(means: Numbers, better: Better, method: Ties = "average") -> Numbers:
     """Return ranks along the last axis, 1 for the best."""
-    oriented = np.round(means if lower else -means, DIGITS)
+    oriented = {"higher": -means, "lower": means, "nearer 0": np.abs(means)}[better]
     from scipy.stats import rankdata  # slow to import
 
-    return np.asarray(rankdata(oriented, method=method, axis=-1), np.float64)
+    return np.asarray(rankdata(np.round(oriented, DIGITS), method=method, axis=-1), np.float64)
 
 
-def _chances(means: Numbers, *, lower: bool) -> Numbers:
+def _chances(means: Numbers, better: Better) -> Numbers:
     """Return how often each model (axis 0) has each rank (axis 1), from its means (B, M)."""
-    first = _ranks(means, lower=lower, method="min")[..., None]
-    last = _ranks(means, lower=lower, method="max")[..., None]
+    first = _ranks(means, better, method="min")[..., None]
+    last = _ranks(means, better, method="max")[..., None]
     places = np.arange(1, means.shape[-1] + 1)
     held = (first <= places) & (places <= last)
     return np.asarray((held / (last - first + 1)).mean(axis=0))

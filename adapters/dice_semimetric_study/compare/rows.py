@@ -74,7 +74,9 @@ def _pair(part: Part, metric: str, a: str, b: str, bootstrap: Bootstrap) -> Row:
     first, second = (scores[models.index(name)] for name in (a, b))
     found = compare_pair(first, second, part.common.patients, bootstrap)
     better_is = prediction_score(metric).better
-    gain = -found.difference if better_is == "lower" else found.difference
+    # That biases differ does not tell which is nearer 0.
+    signs = {"higher": 1, "lower": -1, "nearer 0": 0}
+    gain = signs[better_is] * found.difference
     better = a if gain > 0 else b if gain < 0 else ""  # if they are equal or unknown
     return vars(found) | {"better_is": better_is, "better": better}
 
@@ -93,7 +95,7 @@ def rank_rows(parts: Sequence[Part], metrics: Sequence[str], bootstrap: Bootstra
                 common.of(score),
                 common.patients,
                 bootstrap,
-                lower=prediction_score(score).better == "lower",
+                better=prediction_score(score).better,
             )
             for score in dict.fromkeys(("bdice", *curve_names(common.thresholds), *metrics))
         }

@@ -2,13 +2,14 @@
 
 import json
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
 from typing import Any, NoReturn
 
 from ..faults import UsageError, printable
-from ..results.registry import PREDICTION_SCORES, curve_names, prediction_score, threshold_text
+from ..results.registry import COMPARED, curve_names, prediction_score, threshold_text
 from ..runs.output import was_stopped
 from ..scores.summary import CASES
 
@@ -17,7 +18,7 @@ _KINDS: dict[str, tuple[type, str]] = {
     **dict.fromkeys(("case", "task", "patient"), (str, "a text")),
     **dict.fromkeys(_SIZES, (int, "an integer")),
 }
-_OPTIONS = ("n_bins", "empty", "label", "regions", "ignore", "missing")
+_OPTIONS = ("n_bins", "empty", "margin", "label", "regions", "ignore", "missing")
 _SLACK = 1e-9  # a mean of ones may round to a bit more than one
 
 #: A case and one of its tasks.
@@ -28,8 +29,8 @@ Key = tuple[str, str]
 class ScoredTask:
     """The scores of one task of one case, and its patient.
 
-    ``size`` has the numbers of raters and of voxels of the reference. ``values`` are the
-    `PREDICTION_SCORES`, then Dice at each threshold; NaN where there is none.
+    ``size`` has the numbers of raters and of voxels of the reference. ``values`` are those of
+    the columns of `Scores`; NaN where there is none.
     """
 
     patient: str
@@ -51,6 +52,8 @@ class Scores:
         Its SHA-256.
     thresholds : tuple of float
         The levels of BDice, rising.
+    columns : tuple of str
+        The names of the scores that were read: BDice, those asked for, and Dice at each threshold.
     rows : dict
         The scores of each task of each case.
     options : dict
@@ -61,11 +64,12 @@ class Scores:
     path: Path
     digest: str
     thresholds: tuple[float, ...]
+    columns: tuple[str, ...]
     rows: dict[Key, ScoredTask]
     options: dict[str, Any]
 
 
-def read_scores(name: str, folder: Path) -> Scores:
+def read_scores(name: str, folder: Path, metrics: Sequence[str] = COMPARED) -> Scores:
     """Read ``cases.json`` in a folder that ``evaluate`` wrote.
 
     Parameters
@@ -74,6 +78,8 @@ def read_scores(name: str, folder: Path) -> Scores:
         The name of the model.
     folder : Path
         The folder.
+    metrics : sequence of str, optional
+        The scores to read, each of which it must have.
 
     Returns
     -------
@@ -103,30 +109,39 @@ def read_scores(name: str, folder: Path) -> Scores:
     if not table:
         raise UsageError(f"{_shown(path)} has no scored case")
     try:
-        thresholds = _thresholds(table[0])
+        thresholds = _thresholds(table[0], metrics)
+        columns = tuple(dict.fromkeys(("bdice", *metrics, *curve_names(thresholds))))
         rows: dict[Key, ScoredTask] = {}
         for number, row in enumerate(table, start=1):
-            key, scored = _scored_task(row, thresholds, number)
+            key, scored = _scored_task(row, columns, number)
             if key in rows:
                 raise ValueError(f"has {_shown(' '.join(key))} twice")
             rows[key] = scored
     except ValueError as error:
         raise UsageError(f"{_shown(path)} {error}") from error
-    return Scores(name, path, sha256(content).hexdigest(), thresholds, rows, _options(folder))
+    digest = sha256(content).hexdigest()
+    return Scores(name, path, digest, thresholds, columns, rows, _options(folder))
 
 
 def _options(folder: Path) -> dict[str, Any]:
     """Return the options that change scores, none where there is no summary of ``evaluate``."""
     try:
         found = json.loads((folder / "summary.json").read_bytes())["options"]
-        return {name: found[name] for name in _OPTIONS}
+        return {name: found[name] for name in _OPTIONS if name in found}
     except (OSError, ValueError, LookupError, TypeError, RecursionError):
         return {}
 
 
-def _thresholds(row: Any) -> tuple[float, ...]:
+def _thresholds(row: Any, metrics: Sequence[str]) -> tuple[float, ...]:
     """Return the thresholds that the columns are of."""
-    _require_columns(row, (*_KINDS, *PREDICTION_SCORES), 1)
+    _require_columns(row, (*_KINDS, "bdice"), 1)
+    missing = [name for name in metrics if name not in row]
+    if missing:
+        had = [name for name in metrics if name in row]
+        raise ValueError(
+            f"has no {missing[0]}: an older version wrote it; evaluate again, or give --metric "
+            + " ".join(had or ["bdice"])
+        )
     found = []
     for name in row:
         text = threshold_text(name)
@@ -143,10 +158,10 @@ def _thresholds(row: Any) -> tuple[float, ...]:
     return tuple(found)
 
 
-def _scored_task(row: Any, thresholds: tuple[float, ...], number: int) -> tuple[Key, ScoredTask]:
-    names = (*PREDICTION_SCORES, *curve_names(thresholds))
+def _scored_task(row: Any, names: Sequence[str], number: int) -> tuple[Key, ScoredTask]:
     _require_columns(row, (*_KINDS, *names), number)
-    if sum(threshold_text(name) is not None for name in row) > len(thresholds):
+    levels, known = ([n for n in some if threshold_text(n) is not None] for some in (row, names))
+    if len(levels) > len(known):
         raise ValueError(f"has other thresholds in row {number} than in row 1")
     for name, (kind, words) in _KINDS.items():
         if type(row[name]) is not kind:

@@ -3,7 +3,7 @@
 from typing import Any
 
 from ..faults import printable
-from ..results.registry import PREDICTION_SCORES, threshold_text
+from ..results.registry import prediction_score, threshold_text
 from ..results.tables import table
 from ..results.text import confidence, form_of, interval, known, number, p_value, percent, rank
 from ..results.typeset import Mean, Typeset
@@ -34,13 +34,13 @@ def _models(summary: dict[str, Any]) -> str:
         means = [f"{mean_text(own[m])} ({rank(own[m]['rank'])})" for m in metrics]
         over = f"{rank(min(curve))} to {rank(max(curve))}" if curve else rank(None)
         rows.append([printable(name), *means, over, percent(own["bdice"]["best"])])
-    heads = [f"{PREDICTION_SCORES[m].heading} (rank)" for m in metrics]
+    heads = [f"{prediction_score(m).heading} (rank)" for m in metrics]
     return table(["model", *heads, "rank over thresholds", "best by BDice"], rows)
 
 
 def models_table(summary: dict[str, Any]) -> Typeset:
     """Return one row per model, over all tasks, the best of each score in bold."""
-    scores = {name: PREDICTION_SCORES[name] for name in summary["metrics"]}
+    scores = {name: prediction_score(name) for name in summary["metrics"]}
     found = {(r["model"], r["score"]): r for r in summary["overall"]["ranks"]}
     best = {
         name: min(known(found[model, name]["rank"]) for model in summary["models"])
@@ -67,7 +67,7 @@ def _pairs(summary: dict[str, Any]) -> str:
         rows.append(
             [
                 printable(f"{pair['a']} - {pair['b']}"),
-                PREDICTION_SCORES[pair["metric"]].heading,
+                prediction_score(pair["metric"]).heading,
                 number(pair["difference"], form),
                 interval(ends, form),
                 number(pair["effect"], "+.2f"),

@@ -11,6 +11,8 @@ from dataclasses import dataclass
 from functools import cache
 from typing import Literal
 
+Better = Literal["higher", "lower", "nearer 0", "neither"]
+
 
 @dataclass(frozen=True)
 class Score:
@@ -23,7 +25,7 @@ class Score:
     name: str  # its column in tables and its key in summaries
     title: str  # its name for people
     meaning: str
-    better: Literal["higher", "lower", "nearer 0", "neither"] = "higher"
+    better: Better = "higher"
     limits: tuple[float, float] = (0.0, 1.0)  # the least and the largest value
     unit: str = ""  # such as "mm"; empty for a plain number
     perfect: str = ""  # what takes the place of "0 is perfect"
@@ -304,6 +306,9 @@ OPTIONAL_SCORES: Mapping[str, Mapping[str, Score]] = {
     "samples": SAMPLE_SCORES,
 }
 
+#: What models are compared by unless others are named: each over the same pixels for all models.
+COMPARED = tuple(name for name, score in PREDICTION_SCORES.items() if not score.own_pixels)
+
 #: Of raters against each other: ``agreement``.
 RATER_SCORES = _by_name(
     Score("dice", "Dice", "Overlap of two raters' masks, averaged over all pairs of raters"),
@@ -355,7 +360,7 @@ def prediction_score(name: str) -> Score:
     """Return a score of a prediction by its name, Dice at a threshold among them."""
     level = threshold_text(name)
     if level is None:
-        return PREDICTION_SCORES[name]
+        return ALL_SCORES[name]
     return Score(name, f"Dice at {level}", f"Overlap of prediction and {{soft}}, cut at {level}")
 
 
