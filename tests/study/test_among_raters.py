@@ -7,10 +7,12 @@ from typing import Any
 import numpy as np
 import pytest
 from dice_semimetric_study.cli import main
+from dice_semimetric_study.results.text import form_of
 from dice_semimetric_study.scores.among import AMONG, COLUMNS
 from scipy.stats import wilcoxon
 from study_files import data_folder, load, masks, near_marks, save, study
 
+VOXEL = 0.7 * 0.7 * 2.5 / 1000  # of the files, in millilitres
 LEVELS = [np.float32(k / 10) for k in range(1, 10)]
 
 
@@ -43,9 +45,17 @@ def by_hand(p: np.ndarray, seen: np.ndarray, r: int) -> dict[str, float]:
     others = np.delete(seen, r, axis=0)
     mean, doubt = others.mean(axis=0), (p > 0.01) | seen.any(axis=0)
     own, near = seen[r].astype(np.float32), near_marks(seen)
+    confidence, right = np.maximum(p, 1 - p).ravel(), ((p > 0.5) == seen[r]).ravel()
+    chance = np.clip(np.where(seen[r], p, 1 - p).astype(float), 2.0**-23, 1)
+    volume, rest = seen[r].sum(), np.mean([m.sum() for m in others])
     return {
         "ece_soft": ece(p[doubt], seen[r][doubt]),
         "ece_near": ece(p[near], seen[r][near]),
+        "ece": ece(confidence, right),
+        "brier": float(((p.astype(float) - seen[r]) ** 2).mean()),
+        "log_loss": float(-np.log(chance).mean()),
+        "rater_volume_bias": VOXEL * (volume - rest),
+        "rater_volume_bias_percent": 100 * (volume / rest - 1),
         "model_dice": float(np.mean([dice(p > 0.5, m) for m in others])),
         "rater_dice": float(np.mean([dice(seen[r], m) for m in others])),
         "model_bdice": bdice(p, mean),
@@ -89,6 +99,10 @@ def test_every_number_against_the_slow_way(
         worse, better = (above, below) if name == "ece_soft" else (below, above)
         shares = (worse, 1 - worse - better, better)
         assert [row[k] for k in ("worse", "within", "better")] == pytest.approx(shares)
+    p, adjusted = sorted(row["p"] for row in found.values()), []
+    for i, value in enumerate(p):
+        adjusted.append(max([min(1, (3 - i) * value), *adjusted]))
+    assert sorted(row["p_holm"] for row in found.values()) == pytest.approx(adjusted)
     summary = read(tmp_path, "summary")["overall"]["among_raters"]
     assert summary["dice"]["interval"] == [found["dice"]["low"], found["dice"]["high"]]
 
@@ -101,7 +115,8 @@ def test_tasks_stand_by_themselves_and_together(tmp_path: Path, capsys: Any) -> 
     assert [r["cases"] for r in rows] == [3] * 6 + [6] * 3
     assert rows[6]["model"] == pytest.approx((rows[0]["model"] + rows[3]["model"]) / 2)
     shown = " ".join(capsys.readouterr().out.split())
-    assert f"all: Dice {rows[6]['model']:.2f}" in shown
+    form = form_of((rows[6]["low"], rows[6]["high"]))
+    assert f"all: Dice {rows[6]['model']:{form}}" in shown
 
 
 def test_of_many_tasks_a_terminal_has_all_together(tmp_path: Path, capsys: Any) -> None:
@@ -130,7 +145,9 @@ def test_a_case_with_one_rater_is_left_out_of_this_alone(tmp_path: Path) -> None
     assert {row["cases"] for row in read(tmp_path, "among_raters")} == {2}
     alone = [row for row in read(tmp_path, "raters") if row["case"] == "case02"]
     assert [row["model_dice"] for row in alone] == [None]
-    assert alone[0]["dice"] == read(tmp_path, "cases")[1]["dice"]
+    for name in ("dice", "ece", "brier", "log_loss"):
+        assert alone[0][name] == pytest.approx(read(tmp_path, "cases")[1][name])
+    assert alone[0]["rater_volume_bias"] is alone[0]["rater_volume_bias_percent"] is None
 
 
 @pytest.mark.parametrize("empty", ["1", "0", "skip"])
@@ -145,6 +162,7 @@ def test_raters_who_mark_nothing(tmp_path: Path, empty: str) -> None:
     expected = None if empty == "skip" else float(empty)
     assert [row[f"{who}_dice"] for who in ("model", "rater")] == [expected] * 2
     assert [row[f"{who}_bdice"] for who in ("model", "rater")] == [expected] * 2
+    assert row["rater_volume_bias"] == row["rater_volume_bias_percent"] == 0
     assert row["model_ece_soft"] is row["rater_ece_soft"] is None  # no pixel is in doubt
     cases = {row["score"]: row["cases"] for row in read(tmp_path, "among_raters")}
     assert cases == {"dice": 3 - (empty == "skip"), "bdice": 3 - (empty == "skip"), "ece_soft": 2}

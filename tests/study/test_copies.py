@@ -16,12 +16,14 @@ WARNING = "task01: raters 01 and 03 mark the very same voxels in all of 3 cases"
 
 
 def run(command: str, ref: Path, out: Path, capsys: pytest.CaptureFixture, *options: str) -> str:
-    more = ["--no-pictures"] if command == "agreement" else ["--method", *options]
-    assert main([command, str(ref), "--out", str(out), *more]) == 0
+    more = [str(ref), *(["--method", *options] if command == "fuse" else ["--no-pictures"])]
+    if command == "evaluate":
+        more = ["--ref", *more, "--pred", str(ref.parent / "pred")]
+    assert main([command, "--out", str(out), *more]) == 0
     return capsys.readouterr().err
 
 
-@pytest.mark.parametrize("command", ["agreement", "fuse"])
+@pytest.mark.parametrize("command", ["agreement", "fuse", "evaluate"])
 def test_a_rater_under_two_names(
     tmp_path: Path, command: str, capsys: pytest.CaptureFixture
 ) -> None:

@@ -1,6 +1,7 @@
 """More scores of ``evaluate``: proper scores, the average calibration error, and volumes."""
 
 import json
+import math
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -34,6 +35,11 @@ def gaps(x: np.ndarray, y: np.ndarray) -> list[float]:
     return [abs(x[places == b].mean() - y[places == b].mean()) for b in np.unique(places)]
 
 
+def ece(x: np.ndarray, y: np.ndarray) -> float:
+    places = np.minimum((x * 10).astype(int), 9)
+    return sum(abs(x[places == b].sum() - y[places == b].sum()) for b in range(10)) / x.size
+
+
 def by_hand(p: np.ndarray, seen: np.ndarray) -> dict[str, float]:
     p, soft = p.astype(np.float64).ravel(), seen.reshape(len(seen), -1).mean(axis=0)
     hard, doubt = soft > 0.5, (p > 0.01) | (soft > 0)
@@ -42,11 +48,18 @@ def by_hand(p: np.ndarray, seen: np.ndarray) -> dict[str, float]:
             (("log_loss", hard), ("log_loss_soft", soft))}  # fmt: skip
     volume, volumes = VOXEL * (p > 0.5).sum(), VOXEL * seen.reshape(len(seen), -1).sum(axis=1)
     bias, spread = volume - volumes.mean(), np.abs(volumes[:, None] - volumes).mean()
+    sd = volumes.std()
+    z, top = bias / sd, (np.maximum(p, 1 - p), p > 0.5)
+    normal = sd * (z * math.erf(z / math.sqrt(2)) + math.sqrt(2 / math.pi) * math.exp(-z * z / 2))
+    by_rater = [ece(top[0], top[1] == m.ravel()) for m in seen]
+    soft_by_rater = [ece(p[doubt], m.ravel()[doubt]) for m in seen]
     return logs | {
         "precision": (hard & (p > 0.5)).sum() / (p > 0.5).sum(),
         "recall": (hard & (p > 0.5)).sum() / hard.sum(),
         "ace": float(np.mean(gaps(np.maximum(p, 1 - p), (p > 0.5) == hard))),
         "ace_soft": float(np.mean(gaps(p[doubt], soft[doubt]))),
+        "ece_by_rater": float(np.mean(by_rater)),
+        "ece_soft_by_rater": float(np.mean(soft_by_rater)),
         "brier": ((p - hard) ** 2).mean(),
         "brier_soft": np.mean([((p - m.ravel()) ** 2).mean() for m in seen]),
         "volume_bias": bias,
@@ -54,6 +67,7 @@ def by_hand(p: np.ndarray, seen: np.ndarray) -> dict[str, float]:
         "volume_bias_percent": 100 * bias / volumes.mean(),
         "volume_error_percent": 100 * abs(bias) / volumes.mean(),
         "volume_crps": np.abs(volume - volumes).mean() - spread / 2,
+        "volume_crps_normal": normal - sd / math.sqrt(math.pi),
     }
 
 
@@ -77,7 +91,42 @@ def test_every_number_against_the_slow_way(tmp_path: Path, options: tuple[str, .
     means = {name: np.mean([row[name] for row in cases(tmp_path)]) for name in expected}
     assert {name: overall[name] for name in expected} == pytest.approx(means)
     assert overall["pooled"]["brier"] == pytest.approx(means["brier"])  # all cases are of one size
-    assert overall["pooled"].keys() & VOLUME_SCORES.keys() == set()
+    assert not overall["pooled"].keys() & {*VOLUME_SCORES, "ece_by_rater", "ece_soft_by_rater"}
+
+
+def parts(x: np.ndarray, y: np.ndarray) -> dict[str, float]:
+    """Return reliability, resolution and uncertainty of the Brier score in ten bins."""
+    places = np.minimum((x * 10).astype(int), 9)
+    found = {"reliability": 0.0, "resolution": 0.0, "uncertainty": y.mean() * (1 - y.mean())}
+    for b in np.unique(places):
+        some = places == b
+        found["reliability"] += some.mean() * (x[some].mean() - y[some].mean()) ** 2
+        found["resolution"] += some.mean() * (y[some].mean() - y.mean()) ** 2
+    return found
+
+
+def test_what_the_proper_scores_are_made_of(tmp_path: Path) -> None:
+    study(tmp_path, raters=4, tasks=("task01", "task02"))
+    assert evaluate(tmp_path) == 0
+    summary, pixels = json.loads((tmp_path / "out/summary.json").read_text()), {}
+    for task in ("task01", "task02"):
+        for case in range(3):
+            p = load(tmp_path / f"pred/case0{case + 1}/{task}.nii.gz")[0].astype(np.float64)
+            soft = masks(10 * case + int(task[-1]) - 1, 4).mean(axis=0)
+            for name in (task, "all"):
+                pixels.setdefault(name, []).append((p.ravel(), soft.ravel()))
+    for name, found in {**summary["tasks"], "all": summary["overall"]}.items():
+        p, soft = (np.concatenate(side) for side in zip(*pixels[name], strict=True))
+        doubt = (p > 0.01) | (soft > 0)
+        right = (p > 0.5) == (soft > 0.5)
+        got = found["decomposition"]
+        assert got["ece"]["brier"] == pytest.approx(parts(np.maximum(p, 1 - p), right))
+        assert got["ece_soft"]["brier"] == pytest.approx(parts(p[doubt], soft[doubt]))
+        assert set(got["ece"]["log"]) == {"reliability", "resolution", "uncertainty"}
+        signs = {"reliability": 1, "resolution": -1, "uncertainty": 1}
+        for kind, score in (("brier", "brier"), ("log", "log_loss")):
+            total = sum(sign * got["ece"][kind][part] for part, sign in signs.items())
+            assert total == pytest.approx(found["pooled"][score], rel=0.1)  # but for the bins
 
 
 def one(root: Path, pred: np.ndarray, ref: np.ndarray, affine: Any = AFFINE, **header: Any) -> int:
@@ -100,10 +149,12 @@ def test_volumes_of_a_single_reference_and_of_nothing(tmp_path: Path) -> None:
     mask, empty = np.zeros((2, 4, 4, 4), np.uint8)
     mask[:2, :2, 0] = 1
     assert one(tmp_path, mask, mask) == 0
-    assert [cases(tmp_path)[0][name] for name in VOLUME_SCORES] == [0] * 5
+    assert [cases(tmp_path)[0][name] for name in VOLUME_SCORES] == [0] * 6
     assert one(tmp_path, mask, empty) == 0
     found = cases(tmp_path)[0]
-    assert found["volume_crps"] == found["volume_bias"] == pytest.approx(4 * VOXEL)
+    assert found["volume_crps"] == found["volume_crps_normal"] == pytest.approx(4 * VOXEL)
+    assert found["volume_bias"] == pytest.approx(4 * VOXEL)
+    assert found["ece_by_rater"] == found["ece"] > 0
     assert found["volume_bias_percent"] is found["volume_error_percent"] is None
     assert one(tmp_path, empty, mask) == 0
     assert cases(tmp_path)[0]["volume_bias_percent"] == -100

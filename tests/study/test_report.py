@@ -83,6 +83,14 @@ def test_the_model_stands_among_the_raters(tmp_path: Path) -> None:
             assert format(row[name], form_of((row["low"], row["high"]))) in section
     form = form_of((rows[6]["low"], rows[6]["high"]))
     assert f"agrees with a rater by {rows[6]['model']:{form}}" in section
+    verdicts = [text for _, text in page.all("li") if "of the difference" in text]
+    assert [text.split(",")[0].split(" the")[0] for text in verdicts] == [
+        "By Dice",
+        "By BDice",
+        "By ECE over marked pixels",
+    ]
+    assert "all below 0: the model is better" in verdicts[2]
+    assert "Brier score of the more likely label" in page.source
     bars = [float(a["width"]) for a, _ in page.all("rect") if a["class"] in ("worse", "better")]
     assert bars == pytest.approx([100 * row[k] for row in rows for k in ("worse", "better")])
     assert ("#among", "Model among the raters") in [(a["href"], t) for a, t in page.all("a")]

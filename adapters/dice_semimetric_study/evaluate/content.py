@@ -101,20 +101,32 @@ def _means(
     ]
 
 
-def verdict(summary: Mapping[str, Any]) -> str:
-    """Return in a sentence how the model compares with the raters, nothing where there is one."""
-    found = summary["overall"].get("among_raters", {}).get("dice", {})
-    if not found.get("cases"):
-        return ""
+#: How a sentence begins that has the model's score behind it, and the raters' in place of the gap.
+_VERDICTS = {
+    "dice": "By Dice the model agrees with a rater by {}, and the other raters do by {}",
+    "bdice": "By BDice, against the mean of the other raters, the model has {}, and a rater {}",
+    "ece_soft": "By ECE over marked pixels, against it too, the model has {}, and a rater {}",
+}
+
+
+def verdicts(summary: Mapping[str, Any]) -> list[str]:
+    """Return in sentences how the model compares with the raters, none where there is one."""
+    among = summary["overall"].get("among_raters", {})
+    known = [name for name in _VERDICTS if among.get(name, {}).get("cases")]
+    return [_verdict(name, among[name], confidence(summary)) for name in known]
+
+
+def _verdict(name: str, found: Mapping[str, Any], sure: str) -> str:
     form = form_of(found["interval"])
-    model, raters = shown(found["model"], form), shown(found["raters"], form)
-    text = f"By Dice the model agrees with a rater by {model}, and the other raters do by {raters}"
+    text = _VERDICTS[name].format(shown(found["model"], form), shown(found["raters"], form))
     if found["interval"] is None:
         return f"{text}."
     low, high = found["interval"]
-    how = "all above 0" if low > 0 else "all below 0" if high < 0 else "which has 0 in it"
     ends = interval(found["interval"], joint=" to ")
-    return f"{text}: the {confidence(summary)} of the difference is {ends}, {how}."
+    side = "higher" if low > 0 else "lower" if high < 0 else ""
+    better = "the model is" if side == PREDICTION_SCORES[name].better else "the raters are"
+    judged = f"all {'above' if low > 0 else 'below'} 0: {better} better" if side else "with 0 in it"
+    return f"{text}. The {sure} of the difference is {ends}, {judged}."
 
 
 def _cases(summary: Mapping[str, Any], scored: Sequence[Scored]) -> Card:
@@ -194,6 +206,18 @@ def by_rater(scored: Sequence[Scored]) -> Table | None:
     return Table(heads, rows, words=1 + several)
 
 
+def parts_of_scores(part: Mapping[str, Any]) -> list[tuple[str, dict[str, float | None]]]:
+    """Return the decomposition of a task's scores as the rows of a table."""
+    return [
+        (f"{score} of {label}", part["decomposition"][name][key])
+        for name, label in (
+            ("ece", "the more likely label, all pixels"),
+            ("ece_soft", "the foreground, marked pixels"),
+        )
+        for key, score in (("brier", "Brier score"), ("log", "Log loss"))
+    ]
+
+
 def title(record: Mapping[str, Any]) -> str:
     """Return the title of the page, made of the names of the two folders."""
     return "Scores of {pred} against {ref}".format(**record["settings"])
@@ -203,7 +227,7 @@ def sections(summary: Mapping[str, Any], scored: Sequence[Scored]) -> list[tuple
     """Return the anchors and titles of the page's sections."""
     some = [("curves", "Curves and calibration"), ("examples", "Examples"), ("cases", "Cases")]
     faults = ("faults", f"Faults ({len(summary['faults'])})")
-    among = [("among", "Model among the raters")] if verdict(summary) else []
+    among = [("among", "Model among the raters")] if verdicts(summary) else []
     if any(s.score.by_rater for s in scored):
         among.append(("raters", "Against each rater"))
     known = [*among, *some] if scored else []

@@ -15,6 +15,7 @@ from ..runs.each import report, stop_of
 from ..runs.logs import left_out
 from ..runs.recorded import Run, each_recorded, write_run
 from ..scores.case_score import KINDS, CaseScore, Options, with_pixels
+from ..scores.copies import Marked, report_copies
 from ..scores.devices import scorer
 from ..scores.occurrence import occurring, of_score
 from ..scores.summary import AMONG_RATERS, CASES, RATERS, summarize, write_score_tables
@@ -123,6 +124,9 @@ def evaluate(
     occur = ((of_score(one.score, one.region), one) for one in found)
     scored = occurring(occur, options, "reference or prediction", faults)
     scores = [s.score for s in scored]
+    report_copies(
+        Marked(s.task, [r.rater for r in s.by_rater], s.agreement) for s in scores if s.by_rater
+    )
     summary = summarize(scores, faults, options, patients=patient, bootstrap=bootstrap)
     names = Names(study)
     means |= {"patients": study.patients.described(patient)}

@@ -25,17 +25,7 @@ def write_report(
 
     Only the few cases with pictures are read again, one after the other.
     """
-    from .content import (
-        by_rater,
-        cards,
-        data,
-        more_cards,
-        more_scores,
-        sections,
-        structures,
-        title,
-        verdict,
-    )
+    from . import content
 
     chosen, without = choose(candidates(scored, options), report.pictures)
     examples = draw_cases(chosen)
@@ -45,21 +35,22 @@ def write_report(
         _TEMPLATES,
         "report.html",
         among=among_rows(summary),
-        by_rater=by_rater(scored),
-        cards=cards(summary, scored),
+        by_rater=content.by_rater(scored),
+        cards=content.cards(summary, scored),
         checksums=checksums(record),
         examples=examples,
-        data=data(scored, options),
-        groups=more_scores(options),
-        more=more_cards(summary, scored, options),
+        data=content.data(scored, options),
+        groups=content.more_scores(options),
+        more=content.more_cards(summary, scored, options),
         names=PREDICTION_SCORES,
+        parts_of_scores=content.parts_of_scores,
         record=record,
         scored=scored,
-        sections=sections(summary, scored),
+        sections=content.sections(summary, scored),
         shown=drawn,
-        structures=structures(scored, options, drawn),
+        structures=content.structures(scored, options, drawn),
         summary=summary,
-        title=title(record),
-        verdict=verdict(summary),
+        title=content.title(record),
+        verdicts=content.verdicts(summary),
         without=without,
     )

@@ -95,6 +95,7 @@ PREDICTION_SCORES = _by_name(
     ),
 )
 
+_AGREED = "0 is perfect, where the raters agree"
 _LEAST = "The least value is that of {soft}, 0 where raters agree"
 
 #: More of calibration: ``evaluate`` has them too.
@@ -112,6 +113,21 @@ CALIBRATION_SCORES = _by_name(
         "As ECE over marked pixels, but each bin of probability that holds a pixel weighs the same",
         better="lower",
         own_pixels=True,
+    ),
+    Score(
+        "ece_by_rater",
+        "ECE by rater, all pixels",
+        "As ECE over all pixels, but against each rater alone, averaged over the raters",
+        better="lower",
+        perfect=_AGREED,
+    ),
+    Score(
+        "ece_soft_by_rater",
+        "ECE by rater, marked pixels",
+        "As ECE over marked pixels, but against each rater alone, averaged over the raters: never "
+        "below that ECE, which is against their mean",
+        better="lower",
+        perfect=_AGREED,
     ),
     Score(
         "brier",
@@ -186,7 +202,17 @@ VOLUME_SCORES = _by_name(
         better="lower",
         limits=(0.0, math.inf),
         unit="ml",
-        perfect="0 is perfect, where the raters agree",
+        perfect=_AGREED,
+    ),
+    Score(
+        "volume_crps_normal",
+        "volume CRPS, normal",
+        "As volume CRPS, but against a normal distribution with the mean and the standard "
+        "deviation of the raters' volumes",
+        better="lower",
+        limits=(0.0, math.inf),
+        unit="ml",
+        perfect=_AGREED,
     ),
 )
 

@@ -8,7 +8,7 @@ import numpy as np
 from ..faults import printable
 from ..files.json import jsonable
 from ..results.bootstrap import Bootstrap, Numbers, by_patient, mean_intervals, mean_of_known
-from ..results.paired import DIGITS, rank_biserial, signed_rank
+from ..results.paired import DIGITS, holm, rank_biserial, signed_rank
 from ..results.registry import PREDICTION_SCORES
 from ..results.tables import table
 from ..results.text import confidence, form_of, interval, number, p_value, percent
@@ -18,7 +18,7 @@ from .case_score import CaseScore
 AMONG = ("dice", "bdice", "ece_soft")
 _DRAWN = 3  # tasks in a terminal
 _COUNTS = ("cases", "patients")
-_MEANS = ("model", "raters", "difference", "low", "high", "p", "effect")
+_MEANS = ("model", "raters", "difference", "low", "high", "p", "p_holm", "effect")
 _SHARES = ("worse", "within", "better")
 #: The columns of the table.
 COLUMNS = ("task", "score", *_COUNTS, *_MEANS, *_SHARES)
@@ -37,7 +37,8 @@ def among_raters(
     dict
         By score: the means over ``cases`` and the ``difference`` of model and raters, its
         ``interval``, the ``p`` value of the signed-rank test of the patients' mean differences and
-        its ``effect``, the rank-biserial correlation, and the shares of cases in which the model
+        its ``effect``, the rank-biserial correlation, ``p_holm``, adjusted for being one of
+        several scores, and the shares of cases in which the model
         is ``worse`` than each rater, ``within`` their range, and ``better`` than each.
     """
     several = [s for s in scores if len(s.by_rater) > 1]
@@ -59,6 +60,9 @@ def among_raters(
             "p": signed_rank(of_patients),
             "effect": float(rank_biserial(of_patients, np.ones((1, len(of_patients))))[0]),
         }
+    adjusted = holm(np.array([found[name]["p"] for name in AMONG]))
+    for name, p in zip(AMONG, adjusted, strict=True):
+        found[name]["p_holm"] = float(p)
     cleaned: dict[str, Any] = jsonable(found)
     return cleaned
 
@@ -117,7 +121,7 @@ def among_table(summary: Mapping[str, Any]) -> str:
             f"{printable(row['task'])}: {PREDICTION_SCORES[row['score']].title}",
             *(number(row[name], form_of(ends)) for name in ("model", "raters", "difference")),
             interval(ends),
-            p_value(row["p"]),
+            p_value(row["p_holm"]),
             number(row["effect"], ".2f"),
             *(percent(row[name]) for name in _SHARES),
         ]
@@ -127,5 +131,5 @@ def among_table(summary: Mapping[str, Any]) -> str:
     ]
     if not rows:
         return ""
-    names = ["model", "raters", "difference", confidence(summary), "p", "effect"]
+    names = ["model", "raters", "difference", confidence(summary), "p (Holm)", "effect"]
     return f"\n\n{table(['among the raters', *names, *_SHARES], rows)}"

@@ -16,6 +16,7 @@ from dice_semimetric.thresholds import THRESHOLDS
 
 from ..cases.blocks import Reading
 from ..choices import MARGIN
+from ..results.bootstrap import mean_of_known
 from ..results.registry import ALL_SCORES, OPTIONAL_SCORES, Score
 from ..results.totals import AddedByField, total
 from .asked import AskedScores, Empty
@@ -26,6 +27,7 @@ from .surfaces import Surface
 HALF = 0.5
 #: Soft calibration leaves out pixels that are background to the prediction and to all raters.
 CERTAIN = 0.01
+NOBODY = Agreement(*(np.zeros(shape, np.int64) for shape in ((0, 0), 0, 1)))
 
 
 @dataclass(frozen=True)
@@ -114,6 +116,11 @@ class RaterScore:
         Of the foreground's probability over the pixels of `CaseScore.ece_soft`.
     ece_near : float
         The same over those of `CaseScore.ece_near`.
+    ece, brier, log_loss : float
+        Over all pixels.
+    rater_volume_bias, rater_volume_bias_percent : float
+        The rater's volume minus the mean of the other raters', in millilitres, and as a part of
+        that mean: how far the rater marks more than they do. NaN without others.
     model_dice, model_bdice, model_ece_soft : float
         Of the prediction to the other raters: the mean of ``dice`` over them, and BDice and
         ``ece_soft``, over the same pixels, against their mean. NaN without others.
@@ -128,6 +135,11 @@ class RaterScore:
     jaccard: float
     ece_soft: float
     ece_near: float
+    ece: float
+    brier: float
+    log_loss: float
+    rater_volume_bias: float = math.nan
+    rater_volume_bias_percent: float = math.nan
     model_dice: float = math.nan
     model_bdice: float = math.nan
     model_ece_soft: float = math.nan
@@ -169,6 +181,9 @@ class CaseScore(AskedScores):
         The volume of a voxel in millilitres, NaN where it is not known.
     by_rater : tuple of RaterScore
         Against each rater alone; empty for a single reference.
+    agreement : Agreement
+        Of the raters and, as one more, of the prediction above 0.5; of nobody for a single
+        reference.
     fault : str
         Why the worst values stand in the place of scores; empty if they do not.
     """
@@ -189,6 +204,7 @@ class CaseScore(AskedScores):
     samples: Agreement | None = None
     voxel: float = math.nan
     by_rater: tuple[RaterScore, ...] = ()
+    agreement: Agreement = NOBODY
     fault: str = ""
 
     @cached_property
@@ -245,6 +261,16 @@ class CaseScore(AskedScores):
         return float(self.soft_bins.error(norm="average"))
 
     @cached_property
+    def ece_by_rater(self) -> float:
+        """As `ece`, but against each rater alone, in the mean."""
+        return mean_of_known(r.ece for r in self.by_rater) if self.by_rater else self.ece
+
+    @cached_property
+    def ece_soft_by_rater(self) -> float:
+        """As `ece_soft`, but against each rater alone, in the mean."""
+        return mean_of_known(r.ece_soft for r in self.by_rater) if self.by_rater else self.ece_soft
+
+    @cached_property
     def brier(self) -> float:
         """Of the foreground's probability against the hard reference, over all pixels."""
         return self.proper.brier / self.voxels
@@ -297,9 +323,18 @@ class CaseScore(AskedScores):
     @cached_property
     def volume_crps(self) -> float:
         """Of the prediction's volume against the raters' volumes, in millilitres."""
+        return self._crps("empirical")
+
+    @cached_property
+    def volume_crps_normal(self) -> float:
+        """As `volume_crps`, with a normal distribution of the raters' mean and deviation."""
+        return self._crps("normal")
+
+    def _crps(self, distribution: Literal["empirical", "normal"]) -> float:
         predicted, marked = self._volumes
         volumes = [self.voxel * rater.marked for rater in self.by_rater] or [marked]
-        return float(crps(np.asarray([predicted]), np.asarray(volumes)[:, None])[0])
+        samples = np.asarray(volumes)[:, None]
+        return float(crps(np.asarray([predicted]), samples, distribution=distribution)[0])
 
 
 def with_pixels(scores: Sequence[CaseScore]) -> list[CaseScore]:
@@ -308,13 +343,13 @@ def with_pixels(scores: Sequence[CaseScore]) -> list[CaseScore]:
 
 
 def pooled(scores: Sequence[CaseScore]) -> CaseScore:
-    """Return the score of the pixels of all cases together, without volume, surface and samples."""
+    """Return the score of the pixels of all cases together, without what does not add up."""
     names = ("voxels", "counts", "hard", "bins", "soft_bins", "near_bins", "proper", "lesions")
     known = [name for name in names if getattr(scores[0], name) is not None]
     sums: dict[str, Any] = {name: total(getattr(s, name) for s in scores) for name in known}
-    return replace(
-        scores[0], case="", task="", surface=None, samples=None, voxel=math.nan, by_rater=(), **sums
-    )
+    nothing: dict[str, Any] = {"surface": None, "samples": None, "by_rater": ()}
+    nothing |= {"voxel": math.nan, "agreement": NOBODY}
+    return replace(scores[0], case="", task="", **nothing, **sums)
 
 
 #: What a record of scores is made of.

@@ -13,7 +13,10 @@ from ..runs.logs import log
 
 
 class Marked(NamedTuple):
-    """What the raters of a structure mark in one case: its name, theirs, and how they agree."""
+    """What the raters of a structure mark in one case: its name, theirs, and how they agree.
+
+    Others may be counted behind them.
+    """
 
     task: str
     raters: Sequence[str]
@@ -30,10 +33,11 @@ def report_copies(found: Iterable[Marked]) -> list[str]:
     for one in found:
         groups.setdefault((one.task, *one.raters), []).append(one.counts)
     for (task, *raters), each in groups.items():
-        marking = sum(bool(np.any(np.asarray(counts.votes)[1:])) for counts in each)
+        marking = sum(np.diagonal(counts.both)[: len(raters)].any() for counts in each)
         if marking < 2:
             continue
-        for i, j in np.argwhere(np.triu(np.asarray(total(each).copies()))):
+        same = np.asarray(total(each).copies())[: len(raters), : len(raters)]
+        for i, j in np.argwhere(np.triu(same)):
             texts.append(
                 f"{task}: raters {raters[i]} and {raters[j]} mark the very same voxels in all of "
                 f"{counted(len(each), 'case')}: is one a copy of the other? It then counts twice"

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from dice_semimetric import Agreement, CalibrationBins, ThresholdCounts
 
 from ..results.totals import AddedByField
-from .case_score import Options, RaterScore
+from .case_score import CaseScore, Options, RaterScore
 from .cells import Cells, Counts, Numbers, edges_of, one_hot
 
 
@@ -58,17 +58,14 @@ def rater_sums(cells: Cells, losses: Numbers, options: Options) -> RaterSums:
 
 
 def scores_by_rater(
-    sums: RaterSums,
-    bins: CalibrationBins,
-    near: CalibrationBins,
-    names: Sequence[str],
-    options: Options,
+    score: CaseScore, sums: RaterSums, names: Sequence[str], options: Options
 ) -> tuple[RaterScore, ...]:
     """Return the scores of a prediction against each rater, and of both against the others.
 
-    ``bins`` are those of the prediction over the pixels in doubt, and ``near`` those near marks:
-    all marks lie in both.
+    ``score`` is that of the prediction against all raters. Its ``soft_bins`` are over the pixels
+    in doubt, and its ``near_bins`` over those near marks: all marks lie in both.
     """
+    bins = score.soft_bins
     table, total = sums.table[:-1], sums.table[-1]
     dice = np.asarray(sums.agreement.dice(empty=options.empty))
     found: dict[str, Any] = {
@@ -76,12 +73,17 @@ def scores_by_rater(
         "dice": dice[-1, :-1],
         "jaccard": np.asarray(sums.agreement.jaccard(empty=options.empty))[-1, :-1],
         "ece_soft": _error(bins, sums.binned),
-        "ece_near": _error(near, sums.binned),
+        "ece_near": _error(score.near_bins, sums.binned),
+        "ece": _error(score.bins, sums.correct),
+        "brier": sums.losses[0] / score.voxels,
+        "log_loss": sums.losses[1] / score.voxels,
     }
     reach = _at_least(total.sum(axis=1), axis=0)[1:, None]
     both = _at_least(table.sum(axis=2), axis=1)[:, 1:].T
     counts = {"bdice": (reach, found["marked"], both)}
     if len(names) > 1:
+        biases = volume_biases(found["marked"], score.voxel)
+        found |= {f"rater_{name}": values for name, values in biases.items()}
         found |= _errors_to_others(sums, bins, options)
         counts |= _counts_to_others(table, total, options)
         pairs = dice[:-1, :-1]
@@ -93,6 +95,18 @@ def scores_by_rater(
         RaterScore(name, **dict(zip(found, row, strict=True)))
         for name, row in zip(names, rows, strict=True)
     )
+
+
+def volume_biases(marked: Counts, voxel: float) -> dict[str, Numbers]:
+    """Return how far the volume of each of several raters is from the mean of the others.
+
+    It is in millilitres, as ``voxel`` is, and in per cent of that mean: 0 where all are empty, NaN
+    where only the others are.
+    """
+    others = (marked.sum() - marked) / (len(marked) - 1)
+    bias = marked - others
+    share = np.where(others > 0, bias / np.maximum(others, 1e-9), np.where(bias > 0, np.nan, 0))
+    return {"volume_bias": voxel * bias, "volume_bias_percent": 100 * share}
 
 
 def _counts_to_others(table: Counts, total: Counts, options: Options) -> dict[str, Any]:

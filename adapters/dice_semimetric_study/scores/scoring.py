@@ -69,21 +69,15 @@ def scores_of(pair: Rated, sums: Mapping[str, Sums], options: Options) -> tuple[
     reference = pair.reference.maps[0]
     with pair.naming(reference):
         voxel = voxel_volume(read_geometry(reference), reference.name) / 1000
-    return tuple(
-        _worked_out(
-            replace(
-                _score(found, pair.case, task_name(pair.task, region), raters, options),
-                voxel=voxel,
-                by_rater=scores_by_rater(
-                    found.raters, found.soft_bins, found.near_bins, names, options
-                )
-                if found.raters and names
-                else (),
-            ),
-            options,
-        )
-        for region, found in sums.items()
-    )
+    scores = []
+    for region, found in sums.items():
+        score = _score(found, pair.case, task_name(pair.task, region), raters, options)
+        score = replace(score, voxel=voxel)
+        if found.raters and names:
+            each = scores_by_rater(score, found.raters, names, options)
+            score = replace(score, by_rater=each, agreement=found.raters.agreement)
+        scores.append(_worked_out(score, options))
+    return tuple(scores)
 
 
 def _worked_out(score: CaseScore, options: Options) -> CaseScore:

@@ -147,17 +147,30 @@ def _means(
     of_score = [patients[s.case] for s in scores]
     values = np.array([[*(getattr(s, n) for n in names), *s.curve] for s in scores], float)
     means, intervals = jsonable(means_with_intervals(values, of_score, bootstrap))
-    together = pooled(good) if good else None
-    names_pooled = [name for name in names if together and name not in _NOT_POOLED]
     count, curve = len(names), "dice_at_threshold"
     among = among_raters(scores, patients, bootstrap)
     return dict(zip(names, means, strict=False)) | {
         "cases": counts,
         curve: means[count:],
-        "pooled": {name: jsonable(getattr(together, name)) for name in names_pooled},
+        **_of_pixels(good, names),
         "patients": len(set(of_score)),
         "intervals": dict(zip(names, intervals, strict=False)) | {curve: intervals[count:]},
         **({"among_raters": among} if among else {}),
+    }
+
+
+def _of_pixels(scores: Sequence[CaseScore], names: Sequence[str]) -> dict[str, Any]:
+    """Return the scores of the pixels of all cases together, and what calibration is made of."""
+    if not scores:
+        return {"pooled": {}, "decomposition": {}}
+    together = pooled(scores)
+    known = [n for n in names if not (n in _NOT_POOLED or n.endswith("by_rater"))]
+    return {
+        "pooled": {name: jsonable(getattr(together, name)) for name in known},
+        "decomposition": {
+            name: {s: jsonable(bins.decompose(s)._asdict()) for s in ("brier", "log")}
+            for name, bins in (("ece", together.bins), ("ece_soft", together.soft_bins))
+        },
     }
 
 
