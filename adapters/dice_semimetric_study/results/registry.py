@@ -206,7 +206,7 @@ VOLUME_SCORES = _by_name(
     ),
     Score(
         "volume_crps_normal",
-        "volume CRPS, normal",
+        "normal volume CRPS",
         "As volume CRPS, but against a normal distribution with the mean and the standard "
         "deviation of the raters' volumes",
         better="lower",
