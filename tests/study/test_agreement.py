@@ -12,6 +12,7 @@ import reference
 from dice_semimetric_study.agree.plots import _lightness
 from dice_semimetric_study.cli import main
 from dice_semimetric_study.results import plots
+from dice_semimetric_study.results.text import form_of
 from matplotlib.colors import to_rgb
 from realdata import ROOT
 from study_files import AFFINE, load, rows, save
@@ -70,6 +71,11 @@ def test_every_number_against_the_slow_way(tmp_path: Path, capsys) -> None:
         alone = reference.dice(seen[i], majority_vote(seen))
         assert float(row["dice_to_majority"]) == pytest.approx(alone, abs=1e-6)
         assert int(row["marked"]) == seen[i].sum()
+        rest = np.mean([s.sum() for j, s in enumerate(seen) if j != i])
+        bias = 0.7 * 0.7 * 2.5 / 1000 * (seen[i].sum() - rest)
+        assert float(row["volume_bias"]) == pytest.approx(bias, abs=1e-6)
+        share = 100 * (seen[i].sum() / rest - 1)
+        assert float(row["volume_bias_percent"]) == pytest.approx(share, abs=1e-6)
     assert len(raters) == len(pairs) == 9
     for row in pairs:
         a, b = (kept[int(row["case"][-1])][int(row[k]) - 1] for k in ("rater", "other"))
@@ -85,7 +91,27 @@ def test_every_number_against_the_slow_way(tmp_path: Path, capsys) -> None:
     low, high = part["intervals"]["dice"]
     assert low < part["dice"] < high
     assert list(part["raters"]) == ["01", "02", "03"]
-    assert "Dice to majority" in capsys.readouterr().out
+    text = capsys.readouterr().out
+    assert "Dice to majority" in text
+    mean = np.mean([float(r["volume_bias_percent"]) for r in raters if r["rater"] == "03"])
+    assert part["raters"]["03"]["volume_bias_percent"] == pytest.approx(mean, abs=1e-6)
+    (line,) = (
+        line for line in text.split("Raters of task01")[1].splitlines()[2:5] if " 03" in line
+    )
+    ends = part["raters"]["03"]["intervals"]["volume_bias_percent"]
+    assert f"{mean:{form_of(ends, sign='+')}}" in line
+
+
+def test_volumes_of_raters_who_mark_nothing(tmp_path: Path) -> None:
+    """Without others' volume there is no part of it; where nobody marks anything it is 0."""
+    empty, some = np.zeros((4, 4), np.uint8), np.eye(4, dtype=np.uint8)
+    for case, seen in enumerate(([some, empty], [empty, empty], [some, some])):
+        for r, mask in enumerate(seen):
+            save(tmp_path / f"in/c{case}/task01_seg{r}.nii.gz", mask)
+    assert agreement(tmp_path / "in", tmp_path / "out", "--no-pictures") == 0
+    found = rows(tmp_path / "out/raters.csv")
+    assert [r["volume_bias_percent"] for r in found] == ["", "-100.000000", *["0.000000"] * 4]
+    assert float(found[0]["volume_bias"]) == -float(found[1]["volume_bias"]) > 0
 
 
 def test_maps_are_where_the_masks_are(tmp_path: Path) -> None:

@@ -18,6 +18,7 @@ from dice_semimetric_study.results.registry import (
     PREDICTION_SCORES,
     RATER_SCORES,
     VOLUME_SCORES,
+    VOLUMES_OF_RATERS,
     Score,
     curve_names,
     prediction_score,
@@ -92,6 +93,7 @@ def rows_of(scores: Mapping[str, Score]) -> str:
         OVERLAP_SCORES,
         *OPTIONAL_SCORES.values(),
         RATER_SCORES,
+        VOLUMES_OF_RATERS,
     ],
 )
 def test_the_documentation_has_the_registrys_words(scores: Mapping[str, Score]) -> None:

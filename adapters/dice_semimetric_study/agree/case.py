@@ -8,7 +8,7 @@ import numpy as np
 
 from dice_semimetric import Agreement, disagreement, rater_agreement
 
-from ..cases.blocks import Reading
+from ..cases.blocks import Reading, millilitres
 from ..cases.foreground import voxels_of
 from ..cases.pairing import Rated
 from ..cases.regions import task_name
@@ -30,12 +30,15 @@ class CaseAgreement:
         The R raters' names.
     counts : Agreement
         How many voxels they mark, alone and together.
+    voxel : float
+        The volume of a voxel in millilitres.
     """
 
     case: str
     task: str
     raters: tuple[str, ...]
     counts: Agreement
+    voxel: float
 
 
 @dataclass(frozen=True)
@@ -78,8 +81,9 @@ def agree_files(case: Rated, reading: Reading, maps: Path | None = None) -> Agre
     folder = maps or Path()
     with written_maps(folder, dict.fromkeys(names, np.float32), files.maps[0]) as writers:
         counts = total_by_name(_counts_of_blocks(case, reading, writers))
+    voxel = millilitres(case, files.maps[0])
     found = tuple(
-        CaseAgreement(case.case, task_name(case.task, region), tuple(files.masks), sums)
+        CaseAgreement(case.case, task_name(case.task, region), tuple(files.masks), sums, voxel)
         for region, sums in counts.items()
     )
     return Agreed(found, tuple(stamp(folder / name, folder.parent) for name in names))

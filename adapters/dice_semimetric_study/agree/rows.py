@@ -8,8 +8,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..results.bootstrap import mean_of_known
-from ..results.registry import RATER_SCORES
+from ..results.registry import RATER_SCORES, VOLUMES_OF_RATERS
 from ..scores.asked import Empty
+from ..scores.raters import volume_biases
 from .case import CaseAgreement
 
 Row = dict[str, Any]
@@ -21,7 +22,7 @@ _OF_PAIR = ("dice", "jaccard", "cohen_kappa")
 #: The columns of each table.
 COLUMNS = {
     "cases": (*_KEYS, *_COUNTS, *RATER_SCORES),
-    "raters": (*_KEYS, "rater", "marked", "dice_to_majority", *_OF_PAIR),
+    "raters": (*_KEYS, "rater", "marked", "dice_to_majority", *_OF_PAIR, *VOLUMES_OF_RATERS),
     "pairs": (*_KEYS, "rater", "other", "both", *_OF_PAIR),
 }
 
@@ -29,7 +30,8 @@ COLUMNS = {
 def tables_of(found: Iterable[CaseAgreement], patients: Mapping[str, str], empty: Empty) -> Tables:
     """Return the rows of cases, of their raters, and of every two of these.
 
-    A rater's Dice, Jaccard and kappa are means over the other raters.
+    A rater's Dice, Jaccard and kappa are means over the other raters; the volume is compared with
+    their mean.
     """
     tables: Tables = ([], [], [])
     for one in found:
@@ -52,9 +54,11 @@ def _rows(one: CaseAgreement, empty: Empty) -> Tables:
     case = _votes(one) | {name: mean_of_known(matrix[others]) for name, matrix in scores.items()}
     case["dice_to_majority"] = mean_of_known(majority)
     case["fleiss_kappa"] = float(counts.fleiss_kappa())
+    volumes = volume_biases(np.diagonal(counts.both), one.voxel)
     raters = [
         {"rater": name, "marked": int(counts.both[i, i]), "dice_to_majority": float(majority[i])}
         | {k: mean_of_known(matrix[i][others[i]]) for k, matrix in scores.items()}
+        | {k: float(values[i]) for k, values in volumes.items()}
         for i, name in enumerate(one.raters)
     ]
     pairs = [

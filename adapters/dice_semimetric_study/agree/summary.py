@@ -13,7 +13,7 @@ from ..cases.blocks import Reading
 from ..faults import Fault
 from ..files.json import jsonable
 from ..results.bootstrap import Bootstrap, means_with_intervals
-from ..results.registry import RATER_SCORES
+from ..results.registry import RATER_SCORES, VOLUMES_OF_RATERS
 from ..results.tables import table
 from ..results.text import confidence, form_of, interval, number, shortened
 from ..runs.each import without_stop
@@ -24,7 +24,7 @@ from .rows import Row, Tables
 _DRAWN, _COLUMNS = 3, 10
 #: The scores that a terminal and a table for a paper show.
 SHOWN = ("dice", "cohen_kappa", "dice_to_majority", "disagreement")
-_OF_RATER = ("dice_to_majority", "dice", "jaccard", "cohen_kappa")
+_OF_RATER = ("dice_to_majority", "dice", "jaccard", "cohen_kappa", *VOLUMES_OF_RATERS)
 _AGGREGATION = (
     "mean over cases; in a case dice, jaccard and cohen_kappa are means over all pairs of raters, "
     "dice_to_majority over all raters, disagreement of 4 p (1 - p) over voxels that anyone marked"
@@ -125,7 +125,24 @@ def agreement_table(summary: Mapping[str, Any]) -> str:
     heads = ["task", "cases", "faulty", *(RATER_SCORES[name].heading for name in shown)]
     drawn = list(tasks.items()) if len(tasks) <= _DRAWN else []
     matrices = [_matrix_text(*one) for one in drawn if 2 < len(one[1]["raters"]) <= _COLUMNS]
-    return "\n\n".join([table(heads, rows), *matrices])
+    volumes = [_volume_text(task, part, summary) for task, part in drawn if part["raters"]]
+    return "\n\n".join([table(heads, rows), *volumes, *matrices])
+
+
+def _volume_text(task: str, part: Mapping[str, Any], summary: Mapping[str, Any]) -> str:
+    """Return as text how far the volume of each rater is from the others' mean."""
+    rows = []
+    for i, (name, found) in enumerate(part["raters"].items(), start=1):
+        row = [f"{i:2d} {shortened(name)}"]
+        for score in VOLUMES_OF_RATERS:
+            ends = found["intervals"][score]
+            form = form_of(ends, sign="+")
+            row += number(found[score], form), interval(ends, form)
+        rows.append(row)
+    heads = [f"Raters of {shortened(task)}"]
+    for volume in VOLUMES_OF_RATERS.values():
+        heads += volume.heading, confidence(summary)
+    return table(heads, rows)
 
 
 def _means_text(part: Mapping[str, Any], names: Sequence[str]) -> list[str]:

@@ -18,6 +18,7 @@ from ..files.geometry import (
     require_same_affine,
     require_same_geometry,
     towards,
+    voxel_volume,
     without_ones,
 )
 from ..files.names import is_npz
@@ -159,6 +160,12 @@ def _by_class(vectors: list[Vector], classes: Iterable[Class]) -> Vector | dict[
     """Return the prediction of each class, or the one map."""
     found = dict(zip(classes, vectors, strict=True))
     return found[""] if list(found) == [""] else found
+
+
+def millilitres(case: Rated, path: Path) -> float:
+    """Return the volume of a voxel of a file, or raise CaseError if it has none."""
+    with case.naming(path):
+        return voxel_volume(read_geometry(path), path.name) / 1000
 
 
 def space_of(pair: Pair, reading: Reading) -> Geometry:

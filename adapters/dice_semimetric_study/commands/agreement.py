@@ -2,7 +2,7 @@
 
 import argparse
 
-from ..results.registry import RATER_SCORES, glossary
+from ..results.registry import RATER_SCORES, VOLUMES_OF_RATERS, glossary
 from .command import EXIT, LAYOUT, Command, add_path
 from .options import add_empty, add_json, add_report, add_study, add_table
 
@@ -13,6 +13,9 @@ _EPILOG = f"""examples:
 
 scores:
 {glossary(RATER_SCORES)}
+
+of each rater also:
+{glossary(VOLUMES_OF_RATERS)}
 
 The maps show 4 p (1 - p), p the share of the raters that marked a voxel. The kappas depend on how
 much background there is. Means by rater are meaningful only where a rater's name is the same person

@@ -368,6 +368,28 @@ RATER_SCORES = _by_name(
     ),
 )
 
+#: Of the volume that a rater marks: ``agreement``.
+VOLUMES_OF_RATERS = _by_name(
+    Score(
+        "volume_bias",
+        "volume bias",
+        "Volume that a rater marks minus the mean of the other raters'",
+        better="nearer 0",
+        limits=(-math.inf, math.inf),
+        unit="ml",
+        perfect="Above 0 the rater marks more than they do",
+    ),
+    Score(
+        "volume_bias_percent",
+        "relative bias",
+        "Volume bias as a part of that mean",
+        better="nearer 0",
+        limits=(-100.0, math.inf),
+        unit="%",
+        perfect="There is none where the others mark nothing",
+    ),
+)
+
 _CURVE = "dice@"
 
 

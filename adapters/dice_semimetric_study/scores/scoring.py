@@ -7,12 +7,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from ..cases.blocks import millilitres
 from ..cases.foreground import mean_of
 from ..cases.near import parts_of
 from ..cases.pairing import Pair, Rated
 from ..cases.regions import task_name
-from ..files.geometry import voxel_volume
-from ..files.volumes import read_geometry
 from ..results.totals import total_by_name
 from .case_score import CaseScore, Options
 from .raters import scores_by_rater
@@ -66,9 +65,7 @@ def scores_of(pair: Rated, sums: Mapping[str, Sums], options: Options) -> tuple[
     """Return the score of each region of a pair, whose statistics are given."""
     names = list(pair.reference.masks)
     raters = max(1, len(names))
-    reference = pair.reference.maps[0]
-    with pair.naming(reference):
-        voxel = voxel_volume(read_geometry(reference), reference.name) / 1000
+    voxel = millilitres(pair, pair.reference.maps[0])
     scores = []
     for region, found in sums.items():
         score = _score(found, pair.case, task_name(pair.task, region), raters, options)
