@@ -5,12 +5,15 @@ import os
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import nibabel as nib
 import numpy as np
 import pytest
 from dice_semimetric_study.cli import main
 from study_files import AFFINE, COMMAND, data_folder, load, masks, save, study
+
+from dice_semimetric import staple
 
 
 def fuse(folder: Path, out: Path, method: str, *options: str) -> int:
@@ -56,6 +59,42 @@ def test_random_depends_on_seed_and_name_alone(tmp_path: Path) -> None:
     for c in range(1, 12):
         label = load(tmp_path / "less" / names[c] / "task01.nii.gz")[0]
         np.testing.assert_array_equal(label, runs["0a"][c])
+
+
+@pytest.mark.parametrize("method", ["weighted", "staple"])
+def test_a_terminal_has_what_was_found_of_raters(tmp_path: Path, method: str, capsys: Any) -> None:
+    ref, _ = study(tmp_path, tasks=("task01", "task02"))
+    assert fuse(ref, tmp_path / "out", method) == 0
+    lines = capsys.readouterr().out.splitlines()
+    with (tmp_path / "out/raters.csv").open(encoding="utf-8") as file:
+        rows = list(csv.DictReader(file))
+    names = list(rows[0])[3:]
+    assert lines[0].split() == ["task", "rater", "cases", *names]
+    for line in lines[2:8]:
+        task, rater, cases, *means = line.split()
+        own = [r for r in rows if (r["task"], r["rater"]) == (task, rater)]
+        assert int(cases) == len(own) == 3
+        expected = [np.mean([float(r[name]) for r in own]) for name in names]
+        np.testing.assert_allclose([float(m) for m in means], expected, atol=6e-5)
+    assert lines[8].startswith("6 labels written to")
+
+
+def test_a_rater_who_did_not_mark_a_case(tmp_path: Path, capsys: Any) -> None:
+    """It is a fault, or the case is fused from the others, as the core does with ``present``."""
+    ref, _ = study(tmp_path)
+    (ref / "case02/task01_seg03.nii.gz").unlink()
+    for rater in ("02", "03"):
+        (ref / f"case03/task01_seg{rater}.nii.gz").unlink()
+    assert fuse(ref, tmp_path / "all", "staple") == 1
+    assert "the mask of rater 03 is missing (see --raters)" in capsys.readouterr().err
+    assert fuse(ref, tmp_path / "any", "staple", "--raters", "any") == 0
+    assert [line.split()[2] for line in capsys.readouterr().out.splitlines()[2:5]] == list("321")
+    present = np.array([True, True, False])
+    expected = staple(masks(10), present=present)
+    label, _ = load(tmp_path / "any/case02/task01.nii.gz")
+    np.testing.assert_allclose(label, expected, atol=1e-5)
+    alone, _ = load(tmp_path / "any/case03/task01.nii.gz")
+    np.testing.assert_allclose(alone, masks(20)[0], atol=1e-3)
 
 
 def test_weights_and_performances_are_written(tmp_path: Path) -> None:

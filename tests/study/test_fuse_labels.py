@@ -11,10 +11,10 @@ import pytest
 from dice_semimetric_study.choices import FUSE_METHODS as METHODS
 from dice_semimetric_study.cli import main
 from dice_semimetric_study.fuse.methods import fuse_masks, most_frequent
-from dice_semimetric_study.fuse.patterns import Patterns
+from dice_semimetric_study.fuse.patterns import Patterns, agreement_of_labels
 from study_files import TOML, load, save
 
-from dice_semimetric import dice_weighted_average, staple
+from dice_semimetric import dice_weighted_average, rater_agreement, staple
 
 LABELS = {"liver": [5], "kidneys": [2, 3]}
 
@@ -251,3 +251,30 @@ def test_a_large_volume_takes_little_memory(tmp_path: Path) -> None:
         argv = [sys.executable, "-c", script, method]
         done = subprocess.run(argv, check=True, capture_output=True, text=True)
         assert int(done.stdout) * unit < 150e6, method  # ten million voxels of five raters
+
+
+@pytest.mark.parametrize("method", ["majority", "random", "staple"])
+def test_copies_among_label_maps(
+    tmp_path: Path, method: str, capsys: pytest.CaptureFixture
+) -> None:
+    seen = raters(tmp_path)
+    for r, labels in enumerate((seen[0], seen[1], seen[0][::-1])):
+        save(tmp_path / f"in/y/task01_seg0{r + 1}.nii.gz", labels)
+    assert fuse(tmp_path, "apart", method) == 0
+    assert "very same" not in capsys.readouterr().err
+    for case, labels in (("x", seen[1]), ("y", seen[1])):
+        save(tmp_path / f"in/{case}/task01_seg03.nii.gz", labels)
+    assert fuse(tmp_path, "copies", method, "--slab", "100") == 0
+    text = capsys.readouterr().err.replace("\n", " ")
+    assert "task01: raters 02 and 03 mark the very same voxels in all of 2 cases" in text
+
+
+@pytest.mark.parametrize("number", [1, 2, 5])
+@pytest.mark.parametrize("pixels", [0, 400])
+def test_agreement_of_labels_is_that_of_each(number: int, pixels: int) -> None:
+    labels = np.random.default_rng(number).integers(0, 4, (number, pixels))
+    found = agreement_of_labels(labels)
+    each = [rater_agreement(labels == value) for value in (1, 2, 3)]
+    np.testing.assert_array_equal(found.both, sum(one.both for one in each))
+    np.testing.assert_array_equal(found.majority, sum(one.majority for one in each))
+    np.testing.assert_array_equal(found.votes[1:], sum(one.votes[1:] for one in each))

@@ -5,6 +5,7 @@ from typing import Any
 
 from ..faults import counted, show
 from ..fuse.fuse import fuse
+from ..fuse.raters import rater_table
 from ..runs.each import without_stop
 from ..starting import STOPPED
 from .given import reading_of, report_of, require_use, run_of, study_of
@@ -18,10 +19,11 @@ def run(args: argparse.Namespace) -> int:
     if args.dry_run:
         return print_files(study)
     how: dict[str, Any] = {"seed": args.seed or 0, "page": report_of(args)}
-    count, faults = fuse(study, run_of(args), args.method, reading_of(args), **how)
+    count, faults, rows = fuse(study, run_of(args), args.method, reading_of(args), **how)
     wrong, stop = without_stop(faults)
     if not args.quiet:
         faulty = f"{counted(len(wrong), 'case')} faulty{stop and '; ' + stop}"
         page = f", report in {args.report}" if args.report else ""
-        show(f"{counted(count, 'label')} written to {args.out}, {faulty}{page}")
+        raters = f"{rater_table(rows)}\n" if rows else ""
+        show(f"{raters}{counted(count, 'label')} written to {args.out}, {faulty}{page}")
     return STOPPED if stop else 1 if wrong else 0

@@ -39,7 +39,8 @@ def add_files(parser: argparse.ArgumentParser, *, predictions: bool = False) -> 
         "--raters",
         choices=("all", "any"),
         default="all",
-        help="all: a case that lacks a rater of its task is faulty (default)",
+        help="all: a case that lacks a rater of its task is faulty (default); any: it has the "
+        "raters that there are",
     )
     parser.add_argument(
         "--affine-tolerance",

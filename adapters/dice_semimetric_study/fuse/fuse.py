@@ -16,7 +16,7 @@ from ..cases.blocks import Reading
 from ..cases.foreground import Voxels, voxels_of
 from ..cases.generator import case_generator
 from ..cases.pairing import Rated
-from ..cases.regions import require_file_names, task_name
+from ..cases.regions import require_file_names
 from ..cases.study import Names, Study, full_name
 from ..choices import FuseMethod
 from ..faults import CaseError, Fault
@@ -30,10 +30,12 @@ from ..results.totals import total, total_by_name
 from ..runs.each import report, stop_of
 from ..runs.recorded import Run, each_recorded, write_run
 from ..runs.records import Stamp, stamp
+from ..scores.copies import Marked, report_copies
 from .kept import Kept, report_kept
 from .methods import HARD, LEARNING, Masks, Rule, gather, most_frequent, rule_of
 from .page import write_fusion_page
-from .patterns import Columns, Patterns, Vote, of_labels
+from .patterns import Patterns, Vote, agreement_of_labels, of_labels
+from .raters import Row, rater_rows
 
 #: Voxels that are fused at a time: what is computed of them is wider than the masks.
 _SOME = 1 << 22
@@ -43,9 +45,10 @@ _SOME = 1 << 22
 class Written:
     """What is known of a case once its maps are written."""
 
-    rows: Sequence[dict[str, Any]]
+    rows: Sequence[Row]
     maps: tuple[Stamp, ...]
     kept: tuple[Kept, ...]  # of each structure, unless there is a label map alone
+    labels: tuple[Agreement, ...] = ()  # of the raters of that label map
 
 
 def fuse(
@@ -56,7 +59,7 @@ def fuse(
     *,
     seed: int = 0,
     page: Report | None = None,
-) -> tuple[int, list[Fault]]:
+) -> tuple[int, list[Fault], list[Row]]:
     """Fuse the masks of every case and write one label per case, in the layout of the masks.
 
     Parameters
@@ -83,8 +86,8 @@ def fuse(
 
     Returns
     -------
-    tuple of int and list of Fault
-        The number of maps written, and the cases that got none.
+    tuple of int, list of Fault and list of dict
+        The number of maps written, the cases that got none, and the rows of ``raters.csv``.
 
     Raises
     ------
@@ -118,6 +121,11 @@ def fuse(
     ]
     wrong, copies = report_kept(kept, reading, chosen=method == "random")
     faults += wrong
+    copies += report_copies(
+        Marked(case.task, list(case.reference.masks), labels)
+        for case, d in done
+        for labels in d.value.labels
+    )
     rows = [row for _, d in done for row in d.value.rows]
     if rows:
         write_text(out / "raters.csv", csv_text(list(rows[0]), rows))
@@ -130,7 +138,7 @@ def fuse(
         how: dict[str, Any] = {"method": method, "reading": reading, "maps": count, "out": out}
         write_fusion_page(page, kept, rows, faults, record, copies=copies, **how)
     output.close(faults, empty=not done)
-    return count, faults
+    return count, faults, rows
 
 
 def _names(case: Rated, method: FuseMethod, reading: Reading) -> set[str]:
@@ -175,13 +183,15 @@ def _fuse_case(
     with written_maps(out, maps, blocks.like, at_once=blocks.at_once) as writers:
         nothing = np.zeros((len(files.masks), 0), bool)
         kept = {region: Kept.of(nothing, nothing[0]) for region in regions}
+        alike = []
         for voxels in blocks:
             _fuse_voxels(voxels, rules, writers, kept)
             if labels is not None:
-                _fuse_labels(voxels, vote, writers[-1])
-    rows = [row for region, one in rated.items() for row in _rater_rows(case, region, one)]
+                alike += _fuse_labels(voxels, vote, writers[-1])
+    rows = [row for region, one in rated.items() for row in rater_rows(case, region, one)]
     stamps = tuple(stamp(out / name, out) for name in maps)
-    return Written(rows, stamps, tuple(kept.values()))
+    agreement = () if regions else (total(alike),)
+    return Written(rows, stamps, tuple(kept.values()), agreement)
 
 
 class _Blocks:
@@ -254,17 +264,11 @@ def _label_parts(voxels: Voxels) -> Iterator[tuple[NDArray[Any], NDArray[np.bool
         yield np.stack([one[cut] for one in labels]), None if kept is None else kept[cut]
 
 
-def _fuse_labels(voxels: Voxels, vote: Vote, write: Write) -> None:
+def _fuse_labels(voxels: Voxels, vote: Vote, write: Write) -> list[Agreement]:
+    """Write the label map of some voxels, and return how the raters agree in their parts."""
+    found = []
     for labels, kept in _label_parts(voxels):
         label = vote(labels)
         write(label if kept is None else label * kept)
-
-
-def _rater_rows(case: Rated, region: str, found: Columns) -> list[dict[str, Any]]:
-    if not found:
-        return []
-    return [
-        {"case": case.case, "task": task_name(case.task, region), "rater": rater}
-        | {name: float(values[i]) for name, values in found.items()}
-        for i, rater in enumerate(case.reference.masks)
-    ]
+        found.append(agreement_of_labels(labels if kept is None else labels * kept))
+    return found

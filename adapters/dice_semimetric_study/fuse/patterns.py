@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from dice_semimetric import Agreement
 from dice_semimetric._lib.decisions import Decisions, decisions
 from dice_semimetric.staple import estimate
 
@@ -63,6 +64,19 @@ def _joint(labels: Labels) -> tuple[Decisions, NDArray[Any]]:
     numbers = np.searchsorted(values, labels).astype(np.int32)
     found = decisions(numbers, max(values.size, 2))
     return found, values[found.table[:-1].astype(np.intp)]
+
+
+def agreement_of_labels(labels: Labels) -> Agreement:
+    """Return the sum of the raters' agreements over all labels but 0, of the pixels with one."""
+    some, number = labels[:, (labels != 0).any(axis=0)], len(labels)
+    both, times = np.zeros((number, number), np.int64), np.zeros((number, number + 1), np.int64)
+    for i, own in enumerate(some):
+        same = (some == own) & (own != 0)
+        both[i] = np.count_nonzero(same, axis=1)
+        times[i] = np.bincount(same.sum(axis=0, dtype=np.uint8), minlength=number + 1)
+    times[:, 0] = 0  # how often so many say as a rater does, who is one of them
+    votes = times.sum(axis=0) // np.maximum(np.arange(number + 1), 1)
+    return Agreement(both, times[:, number // 2 + 1 :].sum(axis=1), votes)
 
 
 def of_masks(found: Patterns) -> tuple[Vote, Columns]:
