@@ -81,8 +81,8 @@ def test_what_cannot_be_averaged_is_named(folders: Path, capsys) -> None:
         scores(folders, "folds", *npz, *more, status=1)
         text = capsys.readouterr().err
         assert "case01 task01: there are predictions of 2 of 3 folds" in text
-        assert "case02 task01: case02.npz has 3 channels, and that of another fold" in text
-        assert "case03 task01: channel 1 of case03.npz must hold probabilities" in text
+        assert "case02 task01: fold_2/case02.npz has 3 channels, and that of another fold" in text
+        assert "case03 task01: channel 1 of fold_0/case03.npz must hold probabilities" in text
         assert "to 1.5" in text
     labels = folders / "labels"
     for fold in "01":

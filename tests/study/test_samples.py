@@ -107,6 +107,22 @@ def test_a_faulty_sample_is_named_and_may_count_as_worst(
     assert [found[0][n] for n in SAMPLE_SCORES] == [2, 0, None, None]
 
 
+def test_samples_of_one_name_are_told_by_their_folders(
+    drawn: tuple[Path, dict[str, Any]], capsys: Any
+) -> None:
+    root, samples = drawn
+    for case, maps in samples.items():
+        for n, sample in enumerate(maps):
+            save(root / f"named/{n}/{case}/task01.nii.gz", sample)
+    save(root / "named/2/case01/task01.nii.gz", np.full(SHAPE, 3.5, np.float32))
+    (root / "named/1/case02/task01.nii.gz").write_bytes(b"x")
+    save(root / "named/0/case03/task01.nii.gz", np.zeros((2, 3), np.float32))
+    evaluate(root, "--pred-pattern", "{sample}/{case}/{task}.nii.gz", pred="named", status=1)
+    err = capsys.readouterr().err
+    assert "case01 task01: 2/case01/task01.nii.gz must hold probabilities" in err
+    assert "case02 task01: 1/case02/task01.nii.gz" in err
+
+
 def test_samples_that_are_label_maps(tmp_path: Path) -> None:
     kept = organs(tmp_path)
     rng = np.random.default_rng(1)

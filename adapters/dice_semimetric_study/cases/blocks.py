@@ -268,10 +268,10 @@ def _slabs(
     remedy = f"give --slab {voxels}, since what is read in slabs is not reoriented"
     for source in (one for every in sources for one in every.each):
         with case.naming(source.path):
-            geometry = read_geometry(source.path)
+            geometry = spatial(source, read_geometry(source.path))
         require_same_geometry(
             like,
-            spatial(source, geometry),
+            geometry,
             source.names,
             reading.tolerance,
             remedy=remedy if reading.reorient else f"{REORIENT} with --slab {voxels}",

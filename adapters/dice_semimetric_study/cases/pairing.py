@@ -1,5 +1,6 @@
 """Which prediction belongs to which reference."""
 
+import os
 from collections import defaultdict
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
@@ -60,11 +61,17 @@ class Rated:
         return {"reference": self.reference.paths, "mask": (self.mask,) if self.mask else ()}
 
     def name_of(self, path: Path) -> str:
-        """Return the name of one of the files, and whose it is where two sides have that name."""
+        """Return the name of one of the files, and whose it is where two sides have that name.
+
+        Where several files of its side have it, as folds and samples may, their folders are told.
+        """
         sides = self._sides
         same = [s for s, paths in sides.items() if any(p.name == path.name for p in paths)]
         of = next((s for s in same if path in sides[s]), "")
-        return f"the {of} {path.name}" if of and len(same) > 1 else path.name
+        name, twins = path.name, [p for p in sides.get(of, ()) if p.name == path.name]
+        if len(twins) > 1:
+            name = path.relative_to(os.path.commonpath(twins)).as_posix()
+        return f"the {of} {name}" if of and len(same) > 1 else name
 
     @contextmanager
     def naming(self, path: Path) -> Iterator[None]:

@@ -48,8 +48,8 @@ MORE = {
     "More of calibration": CALIBRATION_SCORES,
     "Volume": VOLUME_SCORES,
     "Precision and recall": OVERLAP_SCORES,
-    "Lesions": LESION_SCORES,
     "Samples": SAMPLE_SCORES,
+    "Lesions": LESION_SCORES,
 }
 
 

@@ -180,13 +180,12 @@ def score_table(summary: dict[str, Any]) -> str:
     Behind it are the scores that were asked for, and the model among the raters where cases have
     several.
     """
-    tables = [_means_table(summary, PREDICTION_SCORES)]
-    options = summary["options"]
-    asked = {k: v for n, scores in OPTIONAL_SCORES.items() if options[n] for k, v in scores.items()}
-    if asked:
-        tables.append(_means_table(summary, asked))
-    if options["surface"]:
-        tables[-1] += f"\n{within(options['nsd_tolerance'])}"
+    tables, options = [_means_table(summary, PREDICTION_SCORES)], summary["options"]
+    for option, scores in OPTIONAL_SCORES.items():
+        if options[option]:
+            tables.append(_means_table(summary, scores))
+            if option == "surface":
+                tables[-1] += f"\n{within(options['nsd_tolerance'])}"
     if worst := summary["overall"]["cases"].get("worst"):
         words = counted(worst, "missing or faulty prediction")
         tables.append(f"with the worst values of {words} in the means")
