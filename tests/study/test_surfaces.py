@@ -279,6 +279,10 @@ def test_what_cannot_be_is_named(tmp_path: Path, capsys: Any, monkeypatch: Any) 
     assert "slabs of 40: give --slab 480" in err
     evaluate(tmp_path, "--tolerance", "2", status=2)
     assert "--tolerance has no use without --surface" in capsys.readouterr().err
+    for side in ("pred", "ref"):
+        save(tmp_path / f"time/{side}/a.nii.gz", np.ones((3, 3, 3, 2), np.uint8))
+    evaluate(tmp_path / "time", "--surface", status=1)
+    assert "a.nii.gz has 4 axes, and surfaces and lesions 2 or 3" in capsys.readouterr().err
     for wrong in ("-1", "nan", "rater", "inf"):
         evaluate(tmp_path, "--surface", f"--tolerance={wrong}", status=2)
         assert "at least 0 mm, or the word raters" in capsys.readouterr().err

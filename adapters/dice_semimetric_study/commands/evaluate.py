@@ -20,6 +20,10 @@ _EPILOG = f"""examples:
   dice-semimetric evaluate --pred folds --pred-pattern "fold_{{fold}}/{{case}}.npz" --out organs \
       --ref nnUNet_raw/Dataset001_Organs --layout nnunet
   dice-semimetric evaluate --pred png --ref annotators --scale 255 --pred-scale 255 --out cells
+  dice-semimetric evaluate --pred preds --ref study/Testing --out scores --lesions --surface \
+      --tolerance raters --missing worst
+  dice-semimetric evaluate --pred drawn --pred-pattern "{{case}}/{{sample}}.nii.gz" \
+      --ref study/Testing --out drawn-scores
 
 scores:
 {glossary(ALL_SCORES)}
