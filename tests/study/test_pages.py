@@ -112,6 +112,16 @@ def test_compare_has_the_ranks_and_the_pairs(tmp_path: Path) -> None:
     assert "of the draws of patients" in page.source
 
 
+def test_compare_names_the_model_of_a_fault(tmp_path: Path) -> None:
+    make(tmp_path)
+    (tmp_path / "other/case02/task01.nii.gz").unlink()
+    assert run(tmp_path, "compare") == 1
+    page = Page(tmp_path / "page.html")
+    require_alone(page)
+    assert "b: there is no prediction" in texts(page, "faults")
+    assert "1 of a" in texts(page, "summary")
+
+
 def test_calibrate_has_the_scores_before_and_after(tmp_path: Path) -> None:
     make(tmp_path)
     assert run(tmp_path, "calibrate") == 0

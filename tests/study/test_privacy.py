@@ -5,6 +5,8 @@ import hashlib
 import json
 import os
 import subprocess
+from importlib import import_module
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -165,3 +167,114 @@ def test_maps_hold_no_text_of_their_source(tmp_path: Path, kind: Any, slab: list
             assert header["slice_end"] == 3  # what says how the voxels lie stays
             assert written.dataobj.offset == header.sizeof_hdr + 4
             np.testing.assert_allclose(header.get_best_affine(), AFFINE, rtol=1e-6)
+
+
+PRIVATE = ("Miller", "Jones", "Evelyn", "Zoltan", "MR-47", "carol")
+WHO = ("Ann_Miller_MR-4711", "Bob_Jones_MR-4712", "Evelyn_MR-4713", "Zoltan_MR-4714")
+
+
+@pytest.fixture(params=["folders", "flat"])
+def people(request: Any, tmp_path: Path) -> Path:
+    """Return a study whose files have the names of people; one is broken, and one is missing."""
+    home, flat = tmp_path / "carol_smith", request.param == "flat"
+    ref, pred = study(home, cases=WHO, flat=flat, tasks=("task01", "task02"))
+    broken, missing, mask = (
+        f"{name}{'_' if flat else '/'}{task}.nii.gz"
+        for name, task in zip(WHO[1:], ("task01", "task01", "task02_seg01"), strict=True)
+    )
+    (pred / broken).write_bytes(b"none")
+    (pred / missing).unlink()
+    (ref / mask).write_bytes(b"none")
+    return home
+
+
+@pytest.mark.parametrize("command", ["evaluate", "agreement", "compare", "calibrate", "fuse"])
+def test_anonymous_results_name_no_case(
+    people: Path, command: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    ref, pred, out = people / "ref", people / "pred", people.parent / "out"
+    argv = {
+        "evaluate": ["--pred", pred, "--ref", ref],
+        "agreement": [ref],
+        "compare": ["--pred", f"a={pred}", f"b={pred}", "--ref", ref],
+        "fuse": [ref, "--method", "staple"],
+        "calibrate": [
+            *("--fit-pred", pred, "--fit-ref", ref, "--pred", pred, "--ref", ref),
+            *("--method", "temperature"),
+        ],
+    }[command]
+    key = people.parent / "key.csv"
+    argv += ["--out", out, "--report", out / "page.html", "--anonymise", "--names", key]
+    assert main([command, *map(str, argv), "--verbose"]) == 1
+    shown = capsys.readouterr()
+    texts = passed_on(out) | {"stdout": shown.out, "stderr": shown.err}
+    if find_spec("pyarrow"):
+        parquet = import_module("pyarrow.parquet")
+        texts |= {f"{p} read": str(parquet.read_table(p)) for p in out.rglob("*.parquet")}
+    assert len(texts) > 6
+    for name, text in texts.items():
+        for word in PRIVATE:
+            assert word not in name
+            assert word not in text, (name, word, text[max(0, text.find(word) - 200) :][:400])
+    assert "case-001" in shown.err
+    assert "case-004 task02: reference 1 " in shown.err
+    table = [line.split(",") for line in key.read_text().splitlines()]
+    assert table == [["name", "case"], *([f"case-00{i}", n] for i, n in enumerate(WHO, start=1))]
+    if command not in ("compare",):
+        assert "data:image/png" not in texts["page.html"] or "no image, only" in texts["page.html"]
+        assert "the image with the outlines" not in texts["page.html"]
+
+
+def test_anonymous_scores_are_the_same(people: Path, tmp_path: Path) -> None:
+    sides = ["--pred", str(people / "pred"), "--ref", str(people / "ref"), "--no-pictures", "-q"]
+    table = tmp_path / "patients.csv"
+    table.write_text("case,patient\n" + "".join(f"{n},{n[:3]}\n" for n in WHO))
+    for whose in ([], ["--patients", str(table)], ["--patient-pattern", "^..."]):
+        named, hidden = tmp_path / "named", tmp_path / "hidden"
+        for out, how in (
+            (named, []),
+            (hidden, ["--anonymise"]),
+            (hidden, ["--anonymise", "--resume"]),
+        ):
+            argv = ["evaluate", *sides, *whose, "--out", str(out), *how]
+            assert main([*argv, *(["--overwrite"] if "--resume" not in how else [])]) == 1
+        one, two = (json.loads((out / "summary.json").read_text()) for out in (named, hidden))
+        assert one["overall"] == two["overall"]
+        cases = [json.loads((out / "cases.json").read_text()) for out in (named, hidden)]
+        alias = {name: f"case-00{i}" for i, name in enumerate(WHO, start=1)}
+        for a, b in zip(*cases, strict=True):
+            assert b["case"] == alias[a["case"]]
+            assert b["patient"] == (b["case"] if not whose else str(WHO.index(a["case"]) + 1))
+            names = ("case", "task", "patient")
+            assert {k: v for k, v in a.items() if k not in names} == {
+                k: v for k, v in b.items() if k not in names
+            }
+
+
+def test_images_that_are_asked_for_are_drawn(people: Path, tmp_path: Path) -> None:
+    ref = people / "ref"
+    argv = ["--pred", str(people / "pred"), "--ref", str(ref), "--no-pictures", "-q", "--anonymise"]
+    if (ref / WHO[0]).is_dir():
+        argv += ["--images", str(ref), "--image-pattern", "{case}/image.nii.gz"]
+    else:
+        argv += ["--images", str(ref), "--image-pattern", "{case}_image.nii.gz"]
+    page = tmp_path / "page.html"
+    assert main(["evaluate", *argv, "--out", str(tmp_path / "out"), "--report", str(page)]) == 1
+    assert "the image with the outlines" in page.read_text()
+
+
+def test_anonymous_usage(people: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    out = people.parent / "out"
+    argv = ["agreement", str(people / "ref"), "--out", str(out), "--no-pictures"]
+    assert main([*argv, "--names", "key.csv"]) == 2
+    assert "--names has no use without --anonymise" in capsys.readouterr().err
+    assert main([*argv, "--anonymise", "--names", str(out / "key.csv")]) == 2
+    assert "must not lie in" in capsys.readouterr().err
+    other = people.parent / "mine.csv"
+    other.write_text("a,b\n")
+    assert main([*argv, "--anonymise", "--names", str(other)]) == 2
+    assert "did not write it" in capsys.readouterr().err
+    assert other.read_text() == "a,b\n"
+    scores = ["compare", "--scores", "a=x", "b=y", "--out", str(out), "--anonymise"]
+    assert main(scores) == 2
+    assert "--anonymise has no use with --scores" in capsys.readouterr().err

@@ -6,7 +6,7 @@ from ..agree import agree
 from ..agree.summary import SHOWN, agreement_table
 from ..results.registry import RATER_SCORES
 from ..results.typeset import means_table
-from .given import bootstrap_of, empty_of, reading_of, report_of, run_of, study_of
+from .given import anonymous_of, bootstrap_of, empty_of, reading_of, report_of, run_of, study_of
 from .printing import (
     check_json,
     check_tables,
@@ -21,6 +21,7 @@ from .printing import (
 def run(args: argparse.Namespace) -> int:
     """Run the command and return its exit status."""
     study = study_of(args, ref=args.folder)
+    (study,) = anonymous_of(args, study)
     if args.dry_run:
         return print_files(study)
     check_json(args, args.folder, args.mask)

@@ -12,7 +12,7 @@ from ..calibrate.report import change_table
 from ..cases.study import Study
 from ..faults import UsageError, counted
 from ..scores.case_score import Options
-from .given import bootstrap_of, reading_of, report_of, require_use, run_of, study_of
+from .given import anonymous_of, bootstrap_of, reading_of, report_of, require_use, run_of, study_of
 from .printing import print_files, print_summary, status_of
 
 
@@ -21,6 +21,7 @@ def run(args: argparse.Namespace) -> int:
     fitting = _fitting(args)
     study = study_of(args, ref=args.ref, pred=args.pred)
     fit = replace(study, ref=args.fit_ref, pred=args.fit_pred)
+    fit, study = anonymous_of(args, fit, study)
     if args.dry_run:
         return _list(args, fit, study)
     options = Options(n_bins=args.bins, **vars(reading_of(args)))

@@ -26,7 +26,7 @@ from ..results.registry import ALL_SCORES
 from ..runs.logs import log
 from ..runs.output import Output
 from ..starting import STOPPED
-from .given import bootstrap_of, options_of, patients_of, report_of, run_of, study_of
+from .given import anonymous_of, bootstrap_of, options_of, patients_of, report_of, run_of, study_of
 from .models import Model, models_of
 from .printing import check_json, check_tables, print_files, print_summary, where, write_tables
 
@@ -81,7 +81,7 @@ def _run_predictions(args: argparse.Namespace, models: Sequence[Model]) -> int:
     for model in models:
         require_apart(args.out, model.folder)
     study, options, bootstrap = study_of(args, ref=args.ref), options_of(args), bootstrap_of(args)
-    studies = [replace(study, pred=m.folder) for m in models]
+    studies = anonymous_of(args, *(replace(study, pred=m.folder) for m in models))
     if args.dry_run:
         status = 0
         for model, study in zip(models, studies, strict=True):
@@ -93,7 +93,7 @@ def _run_predictions(args: argparse.Namespace, models: Sequence[Model]) -> int:
     faults: list[dict[str, str]] = []
     run = run_of(args)
     folders = {m.name: s.settings(full_name) for m, s in zip(models, studies, strict=True)}
-    output = _claim(args, folders, study.patients, asdict(options))
+    output = _claim(args, folders, studies[0].patients, asdict(options))
     for model, study in zip(models, studies, strict=True):
         log.info("scoring %s", model.name)
         summary = evaluate(

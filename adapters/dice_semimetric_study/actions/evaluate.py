@@ -8,7 +8,7 @@ from ..results.registry import PREDICTION_SCORES
 from ..results.typeset import means_table
 from ..scores.case_score import Options
 from ..scores.summary import score_table
-from .given import bootstrap_of, options_of, report_of, require_use, run_of, study_of
+from .given import anonymous_of, bootstrap_of, options_of, report_of, require_use, run_of, study_of
 from .printing import (
     check_json,
     check_tables,
@@ -26,6 +26,7 @@ def run(args: argparse.Namespace) -> int:
     require_use(args, "tolerance", args.surface, "--surface")
     study = study_of(args, ref=args.ref, pred=args.pred)
     study = replace(study, images=args.images, image_pattern=args.image_pattern)
+    (study,) = anonymous_of(args, study)
     if args.dry_run:
         return print_files(study)
     reads = (args.pred, args.ref, args.mask, args.images)

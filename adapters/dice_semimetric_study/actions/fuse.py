@@ -8,7 +8,7 @@ from ..fuse.fuse import fuse
 from ..fuse.raters import rater_table
 from ..runs.each import without_stop
 from ..starting import STOPPED
-from .given import reading_of, report_of, require_use, run_of, study_of
+from .given import anonymous_of, reading_of, report_of, require_use, run_of, study_of
 from .printing import print_files
 
 
@@ -16,6 +16,7 @@ def run(args: argparse.Namespace) -> int:
     """Run the command and return its exit status."""
     require_use(args, "seed", args.method == "random", "--method random")
     study = study_of(args, ref=args.folder)
+    (study,) = anonymous_of(args, study)
     if args.dry_run:
         return print_files(study)
     how: dict[str, Any] = {"seed": args.seed or 0, "page": report_of(args)}

@@ -1,23 +1,26 @@
 """What the options that commands share stand for."""
 
 import argparse
+from collections.abc import Sequence
 from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
 from typing import Literal
 
+from ..cases.anonymous import is_names, write_names
 from ..cases.blocks import Reading
 from ..cases.labels import every_label
 from ..cases.layouts import KNOWN
 from ..cases.patients import Patients, match_patients, read_patients
 from ..cases.regions import read_regions
-from ..cases.study import Study
+from ..cases.study import Study, anonymous
 from ..choices import PICTURES
 from ..faults import UsageError
 from ..results.bootstrap import Bootstrap
 from ..results.page.page import Report
 from ..results.registry import curve_names, threshold_text
 from ..runs.cluster import Workers, cores
+from ..runs.output import require_replaceable
 from ..runs.recorded import Run
 from ..scores.case_score import Options
 
@@ -127,6 +130,22 @@ def report_of(args: argparse.Namespace) -> Report | None:
         return None
     wanted = given.get("pictures")
     return Report(args.report, None if wanted == "all" else PICTURES if wanted is None else wanted)
+
+
+def anonymous_of(args: argparse.Namespace, *studies: Study) -> Sequence[Study]:
+    """Return the studies, by other names where that is asked for, which may be kept in a file."""
+    if not args.anonymise:
+        require_use(args, "names", False, "--anonymise")
+        return studies
+    if args.names is not None:
+        reads = [folder for study in studies for folder in study.folders]
+        require_replaceable(args.names, "--names", reads, is_names, args.out)
+        if args.names.resolve().is_relative_to(args.out.resolve()):
+            raise UsageError(f"--names {args.names} must not lie in {args.out}, which is passed on")
+    found, aliases = anonymous(*studies)
+    if args.names is not None and not args.dry_run:
+        write_names(args.names, aliases)
+    return found
 
 
 def run_of(args: argparse.Namespace) -> Run:

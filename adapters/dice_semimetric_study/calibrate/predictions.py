@@ -19,6 +19,10 @@ class Prediction(Pair):
     partner: Pair | None = field(default=None, kw_only=True)
 
     @property
+    def _words(self) -> dict[Path, str]:
+        return self.partner._words if self.partner else super()._words
+
+    @property
     def paths(self) -> tuple[Path, ...]:
         return self.partner.paths if self.partner else super().paths
 
@@ -29,13 +33,13 @@ def known_pairs(study: Study) -> tuple[list[Pair], list[Fault]]:
     pairs, faults = pair_up(study.references(), predictions)
     known = {(c.case, c.task) for c in predictions}
     pairs, alone = study.masked(pairs)
-    return pairs, [f for f in faults if (f.case, f.task) in known] + alone
+    return study.hidden(pairs, [f for f in faults if (f.case, f.task) in known] + alone)
 
 
 def predictions_of(study: Study) -> tuple[list[Prediction], list[Fault]]:
     """Return the predictions with their pairs, and what is wrong with others."""
     lone = [Prediction(CaseFiles(f.case, f.task), f) for f in study.predictions()]
-    alone, faults = study.masked(lone)
+    alone, faults = study.hidden(*study.masked(lone))
     if study.ref is None:
         return alone, faults
     pairs, faults = known_pairs(study)

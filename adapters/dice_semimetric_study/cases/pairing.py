@@ -6,9 +6,10 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import TypeVar
+from typing import Self, TypeVar
 
 from ..faults import CaseError, Fault
+from .anonymous import hide
 from .layout import CaseFiles
 from .patterns import TASK
 
@@ -30,10 +31,13 @@ class Rated:
         The raters' masks or one label map.
     mask : Path, optional
         A map that is nonzero where voxels count.
+    hidden : str
+        The name that the files have, where the case has another one that may be passed on.
     """
 
     reference: CaseFiles
     mask: Path | None = field(default=None, kw_only=True)
+    hidden: str = field(default="", kw_only=True)
 
     @property
     def case(self) -> str:
@@ -59,6 +63,31 @@ class Rated:
     def _sides(self) -> dict[str, tuple[Path, ...]]:
         """The files by what they are."""
         return {"reference": self.reference.paths, "mask": (self.mask,) if self.mask else ()}
+
+    def renamed(self, alias: str, *, image: bool) -> Self:
+        """Return the case by another name, which hides its own; without its image or with it."""
+        files = replace(self.reference, case=alias)
+        return replace(self, reference=files if image else replace(files, image=None),
+                       hidden=self.case)  # fmt: skip
+
+    def shown(self, text: str) -> str:
+        """Return a text about the case, without its name and those of files if they are hidden."""
+        if not self.hidden:
+            return text
+        return hide(text, self.hidden, self.case, self._words)
+
+    def shown_path(self, path: str, name: str) -> str:
+        """Return the name of a file that is read, or what stands for it if names are hidden."""
+        return f"{self.case}/{self._words.get(Path(path), 'beside')}" if self.hidden else name
+
+    @property
+    def _words(self) -> dict[Path, str]:
+        """What each file is, as "reference 2"."""
+        return {
+            path: f"{side} {i}" if len(paths) > 1 else side
+            for side, paths in self._sides.items()
+            for i, path in enumerate(paths, start=1)
+        }
 
     def name_of(self, path: Path) -> str:
         """Return the name of one of the files, and whose it is where two sides have that name.
@@ -106,6 +135,11 @@ class Pair(Rated):
     def fault(self) -> str:
         """Why one of both sides cannot be used; empty if both can."""
         return self.reference.fault or self.prediction.fault
+
+    def renamed(self, alias: str, *, image: bool) -> Self:
+        """Return the case by another name on both sides."""
+        found = super().renamed(alias, image=image)
+        return replace(found, prediction=replace(self.prediction, case=alias))
 
     @property
     def samples(self) -> list["Pair"]:

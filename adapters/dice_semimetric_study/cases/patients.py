@@ -5,7 +5,8 @@ import hashlib
 import io
 import json
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -30,11 +31,33 @@ class Patients:
         group, or all that it matches.
     sha256 : str, optional
         The digest of the file that the table is from.
+    source : str, optional
+        What the table is from.
     """
 
     of_case: dict[str, str] = field(default_factory=dict)
     pattern: str | None = None
     sha256: str = ""
+    source: str = "a table"
+
+    def renamed(self, aliases: Mapping[str, str]) -> "Patients":
+        """Return the same patients, by numbers, of cases with other names.
+
+        Cases without a known patient are left to whoever needs one.
+        """
+        if self.pattern is None and not self.of_case:
+            return self
+        found: dict[str, str] = {}
+        for case, alias in aliases.items():
+            with suppress(UsageError):
+                found.setdefault(alias, self.of(case))
+        if not found:
+            self.of_all(aliases)  # says why
+        number = _numbers(found.values())
+        of_case = {alias: number[patient] for alias, patient in found.items()}
+        digest = self.sha256 or digest_of(self.pattern or "")
+        source = "a table" if self.pattern is None else "a pattern"
+        return Patients(of_case, sha256=digest, source=source)
 
     def of(self, case: str) -> str:
         """Return the patient of a case, or raise UsageError if none is known."""
@@ -63,7 +86,7 @@ class Patients:
             return {"from": "each case", "count": count}
         table = json.dumps(sorted(self.of_case.items())).encode()
         digest = self.sha256 or hashlib.sha256(table).hexdigest()
-        return {"from": "a table", "count": count, "sha256": digest}
+        return {"from": self.source, "count": count, "sha256": digest}
 
 
 def read_patients(path: Path) -> Patients:
@@ -96,10 +119,15 @@ def read_patients(path: Path) -> Patients:
         raise UsageError(f"cannot read the patients in {path}: {error}") from error
     if not found:
         raise UsageError(f"{path} names no case")
-    names = sorted(set(found.values()))
-    number = {name: f"{i:0{len(str(len(names)))}d}" for i, name in enumerate(names, start=1)}
+    number = _numbers(found.values())
     of_case = {case: number[name] for case, name in found.items()}
     return Patients(of_case, sha256=hashlib.sha256(content).hexdigest())
+
+
+def _numbers(patients: Iterable[str]) -> dict[str, str]:
+    """Return numbers for names, in the order of these."""
+    names = sorted(set(patients))
+    return {name: f"{i:0{len(str(len(names)))}d}" for i, name in enumerate(names, start=1)}
 
 
 def match_patients(pattern: str) -> Patients:

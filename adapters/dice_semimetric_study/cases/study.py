@@ -1,13 +1,14 @@
 """Where a study lies: its folders, how their files are named, and who the patients are."""
 
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 from ..faults import Fault, UsageError
 from ..files.atomic import require_apart
+from .anonymous import aliases_of, hide
 from .layout import CaseFiles, Raters, find_cases
 from .layouts import KNOWN
 from .pairing import Pair, Rated, Some, add_masks, pair_up
@@ -72,6 +73,8 @@ class Study:
         The folder of the images that the references mark, and their file names.
     patients : Patients
         Which patient a case is of; by default each case is one.
+    aliases : dict, optional
+        The names that stand for those of the cases in all that is written; see `anonymous`.
     """
 
     ref: Path | None = None
@@ -86,6 +89,7 @@ class Study:
     images: Path | None = None
     image_pattern: str | None = None
     patients: Patients = field(default_factory=Patients)
+    aliases: Mapping[str, str] | None = None
 
     @property
     def folders(self) -> list[Path]:
@@ -114,13 +118,33 @@ class Study:
 
     def cases(self) -> tuple[list[Rated], list[Fault]]:
         """Return the references with what counts of them, and what lacks a mask."""
-        return self.masked([Rated(files) for files in self.references()])
+        return self.hidden(*self.masked([Rated(files) for files in self.references()]))
 
     def pairs(self) -> tuple[list[Pair], list[Fault]]:
         """Return the predictions with their references, and what is alone."""
         pairs, faults = pair_up(self.references(), self.predictions())
         pairs, alone = self.masked(pairs)
-        return pairs, faults + alone
+        return self.hidden(pairs, faults + alone)
+
+    def hidden(
+        self, cases: Sequence[Some], faults: Sequence[Fault]
+    ) -> tuple[list[Some], list[Fault]]:
+        """Return cases and faults by the names that may be passed on.
+
+        Hidden cases have an image only where the folder of images was given.
+        """
+        if self.aliases is None:
+            return list(cases), list(faults)
+        image = self.images is not None
+        named = [case.renamed(self.aliases[case.case], image=image) for case in cases]
+        return named, [replace(f, case=self.aliases[f.case]) for f in faults]
+
+    def names(self) -> dict[str, str]:
+        """Return the names of all cases, and the one that a prediction shares with a reference."""
+        refs = self.references() if self.ref is not None else []
+        preds = self.predictions() if self.pred is not None else []
+        same = {p.prediction.case: p.case for p in pair_up(refs, preds)[0]}
+        return {c.case: same.get(c.case, c.case) for c in (*refs, *preds)}
 
     def masked(self, cases: Sequence[Some]) -> tuple[list[Some], list[Fault]]:
         """Return the cases with their masks of what counts, and those that lack one."""
@@ -136,7 +160,7 @@ class Study:
     def settings(self, name_of: Callable[[Path], str]) -> dict[str, Any]:
         """Return what JSON can hold of the folders and the names of files."""
         found = {"pred": None} | asdict(replace(self, patients=Patients()))
-        del found["patients"]
+        del found["patients"], found["aliases"]
         return {k: name_of(v) if isinstance(v, Path) else v for k, v in found.items()}
 
     def _known(self, what: str) -> tuple[Patterns, Patterns] | None:
@@ -166,7 +190,29 @@ class Study:
         )
         if what in ("references", "predictions"):
             _require_own_names(found, folder)
-        return found
+        if self.aliases is None:
+            return found
+        return [replace(c, fault=_hidden(c, what, self.aliases.get(c.case, ""))) for c in found]
+
+
+def anonymous(*studies: Study) -> tuple[list[Study], dict[str, str]]:
+    """Return studies whose cases have other names in all that is written, and these by the names.
+
+    A case has one name in all of the studies. Who the patients are is known by numbers alone.
+    """
+    names: dict[str, str] = {}
+    for study in studies:
+        names |= study.names()
+    aliases = aliases_of(names.values())
+    of_all = {name: aliases[same] for name, same in names.items()}
+    return [
+        replace(s, aliases=of_all, patients=s.patients.renamed(of_all)) for s in studies
+    ], aliases
+
+
+def _hidden(files: CaseFiles, what: str, alias: str) -> str:
+    words = dict.fromkeys(files.paths, f"a file of the {what}")
+    return files.fault and hide(files.fault, files.case, alias, words)
 
 
 def _require_own_names(found: Sequence[CaseFiles], folder: Path) -> None:

@@ -4,7 +4,7 @@ import argparse
 
 from ..results.registry import RATER_SCORES, VOLUMES_OF_RATERS, glossary
 from .command import EXIT, LAYOUT, Command, add_path
-from .options import add_empty, add_json, add_report, add_study, add_table
+from .options import add_anonymise, add_empty, add_json, add_report, add_study, add_table
 
 _EPILOG = f"""examples:
   dice-semimetric agreement study/Training --out agreement
@@ -35,6 +35,7 @@ def _add_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--no-maps", action="store_true", help="write no maps of disagreement")
     parser.add_argument("--no-pictures", action="store_true", help="write the tables only")
     add_study(parser, predictions=False)
+    add_anonymise(parser)
 
 
 COMMAND = Command(

@@ -5,7 +5,7 @@ import math
 
 from ..choices import CALIBRATIONS, FLOOR, KEYS
 from .command import EXIT, LAYOUT, Command, add_path, integer, number
-from .options import add_bins, add_report, add_study
+from .options import add_anonymise, add_bins, add_report, add_study
 
 _EPILOG = f"""examples:
   dice-semimetric calibrate --fit-pred val-pred --fit-ref study/Validation \\
@@ -62,6 +62,7 @@ def _add_options(parser: argparse.ArgumentParser) -> None:
     add_report(parser, "what the calibration changed")
     add_bins(parser)
     add_study(parser)
+    add_anonymise(parser)
 
 
 def _bandwidth(text: str) -> float | str:

@@ -5,6 +5,7 @@ import argparse
 from ..results.registry import ALL_SCORES, COMPARED, glossary
 from .command import EXIT, LAYOUT, Command, add_path
 from .options import (
+    add_anonymise,
     add_files,
     add_json,
     add_means,
@@ -74,6 +75,7 @@ def add_how(parser: argparse.ArgumentParser) -> None:
     add_scoring(parser)
     add_reading(parser, predictions=True)
     add_workers(parser)
+    add_anonymise(parser)
 
 
 COMMAND = Command(

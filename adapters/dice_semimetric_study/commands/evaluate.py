@@ -4,7 +4,15 @@ import argparse
 
 from ..results.registry import ALL_SCORES, OPTIONAL_SCORES, glossary
 from .command import EXIT, LAYOUT, Command, add_path
-from .options import add_json, add_report, add_scoring, add_shapes, add_study, add_table
+from .options import (
+    add_anonymise,
+    add_json,
+    add_report,
+    add_scoring,
+    add_shapes,
+    add_study,
+    add_table,
+)
 
 _ASKED = {"samples": "{sample} in --pred-pattern"}
 _OPTIONAL = "\n\n".join(
@@ -59,6 +67,7 @@ def _add_options(parser: argparse.ArgumentParser) -> None:
     add_scoring(parser)
     add_shapes(parser)
     add_study(parser)
+    add_anonymise(parser)
 
 
 COMMAND = Command("evaluate", "score predictions against references", _EPILOG, _add_options)

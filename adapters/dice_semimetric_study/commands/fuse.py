@@ -4,7 +4,7 @@ import argparse
 
 from ..choices import FUSE_METHODS
 from .command import EXIT, LAYOUT, Command, add_path, integer
-from .options import add_files, add_reading, add_report, add_running, add_workers
+from .options import add_anonymise, add_files, add_reading, add_report, add_running, add_workers
 
 _EPILOG = f"""examples:
   dice-semimetric fuse study/Training --out mean --method uniform
@@ -37,6 +37,7 @@ def _add_options(parser: argparse.ArgumentParser) -> None:
     add_reading(parser)
     add_workers(parser)
     add_running(parser)
+    add_anonymise(parser)
 
 
 COMMAND = Command("fuse", "fuse the masks of several raters into one", _EPILOG, _add_options)

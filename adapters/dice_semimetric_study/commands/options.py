@@ -222,6 +222,23 @@ def add_table(parser: argparse.ArgumentParser) -> None:
     )
 
 
+def add_anonymise(parser: argparse.ArgumentParser) -> None:
+    """Add the options of names that stand for those of cases."""
+    group = parser.add_argument_group("what is passed on")
+    add_flag(
+        group,
+        "--anonymise",
+        "write case-001 and so on for the names of cases and files, and draw no image but those of "
+        "--images; folders, tasks and raters keep their names",
+    )
+    add_path(
+        group,
+        "--names",
+        metavar="FILE",
+        help="keep in this table which case has which name; not in OUT",
+    )
+
+
 def add_report(parser: argparse.ArgumentParser, what: str, *, pictures: bool = False) -> None:
     """Add the options of a page about the results, and of what is drawn in it."""
     add_path(

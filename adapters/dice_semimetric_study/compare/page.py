@@ -37,7 +37,8 @@ def write_comparison_page(report: Report, summary: dict[str, Any]) -> None:
                 if len(several) > 1
             ),
         ],
-        summary=summary | {"aggregation": summary["method"]["cases"]},
+        summary=summary
+        | {"aggregation": summary["method"]["cases"], "faults": _faults(summary["faults"])},
         record=_record(summary),
     )
 
@@ -172,6 +173,14 @@ def _curves(part: Row, summary: dict[str, Any]) -> Table:
     ]
     heads = ["Model", *(threshold_text(n) or "" for n in names)]
     return Table(heads, rows, note="Mean Dice of prediction and soft reference, both cut there.")
+
+
+def _faults(faults: Sequence[dict[str, str]]) -> list[dict[str, str]]:
+    """Return the faults with the name of the model before the reason."""
+    return [
+        {"case": f["case"], "task": f["task"], "reason": f"{f['model']}: {f['reason']}"}
+        for f in faults
+    ]
 
 
 def _record(summary: dict[str, Any]) -> dict[str, Any]:

@@ -64,7 +64,8 @@ def each_case(
         with tqdm(total=len(items), desc=action, unit="case", disable=hidden, leave=False) as bar:
             for i, outcome in outcomes(work, items, workers):
                 if isinstance(outcome, Failure):
-                    failed[i] = Fault(items[i].case, items[i].task, outcome.reason)
+                    shown = getattr(items[i], "shown", str)  # where names are hidden
+                    failed[i] = Fault(items[i].case, items[i].task, shown(outcome.reason))
                     kind = kind_of(failed[i])
                     kinds[kind] += 1
                     if kinds[kind] <= FEW or is_verbose():

@@ -142,7 +142,7 @@ def write_run(
         {
             "case": i.case,
             "task": i.task,
-            "files": [asdict(f) | {"path": name_of(f.path)} for f in d.inputs],
+            "files": [asdict(f) | {"path": _shown_path(i, f.path, name_of)} for f in d.inputs],
         }
         for i, d in done
     ]
@@ -160,6 +160,11 @@ def write_run(
     if done:
         write_json(out / RECORD, record)
     return record
+
+
+def _shown_path(item: Named, path: str, name_of: Callable[[str], str]) -> str:
+    shown = getattr(item, "shown_path", None)
+    return name_of(path) if shown is None else str(shown(path, name_of(path)))
 
 
 def _version(name: str) -> str | None:

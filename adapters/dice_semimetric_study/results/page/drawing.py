@@ -87,5 +87,6 @@ def _drawn(rank: str, one: Candidate, pixels: int) -> Drawn:
         plane = read_plane(one.files, one.region, one.reading)
         return Drawn(**named, plane=plane, pictures=draw(plane, pixels))
     except (CaseError, OSError) as error:  # it was read, and has changed since
-        log.warning("no picture of %s %s: %s", one.case, one.task, error)
-        return Drawn(**named, reason=reason_of(error))
+        text = one.files.shown(str(error))
+        log.warning("no picture of %s %s: %s", one.case, one.task, text)
+        return Drawn(**named, reason=one.files.shown(reason_of(error)))

@@ -81,7 +81,7 @@ def read_plane(pair: Rated, region: str, reading: Reading) -> Plane:
     assert best is not None  # a volume has at least one voxel
     image, reason = _image(pair.reference.image, like, best.number - 1, size)
     count = math.prod(like.shape[2:])
-    return _as_seen(replace(best, count=count, image=image, no_image=reason), like)
+    return _as_seen(replace(best, count=count, image=image, no_image=pair.shown(reason)), like)
 
 
 def _each_plane(pair: Rated, region: str, reading: Reading, size: int) -> Iterator[Plane]:
