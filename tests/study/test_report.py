@@ -312,6 +312,11 @@ def luminance(colour: str) -> float:
 
 def test_contrast_is_that_of_wcag_aa() -> None:
     sheet = (Path(page.__file__).parent / "templates/page.css").read_text()
+    tones = re.findall(r"\.h\d \{ background: (#[0-9a-f]{6}); color: (#[0-9a-f]{6}); \}", sheet)
+    assert len(tones) == 20  # of heat maps, light and dark
+    for colours in tones:
+        pair = sorted(map(luminance, colours))
+        assert (pair[1] + 0.05) / (pair[0] + 0.05) >= 4.5, colours
     light, dark = re.findall(r":root \{(.*?)\}", sheet, re.DOTALL)
     for block in (light, dark):
         colours = dict(re.findall(r"--([a-z-]+): (#[0-9a-f]{6})", block))

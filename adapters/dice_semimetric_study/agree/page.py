@@ -20,6 +20,7 @@ from .rows import Row, Tables
 Files = Mapping[tuple[str, str], tuple[Rated, str]]
 
 _OF_CASE = ("dice", "cohen_kappa", "dice_to_majority", "fleiss_kappa", "disagreement")
+_LETTERS = 5  # of the longest name that heads a column of a matrix
 _NOT_ONE = "Means by rater are of use only where a name is the same person in every case."
 
 
@@ -133,8 +134,12 @@ def _raters(summary: Mapping[str, Any], rows: Sequence[Row]) -> list[Table | Wor
         matrix = np.array(part["matrices"]["dice"], float)
         np.fill_diagonal(matrix, np.nan)
         values = [[None if np.isnan(v) else v for v in line] for line in matrix.tolist()]
+        heads = names
+        if max(map(len, names)) > _LETTERS:
+            heads = [str(i) for i in range(1, len(names) + 1)]
+            names = [f"{name} {i}" for name, i in zip(names, heads, strict=True)]
         lines = [[Cell(n), *line] for n, line in zip(names, heat(values), strict=True)]
-        parts.append(Table(["Rater", *names], lines, title=f"Dice of two raters{of}", kind="heat"))
+        parts.append(Table(["Rater", *heads], lines, title=f"Dice of two raters{of}", kind="heat"))
         parts.append(_of_raters(part["raters"], [r for r in rows if r["task"] == task], of))
     return parts
 
