@@ -188,10 +188,17 @@ def people(request: Any, tmp_path: Path) -> Path:
     return home
 
 
-@pytest.mark.parametrize("command", ["evaluate", "agreement", "compare", "calibrate", "fuse"])
+@pytest.mark.parametrize(
+    "call",
+    [
+        *("evaluate", "agreement", "compare", "calibrate", "fuse"),
+        *("evaluate --missing worst", "compare --missing worst"),
+    ],
+)
 def test_anonymous_results_name_no_case(
-    people: Path, command: str, capsys: pytest.CaptureFixture[str]
+    people: Path, call: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
+    command, *options = call.split()
     ref, pred, out = people / "ref", people / "pred", people.parent / "out"
     argv = {
         "evaluate": ["--pred", pred, "--ref", ref],
@@ -205,7 +212,7 @@ def test_anonymous_results_name_no_case(
     }[command]
     key = people.parent / "key.csv"
     argv += ["--out", out, "--report", out / "page.html", "--anonymise", "--names", key]
-    assert main([command, *map(str, argv), "--verbose"]) == 1
+    assert main([command, *map(str, argv), *options, "--verbose"]) == 1
     shown = capsys.readouterr()
     texts = passed_on(out) | {"stdout": shown.out, "stderr": shown.err}
     if find_spec("pyarrow"):

@@ -20,11 +20,13 @@ from .regions import RESERVED
 class Names:
     """Short names of files for what may be passed on: below their folder, by the folder's name.
 
-    Who ran it, and where, stays unknown. Of several folders of one name the later are numbered.
+    Who ran it, and where, stays unknown. Of several folders of one name the later are numbered. The
+    files of a study whose names are hidden have none.
     """
 
     def __init__(self, *studies: "Study") -> None:
         self._folders: dict[Path, str] = {}
+        self._hidden = any(study.aliases is not None for study in studies)
         for folder in (folder for study in studies for folder in study.folders):
             path = folder.absolute()
             name = "home" if path == Path.home() else Path(os.path.abspath(path)).name or "root"
@@ -39,8 +41,9 @@ class Names:
         path = Path(path).absolute()
         for folder in (path, *path.parents):  # the deepest, where one lies in the other
             if folder in self._folders:
-                return Path(self._folders[folder], path.relative_to(folder)).as_posix()
-        return path.name
+                inner = "..." if self._hidden and folder != path else path.relative_to(folder)
+                return Path(self._folders[folder], inner).as_posix()
+        return "..." if self._hidden else path.name
 
 
 def full_name(path: Path) -> str:

@@ -106,7 +106,7 @@ def _candidate(
         reading = replace(reading, label=None, regions=regions)
         label, region = replace(label, label=None, masks={name: path}), name
     task = task_name(case.task, region if reading.regions and region != "label" else "")
-    pair = Pair(files, label, mask=case.mask)
+    pair = Pair(files, label, mask=case.mask, hidden=case.hidden)
     figures = f"Dice of two raters {shown(dice)} · {counted(kept.likely, 'pixel')} above 0.5"
     return Candidate(case.case, task, dice, pair, region, reading, figures)
 

@@ -36,7 +36,7 @@ class Absent(Rated):
     def pair(self) -> Pair:
         """The reference with a prediction that says what is wrong."""
         prediction = CaseFiles(self.case, self.task, fault=self.why)
-        return Pair(self.reference, prediction, mask=self.mask)
+        return Pair(self.reference, prediction, mask=self.mask, hidden=self.hidden)
 
 
 @dataclass(frozen=True)
@@ -59,7 +59,7 @@ def absent_of(
     for one in scored:
         reasons.pop((one.case, one.task), None)
     return [
-        Absent(c.reference, mask=c.mask, why=reasons[c.case, c.task])
+        Absent(c.reference, mask=c.mask, hidden=c.hidden, why=reasons[c.case, c.task])
         for c in cases
         if (c.case, c.task) in reasons and not c.fault
     ]
