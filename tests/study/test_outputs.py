@@ -4,6 +4,7 @@ import csv
 import json
 import re
 from collections.abc import Iterator, Mapping
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +17,7 @@ from study_files import study, tree
 PAGE = Path(__file__).resolve().parents[2] / "docs/outputs.md"
 #: Where the files of each command are, which may have run twice.
 FOLDERS = {
-    "evaluate": ["scores"],
+    "evaluate": ["scores", "worst"],
     "agreement": ["agreement"],
     "compare": ["compared"],
     "calibrate": ["calibrated"],
@@ -31,6 +32,8 @@ SUMMARIES = {
     "compare": "summary.json",
     "calibrate": "calibration.json",
 }
+SURFACE = find_spec("surface_distance") is not None
+ASKED = {name: score for scores in OPTIONAL_SCORES.values() for name, score in scores.items()}
 #: They have their own tests: here nothing is stopped, and no option asks for them.
 NOT_HERE = {"stopped", "fault", "worst"}
 #: Names that something else could be taken for: a number, a missing value, a truth value.
@@ -65,7 +68,7 @@ def pattern(documented: str) -> str:
     if documented.endswith("/"):  # all that is in a folder
         documented = f"{documented}ANYTHING"
     escaped = re.escape(documented).replace("rankN", r"rank\d+").replace("dice@T", "dice@[0-9.]+")
-    scores = "|".join({**ALL_SCORES, **RATER_SCORES})
+    scores = "|".join({**ALL_SCORES, **ASKED, **RATER_SCORES})
     named = re.sub(r"(?<![a-z])SCORE(?![a-z])", f"(?:{scores})", escaped)
     named = named.replace("ANYTHING", ".+").replace("DIGEST", "[0-9a-f]{16}")
     return re.sub(r"(?<![A-Za-z])[A-Z]+(?![A-Za-z])", "[^/.]+", named)
@@ -90,12 +93,14 @@ def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
     root = tmp_path_factory.mktemp("outputs")
     study(root, cases=NAMES, tasks=("task01", "task02"))
     (root / "ref/true/task02_seg02.nii.gz").unlink()
+    (root / "pred/NA/task02.nii.gz").unlink()
     for path in (root / "pred").glob("*/task01.nii.gz"):  # nnunet takes one image for a case
         (root / "ref" / path.parent.name / "image.nii.gz").write_bytes(path.read_bytes())
     ref, pred = str(root / "ref"), str(root / "pred")
     both, fit = ["--pred", pred, "--ref", ref], ["--fit-pred", pred, "--fit-ref", ref]
     argv = {
         "scores": ["evaluate", *both],
+        "worst": ["evaluate", *both, "--missing", "worst", "--lesions", *["--surface"] * SURFACE],
         "agreement": ["agreement", ref],
         "staple": ["fuse", ref, "--method", "staple"],
         "weighted": ["fuse", ref, "--method", "weighted"],
@@ -118,8 +123,7 @@ def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def test_scores_have_the_registrys_words() -> None:
     page = PAGE.read_text(encoding="utf-8")
-    asked = {name: one for scores in OPTIONAL_SCORES.values() for name, one in scores.items()}
-    for scores in (ALL_SCORES, asked, RATER_SCORES):
+    for scores in (ALL_SCORES, ASKED, RATER_SCORES):
         rows = "\n".join(map(score_row, scores.values()))
         assert f"\n|---|---|---|\n{rows}\n\n" in page, f"its rows are:\n{rows}"
 
@@ -244,13 +248,13 @@ def with_others(documented: Rows, command: str) -> Rows:
 
 @pytest.mark.parametrize("command", SUMMARIES)
 def test_keys(root: Path, command: str) -> None:
-    (folder,) = FOLDERS[command]
-    summary = json.loads((root / folder / SUMMARIES[command]).read_text())
+    paths = [root / folder / SUMMARIES[command] for folder in FOLDERS[command]]
+    found = {k: v for path in paths for k, v in keys_of(json.loads(path.read_text()))}
     documented = with_others(DOCUMENTED[command, SUMMARIES[command]], command)
-    found = dict(keys_of(summary))
     where = f"{command}, {SUMMARIES[command]}"
     if command == "calibrate":
-        documented = {k: v for k, v in documented.items() if "among_raters" not in k}
+        lacking = re.compile(r"among_raters|cases\.worst")
+        documented = {k: v for k, v in documented.items() if not lacking.search(k)}
     require_same(set(found), documented, where)
     kinds = {"text": str, "integer": int, "number": (float, int), "list": list, "any": object}
     for key, value in found.items():

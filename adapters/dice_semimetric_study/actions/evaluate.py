@@ -7,7 +7,7 @@ from ..evaluate.evaluate import Page, evaluate
 from ..results.registry import PREDICTION_SCORES
 from ..results.typeset import means_table
 from ..scores.case_score import Options
-from ..scores.summary import score_table
+from ..scores.summary import asked_scores, score_table
 from .given import anonymous_of, bootstrap_of, options_of, report_of, require_use, run_of, study_of
 from .printing import (
     check_json,
@@ -40,7 +40,7 @@ def run(args: argparse.Namespace) -> int:
         bootstrap=bootstrap_of(args),
         device=args.device,
     )
-    write_tables(args, means_table(summary, PREDICTION_SCORES))
+    write_tables(args, means_table(summary, {**PREDICTION_SCORES, **asked_scores(summary)}))
     print_summary(args, summary, f"{score_table(summary)}\n{where(args)}")
     return status_of(summary)
 

@@ -1,6 +1,7 @@
 """The page about an agreement of raters: ``agreement --report``."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -10,7 +11,7 @@ from ..cases.pairing import Rated
 from ..faults import counted
 from ..results.bootstrap import mean_of_known
 from ..results.page.drawing import Candidate, choose, draw_cases
-from ..results.page.page import Card, Report, ends_of, score_card, shown, write_study_page
+from ..results.page.page import Card, Report, ends_of, mean_of, score_card, shown, write_study_page
 from ..results.page.parts import Cards, Cell, Gallery, Section, Table, Words, heat, spans, value
 from ..results.registry import RATER_SCORES
 from ..results.text import confidence
@@ -71,9 +72,9 @@ def _verdict(summary: Mapping[str, Any]) -> str:
     if overall["dice"] is None:
         return "There is no score of any two raters."
     ends = ends_of(overall, "dice")
-    within = f" ({confidence(summary)} CI {ends})" if ends else ""
+    within = f" ({confidence(summary)} {ends})" if ends else ""
     over = counted(overall["cases"]["compared"], "case")
-    text = f"Two raters agree by a Dice score of {shown(overall['dice'])}{within}, over {over}."
+    text = f"Two raters agree by a Dice score of {mean_of(overall, 'dice')}{within}, over {over}."
     if len(tasks) != 1:
         return text
     (part,) = tasks.values()
@@ -82,9 +83,10 @@ def _verdict(summary: Mapping[str, Any]) -> str:
     if len(known) < 3:
         return text
     near, far = max(known, key=known.__getitem__), min(known, key=known.__getitem__)
+    least, most = (mean_of(part["raters"][name], "dice_to_majority") for name in (far, near))
     return (
-        f"{text} Nearest to the majority is rater {near}, with {shown(known[near])}, and farthest "
-        f"rater {far}, with {shown(known[far])}."
+        f"{text} Nearest to the majority is rater {near}, with {most}, and farthest rater {far}, "
+        f"with {least}."
     )
 
 
@@ -108,18 +110,18 @@ def _summary(
     parts: list[Cards | Words | Table] = [Words(f"{one}.", "warning") for one in copies]
     parts.append(Cards(cards))
     if len(tasks) > 1:
-        parts.append(_tasks(tasks))
+        parts.append(_tasks(tasks, confidence(summary)))
     return parts
 
 
-def _tasks(tasks: Mapping[str, Any]) -> Table:
+def _tasks(tasks: Mapping[str, Any], ends: str) -> Table:
     heads = [RATER_SCORES[n].heading for n in _OF_CASE]
     rows = [
         [Cell(task), Cell(str(part["cases"]["compared"]))]
         + [value(part[name], part["intervals"][name]) for name in _OF_CASE]
         for task, part in tasks.items()
     ]
-    return Table(["Structure", "Cases", *heads], rows, title="By structure")
+    return Table(["Structure", "Cases", *heads], rows, title="By structure", ends=ends)
 
 
 def _raters(summary: Mapping[str, Any], rows: Sequence[Row]) -> list[Table | Words]:
@@ -140,11 +142,12 @@ def _raters(summary: Mapping[str, Any], rows: Sequence[Row]) -> list[Table | Wor
             names = [f"{name} {i}" for name, i in zip(names, heads, strict=True)]
         lines = [[Cell(n), *line] for n, line in zip(names, heat(values), strict=True)]
         parts.append(Table(["Rater", *heads], lines, title=f"Dice of two raters{of}", kind="heat"))
-        parts.append(_of_raters(part["raters"], [r for r in rows if r["task"] == task], of))
+        found = _of_raters(part["raters"], [r for r in rows if r["task"] == task])
+        parts.append(replace(found, title=f"Each rater{of}", ends=confidence(summary)))
     return parts
 
 
-def _of_raters(raters: Mapping[str, Any], rows: Sequence[Row], of: str) -> Table:
+def _of_raters(raters: Mapping[str, Any], rows: Sequence[Row]) -> Table:
     ends = [(r["dice_to_majority"], r["intervals"]["dice_to_majority"]) for r in raters.values()]
     marked = {
         name: mean_of_known(row["marked"] for row in rows if row["rater"] == name)
@@ -157,7 +160,7 @@ def _of_raters(raters: Mapping[str, Any], rows: Sequence[Row], of: str) -> Table
         for (name, r), majority in zip(raters.items(), spans(ends), strict=True)
     ]
     heads = ["Rater", "Cases", "Dice to majority", "Dice to the others", "Cohen’s kappa"]
-    return Table([*heads, "Pixels marked"], found, title=f"Each rater{of}")
+    return Table([*heads, "Pixels marked"], found)
 
 
 def _cases(cases: Sequence[Row]) -> Table:

@@ -1,11 +1,12 @@
 """The page about a calibration: ``calibrate --report``."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 from ..faults import counted
 from ..results.page.charts import reliability_chart
-from ..results.page.page import Card, Report, shown, write_study_page
+from ..results.page.page import Card, Report, mean_of, pooled_of, write_study_page
 from ..results.page.parts import (
     DASH,
     Cards,
@@ -18,7 +19,7 @@ from ..results.page.parts import (
     value,
 )
 from ..results.registry import PREDICTION_SCORES
-from ..results.text import number, setting
+from ..results.text import confidence, form_of, number, setting
 from ..results.totals import total
 from .report import WHEN, Part, Scored
 
@@ -65,12 +66,11 @@ def _verdict(summary: Mapping[str, Any]) -> str:
     if before["ece_soft"] is None:
         return f"{written} written; no case has a score."
     verb = "falls" if after["ece_soft"] < before["ece_soft"] else "does not fall: it goes"
-    of = "of the cases that were calibrated" if name == "pred" else "in the fit, where it is low,"
-    first, last = (shown(part["pooled"]["ece_soft"]) for part in (before, after))
+    ece, dice = (" to ".join(mean_of(p, n) for p in (before, after)) for n in ("ece_soft", "dice"))
+    pooled = " to ".join(pooled_of(part, "ece_soft") for part in (before, after))
     return (
-        f"The ECE over marked pixels {of} {verb} from {shown(before['ece_soft'])} to "
-        f"{shown(after['ece_soft'])} by case, and over the pixels of all from {first} to {last}. "
-        f"Dice goes from {shown(before['dice'])} to {shown(after['dice'])}."
+        f"The ECE over marked pixels of the cases that were {_TITLES[name]} {verb} from {ece} by "
+        f"case, and over the pixels of all from {pooled}. Dice goes from {dice}."
     )
 
 
@@ -110,7 +110,8 @@ def _changes(summary: Mapping[str, Any]) -> Table:
             first, last = (part.get("pooled", {}) for part in (before, after))
             rows.append([*where, *_change("ece_soft", first, last, ", all pixels pooled")])
     heads = ["Cases", "Structure", "Score", "Before", "After", "Change"]
-    return Table(heads, rows, words=3, title="Before and after", note=_TABLE)
+    table = Table(heads, rows, words=3, title="Before and after", note=_TABLE)
+    return replace(table, ends=confidence(summary))
 
 
 def _change(
@@ -122,7 +123,11 @@ def _change(
     ends = [part.get("intervals", {}).get(name) for part in parts]
     change = None if first is None or last is None else last - first
     title = Cell(f"{score.heading}{how}", f"{score.better} is better")
-    return [title, *map(value, (first, last), ends), Cell(number(change, "+.4f", DASH))]
+    return [
+        title,
+        *map(value, (first, last), ends),
+        Cell(number(change, form_of(None, sign="+"), DASH)),
+    ]
 
 
 def _diagrams(scored: dict[str, Sequence[Scored]]) -> list[Diagrams]:

@@ -69,7 +69,7 @@ def write_report(
             "before": {"overall": before["overall"], "tasks": before["tasks"]},
             "after": {"overall": after["overall"], "tasks": after["tasks"]},
         }
-        summary |= {key: before[key] for key in ("aggregation", "options")}
+        summary |= {key: before[key] for key in ("aggregation", "bootstrap", "options")}
         summary["ece_soft"] = _PIXELS
     faults, stop = without_stop(faults)
     summary |= {"faults": [asdict(f) for f in faults], "version": __version__}

@@ -4,12 +4,12 @@ from collections.abc import Sequence
 from typing import Any
 
 from ..faults import counted
-from ..results.page.page import Card, Report, shown, write_study_page
-from ..results.page.parts import DASH, Cards, Cell, Section, Table, Words, heat, spans, value
+from ..results.page.page import Card, Report, write_study_page
+from ..results.page.parts import DASH, Cards, Cell, Section, Table, Words, heat, spans
 from ..results.registry import curve_names, prediction_score, threshold_text
-from ..results.text import confidence, interval, number, p_value, percent, rank
+from ..results.text import confidence, form_of, interval, number, p_value, percent, rank
 from .rows import Row
-from .text import limit_of, significant
+from .text import limit_of, mean_text, significant
 
 _MOST_RANKS = 10  # of more models only the share of the best rank is shown
 _BOARD = (
@@ -53,17 +53,18 @@ def _verdict(summary: dict[str, Any]) -> str:
     title = prediction_score(score).title
     if first["rank"] == second["rank"]:
         return f"By {title} no model is ahead: several share the first rank."
-    text = f"By {title} {first['model']} comes first, with {shown(first['mean'])}"
+    text = f"By {title} {first['model']} comes first, with {mean_text(first)}"
     if first["same"] is not None:
         text += f", and would in {percent(first['same'])} of the draws of patients"
     names = {first["model"], second["model"]}
     pairs = (p for p in summary["overall"]["pairs"] if p["metric"] == score)
     pair = next((p for p in pairs if {p["a"], p["b"]} == names), None)
     if pair is None:
-        return f"{text}. Second is {second['model']}, with {shown(second['mean'])}."
-    ends = interval([pair["low"], pair["high"]], "+.4f", joint=" to ", none="")
-    within = f" ({confidence(summary)} CI {ends})" if ends else ""
-    difference = f"{pair['a']} minus {pair['b']} is {number(pair['difference'], '+.4f')}{within}"
+        return f"{text}. Second is {second['model']}, with {mean_text(second)}."
+    form = form_of((pair["low"], pair["high"]), sign="+")
+    ends = interval((pair["low"], pair["high"]), form, joint=" to ", none="")
+    within = f" ({confidence(summary)} {ends})" if ends else ""
+    difference = f"{pair['a']} minus {pair['b']} is {number(pair['difference'], form)}{within}"
     p = f"p (Holm) = {p_value(pair['p_holm'])}".replace("= <", "< ")
     chance = "beyond chance" if significant(pair, summary) else "which could be chance"
     return f"{text}. Second is {second['model']}: {difference}, {chance}, {p}."
@@ -85,7 +86,7 @@ def _cards(summary: dict[str, Any]) -> Cards:
         meaning = prediction_score(score).explained()
         title = f"Best by {prediction_score(score).title}"
         names = ", ".join(r["model"] for r in best) or DASH
-        mean = shown(best[0]["mean"]) if best else ""
+        mean = mean_text(best[0]) if best else ""
         cards.append(Card(title, names, mean, meaning))
     return Cards(cards)
 
@@ -105,11 +106,11 @@ def _ranks(part: Row, score: str) -> list[Row]:
 
 
 def _boards(part: Row, summary: dict[str, Any]) -> list[Table | Words]:
-    boards = [_board(part, score) for score in summary["metrics"]]
+    boards = [_board(part, score, confidence(summary)) for score in summary["metrics"]]
     return [Words(_BOARD, "note"), *boards]
 
 
-def _board(part: Row, score: str) -> Table:
+def _board(part: Row, score: str, ends_name: str) -> Table:
     rows = _ranks(part, score)
     ends = spans([(r["mean"], (r["low"], r["high"])) for r in rows])
     places = range(1, len(rows) + 1) if len(rows) <= _MOST_RANKS else range(1, 2)
@@ -125,7 +126,7 @@ def _board(part: Row, score: str) -> Table:
     found = prediction_score(score)
     title = f"{found.heading}: {found.better} is better"
     heads = ["Model", "Rank", "Mean", "Same rank", *(f"Rank {k}" for k in places)]
-    return Table(heads, lines, title=title)
+    return Table(heads, lines, title=title, ends=ends_name)
 
 
 def _pairs(part: Row, summary: dict[str, Any]) -> list[Table | Words]:
@@ -157,7 +158,7 @@ def _pair_table(pairs: Sequence[Row], score: str, summary: dict[str, Any]) -> Ta
     ]
     heads = ["First", "Second", "Better", "Difference", "Effect", "p", "p (Holm)"]
     title = f"{prediction_score(score).heading}: {prediction_score(score).better} is better"
-    return Table(heads, rows, words=3, title=title)
+    return Table(heads, rows, words=3, title=title, ends=confidence(summary))
 
 
 def _curves(part: Row, summary: dict[str, Any]) -> Table:
@@ -165,10 +166,7 @@ def _curves(part: Row, summary: dict[str, Any]) -> Table:
     own = {(r["model"], r["score"]): r for r in part["ranks"]}
     rows = [
         [Cell(model)]
-        + [
-            Cell(value(own[model, n]["mean"], places=3).text, f"rank {rank(own[model, n]['rank'])}")
-            for n in names
-        ]
+        + [Cell(mean_text(own[model, n]), f"rank {rank(own[model, n]['rank'])}") for n in names]
         for model in summary["models"]
     ]
     heads = ["Model", *(threshold_text(n) or "" for n in names)]

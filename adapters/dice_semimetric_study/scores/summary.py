@@ -192,6 +192,12 @@ def score_table(summary: dict[str, Any]) -> str:
     return "\n\n".join(tables) + among_table(summary)
 
 
+def asked_scores(summary: Mapping[str, Any]) -> dict[str, Score]:
+    """Return the scores of a summary that options asked for."""
+    asked = (scores for name, scores in OPTIONAL_SCORES.items() if summary["options"][name])
+    return {name: score for scores in asked for name, score in scores.items()}
+
+
 def _means_table(summary: dict[str, Any], scores: Mapping[str, Score]) -> str:
     rows = []
     for task, part in {**summary["tasks"], "all": summary["overall"]}.items():

@@ -51,8 +51,7 @@ def score_card(
     if ends := ends_of(overall, score.name):
         details.append(f"{confidence(summary)} {ends}")
     if score.name in overall.get("pooled", {}):
-        pooled = shown(overall["pooled"][score.name], _form(overall, score.name))
-        details.append(f"all pixels pooled {pooled}")
+        details.append(f"all pixels pooled {pooled_of(overall, score.name)}")
     value, meaning = mean_of(overall, score.name), score.explained(soft, hard)
     return Card(title or score.heading, value, "; ".join(details), meaning)
 
@@ -60,6 +59,11 @@ def score_card(
 def mean_of(part: Mapping[str, Any], name: str) -> str:
     """Return a mean with the digits that its interval allows."""
     return shown(part[name], _form(part, name))
+
+
+def pooled_of(part: Mapping[str, Any], name: str) -> str:
+    """Return a score over all pixels together, with the digits of the mean."""
+    return shown(part["pooled"][name], _form(part, name))
 
 
 def ends_of(part: Mapping[str, Any], name: str) -> str:

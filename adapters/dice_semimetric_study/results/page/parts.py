@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, ClassVar
 
-from ..text import number
+from ..text import Ends, form_of, interval, number
 from .charts import ReliabilityChart
 
 DASH = "–"
@@ -48,6 +48,16 @@ class Table:
     title: str = ""
     note: str = ""
     kind: str = ""  # "heat" for a matrix, whose columns are alike
+    ends: str = ""  # the name of the intervals in small print, such as "95 % CI"
+
+    @property
+    def headings(self) -> list[tuple[str, str]]:
+        """The names of the columns, each with that of its intervals if it has some."""
+        known = [any(row[i].note for row in self.rows) for i in range(len(self.columns))]
+        return [
+            (name, self.ends if some and i >= self.words else "")
+            for i, (name, some) in enumerate(zip(self.columns, known, strict=True))
+        ]
 
 
 @dataclass(frozen=True)
@@ -119,12 +129,9 @@ class Section:
     parts: Sequence[Any] = field(default_factory=tuple)
 
 
-def value(found: float | None, ends: Sequence[float | None] | None = None, places: int = 4) -> Cell:
+def value(found: float | None, ends: Ends = None) -> Cell:
     """Return a number with its interval below, or a dash."""
-    note = ""
-    if ends is not None and None not in ends:
-        note = " to ".join(number(end, f".{places}f") for end in ends)
-    return Cell(number(found, f".{places}f", DASH), note)
+    return Cell(number(found, form_of(ends), DASH), interval(ends, joint=" to ", none=""))
 
 
 def spans(cells: Sequence[tuple[float | None, Sequence[float | None] | None]]) -> list[Cell]:

@@ -52,9 +52,9 @@
   for (const table of document.querySelectorAll("table.sortable")) {
     [...table.tBodies[0].rows].forEach((row, i) => { row.dataset.place = i; });
     [...table.tHead.rows[0].cells].forEach((head, column) => {
-      const button = element("button", head.textContent.trim(), { type: "button" });
+      const button = element("button", head.firstChild.textContent.trim(), { type: "button" });
       button.addEventListener("click", () => sort(table, column, head.getAttribute("aria-sort") === "ascending"));
-      head.replaceChildren(button);
+      head.firstChild.replaceWith(button); // the name of the intervals stays below
       head.setAttribute("aria-sort", "none");
     });
   }
