@@ -66,6 +66,13 @@ def test_the_means_of_each_task(tmp_path: Path, command: str) -> None:
     assert (tmp_path / "t.tex").read_bytes() == before
 
 
+def test_scores_that_options_ask_for_are_there_too(tmp_path: Path) -> None:
+    study(tmp_path)
+    assert run(tmp_path, "evaluate", "--lesions") == 0
+    head = markdown_rows((tmp_path / "t.md").read_text())[0]
+    assert head[-3:] == [f"lesion {name}<br>95 % CI" for name in ("F1", "precision", "recall")]
+
+
 def test_the_best_model_is_bold(tmp_path: Path) -> None:
     study(tmp_path)
     assert run(tmp_path, "compare", "--metric", "dice", "ece") == 0
