@@ -26,7 +26,7 @@ def test_the_default_runs_by_itself(tmp_path: Path) -> None:
     assert len(rows) == 8
     for row in rows:
         assert float(row["sdl_self"]) > float(row["sdl_hard"])
-        assert row["DML1(y,y)"] == row["DML2(y,y)"] == "0"
+        assert float(row["dml1_self"]) == float(row["dml2_self"]) == 0
     to_truth = {
         line.split()[0]: float(line.split()[1])
         for line in done.stdout.split("DML1 to truth")[1].splitlines()[2:7]
