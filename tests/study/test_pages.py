@@ -6,6 +6,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 from dice_semimetric_study.cli import main
+from dice_semimetric_study.results.page.page import ends_of, mean_of
+from dice_semimetric_study.results.text import form_of, interval, number
 from html_pages import Page, require_alone
 from study_files import data_folder, load, rows, save, study
 
@@ -68,8 +70,8 @@ def test_agreement_has_the_numbers_of_its_tables(tmp_path: Path) -> None:
     for row in np.array(part["matrices"]["dice"])[~np.eye(3, dtype=bool)]:
         assert f"{row:.3f}" in raters
     for found in part["raters"].values():
-        assert f"{found['dice_to_majority']:.4f}" in raters
-        assert "{:.4f} to {:.4f}".format(*found["intervals"]["dice_to_majority"]) in raters
+        assert mean_of(found, "dice_to_majority") in raters
+        assert ends_of(found, "dice_to_majority") in raters
     for row in rows(tmp_path / "out/cases.csv"):
         for name in ("dice", "cohen_kappa", "dice_to_majority", "fleiss_kappa", "disagreement"):
             assert f"{float(row[name]):.4f}" in texts(page, "cases")
@@ -102,12 +104,14 @@ def test_compare_has_the_ranks_and_the_pairs(tmp_path: Path) -> None:
     for row in json.loads((tmp_path / "out/ranks.json").read_text()):
         if "@" in row["score"] or row["scope"] == "task":
             continue
-        assert f"{row['mean']:.4f}" in board
-        assert f"{row['low']:.4f} to {row['high']:.4f}" in board
+        ends = row["low"], row["high"]
+        assert number(row["mean"], form_of(ends)) in board
+        assert interval(ends, joint=" to ") in board
         if 0.01 <= row["same"] <= 0.99:
             assert f"{row['same']:.0%}" in board
     for row in json.loads((tmp_path / "out/comparison.json").read_text()):
-        assert f"{row['difference']:.4f}" in texts(page, "pairs")
+        form = form_of((row["low"], row["high"]))
+        assert number(row["difference"], form) in texts(page, "pairs")
     assert "By BDice " in page.source
     assert "of the draws of patients" in page.source
 
@@ -130,7 +134,7 @@ def test_calibrate_has_the_scores_before_and_after(tmp_path: Path) -> None:
     for part in ("fit", "pred"):
         for when in ("before", "after"):
             for name in ("bdice", "dice", "ece_soft"):
-                assert f"{found[part][when]['overall'][name]:.4f}" in texts(page, "summary")
+                assert mean_of(found[part][when]["overall"], name) in texts(page, "summary")
     for row in rows(tmp_path / "out/calibration.csv"):
         assert f"{float(row['ece_soft_after']):.4f}" in texts(page, "cases")
     charts = [a["aria-label"] for a, _ in page.all("svg") if "aria-label" in a]
