@@ -1,6 +1,7 @@
 """A comparison in one picture: curves and ranks above, differences of pairs below."""
 
 from collections.abc import Sequence
+from textwrap import fill
 from typing import Any
 
 import numpy as np
@@ -22,6 +23,7 @@ _WIDTH = 15.0
 _TASKS = 3  # more are drawn together only
 _PAIRS = 45  # of more, only those of the best model are drawn
 _LABELLED = 12  # thresholds with a label each
+_WORDS = 9  # letters of a line below an axis
 _MODELS = 10  # more have no numbers in the marks of their ranks
 
 
@@ -129,8 +131,10 @@ def _label_ranks(
     """Label the columns: some of the ``count`` thresholds, and all other scores."""
     every = max(1, -(-count // _LABELLED))
     shown = [i for i in range(len(scores)) if i >= count or i % every == 0]
-    names = [threshold_text(s) or prediction_score(s).heading for s in scores]
-    labels = [f"{names[i]}\n{number(tau[scores[i]][0], '.2f')}" for i in shown]
+    names = [fill(threshold_text(s) or prediction_score(s).heading, _WORDS) for s in scores]
+    lines = 1 + max(name.count("\n") for name in names)
+    padded = [name + "\n" * (lines - name.count("\n")) for name in names]  # tau in one line
+    labels = [f"{padded[i]}{number(tau[scores[i]][0], '.2f')}" for i in shown]
     axes.set_xticks([x[i] for i in shown], labels)
     axes.set_xlabel("Dice at threshold, and other scores; below: Kendall's tau with BDice's ranks")
     axes.axvline(count - 0.45, color=GREY, linewidth=0.8)
