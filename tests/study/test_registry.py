@@ -13,6 +13,7 @@ from dice_semimetric_study.results.bootstrap import Bootstrap
 from dice_semimetric_study.results.registry import (
     ALL_SCORES,
     CALIBRATION_SCORES,
+    CONSENSUS_SCORES,
     OPTIONAL_SCORES,
     OVERLAP_SCORES,
     PREDICTION_SCORES,
@@ -29,7 +30,9 @@ from dice_semimetric_study.results.text import interval, known, number, percent,
 from dice_semimetric_study.results.totals import total, total_by_name
 
 
-@pytest.mark.parametrize("name", [*PREDICTION_SCORES, *CALIBRATION_SCORES, *OVERLAP_SCORES])
+@pytest.mark.parametrize(
+    "name", [*PREDICTION_SCORES, *CALIBRATION_SCORES, *CONSENSUS_SCORES, *OVERLAP_SCORES]
+)
 def test_each_score_of_a_prediction_is_computed(name: str) -> None:
     score = ALL_SCORES[name]
     assert getattr(CaseScore, name).__doc__
@@ -89,6 +92,7 @@ def rows_of(scores: Mapping[str, Score]) -> str:
     [
         PREDICTION_SCORES,
         CALIBRATION_SCORES,
+        CONSENSUS_SCORES,
         VOLUME_SCORES,
         OVERLAP_SCORES,
         *OPTIONAL_SCORES.values(),

@@ -21,6 +21,7 @@ from ..results.page.page import Card, score_card, shown
 from ..results.page.parts import Cell, Table, value
 from ..results.registry import (
     CALIBRATION_SCORES,
+    CONSENSUS_SCORES,
     LESION_SCORES,
     OVERLAP_SCORES,
     PREDICTION_SCORES,
@@ -46,6 +47,7 @@ _AGAINST = {
 #: The scores that are folded away, and what they are of.
 MORE = {
     "More of calibration": CALIBRATION_SCORES,
+    "Consensus of the raters": CONSENSUS_SCORES,
     "Volume": VOLUME_SCORES,
     "Precision and recall": OVERLAP_SCORES,
     "Samples": SAMPLE_SCORES,

@@ -159,6 +159,30 @@ CALIBRATION_SCORES = _by_name(
     ),
 )
 
+#: Of raters as several, after the challenge CURVAS: ``evaluate`` has them too.
+CONSENSUS_SCORES = _by_name(
+    Score(
+        "consensus_dice",
+        "consensus Dice",
+        "Overlap of the prediction above 0.5 with what all raters marked, over the pixels on which "
+        "they agree: those that some marked and others did not are left out",
+    ),
+    Score(
+        "consensus_confidence",
+        "consensus confidence",
+        "Mean of two: the foreground's mean probability where all raters marked, and the "
+        "background's where none did",
+    ),
+    Score(
+        "ece_near_by_rater",
+        "ECE by rater, near marks",
+        "As ECE near marks, but against each rater alone, averaged over the raters: never below "
+        "that ECE, which is against their mean",
+        better="lower",
+        perfect=_AGREED,
+    ),
+)
+
 #: Of the volume of a structure: ``evaluate`` has them too.
 VOLUME_SCORES = _by_name(
     Score(
@@ -321,6 +345,7 @@ SAMPLE_SCORES = _by_name(
 ALL_SCORES: Mapping[str, Score] = {
     **PREDICTION_SCORES,
     **CALIBRATION_SCORES,
+    **CONSENSUS_SCORES,
     **VOLUME_SCORES,
     **OVERLAP_SCORES,
 }

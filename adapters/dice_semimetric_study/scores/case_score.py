@@ -99,6 +99,18 @@ class Proper(AddedByField):
 
 
 @dataclass(frozen=True)
+class Consensus(AddedByField):
+    """Counts and sums over the pixels that all raters marked, and over those that none did."""
+
+    marked: int  # by all
+    unmarked: int
+    hits: int  # of the prediction above 0.5 among the marked
+    false: int  # of it among the unmarked
+    sure: float  # the sum of the foreground's probability over the marked
+    unsure: float  # over the unmarked
+
+
+@dataclass(frozen=True)
 class RaterScore:
     """A prediction against the marks of one rater alone.
 
@@ -177,6 +189,8 @@ class CaseScore(AskedScores):
         Behind ``nsd``, ``hd95`` and ``assd``, where they are asked for.
     samples : Agreement, optional
         Behind ``ged``, ``best_match`` and the diversities, where predictions are samples.
+    consensus : Consensus
+        Behind ``consensus_dice`` and ``consensus_confidence``.
     voxel : float
         The volume of a voxel in millilitres, NaN where it is not known.
     by_rater : tuple of RaterScore
@@ -199,6 +213,7 @@ class CaseScore(AskedScores):
     soft_bins: CalibrationBins
     near_bins: CalibrationBins
     proper: Proper
+    consensus: Consensus
     lesions: Lesions | None = None
     surface: Surface | None = None
     samples: Agreement | None = None
@@ -291,6 +306,31 @@ class CaseScore(AskedScores):
         return self.proper.log_loss_soft / self.voxels
 
     @cached_property
+    def ece_near_by_rater(self) -> float:
+        """The mean over the raters of `ece_near` against each alone."""
+        each = [rater.ece_near for rater in self.by_rater]
+        return float(np.mean(each)) if each else self.ece_near
+
+    @cached_property
+    def consensus_dice(self) -> float:
+        """Of the prediction above 0.5, over the pixels on which all raters agree."""
+        c = self.consensus
+        pred, target = np.float64(c.hits + c.false), np.float64(c.marked)
+        overlap = Overlap(pred, target, pred + target - 2 * c.hits, np.float64(c.hits))
+        return float(overlap_score(overlap, "dice", self.empty)[0])
+
+    @cached_property
+    def consensus_confidence(self) -> float:
+        """The mean probability of what all raters agree on, the two labels weighing the same.
+
+        NaN where there is no pixel of one of them.
+        """
+        c = self.consensus
+        if not (c.marked and c.unmarked):
+            return math.nan
+        return (c.sure / c.marked + 1 - c.unsure / c.unmarked) / 2
+
+    @cached_property
     def _volumes(self) -> tuple[float, float]:
         """The volumes of the prediction above 0.5 and of the soft reference, in millilitres."""
         marked = np.sum(self.soft_bins.correct)  # the pixels in doubt have all of it
@@ -344,7 +384,8 @@ def with_pixels(scores: Sequence[CaseScore]) -> list[CaseScore]:
 
 def pooled(scores: Sequence[CaseScore]) -> CaseScore:
     """Return the score of the pixels of all cases together, without what does not add up."""
-    names = ("voxels", "counts", "hard", "bins", "soft_bins", "near_bins", "proper", "lesions")
+    bins = ("bins", "soft_bins", "near_bins")
+    names = ("voxels", "counts", "hard", *bins, "proper", "consensus", "lesions")
     known = [name for name in names if getattr(scores[0], name) is not None]
     sums: dict[str, Any] = {name: total(getattr(s, name) for s in scores) for name in known}
     nothing: dict[str, Any] = {"surface": None, "samples": None, "by_rater": ()}
@@ -357,6 +398,7 @@ KINDS = (
     CaseScore,
     RaterScore,
     Proper,
+    Consensus,
     Lesions,
     Surface,
     Agreement,

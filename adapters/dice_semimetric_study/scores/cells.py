@@ -17,7 +17,7 @@ from dice_semimetric._lib.decisions import decisions
 from dice_semimetric._lib.native import to_host
 from dice_semimetric._numpy.bins import places
 
-from .case_score import CERTAIN, HALF, Options
+from .case_score import CERTAIN, HALF, Consensus, Options
 
 Counts = NDArray[np.int64]
 Numbers = NDArray[np.float64]
@@ -103,6 +103,13 @@ class Cells:
         group, marks = self.by_probability(edges), counts @ self.said.sum(axis=0)
         correct = group @ marks / len(self.said)
         return CalibrationBins(group @ counts.sum(axis=1), group @ mass, correct, edges)
+
+    def consensus(self) -> Consensus:
+        """Return the sums over the pixels that all raters marked, and over those that none did."""
+        sides = self.said.all(axis=0), ~self.said.any(axis=0)
+        counts = [int(self.counts[:, side].sum()) for side in sides]
+        above = [int(self.counts[self.likely][:, side].sum()) for side in sides]
+        return Consensus(*counts, *above, *(float(self.mass[:, side].sum()) for side in sides))
 
     def by_probability(self, edges: Probabilities) -> Counts:
         """Return which cells are in each bin of probability, (bins, K)."""

@@ -21,7 +21,7 @@ from dice_semimetric._lib.native import to_host
 from ..cases.foreground import Marks
 from ..cases.near import box_around, within
 from ..results.totals import AddedByField
-from .case_score import CERTAIN, HALF, Options, Proper
+from .case_score import CERTAIN, HALF, Consensus, Options, Proper
 from .cells import cells_of
 from .lesions import Lesions
 from .raters import RaterSums, rater_sums
@@ -45,6 +45,7 @@ class Sums(AddedByField):
     soft_bins: CalibrationBins
     near_bins: CalibrationBins
     proper: Proper
+    consensus: Consensus
     raters: RaterSums | None = None
     lesions: Lesions | None = None
     surface: Surface | None = None
@@ -92,6 +93,7 @@ def sums_of(
             *(squares + float((odds * side).sum(dtype=np.float64)) for side in (hard, soft)),
             *(unmarked + float((more * side).sum(dtype=np.float64)) for side in (hard, soft)),
         ),
+        _consensus(pred, soft),
     )
 
 
@@ -136,6 +138,7 @@ def sums_of_raters(
         soft_bins,
         _near_bins(pred, near, soft_bins),
         Proper(*(start + added @ sides.T).ravel().tolist()),
+        cells.consensus(),
         rater_sums(cells, start + added @ cells.said.T, options),
     )
 
@@ -147,6 +150,13 @@ def _log_loss(pred: NDArray[Any]) -> tuple[float, NDArray[Any]]:
     """
     unmarked, marked = (np.log(np.maximum(p, _LEAST)) for p in (1 - pred, pred))
     return -float(unmarked.sum(dtype=np.float64)), unmarked - marked
+
+
+def _consensus(pred: NDArray[Any], soft: NDArray[Any]) -> Consensus:
+    """Return the sums over the pixels on which all raters agree, so that their mean is 0 or 1."""
+    above, marked, unmarked = pred > HALF, soft >= 1, soft <= 0
+    counts = (int(m.sum()) for m in (marked, unmarked, above & marked, above & unmarked))
+    return Consensus(*counts, *(float(pred[m].sum(dtype=np.float64)) for m in (marked, unmarked)))
 
 
 def sums_of_marks(
@@ -207,9 +217,14 @@ def sums_of_marks(
         raters = replace(
             raters, correct=raters.correct + number * last, losses=raters.losses + more
         )
-    voxels = found.voxels + number
     return replace(
-        found, voxels=voxels, bins=bins, near_bins=near_bins, proper=proper, raters=raters
+        found,
+        voxels=found.voxels + number,
+        bins=bins,
+        near_bins=near_bins,
+        proper=proper,
+        consensus=found.consensus + Consensus(0, number, 0, 0, 0.0, mass),
+        raters=raters,
     )
 
 
