@@ -22,7 +22,7 @@ from ..evaluate.evaluate import Page, evaluate
 from ..faults import UsageError, counted, printable, show
 from ..files.atomic import require_apart
 from ..results.page.page import require_page
-from ..results.registry import ALL_SCORES
+from ..results.registry import ALL_SCORES, COMPARED, PROTOCOLS
 from ..runs.logs import log
 from ..runs.output import Output
 from ..starting import STOPPED
@@ -35,7 +35,8 @@ def run(args: argparse.Namespace) -> int:
     """Run the command and return its exit status."""
     models = models_of(args.pred or args.scores)
     pairs_of([m.name for m in models], args.baseline)
-    args.metric = [name for name in ALL_SCORES if name in args.metric]
+    metrics = PROTOCOLS[args.protocol] if args.protocol else args.metric or COMPARED
+    args.metric = [name for name in ALL_SCORES if name in metrics]
     for name in (n for n in args.metric if ALL_SCORES[n].own_pixels):
         log.warning("%s is over other pixels in each model: ece_near is over the same in all", name)
     folders = [*(m.folder for m in models), args.ref, args.mask]

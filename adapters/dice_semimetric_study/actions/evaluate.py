@@ -4,7 +4,7 @@ import argparse
 from dataclasses import replace
 
 from ..evaluate.evaluate import Page, evaluate
-from ..results.registry import PREDICTION_SCORES
+from ..results.registry import main_scores
 from ..results.typeset import means_table
 from ..scores.case_score import Options
 from ..scores.summary import asked_scores, score_table
@@ -36,11 +36,12 @@ def run(args: argparse.Namespace) -> int:
         study,
         run_of(args),
         _options_of(args),
-        page=Page(not args.no_pictures, report_of(args)),
+        page=Page(not args.no_pictures, report_of(args), args.protocol),
         bootstrap=bootstrap_of(args),
         device=args.device,
     )
-    write_tables(args, means_table(summary, {**PREDICTION_SCORES, **asked_scores(summary)}))
+    shown = {**main_scores(args.protocol), **asked_scores(summary)}
+    write_tables(args, means_table(summary, shown))
     print_summary(args, summary, f"{score_table(summary)}\n{where(args)}")
     return status_of(summary)
 

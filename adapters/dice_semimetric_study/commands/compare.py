@@ -2,7 +2,7 @@
 
 import argparse
 
-from ..results.registry import ALL_SCORES, COMPARED, glossary
+from ..results.registry import ALL_SCORES, COMPARED, PROTOCOLS, glossary
 from .command import EXIT, LAYOUT, Command, add_path
 from .options import (
     add_anonymise,
@@ -52,11 +52,14 @@ def _add_options(parser: argparse.ArgumentParser) -> None:
     )
     add_path(parser, "--ref", metavar="DIR", help="references of --pred")
     parser.add_argument("--baseline", metavar="NAME", help="pair each other model with it only")
-    parser.add_argument(
+    metrics = parser.add_mutually_exclusive_group()
+    metrics.add_argument(
+        "--protocol", choices=tuple(PROTOCOLS), help="compare by the scores of a challenge"
+    )
+    metrics.add_argument(
         "--metric",
         choices=tuple(ALL_SCORES),
         nargs="+",
-        default=COMPARED,
         metavar="SCORE",
         help=f"what to compare by, of the scores below (default: {' '.join(COMPARED)})",
     )

@@ -2,7 +2,7 @@
 
 import argparse
 
-from ..results.registry import ALL_SCORES, OPTIONAL_SCORES, glossary
+from ..results.registry import ALL_SCORES, OPTIONAL_SCORES, PROTOCOLS, glossary
 from .command import EXIT, LAYOUT, Command, add_path
 from .options import (
     add_anonymise,
@@ -64,6 +64,11 @@ def _add_options(parser: argparse.ArgumentParser) -> None:
     add_table(parser)
     add_report(parser, "curves, pictures and all cases", pictures=True)
     parser.add_argument("--no-pictures", action="store_true", help="write the tables only")
+    parser.add_argument(
+        "--protocol",
+        choices=tuple(PROTOCOLS),
+        help="show the scores of a challenge first: on the terminal, with --table and on the page",
+    )
     add_scoring(parser)
     add_shapes(parser)
     add_study(parser)

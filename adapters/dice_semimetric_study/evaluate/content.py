@@ -29,6 +29,7 @@ from ..results.registry import (
     SURFACE_SCORES,
     VOLUME_SCORES,
     Score,
+    main_scores,
 )
 from ..results.text import confidence, form_of, interval
 from ..results.totals import total
@@ -46,6 +47,7 @@ _AGAINST = {
 }
 #: The scores that are folded away, and what they are of.
 MORE = {
+    "Overlap and calibration": PREDICTION_SCORES,
     "More of calibration": CALIBRATION_SCORES,
     "Consensus of the raters": CONSENSUS_SCORES,
     "Volume": VOLUME_SCORES,
@@ -70,13 +72,18 @@ class Structure:
 
 def cards(summary: Mapping[str, Any], scored: Sequence[Scored]) -> list[Card]:
     """Return the numbers of the whole study that come first."""
-    means = _means(PREDICTION_SCORES, summary, scored)
+    means = _means(main_scores(summary["protocol"]), summary, scored)
     return [_cases(summary, scored), _raters(scored), *means]
 
 
-def more_scores(options: Options) -> dict[str, Mapping[str, Score]]:
+def more_scores(options: Options, protocol: str | None) -> dict[str, Mapping[str, Score]]:
     """Return the scores that are folded away, as far as they were asked for."""
-    groups = {t: group for t, group in MORE.items() if group.keys() <= options.scores.keys()}
+    first = main_scores(protocol)
+    groups: dict[str, Mapping[str, Score]] = {}
+    for title, group in MORE.items():
+        others = {name: score for name, score in group.items() if name not in first}
+        if others and others.keys() <= options.scores.keys():
+            groups[title] = others
     if options.surface and options.nsd_tolerance != "raters":
         groups[f"Surface, {within(options.nsd_tolerance)}"] = SURFACE_SCORES
     return groups
@@ -86,7 +93,8 @@ def more_cards(
     summary: Mapping[str, Any], scored: Sequence[Scored], options: Options
 ) -> dict[str, list[Card]]:
     """Return the other numbers of the whole study, by what they are of."""
-    return {title: _means(group, summary, scored) for title, group in more_scores(options).items()}
+    groups = more_scores(options, summary["protocol"])
+    return {title: _means(group, summary, scored) for title, group in groups.items()}
 
 
 def _means(

@@ -38,10 +38,13 @@ class Page:
         Whether to draw ``bdice.png`` and ``reliability.png``.
     report : Report, optional
         Where to write a page about the study that a person opens in a browser.
+    protocol : str, optional
+        The challenge, one of `PROTOCOLS`, whose scores come first.
     """
 
     pictures: bool = True
     report: Report | None = None
+    protocol: str | None = None
 
 
 def evaluate(
@@ -128,6 +131,7 @@ def evaluate(
         Marked(s.task, [r.rater for r in s.by_rater], s.agreement) for s in scores if s.by_rater
     )
     summary = summarize(scores, faults, options, patients=patient, bootstrap=bootstrap)
+    summary["protocol"] = page.protocol
     names = Names(study)
     means |= {"patients": study.patients.described(patient)}
     used = study.settings(names.of) | settings["evaluate"] | means

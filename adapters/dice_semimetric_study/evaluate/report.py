@@ -6,7 +6,7 @@ from typing import Any
 
 from ..results.page.drawing import choose, draw_cases
 from ..results.page.page import Report, checksums, write_page
-from ..results.registry import PREDICTION_SCORES
+from ..results.registry import ALL_SCORES, main_scores
 from ..scores.among import among_rows
 from ..scores.case_score import Options
 from .chosen import Scored, candidates
@@ -40,9 +40,10 @@ def write_report(
         checksums=checksums(record),
         examples=examples,
         data=content.data(scored, options),
-        groups=content.more_scores(options),
+        groups=content.more_scores(options, summary["protocol"]),
         more=content.more_cards(summary, scored, options),
-        names=PREDICTION_SCORES,
+        names=main_scores(summary["protocol"]),
+        titles={name: score.title for name, score in ALL_SCORES.items()},
         parts_of_scores=content.parts_of_scores,
         record=record,
         scored=scored,

@@ -360,6 +360,12 @@ OPTIONAL_SCORES: Mapping[str, Mapping[str, Score]] = {
 #: What models are compared by unless others are named: each over the same pixels for all models.
 COMPARED = tuple(name for name, score in PREDICTION_SCORES.items() if not score.own_pixels)
 
+#: The scores of challenges: what tables and the page show first under ``--protocol``.
+PROTOCOLS: Mapping[str, tuple[str, ...]] = {
+    "qubiq": ("bdice",),
+    "curvas": ("consensus_dice", "consensus_confidence", "ece_near_by_rater", "volume_crps_normal"),
+}
+
 #: Of raters against each other: ``agreement``.
 RATER_SCORES = _by_name(
     Score("dice", "Dice", "Overlap of two raters' masks, averaged over all pairs of raters"),
@@ -435,6 +441,13 @@ def prediction_score(name: str) -> Score:
     if level is None:
         return ALL_SCORES[name]
     return Score(name, f"Dice at {level}", f"Overlap of prediction and {{soft}}, cut at {level}")
+
+
+def main_scores(protocol: str | None = None) -> Mapping[str, Score]:
+    """Return the scores that come first in tables and pages: those of a protocol if it is given."""
+    if protocol is None:
+        return PREDICTION_SCORES
+    return {name: ALL_SCORES[name] for name in PROTOCOLS[protocol]}
 
 
 def glossary(scores: Mapping[str, Score]) -> str:

@@ -14,12 +14,12 @@ from ..files.json import jsonable
 from ..results.bootstrap import Bootstrap, means_with_intervals
 from ..results.registry import (
     OPTIONAL_SCORES,
-    PREDICTION_SCORES,
     SAMPLE_SCORES,
     SURFACE_SCORES,
     VOLUME_SCORES,
     Score,
     curve_names,
+    main_scores,
 )
 from ..results.tables import table, write_table
 from ..results.text import confidence, form_of, interval, known, number
@@ -180,7 +180,8 @@ def score_table(summary: dict[str, Any]) -> str:
     Behind it are the scores that were asked for, and the model among the raters where cases have
     several.
     """
-    tables, options = [_means_table(summary, PREDICTION_SCORES)], summary["options"]
+    options = summary["options"]
+    tables = [_means_table(summary, main_scores(summary.get("protocol")))]
     for option, scores in OPTIONAL_SCORES.items():
         if options[option]:
             tables.append(_means_table(summary, scores))
