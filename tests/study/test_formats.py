@@ -288,7 +288,7 @@ def test_what_a_mask_of_255_needs_is_named(tmp_path: Path, capsys) -> None:
     root = pictures(tmp_path)
     argv = ["evaluate", "--pred", str(root / "pred"), "--ref", str(root / "ref")]
     assert main([*argv, "--out", str(tmp_path / "o")]) == 1
-    assert "for a number that stands for 1 see --scale and --pred-scale" in capsys.readouterr().err
+    assert "give --scale 255 (for predictions --pred-scale 255)" in capsys.readouterr().err
     more = ["--pred-scale", "255", "--overwrite"]
     assert main([*argv, "--out", str(tmp_path / "o"), *more]) == 1
     assert (

@@ -152,7 +152,7 @@ def test_a_page_and_a_summary_replace_only_their_like(tmp_path: Path, capsys) ->
         assert table.read_bytes() == content
     for name in ("new/cases.csv", "new/run.json", "new/files.json", "new/../new/cases.csv"):
         assert evaluate(tmp_path, "--report", str(tmp_path / name), out="new") == 2
-        assert "is the name of a table" in capsys.readouterr().err
+        assert "is the name of another result" in capsys.readouterr().err
     assert evaluate(tmp_path, "--report", "-", out="new") == 2
     assert "--report must be the name of a file, got '-'" in capsys.readouterr().err
 

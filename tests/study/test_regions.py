@@ -52,7 +52,13 @@ def test_each_region_as_if_it_were_alone(tmp_path: Path, kind: str) -> None:
                 p = np.isin(np.array([0, 2, 3, 5])[prob.argmax(axis=-1)], labels)
             marks = [np.isin(s, labels)[counted] for s in seen]
             expected = alone(tmp_path, p[counted], marks, f"{case}{name}")
-            other = ("case", "task", "patient", "ece_near")  # a list of voxels has no box
+            other = (
+                "case",
+                "task",
+                "patient",
+                "ece_near",
+                "ece_near_by_rater",
+            )  # a list of voxels has no box
             assert {k: v for k, v in found[case, name].items() if k not in other} == {
                 k: v for k, v in expected.items() if k not in other
             }
