@@ -15,7 +15,7 @@ from .faults import UsageError, comes_of_stop, printable
 #: As shells have it for a process that SIGPIPE ended.
 _BROKEN_PIPE = 141
 _DESCRIPTION = (
-    "Fuse the masks of several raters, and score and compare probability maps, for NIfTI files."
+    "Fuse the masks of several raters, and score, compare and calibrate probability maps."
 )
 
 

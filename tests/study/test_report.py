@@ -89,7 +89,7 @@ def test_the_model_stands_among_the_raters(tmp_path: Path) -> None:
         "By BDice",
         "By ECE over marked pixels",
     ]
-    assert "all below 0: the model is better" in verdicts[2]
+    assert "all below 0, and the adjusted p is 0.750: neither is clearly better" in verdicts[2]
     assert "Brier score of the more likely label" in page.source
     bars = [float(a["width"]) for a, _ in page.all("rect") if a["class"] in ("worse", "better")]
     assert bars == pytest.approx([100 * row[k] for row in rows for k in ("worse", "better")])

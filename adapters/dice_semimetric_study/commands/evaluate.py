@@ -25,12 +25,12 @@ _EPILOG = f"""examples:
   dice-semimetric evaluate --pred maps --ref labelsTr --out organs --regions organs.toml --jobs 4
   dice-semimetric evaluate --pred maps --pred-pattern "{{case}}/{{class}}.nii.gz" --ref labelsTr \\
       --out organs --regions organs.toml --resume --json - | jq .overall.dice
-  dice-semimetric evaluate --pred folds --pred-pattern "fold_{{fold}}/{{case}}.npz" --out organs \
+  dice-semimetric evaluate --pred folds --pred-pattern "fold_{{fold}}/{{case}}.npz" --out organs \\
       --ref nnUNet_raw/Dataset001_Organs --layout nnunet
   dice-semimetric evaluate --pred png --ref annotators --scale 255 --pred-scale 255 --out cells
-  dice-semimetric evaluate --pred preds --ref study/Testing --out scores --lesions --surface \
+  dice-semimetric evaluate --pred preds --ref study/Testing --out scores --lesions --surface \\
       --tolerance raters --missing worst
-  dice-semimetric evaluate --pred drawn --pred-pattern "{{case}}/{{sample}}.nii.gz" \
+  dice-semimetric evaluate --pred drawn --pred-pattern "{{case}}/{{sample}}.nii.gz" \\
       --ref study/Testing --out drawn-scores
 
 scores:

@@ -31,7 +31,7 @@ from ..results.registry import (
     Score,
     main_scores,
 )
-from ..results.text import confidence, form_of, interval
+from ..results.text import confidence, form_of, interval, p_value, percent
 from ..results.totals import total
 from ..scores.case_score import CaseScore, Options, RaterScore, with_pixels
 from ..scores.surfaces import within
@@ -111,11 +111,14 @@ def _means(
     ]
 
 
+#: A difference is more than chance below this p, as `compare` has it.
+_CHANCE = 0.05
+
 #: How a sentence begins that has the model's score behind it, and the raters' in place of the gap.
 _VERDICTS = {
     "dice": "By Dice the model agrees with a rater by {}, and the other raters do by {}",
     "bdice": "By BDice, against the mean of the other raters, the model has {}, and a rater {}",
-    "ece_soft": "By ECE over marked pixels, against it too, the model has {}, and a rater {}",
+    "ece_soft": "By ECE over marked pixels, against that mean, the model has {}, and a rater {}",
 }
 
 
@@ -132,11 +135,19 @@ def _verdict(name: str, found: Mapping[str, Any], sure: str) -> str:
     if found["interval"] is None:
         return f"{text}."
     low, high = found["interval"]
-    ends = interval(found["interval"], joint=" to ")
+    text += f". The {sure} of the difference is {interval(found['interval'], joint=' to ')}"
     side = "higher" if low > 0 else "lower" if high < 0 else ""
-    better = "the model is" if side == PREDICTION_SCORES[name].better else "the raters are"
-    judged = f"all {'above' if low > 0 else 'below'} 0: {better} better" if side else "with 0 in it"
-    return f"{text}. The {sure} of the difference is {ends}, {judged}."
+    text += f", all {'above' if low > 0 else 'below'} 0" if side else ", with 0 in it"
+    text += f", and the adjusted p is {p_value(found['p_holm'], none='not known')}: "
+    known = side and found["p_holm"] is not None and found["p_holm"] < _CHANCE
+    if known and (found["effect"] > 0) == (side == "higher"):
+        better = "the model is" if side == PREDICTION_SCORES[name].better else "the raters are"
+        return f"{text}{better} better."
+    better, worse = percent(found["better"]), percent(found["worse"])
+    return (
+        f"{text}neither is clearly better. The model is better than every rater in {better} of the "
+        f"cases, and worse than each in {worse}."
+    )
 
 
 def _cases(summary: Mapping[str, Any], scored: Sequence[Scored]) -> Card:

@@ -21,6 +21,8 @@ from ..runs.logs import left_out, log
 #: A spreadsheet takes a text with one of these in front for a formula, in full width too.
 _FORMULA = ("=", "+", "-", "@", "\uff1d", "\uff0b", "\uff0d", "\uff20")
 _SEPARATORS = frozenset(',;"')
+#: Columns whose small numbers tell as much as large ones.
+_CHANCES = ("p", "p_holm")
 
 
 def write_table(stem: Path, names: Sequence[str], rows: Sequence[dict[str, Any]]) -> None:
@@ -95,9 +97,10 @@ def _encodable(value: Any) -> Any:
 def csv_text(names: Sequence[str], rows: Iterable[Mapping[str, Any]]) -> str:
     r"""Return a table as CSV, the names of the columns first, with one line per row.
 
-    Numbers have six digits after the point, and NaN is nothing. In a text, characters that no
-    terminal takes are escaped, a line break among them. A text that a spreadsheet would take for a
-    formula has an apostrophe in front, as OWASP recommends; numbers below 0 have none.
+    Numbers have six digits after the point, a p six digits that count, and NaN is nothing. In a
+    text, characters that no terminal takes are escaped, a line break among them. A text that a
+    spreadsheet would take for a formula has an apostrophe in front, as OWASP recommends; numbers
+    below 0 have none.
 
     Examples
     --------
@@ -106,8 +109,17 @@ def csv_text(names: Sequence[str], rows: Iterable[Mapping[str, Any]]) -> str:
     case,kappa
     '=1+1\r,-0.500000
     """
-    lines = [names, *([row[name] for name in names] for row in rows)]
+    lines = [names, *([_of_column(name, row[name]) for name in names] for row in rows)]
     return "".join(",".join(map(_cell, line)) + "\n" for line in lines)
+
+
+def _of_column(name: str, value: Any) -> Any:
+    """Return a value, or a small p as text with digits of its own."""
+    return f"{value:#.6g}" if name in _CHANCES and _is_known(value) else value
+
+
+def _is_known(value: Any) -> bool:
+    return isinstance(value, float) and not math.isnan(value)
 
 
 def _cell(value: Any) -> str:

@@ -14,8 +14,8 @@ def to_json(value: Any) -> Any:
     Arrays and NumPy's numbers carry their dtype; what is no number becomes null, and None is of no
     kind.
     """
-    if type(value) is float:  # as most are
-        return None if math.isnan(value) else value
+    if type(value) is float or isinstance(value, str | int):  # as most are
+        return None if type(value) is float and math.isnan(value) else value
     if value is None:
         return {"kind": None}
     if is_dataclass(value):
@@ -28,9 +28,7 @@ def to_json(value: Any) -> Any:
         return {"dtype": value.dtype.name, "data": data}
     if isinstance(value, list | tuple):
         return [to_json(v) for v in value]
-    if isinstance(value, dict):
-        return {"items": [[k, to_json(v)] for k, v in value.items()]}
-    return value
+    return {"items": [[k, to_json(v)] for k, v in value.items()]}
 
 
 def from_json(value: Any, kinds: Sequence[type]) -> Any:

@@ -119,10 +119,11 @@ def among_table(summary: Mapping[str, Any]) -> str:
     rows = [
         [
             f"{printable(row['task'])}: {PREDICTION_SCORES[row['score']].title}",
-            *(number(row[name], form_of(ends)) for name in ("model", "raters", "difference")),
-            interval(ends),
+            *(number(row[name], form_of(ends)) for name in ("model", "raters")),
+            number(row["difference"], form_of(ends, sign="+")),
+            interval(ends, form_of(ends, sign="+")),
             p_value(row["p_holm"]),
-            number(row["effect"], ".2f"),
+            number(row["effect"], "+.2f"),
             *(percent(row[name]) for name in _SHARES),
         ]
         for row in among_rows(summary)

@@ -201,7 +201,10 @@ def asked_scores(summary: Mapping[str, Any]) -> dict[str, Score]:
 
 def _means_table(summary: dict[str, Any], scores: Mapping[str, Score]) -> str:
     rows = []
-    for task, part in {**summary["tasks"], "all": summary["overall"]}.items():
+    parts = dict(summary["tasks"])
+    if len(parts) != 1:
+        parts["all"] = summary["overall"]
+    for task, part in parts.items():
         cases = part["cases"]
         ends = {name: part.get("intervals", {}).get(name) for name in scores}
         means = [number(part[name], form_of(ends[name])) for name in scores]
