@@ -87,6 +87,7 @@ def run() -> None:
     if signal.getsignal(signal.SIGINT) is _stop:
         signal.signal(signal.SIGINT, signal.default_int_handler)
     if is_command():
+        sys.excepthook = sys.__excepthook__  # what -v shows
         sys.unraisablehook = _interrupt_again
 
 

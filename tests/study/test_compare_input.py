@@ -250,3 +250,19 @@ def test_help_has_examples(capsys: Any) -> None:
     text = capsys.readouterr().out
     assert "exit status:" in text
     assert "dice-semimetric compare --scores" in text.split("examples:")[1]
+
+
+def test_scores_that_options_ask_for_come_from_their_tables(tmp_path: Path, capsys) -> None:
+    study(tmp_path)
+    files = ["--pred", str(tmp_path / "pred"), "--ref", str(tmp_path / "ref"), "--no-pictures"]
+    folders = [str(tmp_path / name) for name in ("one", "two")]
+    for folder, options in zip(folders, (["--lesions"], []), strict=True):
+        assert main(["evaluate", *files, "--out", folder, *options]) == 0
+    argv = ["compare", "--out", str(tmp_path / "out"), "--metric", "lesion_f1", "--no-pictures"]
+    assert main([*argv, "--scores", folders[0], f"again={folders[0]}"]) == 0
+    assert "lesion F1" in capsys.readouterr().out
+    assert main([*argv, "--scores", *folders, "--overwrite"]) == 2
+    assert "has no lesion_f1: evaluate again with --lesions" in capsys.readouterr().err
+    models = [f"{name}={tmp_path / 'pred'}" for name in "ab"]
+    assert main([*argv, "--pred", *models, "--ref", str(tmp_path / "ref")]) == 2
+    assert "give their folders to --scores" in capsys.readouterr().err

@@ -109,6 +109,38 @@ def test_every_prediction_may_be_faulty(tmp_path: Path) -> None:
     assert found["cases"] == {"scored": 0, "faulty": 3, "worst": 3}
 
 
+def test_a_structure_without_any_prediction_has_no_diagrams(tmp_path: Path) -> None:
+    study(tmp_path, cases=("a", "b"), tasks=("task01", "task02"))
+    for path in (tmp_path / "pred").glob("*/task02.nii.gz"):
+        path.unlink()
+    table = tmp_path / "means.md"
+    found = evaluate(tmp_path, "--missing", "worst", "--table", str(table))
+    assert found["tasks"]["task02"]["pooled"] == found["tasks"]["task02"]["decomposition"] == {}
+    page = (tmp_path / "page.html").read_text()
+    assert page.count("Parts of a score") == 1
+    assert "task02" in table.read_text()
+    assert (tmp_path / "out/reliability.png").exists()
+
+
+def test_raters_have_the_worst_values_of_the_case(tmp_path: Path) -> None:
+    """But none where the reference alone leaves a score without a value."""
+    study(tmp_path, cases=("a", "b"))
+    for path in (tmp_path / "ref/b").glob("task01_*"):
+        save(path, np.zeros((20, 24), np.uint8))
+    for path in (tmp_path / "pred").glob("*/task01.nii.gz"):
+        save(path, np.full((20, 24), 7.5, np.float32))
+    evaluate(tmp_path, "--missing", "worst")
+    table = {row["case"]: row for row in cases(tmp_path)}
+    assert (table["a"]["ece_near"], table["a"]["consensus_confidence"]) == (1, 0)
+    for name in ("ece_near", "ece_near_by_rater", "consensus_confidence"):
+        assert table["b"][name] is None
+    raters = json.loads((tmp_path / "out/raters.json").read_text())
+    assert len(raters) == 6
+    for row in raters:
+        for name in (n for n in row if n in ALL_SCORES):
+            assert row[name] == table[row["case"]][name], name
+
+
 def test_each_region_counts(tmp_path: Path) -> None:
     organs(tmp_path)
     (tmp_path / "hard/b/task01.nii.gz").unlink()

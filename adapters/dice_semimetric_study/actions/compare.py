@@ -22,7 +22,7 @@ from ..evaluate.evaluate import Page, evaluate
 from ..faults import UsageError, counted, printable, show
 from ..files.atomic import require_apart
 from ..results.page.page import require_page
-from ..results.registry import ALL_SCORES, COMPARED, PROTOCOLS
+from ..results.registry import ALL_SCORES, COMPARABLE, COMPARED, PROTOCOLS
 from ..runs.logs import log
 from ..runs.output import Output
 from ..starting import STOPPED
@@ -36,8 +36,14 @@ def run(args: argparse.Namespace) -> int:
     models = models_of(args.pred or args.scores)
     pairs_of([m.name for m in models], args.baseline)
     metrics = PROTOCOLS[args.protocol] if args.protocol else args.metric or COMPARED
-    args.metric = [name for name in ALL_SCORES if name in metrics]
-    for name in (n for n in args.metric if ALL_SCORES[n].own_pixels):
+    args.metric = [name for name in COMPARABLE if name in metrics]
+    asked = [name for name in args.metric if name not in ALL_SCORES]
+    if asked and args.pred:
+        raise UsageError(
+            f"--metric {asked[0]} is of predictions that evaluate scored with the option for it: "
+            "give their folders to --scores"
+        )
+    for name in (n for n in args.metric if COMPARABLE[n].own_pixels):
         log.warning("%s is over other pixels in each model: ece_near is over the same in all", name)
     folders = [*(m.folder for m in models), args.ref, args.mask]
     check_json(args, *folders)

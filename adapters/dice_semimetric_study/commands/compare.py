@@ -2,7 +2,7 @@
 
 import argparse
 
-from ..results.registry import ALL_SCORES, COMPARED, PROTOCOLS, glossary
+from ..results.registry import COMPARABLE, COMPARED, PROTOCOLS, glossary
 from .command import EXIT, LAYOUT, Command, add_path
 from .options import (
     add_anonymise,
@@ -30,7 +30,7 @@ p values are of Wilcoxon's signed-rank test of the patients' mean differences, a
 Holm over the pairs of one score: those over all tasks, or those in all single tasks.
 
 scores:
-{glossary(ALL_SCORES)}
+{glossary(COMPARABLE)}
 
 {LAYOUT}
 
@@ -58,7 +58,7 @@ def _add_options(parser: argparse.ArgumentParser) -> None:
     )
     metrics.add_argument(
         "--metric",
-        choices=tuple(ALL_SCORES),
+        choices=tuple(COMPARABLE),
         nargs="+",
         metavar="SCORE",
         help=f"what to compare by, of the scores below (default: {' '.join(COMPARED)})",

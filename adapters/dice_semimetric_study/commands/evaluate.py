@@ -2,7 +2,7 @@
 
 import argparse
 
-from ..results.registry import ALL_SCORES, OPTIONAL_SCORES, PROTOCOLS, glossary
+from ..results.registry import ALL_SCORES, ASKED_BY, OPTIONAL_SCORES, PROTOCOLS, glossary
 from .command import EXIT, LAYOUT, Command, add_path
 from .options import (
     add_anonymise,
@@ -14,10 +14,8 @@ from .options import (
     add_table,
 )
 
-_ASKED = {"samples": "{sample} in --pred-pattern"}
 _OPTIONAL = "\n\n".join(
-    f"with {_ASKED.get(option, f'--{option}')}:\n{glossary(scores)}"
-    for option, scores in OPTIONAL_SCORES.items()
+    f"with {ASKED_BY[option]}:\n{glossary(scores)}" for option, scores in OPTIONAL_SCORES.items()
 )
 _EPILOG = f"""examples:
   dice-semimetric evaluate --pred predictions --ref study/Testing --out scores --report report.html

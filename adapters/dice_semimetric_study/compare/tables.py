@@ -9,7 +9,14 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 from ..faults import UsageError, printable
-from ..results.registry import COMPARED, curve_names, prediction_score, threshold_text
+from ..results.registry import (
+    ASKED_BY,
+    COMPARED,
+    OPTIONAL_SCORES,
+    curve_names,
+    prediction_score,
+    threshold_text,
+)
 from ..runs.output import was_stopped
 from ..scores.summary import CASES
 
@@ -120,14 +127,15 @@ def read_scores(name: str, folder: Path, metrics: Sequence[str] = COMPARED) -> S
     except ValueError as error:
         raise UsageError(f"{_shown(path)} {error}") from error
     digest = sha256(content).hexdigest()
-    return Scores(name, path, digest, thresholds, columns, rows, _options(folder))
+    return Scores(name, path, digest, thresholds, columns, rows, _options(folder, metrics))
 
 
-def _options(folder: Path) -> dict[str, Any]:
+def _options(folder: Path, metrics: Sequence[str]) -> dict[str, Any]:
     """Return the options that change scores, none where there is no summary of ``evaluate``."""
     try:
         found = json.loads((folder / "summary.json").read_bytes())["options"]
-        return {name: found[name] for name in _OPTIONS if name in found}
+        names = (*_OPTIONS, "nsd_tolerance") if "nsd" in metrics else _OPTIONS
+        return {name: found[name] for name in names if name in found}
     except (OSError, ValueError, LookupError, TypeError, RecursionError):
         return {}
 
@@ -138,8 +146,11 @@ def _thresholds(row: Any, metrics: Sequence[str]) -> tuple[float, ...]:
     missing = [name for name in metrics if name not in row]
     if missing:
         had = [name for name in metrics if name in row]
+        asked = (o for o, scores in OPTIONAL_SCORES.items() if missing[0] in scores)
+        option = next((f" with {ASKED_BY[o]}" for o in asked), "")
+        why = "" if option else "an older version wrote it; "
         raise ValueError(
-            f"has no {missing[0]}: an older version wrote it; evaluate again, or give --metric "
+            f"has no {missing[0]}: {why}evaluate again{option}, or give --metric "
             + " ".join(had or ["bdice"])
         )
     found = []

@@ -7,6 +7,8 @@ from typing import Any
 
 import numpy as np
 
+from dice_semimetric import CalibrationBins
+
 from ..faults import counted, printable
 from ..results.bootstrap import mean_of_known
 from ..results.page.charts import (
@@ -64,8 +66,8 @@ class Structure:
     task: str
     scores: Sequence[CaseScore]
     thresholds: ThresholdsChart
-    hard: ReliabilityChart  # of the more likely label over all pixels
-    soft: ReliabilityChart  # of the foreground where there is doubt
+    hard: ReliabilityChart | None  # of the more likely label over all pixels
+    soft: ReliabilityChart | None  # of the foreground where there is doubt
     histogram: Histogram  # of BDice
     links: Sequence[str]  # the anchor of each case: its pictures, or else its row
 
@@ -199,13 +201,17 @@ def structures(
                 [s.bdice for s in scores],
                 charts=len(groups),
             ),
-            hard=reliability_chart(total(s.bins for s in with_pixels(scores)), start=0.5),
-            soft=reliability_chart(total(s.soft_bins for s in with_pixels(scores)), start=0.0),
+            hard=_reliability([s.bins for s in with_pixels(scores)], 0.5),
+            soft=_reliability([s.soft_bins for s in with_pixels(scores)], 0.0),
             histogram=histogram([s.bdice for s in scores]),
             links=[links[s.case, s.task] for s in scores],
         )
         for task, scores in groups.items()
     ]
+
+
+def _reliability(bins: Sequence[CalibrationBins], start: float) -> ReliabilityChart | None:
+    return reliability_chart(total(bins), start=start) if bins else None
 
 
 def by_rater(scored: Sequence[Scored]) -> Table | None:
@@ -236,6 +242,7 @@ def parts_of_scores(part: Mapping[str, Any]) -> list[tuple[str, dict[str, float 
             ("ece_soft", "the foreground, marked pixels"),
         )
         for key, score in (("brier", "Brier score"), ("log", "Log loss"))
+        if name in part.get("decomposition", {})
     ]
 
 

@@ -155,4 +155,5 @@ def _draw(
         from ..scores.plots import plot_reliability, plot_thresholds
 
         save(plot_thresholds(scores, options, summary), out / "bdice.png")
-        save(plot_reliability(with_pixels(scores), summary), out / "reliability.png")
+        if predicted := with_pixels(scores):
+            save(plot_reliability(predicted, summary), out / "reliability.png")

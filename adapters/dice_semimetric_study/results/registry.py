@@ -357,6 +357,21 @@ OPTIONAL_SCORES: Mapping[str, Mapping[str, Score]] = {
     "samples": SAMPLE_SCORES,
 }
 
+#: How each is asked for.
+ASKED_BY = {
+    "lesions": "--lesions",
+    "surface": "--surface",
+    "samples": "{sample} in --pred-pattern",
+}
+
+#: What models can be compared by.
+COMPARABLE: Mapping[str, Score] = {
+    name: score
+    for scores in (ALL_SCORES, *OPTIONAL_SCORES.values())
+    for name, score in scores.items()
+    if score.better != "neither"
+}
+
 #: What models are compared by unless others are named: each over the same pixels for all models.
 COMPARED = tuple(name for name, score in PREDICTION_SCORES.items() if not score.own_pixels)
 
@@ -439,7 +454,7 @@ def prediction_score(name: str) -> Score:
     """Return a score of a prediction by its name, Dice at a threshold among them."""
     level = threshold_text(name)
     if level is None:
-        return ALL_SCORES[name]
+        return COMPARABLE[name]
     return Score(name, f"Dice at {level}", f"Overlap of prediction and {{soft}}, cut at {level}")
 
 

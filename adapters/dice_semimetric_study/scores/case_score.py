@@ -378,8 +378,8 @@ class CaseScore(AskedScores):
 
 
 def with_pixels(scores: Sequence[CaseScore]) -> list[CaseScore]:
-    """Return the scores of pixels, or all where there are none but worst values."""
-    return [s for s in scores if not s.fault] or list(scores)
+    """Return the scores of predictions, without the worst values of those that are missing."""
+    return [s for s in scores if not s.fault]
 
 
 def pooled(scores: Sequence[CaseScore]) -> CaseScore:

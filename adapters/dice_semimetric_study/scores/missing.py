@@ -14,7 +14,7 @@ from ..cases.pairing import Pair, Rated
 from ..faults import CaseError, Fault
 from ..files.geometry import Geometry
 from ..files.volumes import read_geometry
-from ..results.registry import ALL_SCORES, OPTIONAL_SCORES, PREDICTION_SCORES
+from ..results.registry import ALL_SCORES, OPTIONAL_SCORES
 from ..results.totals import total_by_name
 from .among import AMONG
 from .case_score import CaseScore, Options, RaterScore
@@ -23,6 +23,9 @@ from .shapes import planes_of
 from .sums import Sums, sums_of_marks
 from .surfaces import Surface, farthest
 
+#: They are not there for any prediction where the reference has no mark, or no consensus.
+_OF_REFERENCE = ("ece_near", "ece_near_by_rater", "consensus_confidence")
+_AGAINST = ("bdice", "dice", "jaccard", "ece", "ece_soft", "ece_near", "brier", "log_loss")
 _EVERY = ChainMap(dict(ALL_SCORES), *map(dict, OPTIONAL_SCORES.values()))
 
 
@@ -46,6 +49,7 @@ class WorstScore(CaseScore):
     def __post_init__(self) -> None:
         """Put the values in the place of the formulas."""
         worst = {name: score.worst for name, score in _EVERY.items()}
+        worst |= {name: math.nan for name in _OF_REFERENCE if math.isnan(getattr(self, name))}
         distances = {} if self.surface is None else vars(self.surface)
         curve = {"curve": np.zeros(len(self.counts.thresholds))}
         vars(self).update(worst | distances | curve)
@@ -100,9 +104,8 @@ def _worst(score: CaseScore, why: str) -> WorstScore:
 
 def _worst_to(rater: RaterScore, others: bool) -> RaterScore:
     """Return the worst values against a rater; what the rater is to the others stays."""
-    worst: dict[str, Any] = {
-        name: PREDICTION_SCORES[name].worst
-        for name in ("bdice", "dice", "jaccard", "ece_soft", "ece_near")
-    }
+    worst: dict[str, Any] = {name: _EVERY[name].worst for name in _AGAINST}
+    if math.isnan(rater.ece_near):
+        worst["ece_near"] = math.nan
     among = {f"model_{name}": worst[name] for name in AMONG} if others else {}
     return replace(rater, **worst | among)

@@ -101,7 +101,7 @@ def draw_calibration(
     attribute, pixels, x, y, start = _DIAGRAMS[name]
     bins: CalibrationBins = total(getattr(s, attribute) for s in scores)
     by_case = _mean(part, name)
-    together = number(part["pooled"][name], form_of(part["intervals"][name]))
+    together = number(part["pooled"].get(name), form_of(part["intervals"][name]))
     heading = f"{when}: {pixels}" if when else pixels
     title = f"{heading[0].upper()}{heading[1:]}\n{PREDICTION_SCORES[name].title}: {by_case}"
     draw_reliability(panels, bins, f"{title} by case, {together} pooled", x, y, start=start)
