@@ -97,7 +97,7 @@ def test_missing_raters_lonely_images_and_doubles_are_faults(tmp_path: Path) -> 
     faults = {c.case: c.fault for c in find_cases(tmp_path)}
     assert faults["case01"] == ""
     assert "two files stand for one: case02/task01_seg03.nii" in faults["case02"]
-    assert "rater 02, 03 is missing" in faults["case03"]
+    assert "raters 02, 03 are missing" in faults["case03"]
     assert "no mask" in faults["case04"]
     lenient = {c.case: c.fault for c in find_cases(tmp_path, raters="any")}
     assert lenient["case03"] == ""

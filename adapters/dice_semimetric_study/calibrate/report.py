@@ -9,7 +9,7 @@ from dice_semimetric import __version__
 
 from ..faults import Fault
 from ..files.atomic import write_bytes, write_text
-from ..results.registry import PREDICTION_SCORES
+from ..results.registry import ALL_SCORES, PREDICTION_SCORES
 from ..results.tables import csv_text, summarized, table
 from ..results.text import form_of, number
 from ..runs.each import without_stop
@@ -60,6 +60,8 @@ def write_report(
     that is wrong. ``files`` are the calibrators. ``means`` has the patients and the bootstrap.
     """
     summary = dict(fitted)
+    # The marks of each rater are not kept: what is scored against is their mean.
+    means["names"] = [name for name, score in ALL_SCORES.items() if not score.of_raters]
     for name, (scored, wrong) in parts.items():
         before, after = (
             summarize([getattr(s, when) for s in scored], wrong, options, **means) for when in WHEN

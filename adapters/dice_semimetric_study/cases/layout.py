@@ -337,7 +337,8 @@ def _require_raters(cases: list[CaseFiles]) -> list[CaseFiles]:
     marked = []
     for files in cases:
         missing = sorted(everyone[files.task] - set(files.masks))
-        reason = f"the mask of rater {', '.join(missing)} is missing (see --raters)"
+        masks = "mask of rater {} is" if len(missing) == 1 else "masks of raters {} are"
+        reason = f"the {masks.format(', '.join(missing))} missing (see --raters)"
         wrong = files.masks and missing and not files.fault
         marked.append(replace(files, fault=reason) if wrong else files)
     return marked

@@ -30,6 +30,7 @@ class Score:
     unit: str = ""  # such as "mm"; empty for a plain number
     perfect: str = ""  # what takes the place of "0 is perfect"
     own_pixels: bool = False  # whether it is over pixels that depend on the prediction
+    of_raters: bool = False  # whether it takes the marks of each rater, and not their mean alone
 
     @property
     def best(self) -> float:
@@ -120,6 +121,7 @@ CALIBRATION_SCORES = _by_name(
         "As ECE over all pixels, but against each rater alone, averaged over the raters",
         better="lower",
         perfect=_AGREED,
+        of_raters=True,
     ),
     Score(
         "ece_soft_by_rater",
@@ -128,6 +130,7 @@ CALIBRATION_SCORES = _by_name(
         "below that ECE, which is against their mean",
         better="lower",
         perfect=_AGREED,
+        of_raters=True,
     ),
     Score(
         "brier",
@@ -166,12 +169,14 @@ CONSENSUS_SCORES = _by_name(
         "consensus Dice",
         "Overlap of the prediction above 0.5 with what all raters marked, over the pixels on which "
         "they agree: those that some marked and others did not are left out",
+        of_raters=True,
     ),
     Score(
         "consensus_confidence",
         "consensus confidence",
         "Mean of two: the foreground's mean probability where all raters marked, and the "
         "background's where none did",
+        of_raters=True,
     ),
     Score(
         "ece_near_by_rater",
@@ -180,6 +185,7 @@ CONSENSUS_SCORES = _by_name(
         "that ECE, which is against their mean",
         better="lower",
         perfect=_AGREED,
+        of_raters=True,
     ),
 )
 
@@ -227,6 +233,7 @@ VOLUME_SCORES = _by_name(
         limits=(0.0, math.inf),
         unit="ml",
         perfect=_AGREED,
+        of_raters=True,
     ),
     Score(
         "volume_crps_normal",
@@ -237,6 +244,7 @@ VOLUME_SCORES = _by_name(
         limits=(0.0, math.inf),
         unit="ml",
         perfect=_AGREED,
+        of_raters=True,
     ),
 )
 

@@ -82,6 +82,7 @@ def summarize(
     *,
     patients: Mapping[str, str] | None = None,
     bootstrap: Bootstrap | None = None,
+    names: Sequence[str] | None = None,
 ) -> dict[str, Any]:
     """Return the scores per task and overall, with the counts of cases behind them.
 
@@ -97,29 +98,32 @@ def summarize(
         The patient of each case; by default each case is one.
     bootstrap : Bootstrap, optional
         How patients are drawn for the intervals of the means.
+    names : sequence of str, optional
+        The scores; by default ``options.scores``.
 
     Returns
     -------
     dict
-        ``overall`` and ``tasks`` with the mean of each of ``options.scores``, None where there is
-        none, their ``intervals``, None where fewer than two patients have a value, and
+        ``overall`` and ``tasks`` with the mean of each score, None where there is none, their
+        ``intervals``, None where fewer than two patients have a value, and
         ``among_raters`` where a case has several raters, see `among_raters`; ``faults``,
         ``options`` and ``version``; ``stopped`` where the user stopped the run.
     """
     faults, stop = without_stop(faults)
     bootstrap = bootstrap or Bootstrap()
     patients = {s.case: s.case for s in scores} if patients is None else patients
+    names = list(options.scores) if names is None else names
     tasks = sorted({s.task for s in scores} | {f.task for f in faults if f.task})
     parts = {
         t: ([s for s in scores if s.task == t], [f for f in faults if f.task in (t, "")])
         for t in tasks
     }
-    means = {t: _means(*part, options, patients, bootstrap) for t, part in parts.items()}
+    means = {t: _means(*part, names, options, patients, bootstrap) for t, part in parts.items()}
     alone = len(tasks) == 1  # is all there is
     return {
         "overall": means[tasks[0]]
         if alone
-        else _means(scores, faults, options, patients, bootstrap),
+        else _means(scores, faults, names, options, patients, bootstrap),
         "tasks": means,
         "aggregation": _AGGREGATION,
         "bootstrap": bootstrap.described(),
@@ -133,11 +137,11 @@ def summarize(
 def _means(
     scores: Sequence[CaseScore],
     faults: Sequence[Fault],
+    names: Sequence[str],
     options: Options,
     patients: Mapping[str, str],
     bootstrap: Bootstrap,
 ) -> dict[str, Any]:
-    names = list(options.scores)
     good = [s for s in scores if not s.fault]
     counts = {"scored": len(good), "faulty": len(faults)}
     if options.missing == "worst":
