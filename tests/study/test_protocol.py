@@ -44,6 +44,9 @@ def test_the_terminal_and_the_table_have_its_scores(tmp_path: Path, name: str, c
         assert (f"| {score.heading}<br>" in text) == shown
     summary = json.loads((tmp_path / "out/summary.json").read_text())
     assert summary["protocol"] == name
+    run_json = json.loads((tmp_path / "out/run.json").read_text())
+    assert run_json["settings"]["protocol"] == name
+    assert f"scores of protocol {name}" in text
     assert ALL_SCORES.keys() <= summary["overall"].keys()
     before = (tmp_path / "out/cases.csv").read_bytes()
     assert run("evaluate", tmp_path, "--resume", "--quiet") == 0  # nothing is scored again
@@ -72,7 +75,8 @@ def test_models_are_compared_by_its_scores(tmp_path: Path, capsys: Any) -> None:
     models = ["a=" + str(tmp_path / "pred"), "b=" + str(tmp_path / "pred")]
     how = ["--ref", str(tmp_path / "ref"), "--no-pictures", "--quiet", "--resamples", "100"]
     out = tmp_path / "compared"
-    argv = ["compare", "--pred", *models, *how, "--out", str(out)]
+    table = tmp_path / "table.tex"
+    argv = ["compare", "--pred", *models, *how, "--out", str(out), "--table", str(table)]
     for options, metrics in (
         (("--protocol", "curvas"), PROTOCOLS["curvas"]),
         (("--protocol", "qubiq"), PROTOCOLS["qubiq"]),
@@ -81,5 +85,7 @@ def test_models_are_compared_by_its_scores(tmp_path: Path, capsys: Any) -> None:
         assert main([*argv, *options, "--overwrite"]) == 0
         summary = json.loads((out / "summary.json").read_text())
         assert tuple(summary["metrics"]) == metrics
+        assert summary["protocol"] == (options[1] if options else None)
+        assert (f"scores of protocol {summary['protocol']}" in table.read_text()) == bool(options)
     assert main([*argv, "--protocol", "curvas", "--metric", "dice"]) == 2
     assert "not allowed with argument" in capsys.readouterr().err

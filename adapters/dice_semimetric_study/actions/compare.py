@@ -160,6 +160,7 @@ def _compare(
         pictures=not args.no_pictures,
         page=report_of(args),
         faults=faults,
+        protocol=args.protocol,
         output=output,
     )
     write_tables(args, models_table(summary))

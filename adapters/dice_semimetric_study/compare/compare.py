@@ -58,6 +58,7 @@ def compare(
     pictures: bool = True,
     page: Report | None = None,
     faults: Sequence[dict[str, str]] = (),
+    protocol: str | None = None,
     output: Output | None = None,
 ) -> dict[str, Any]:
     """Compare models case by case, rank them at every threshold, and write both.
@@ -86,6 +87,8 @@ def compare(
         A page about the comparison that a person opens in a browser.
     faults : sequence of dict, optional
         What could not be scored, for the summary: model, case, task and reason.
+    protocol : str, optional
+        The challenge, one of `PROTOCOLS`, whose scores the metrics are, for the summary.
     output : Output, optional
         The folder as it was claimed for all that goes into it; by default for this alone.
 
@@ -123,6 +126,7 @@ def compare(
             "tasks": dict(zip(common.tasks, each, strict=True)),
             "models": {m.name: _described(m) | {"dropped": dropped[m.name]} for m in models},
             "baseline": baseline,
+            "protocol": protocol,
             "metrics": {name: f"{prediction_score(name).better} is better" for name in metrics},
             "thresholds": list(common.thresholds),
             "method": _METHOD,

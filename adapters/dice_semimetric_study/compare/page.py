@@ -11,6 +11,7 @@ from ..results.text import confidence, form_of, interval, number, p_value, perce
 from .rows import Row
 from .text import limit_of, mean_text, significant
 
+_SETTINGS = ("baseline", "protocol", "thresholds", "bootstrap", "patients")
 _MOST_RANKS = 10  # of more models only the share of the best rank is shown
 _BOARD = (
     "The interval is by patient. “Same rank” is the share of draws of patients in which the model "
@@ -187,7 +188,7 @@ def _record(summary: dict[str, Any]) -> dict[str, Any]:
         "settings": {
             "models": list(models),
             "cases": {name: model["cases"] for name, model in models.items()},
-            **{key: summary[key] for key in ("baseline", "thresholds", "bootstrap", "patients")},
+            **{key: summary[key] for key in _SETTINGS},
         },
         "versions": {"dice-semimetric": summary["version"]},
         "platform": "",

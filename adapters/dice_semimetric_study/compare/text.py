@@ -6,7 +6,7 @@ from ..faults import printable
 from ..results.registry import prediction_score, threshold_text
 from ..results.tables import table
 from ..results.text import confidence, form_of, interval, known, number, p_value, percent, rank
-from ..results.typeset import Mean, Typeset
+from ..results.typeset import Mean, Typeset, protocol_note
 
 
 def comparison_text(summary: dict[str, Any]) -> str:
@@ -55,8 +55,8 @@ def models_table(summary: dict[str, Any]) -> Typeset:
         ]
         rows.append([model, *means])
     heads = ["model", *(score.heading for score in scores.values())]
-    note = f"mean over cases; {counts(summary['overall'])}"
-    return Typeset(heads, rows, confidence(summary), note)
+    note = ["mean over cases", counts(summary["overall"]), *protocol_note(summary)]
+    return Typeset(heads, rows, confidence(summary), "; ".join(note))
 
 
 def _pairs(summary: dict[str, Any]) -> str:

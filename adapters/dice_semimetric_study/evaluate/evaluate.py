@@ -134,7 +134,7 @@ def evaluate(
     summary["protocol"] = page.protocol
     names = Names(study)
     means |= {"patients": study.patients.described(patient)}
-    used = study.settings(names.of) | settings["evaluate"] | means
+    used = study.settings(names.of) | settings["evaluate"] | means | {"protocol": page.protocol}
     with summarized(out / "summary.json", summary):
         write_score_tables(out, scores, options, patient, summary)
         stop = stop_of(faults)

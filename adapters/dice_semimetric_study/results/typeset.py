@@ -77,8 +77,15 @@ def means_table(summary: Mapping[str, Any], scores: Mapping[str, Score]) -> Type
         ends, count = part.get("intervals", {}), next(iter(part["cases"].values()))
         rows.append([task, str(count), *(Mean(part[n], ends.get(n)) for n in scores)])
     heads = ["task", "cases", *(score.heading for score in scores.values())]
-    stop = f"; {summary['stopped']}" if "stopped" in summary else ""
-    return Typeset(heads, rows, confidence(summary), summary["aggregation"] + stop)
+    note = [summary["aggregation"], *protocol_note(summary)]
+    note += [summary["stopped"]] if "stopped" in summary else []
+    return Typeset(heads, rows, confidence(summary), "; ".join(note))
+
+
+def protocol_note(summary: Mapping[str, Any]) -> list[str]:
+    """Return in a note which challenge the scores are of, if any."""
+    protocol = summary.get("protocol")
+    return [f"scores of protocol {protocol}"] if protocol else []
 
 
 def require_typeset(path: Path) -> None:
