@@ -228,7 +228,12 @@ def test_anonymous_results_name_no_case(
     table = [line.split(",") for line in key.read_text().splitlines()]
     assert table == [["name", "case"], *([f"case-00{i}", n] for i, n in enumerate(WHO, start=1))]
     if command not in ("compare",):
-        assert "data:image/png" not in texts["page.html"] or "no image, only" in texts["page.html"]
+        assert (
+            "data:image/png" not in texts["page.html"]
+            or "not drawn: --anonymise" in texts["page.html"]
+        )
+        assert "files, by what they are instead of their names</summary>" in texts["page.html"]
+        assert "sha256sum" not in texts["page.html"]
         assert "the image with the outlines" not in texts["page.html"]
 
 

@@ -56,6 +56,8 @@ class CaseFiles:
         Further predictions of the same case, whose mean with the label is the prediction.
     samples : tuple of Path
         Further predictions of the same case that are drawn from one distribution, as the label is.
+    withheld : bool
+        Whether there is an image that is not to be passed on.
     """
 
     case: str
@@ -67,6 +69,7 @@ class CaseFiles:
     fault: str = ""
     folds: tuple[Path, ...] = ()
     samples: tuple[Path, ...] = ()
+    withheld: bool = False
 
     @property
     def label_name(self) -> str:

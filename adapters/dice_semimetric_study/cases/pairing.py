@@ -67,8 +67,9 @@ class Rated:
     def renamed(self, alias: str, *, image: bool) -> Self:
         """Return the case by another name, which hides its own; without its image or with it."""
         files = replace(self.reference, case=alias)
-        return replace(self, reference=files if image else replace(files, image=None),
-                       hidden=self.case)  # fmt: skip
+        if not image:
+            files = replace(files, image=None, withheld=files.image is not None)
+        return replace(self, reference=files, hidden=self.case)
 
     def shown(self, text: str) -> str:
         """Return a text about the case, without its name and those of files if they are hidden."""

@@ -153,6 +153,8 @@ def write_run(
         "settings": settings,
         "inputs": inputs,
     }
+    if any(getattr(i, "hidden", "") for i, _ in done):
+        record["anonymous"] = True
     if faults:
         record["faults"] = [asdict(fault) for fault in faults]
     if stopped:

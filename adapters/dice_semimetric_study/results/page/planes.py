@@ -4,7 +4,6 @@ import math
 from collections.abc import Iterator
 from dataclasses import dataclass, fields, replace
 from itertools import islice
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -12,6 +11,7 @@ from numpy.typing import NDArray
 
 from ...cases.blocks import Reading
 from ...cases.foreground import voxels_of
+from ...cases.layout import CaseFiles
 from ...cases.pairing import Pair, Rated
 from ...faults import CaseError
 from ...files.geometry import Geometry
@@ -79,7 +79,7 @@ def read_plane(pair: Rated, region: str, reading: Reading) -> Plane:
         if (error, union) > most:
             most, best = (error, union), replace(found, number=index + 1)
     assert best is not None  # a volume has at least one voxel
-    image, reason = _image(pair.reference.image, like, best.number - 1, size)
+    image, reason = _image(pair.reference, like, best.number - 1, size)
     count = math.prod(like.shape[2:])
     return _as_seen(replace(best, count=count, image=image, no_image=pair.shown(reason)), like)
 
@@ -104,11 +104,13 @@ def _each_plane(pair: Rated, region: str, reading: Reading, size: int) -> Iterat
 
 
 def _image(
-    path: Path | None, like: Geometry, index: int, size: int
+    files: CaseFiles, like: Geometry, index: int, size: int
 ) -> tuple[NDArray[Any] | None, str]:
     """Return the slice of the image, the first of several channels, or why there is none."""
+    path = files.image
     if path is None:
-        return None, "the case has no image"
+        withheld = "the image is not drawn: --anonymise"
+        return None, withheld if files.withheld else "the case has no image"
     try:
         shape = read_geometry(path).shape
         if shape[: len(like.shape)] != like.shape:
