@@ -63,6 +63,8 @@ def test_predictions_and_scores_give_the_same(tmp_path: Path, capsys: Any) -> No
     assert main([*argv, *by, "--overwrite"]) == 0  # the same patients once more
     assert capsys.readouterr().out == text.replace("/one", "/two")
     assert text.startswith("models: 3, cases: 5, patients: 4\n")
+    assert "first by BDice, share of draws" in text
+    assert "1 to 1" not in text
     assert "good - poor BDice +" in " ".join(text.split())
     assert "ECE, marked pixels" not in text
 

@@ -116,6 +116,24 @@ def test_compare_has_the_ranks_and_the_pairs(tmp_path: Path) -> None:
     assert "of the draws of patients" in page.source
 
 
+def test_compare_begins_with_the_first_minus_the_second(tmp_path: Path) -> None:
+    make(tmp_path, cases=[f"c{k}" for k in range(6)])
+    models, told = {"a": tmp_path / "pred", "b": tmp_path / "other"}, []
+    for order in ("ab", "ba"):
+        pred = [f"{name}={models[name]}" for name in order]
+        argv = ["--pred", *pred, "--ref", str(tmp_path / "ref"), "--no-pictures", "--quiet"]
+        page = tmp_path / f"{order}.html"
+        assert main(["compare", *argv, "--out", str(tmp_path / order), "--report", str(page)]) == 0
+        told += [t for a, t in Page(page).all("p") if a.get("class") == "verdict"]
+    summary = json.loads((tmp_path / "ab/summary.json").read_text())
+    (pair,) = [p for p in summary["overall"]["pairs"] if p["metric"] == "bdice"]
+    best, other = (pair["better"], "b" if pair["better"] == "a" else "a")
+    assert told[0] == told[1]
+    assert f"By BDice {best} comes first (" in told[0]
+    difference = number(abs(pair["difference"]), form_of((pair["low"], pair["high"]), sign="+"))
+    assert f"{best} minus {other} is {difference} (95 % CI +" in told[0]
+
+
 def test_compare_names_the_model_of_a_fault(tmp_path: Path) -> None:
     make(tmp_path)
     (tmp_path / "other/case02/task01.nii.gz").unlink()

@@ -54,21 +54,25 @@ def _verdict(summary: dict[str, Any]) -> str:
     title = prediction_score(score).title
     if first["rank"] == second["rank"]:
         return f"By {title} no model is ahead: several share the first rank."
-    text = f"By {title} {first['model']} comes first, with {mean_text(first)}"
+    text = f"By {title} {first['model']} comes first ({mean_text(first)})"
     if first["same"] is not None:
-        text += f", and would in {percent(first['same'])} of the draws of patients"
+        text += f", and in {percent(first['same'])} of the draws of patients"
     names = {first["model"], second["model"]}
     pairs = (p for p in summary["overall"]["pairs"] if p["metric"] == score)
     pair = next((p for p in pairs if {p["a"], p["b"]} == names), None)
     if pair is None:
-        return f"{text}. Second is {second['model']}, with {mean_text(second)}."
-    form = form_of((pair["low"], pair["high"]), sign="+")
-    ends = interval((pair["low"], pair["high"]), form, joint=" to ", none="")
+        return f"{text}. Second is {second['model']} ({mean_text(second)})."
+    difference, low, high = (pair[key] for key in ("difference", "low", "high"))
+    if pair["a"] != first["model"]:
+        difference = -difference
+        low, high = (None if end is None else -end for end in (high, low))
+    form = form_of((low, high), sign="+")
+    ends = interval((low, high), form, joint=" to ", none="")
     within = f" ({confidence(summary)} {ends})" if ends else ""
-    difference = f"{pair['a']} minus {pair['b']} is {number(pair['difference'], form)}{within}"
+    minus = f"{first['model']} minus {second['model']} is {number(difference, form)}{within}"
     p = f"p (Holm) = {p_value(pair['p_holm'])}".replace("= <", "< ")
     chance = "beyond chance" if significant(pair, summary) else "which could be chance"
-    return f"{text}. Second is {second['model']}: {difference}, {chance}, {p}."
+    return f"{text}. Second is {second['model']}: {minus}, {chance}, {p}."
 
 
 def _cards(summary: dict[str, Any]) -> Cards:

@@ -23,7 +23,7 @@ def comparison_text(summary: dict[str, Any]) -> str:
 
 
 def _models(summary: dict[str, Any]) -> str:
-    """Return one row per model: its means, its ranks, and how often it is the best by BDice."""
+    """Return one row per model: means, ranks, and how often it is first by the first score."""
     ranks = summary["overall"]["ranks"]
     metrics = list(summary["metrics"])
     rows = []
@@ -32,10 +32,12 @@ def _models(summary: dict[str, Any]) -> str:
         curve = [row["rank"] for score, row in own.items() if threshold_text(score) is not None]
         curve = [found for found in curve if found is not None]
         means = [f"{mean_text(own[m])} ({rank(own[m]['rank'])})" for m in metrics]
-        over = f"{rank(min(curve))} to {rank(max(curve))}" if curve else rank(None)
-        rows.append([printable(name), *means, over, percent(own["bdice"]["best"])])
+        ends = (rank(min(curve)), rank(max(curve))) if curve else (rank(None),)
+        over = " to ".join(dict.fromkeys(ends))
+        rows.append([printable(name), *means, over, percent(own[metrics[0]]["best"])])
     heads = [f"{prediction_score(m).heading} (rank)" for m in metrics]
-    return table(["model", *heads, "rank over thresholds", "best by BDice"], rows)
+    first = f"first by {prediction_score(metrics[0]).heading}, share of draws"
+    return table(["model", *heads, "rank over thresholds", first], rows)
 
 
 def models_table(summary: dict[str, Any]) -> Typeset:
