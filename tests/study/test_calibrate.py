@@ -20,6 +20,7 @@ from dice_semimetric_study.calibrate.calibrators import (
 from dice_semimetric_study.cases.generator import case_generator
 from dice_semimetric_study.choices import FLOOR
 from dice_semimetric_study.cli import main
+from dice_semimetric_study.results.registry import ALL_SCORES
 from scipy.optimize import minimize, minimize_scalar
 from scipy.stats import beta
 from study_files import AFFINE, data_folder, load, masks, organs, save, study
@@ -393,6 +394,9 @@ def test_real_maps_get_nearer_and_dice_stays(tmp_path: Path, method: str, most: 
     before, after = part["before"]["overall"], part["after"]["overall"]
     assert after["ece_soft"] < 0.95 * before["ece_soft"]
     assert after["pooled"]["ece_soft"] < most * before["pooled"]["ece_soft"]
+    unknown = {name for name, score in ALL_SCORES.items() if score.of_raters}
+    assert "volume_crps" in unknown
+    assert not unknown & after.keys()  # the marks of each rater are not kept
     assert abs(after["dice"] - before["dice"]) < 0.01
 
 
