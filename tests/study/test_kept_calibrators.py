@@ -109,7 +109,7 @@ def test_without_references_there_are_maps_and_no_scores(tmp_path: Path, capsys)
     argv = ["--pred", str(tmp_path / "pred"), "--out", str(tmp_path / "new")]
     files = ["--calibrator", str(tmp_path / "out/task01.calibrator.npz")]
     assert main(["calibrate", *argv, *files]) == 0
-    assert capsys.readouterr() == (f"3 maps and the report written to {tmp_path / 'new'}\n", "")
+    assert capsys.readouterr() == (f"3 maps written\nresults in {tmp_path / 'new'}\n", "")
     assert maps(tmp_path / "new") == maps(tmp_path / "out")
     made = {p.name for p in (tmp_path / "new").iterdir() if p.is_file()}
     assert made == {"calibration.json", "files.json", "run.json"}

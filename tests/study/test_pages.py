@@ -5,8 +5,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from dice_semimetric_study.calibrate.page import _verdict
 from dice_semimetric_study.cli import main
 from dice_semimetric_study.results.page.page import ends_of, mean_of
+from dice_semimetric_study.results.registry import PREDICTION_SCORES
 from dice_semimetric_study.results.text import form_of, interval, number
 from html_pages import Page, require_alone
 from study_files import data_folder, load, rows, save, study
@@ -144,6 +146,35 @@ def test_compare_names_the_model_of_a_fault(tmp_path: Path) -> None:
     assert "1 of a" in texts(page, "summary")
 
 
+def test_calibrate_names_what_got_clearly_worse() -> None:
+    def part(ece_soft: float, ece: float, bdice: float) -> dict:
+        means = {"ece_soft": ece_soft, "ece": ece, "bdice": bdice, "dice": 0.9, "jaccard": 0.8}
+        ends = {name: [0.9 * v, 1.1 * v] for name, v in means.items()} | {"jaccard": [None, None]}
+        means |= {name: 0.1 for name in PREDICTION_SCORES if name not in means}
+        overall = means | {"intervals": ends, "pooled": {"ece_soft": ece_soft}}
+        return {"overall": overall}
+
+    before, after = part(0.2, 0.00235, 0.9), part(0.1, 0.0052, 0.85)
+    told = _verdict({"written": 2, "pred": {"before": before, "after": after}})
+    assert told.endswith("Clearly worse: ECE, all pixels from 0.00235 to 0.00520.")
+    after["overall"]["bdice"] = 0.8
+    told = _verdict({"written": 2, "pred": {"before": before, "after": after}})
+    assert ": BDice from 0.900 to 0.800; ECE" in told
+
+
+def test_calibrate_warns_of_scores_in_sample(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    _, pred = study(tmp_path)
+    save(tmp_path / "new/c/task01.nii.gz", load(next(pred.rglob("*.nii.gz")))[0])
+    fit = ["--fit-pred", str(pred), "--fit-ref", str(tmp_path / "ref"), "--method", "temperature"]
+    for name, warned in (("pred", True), ("new", False)):
+        argv = ["--pred", str(tmp_path / name), "--out", str(tmp_path / "out" / name)]
+        assert main(["calibrate", *fit, *argv]) == 0
+        text = "predictions were calibrated that the calibrators were fitted to: the scores are too"
+        assert (f"{text} good" in capsys.readouterr().err) == warned
+
+
 def test_calibrate_has_the_scores_before_and_after(tmp_path: Path) -> None:
     make(tmp_path)
     assert run(tmp_path, "calibrate") == 0
@@ -152,7 +183,9 @@ def test_calibrate_has_the_scores_before_and_after(tmp_path: Path) -> None:
     for part in ("fit", "pred"):
         for when in ("before", "after"):
             for name in ("bdice", "dice", "ece_soft"):
-                assert mean_of(found[part][when]["overall"], name) in texts(page, "summary")
+                both = [found[part][w]["overall"] for w in ("before", "after")]
+                form = form_of(min((p["intervals"][name] for p in both), key=lambda e: e[1] - e[0]))
+                assert f"{both[when == 'after'][name]:{form}}" in texts(page, "summary")
     for row in rows(tmp_path / "out/calibration.csv"):
         assert f"{float(row['ece_soft_after']):.4f}" in texts(page, "cases")
     charts = [a["aria-label"] for a, _ in page.all("svg") if "aria-label" in a]

@@ -13,7 +13,7 @@ from ..cases.study import Study
 from ..faults import UsageError, counted
 from ..scores.case_score import Options
 from .given import anonymous_of, bootstrap_of, reading_of, report_of, require_use, run_of, study_of
-from .printing import print_files, print_summary, status_of
+from .printing import print_files, print_summary, status_of, where
 
 
 def run(args: argparse.Namespace) -> int:
@@ -33,9 +33,7 @@ def run(args: argparse.Namespace) -> int:
         summary = calibrate(fit, study, run_of(args), fitting, **how)
     kept = [] if fitting is None else [counted(len(summary["calibrators"]), "calibrator")]
     made = ", ".join([counted(summary["written"], "map"), *kept])
-    text = f"{change_table(summary)}{made} and the report written to {args.out}"
-    text += f", page in {args.report}" if args.report else ""
-    print_summary(args, summary, text)
+    print_summary(args, summary, f"{change_table(summary)}{made} written\n{where(args)}")
     return status_of(summary)
 
 

@@ -16,6 +16,7 @@ from ..results.bootstrap import Bootstrap
 from ..results.extras import require_pictures
 from ..results.page.page import Report, require_page
 from ..runs.each import is_stop, report, stop_of
+from ..runs.logs import log
 from ..runs.output import Output
 from ..runs.recorded import Run, each_recorded, write_run
 from ..runs.records import Done
@@ -27,7 +28,7 @@ from .fit import IN_FIT, Calibrators, fit_calibrators, in_fit
 from .maps import KINDS, Calibrated, calibrate_case, score
 from .page import write_calibration_page
 from .predictions import axes_of, known_pairs, predictions_of
-from .report import FILES, Part, Scored, write_report
+from .report import FILES, IN_SAMPLE, Part, Scored, write_report
 
 _Done = Sequence[tuple[Any, Done[Calibrated]]]
 
@@ -234,8 +235,10 @@ class _Job:
         given = (self.out, parts, summary, everything, self.options)
         means: dict[str, Any] = {"patients": self.patient, "bootstrap": self.bootstrap}
         written = write_report(*given, files=files or {}, **means)
+        same = self.fit is not None and _same(self.fit.pred, self.study.pred)
+        if same:
+            log.warning("%s", IN_SAMPLE)
         if self.page is not None:
-            same = self.fit is not None and _same(self.fit.pred, self.study.pred)
             write_calibration_page(self.page, parts, written, self.record, same=same)
         self.output.close(everything, empty=not done)
         return written

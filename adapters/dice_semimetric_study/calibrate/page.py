@@ -6,7 +6,7 @@ from typing import Any
 
 from ..faults import counted
 from ..results.page.charts import reliability_chart
-from ..results.page.page import Card, Report, mean_of, pooled_of, write_study_page
+from ..results.page.page import Card, Report, shown, write_study_page
 from ..results.page.parts import (
     DASH,
     Cards,
@@ -18,10 +18,10 @@ from ..results.page.parts import (
     Words,
     value,
 )
-from ..results.registry import PREDICTION_SCORES
-from ..results.text import confidence, form_of, number, setting
+from ..results.registry import PREDICTION_SCORES, Score
+from ..results.text import Ends, confidence, form_of, interval, number, setting
 from ..results.totals import total
-from .report import WHEN, Part, Scored
+from .report import IN_SAMPLE, WHEN, Part, Scored, narrower
 
 #: What is called what, the cases that count most first.
 _TITLES = {"pred": "calibrated", "fit": "fitted to"}
@@ -38,8 +38,7 @@ def write_calibration_page(
 ) -> None:
     """Write the page. ``same`` is that predictions were calibrated which were fitted to."""
     scored = {name: parts[name][0] for name in _TITLES if name in parts and parts[name][0]}
-    warning = "Predictions were calibrated that the calibrators were fitted to: the scores are too "
-    notes = [Words(f"{warning}good.", "warning")] if same else []
+    notes = [Words(f"{IN_SAMPLE[0].upper()}{IN_SAMPLE[1:]}.", "warning")] if same else []
     changes = [_changes(summary)] if scored else []
     write_study_page(
         report.path,
@@ -62,16 +61,36 @@ def _verdict(summary: Mapping[str, Any]) -> str:
     written = counted(summary["written"], "map")
     if name is None:
         return f"{written} written; without references nothing is known of their calibration."
-    before, after = (summary[name][when]["overall"] for when in WHEN)
+    parts = before, after = [summary[name][when]["overall"] for when in WHEN]
     if before["ece_soft"] is None:
         return f"{written} written; no case has a score."
     verb = "falls" if after["ece_soft"] < before["ece_soft"] else "does not fall: it goes"
-    ece, dice = (" to ".join(mean_of(p, n) for p in (before, after)) for n in ("ece_soft", "dice"))
-    pooled = " to ".join(pooled_of(part, "ece_soft") for part in (before, after))
-    return (
+    ece, dice = (_from_to(parts, n) for n in ("ece_soft", "dice"))
+    pooled = _from_to([part["pooled"] for part in parts], "ece_soft", narrower(parts, "ece_soft"))
+    text = (
         f"The ECE over marked pixels of the cases that were {_TITLES[name]} {verb} from {ece} by "
         f"case, and over the pixels of all from {pooled}. Dice goes from {dice}."
     )
+    worse = [
+        f"{score.title} from {_from_to(parts, score.name)}"
+        for score in PREDICTION_SCORES.values()
+        if score.name not in ("ece_soft", "dice") and _is_worse(score, before, after)
+    ]
+    return f"{text} Clearly worse: {'; '.join(worse)}." if worse else text
+
+
+def _from_to(parts: Sequence[Mapping[str, Any]], name: str, ends: Ends = None) -> str:
+    """Return a score before and after, with as many digits."""
+    form = form_of(ends or narrower(parts, name))
+    return " to ".join(shown(part[name], form) for part in parts)
+
+
+def _is_worse(score: Score, before: Mapping[str, Any], after: Mapping[str, Any]) -> bool:
+    """Return whether a mean lies beyond the interval that it had before, on the worse side."""
+    ends, value = before.get("intervals", {}).get(score.name), after[score.name]
+    if not ends or None in ends or value is None:
+        return False
+    return bool(value > ends[1] if score.better == "lower" else value < ends[0])
 
 
 def _cards(summary: Mapping[str, Any], record: Mapping[str, Any]) -> Cards:
@@ -85,7 +104,7 @@ def _cards(summary: Mapping[str, Any], record: Mapping[str, Any]) -> Cards:
     return Cards(
         [
             Card("Method", str(found["method"]), detail, f"Above {found['floor']:g} only."),
-            Card("Held out", str(fit.get("scored", "–")), f"cases in {folder}", "Fitted to."),
+            Card("Fitted to", counted(fit["scored"], "case") if fit else DASH, f"in {folder}", ""),
             _written(summary),
         ]
     )
@@ -120,13 +139,15 @@ def _change(
     """Return a score with its values before and after, and their difference."""
     score, parts = PREDICTION_SCORES[name], (before, after)
     first, last = (part.get(name) for part in parts)
-    ends = [part.get("intervals", {}).get(name) for part in parts]
     change = None if first is None or last is None else last - first
-    title = Cell(f"{score.heading}{how}", f"{score.better} is better")
+    form, ends = form_of(narrower(parts, name)), (p.get("intervals", {}).get(name) for p in parts)
     return [
-        title,
-        *map(value, (first, last), ends),
-        Cell(number(change, form_of(None, sign="+"), DASH)),
+        Cell(f"{score.heading}{how}", f"{score.better} is better"),
+        *(
+            Cell(number(found, form, DASH), interval(own, joint=" to ", none=""))
+            for found, own in zip((first, last), ends, strict=True)
+        ),
+        Cell(number(change, form_of(narrower(parts, name), sign="+"), DASH)),
     ]
 
 

@@ -11,7 +11,7 @@ from ..faults import Fault
 from ..files.atomic import write_bytes, write_text
 from ..results.registry import ALL_SCORES, PREDICTION_SCORES
 from ..results.tables import csv_text, summarized, table
-from ..results.text import form_of, number
+from ..results.text import Ends, form_of, number
 from ..runs.each import without_stop
 from ..runs.logs import left_out
 from ..scores.case_score import CaseScore, Options
@@ -24,6 +24,9 @@ _SETS = {
     "fit": "the cases that were fitted to: scored in sample, and so too well",
     "pred": "the cases that were calibrated",
 }
+IN_SAMPLE = (
+    "predictions were calibrated that the calibrators were fitted to: the scores are too good"
+)
 #: All that `write_report` may write.
 FILES = {"calibration.csv", "calibration.json", *(f"reliability-{name}.png" for name in _SETS)}
 WHEN = ("before", "after")
@@ -126,13 +129,20 @@ def plot_change(scored: Sequence[Scored], part: Mapping[str, Any]) -> "Figure":
     return figure
 
 
+def narrower(parts: Sequence[Mapping[str, Any]], name: str) -> Ends:
+    """Return the narrower interval of a score before and after, which has digits for both."""
+    found = [part.get("intervals", {}).get(name) for part in parts]
+    known = [ends for ends in found if ends and None not in ends]
+    return min(known, key=lambda ends: ends[1] - ends[0], default=None)
+
+
 def change_table(summary: dict[str, Any]) -> str:
     """Return a summary as text: the scores of each set before and after, or of none nothing."""
     rows = []
     for name in _SETS:
-        for when in WHEN if name in summary else ():
-            part = summary[name][when]["overall"]
-            forms = {n: form_of(part.get("intervals", {}).get(n)) for n in PREDICTION_SCORES}
+        parts = [summary[name][when]["overall"] for when in WHEN] if name in summary else []
+        forms = {n: form_of(narrower(parts, n)) for n in PREDICTION_SCORES}
+        for when, part in zip(WHEN, parts, strict=False):
             means = [number(part[n], form) for n, form in forms.items()]
             pooled = number(part.get("pooled", {}).get("ece_soft"), forms["ece_soft"])
             rows.append([f"{name}, {when}", str(part["cases"]["scored"]), *means, pooled])
