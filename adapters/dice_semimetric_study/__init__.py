@@ -30,7 +30,9 @@ if not is_command():  # which imports what it needs, once it is known what that 
         from .results.bootstrap import Bootstrap
         from .runs.cluster import Workers
         from .runs.recorded import Run
-        from .scores.case_score import CaseScore, Options, RaterScore
+        from .scores.case_score import CaseScore
+        from .scores.options import Options
+        from .scores.rater_score import RaterScore
         from .scores.scoring import score_case, score_files, score_pair
         from .scores.summary import summarize
     except ImportError as missing:

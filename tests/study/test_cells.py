@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from dice_semimetric_study.scores.case_score import Options
+from dice_semimetric_study.scores.options import Options
 from dice_semimetric_study.scores.sums import sums_of, sums_of_raters
 
 from dice_semimetric import calibration_bins, majority_vote, rater_agreement, uniform_average

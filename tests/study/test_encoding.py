@@ -11,7 +11,7 @@ import pytest
 from dice_semimetric_study import score_case
 from dice_semimetric_study.results.registry import PREDICTION_SCORES
 from dice_semimetric_study.runs.encoding import from_json, to_json
-from dice_semimetric_study.scores.case_score import Options
+from dice_semimetric_study.scores.options import Options
 from dice_semimetric_study.scores.scoring import _worked_out
 
 

@@ -11,7 +11,7 @@ import pytest
 from dice_semimetric_study import score_case
 from dice_semimetric_study.cli import main
 from dice_semimetric_study.results.registry import CALIBRATION_SCORES, OVERLAP_SCORES, VOLUME_SCORES
-from dice_semimetric_study.scores.case_score import Options
+from dice_semimetric_study.scores.options import Options
 from study_files import AFFINE, load, masks, save, study
 
 from dice_semimetric import brier_score, log_loss, majority_vote

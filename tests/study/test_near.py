@@ -8,7 +8,7 @@ import pytest
 from dice_semimetric_study import score_case
 from dice_semimetric_study.cases.near import box_around, within
 from dice_semimetric_study.cli import main
-from dice_semimetric_study.scores.case_score import Options
+from dice_semimetric_study.scores.options import Options
 from study_files import load, masks, near_marks, organs, save, study
 
 from dice_semimetric import expected_calibration_error

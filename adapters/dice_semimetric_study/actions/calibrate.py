@@ -11,7 +11,7 @@ from ..calibrate.kept import read
 from ..calibrate.report import change_table
 from ..cases.study import Study
 from ..faults import UsageError, counted
-from ..scores.case_score import Options
+from ..scores.options import Options
 from .given import anonymous_of, bootstrap_of, reading_of, report_of, require_use, run_of, study_of
 from .printing import print_files, print_summary, status_of, where
 

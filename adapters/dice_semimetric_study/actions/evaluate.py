@@ -6,7 +6,7 @@ from dataclasses import replace
 from ..evaluate.evaluate import Page, evaluate
 from ..results.registry import main_scores
 from ..results.typeset import means_table
-from ..scores.case_score import Options
+from ..scores.options import Options
 from ..scores.summary import asked_scores, score_table
 from .given import anonymous_of, bootstrap_of, options_of, report_of, require_use, run_of, study_of
 from .printing import (

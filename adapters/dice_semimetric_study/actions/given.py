@@ -22,7 +22,7 @@ from ..results.registry import curve_names, threshold_text
 from ..runs.cluster import Workers, cores
 from ..runs.output import require_replaceable
 from ..runs.recorded import Run
-from ..scores.case_score import Options
+from ..scores.options import Options
 
 
 def study_of(args: argparse.Namespace, *, ref: Path | None, pred: Path | None = None) -> Study:

@@ -20,8 +20,8 @@ from ..runs.logs import log
 from ..runs.output import Output
 from ..runs.recorded import Run, each_recorded, write_run
 from ..runs.records import Done
-from ..scores.case_score import Options
 from ..scores.occurrence import occurring, of_score
+from ..scores.options import Options
 from . import kept
 from .calibrators import Fitting
 from .fit import IN_FIT, Calibrators, fit_calibrators, in_fit

@@ -20,7 +20,7 @@ from ..faults import CaseError, Fault, UsageError, reason_of
 from ..results.totals import AddedByField, total_by_name
 from ..runs.cluster import Workers
 from ..runs.each import each_case
-from ..scores.case_score import HALF, Options
+from ..scores.options import HALF, Options
 from .calibrators import MOST_PIXELS, Fitting, MapCalibrator, Sample, draw, fit_map
 
 Calibrators = dict[str, MapCalibrator]

@@ -16,7 +16,7 @@ from ..cases.regions import task_name
 from ..faults import CaseError, UsageError
 from ..files.names import CALIBRATOR
 from ..files.opening import require_regular
-from ..scores.case_score import Options
+from ..scores.options import Options
 from .calibrators import KINDS, MapCalibrator
 from .fit import Calibrators
 from .predictions import Prediction

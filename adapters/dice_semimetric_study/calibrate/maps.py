@@ -16,7 +16,7 @@ from ..files.writing import written_maps
 from ..results.totals import AddedByField, total_by_name
 from ..runs.records import Stamp, stamp
 from ..scores.case_score import KINDS as SCORE_KINDS
-from ..scores.case_score import Options
+from ..scores.options import Options
 from ..scores.scoring import scores_of
 from ..scores.sums import Sums, in_doubt, sums_of
 from .calibrators import MapCalibrator

@@ -14,7 +14,8 @@ from ..results.tables import csv_text, summarized, table
 from ..results.text import Ends, form_of, number
 from ..runs.each import without_stop
 from ..runs.logs import left_out
-from ..scores.case_score import CaseScore, Options
+from ..scores.case_score import CaseScore
+from ..scores.options import Options
 from ..scores.summary import summarize
 
 if TYPE_CHECKING:

@@ -7,7 +7,8 @@ from ..cases.pairing import Pair
 from ..results.page.drawing import Candidate
 from ..results.page.page import shown
 from ..results.registry import PREDICTION_SCORES
-from ..scores.case_score import CaseScore, Options
+from ..scores.case_score import CaseScore
+from ..scores.options import Options
 
 _FIGURES = ("bdice", "dice", "ece", "ece_near")
 

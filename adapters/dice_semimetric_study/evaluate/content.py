@@ -35,7 +35,9 @@ from ..results.registry import (
 )
 from ..results.text import confidence, form_of, interval, p_value, percent
 from ..results.totals import total
-from ..scores.case_score import CaseScore, Options, RaterScore, with_pixels
+from ..scores.case_score import CaseScore, with_pixels
+from ..scores.options import Options
+from ..scores.rater_score import RaterScore
 from ..scores.surfaces import within
 from .chosen import Scored
 

@@ -14,10 +14,11 @@ from ..results.tables import files_of, summarized
 from ..runs.each import report, stop_of
 from ..runs.logs import left_out
 from ..runs.recorded import Run, each_recorded, write_run
-from ..scores.case_score import KINDS, CaseScore, Options, with_pixels
+from ..scores.case_score import KINDS, CaseScore, with_pixels
 from ..scores.copies import Marked, report_copies
 from ..scores.devices import scorer
 from ..scores.occurrence import occurring, of_score
+from ..scores.options import Options
 from ..scores.summary import AMONG_RATERS, CASES, RATERS, summarize, write_score_tables
 from ..scores.surfaces import require_surfaces
 from .chosen import Scored

@@ -10,8 +10,9 @@ from ..faults import Fault
 from ..files.json import jsonable
 from ..runs.each import report
 from ..runs.recorded import Run, each_recorded
-from ..scores.case_score import KINDS, Options
+from ..scores.case_score import KINDS
 from ..scores.missing import WorstScore, absent_of, worst_files
+from ..scores.options import Options
 from ..scores.spread import Spread, spread_files, tolerances
 
 

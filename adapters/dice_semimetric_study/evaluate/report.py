@@ -8,7 +8,7 @@ from ..results.page.drawing import choose, draw_cases
 from ..results.page.page import Report, checksums, write_page
 from ..results.registry import ALL_SCORES, main_scores
 from ..scores.among import among_rows
-from ..scores.case_score import Options
+from ..scores.options import Options
 from .chosen import Scored, candidates
 
 _TEMPLATES = Path(__file__).parent / "templates"

@@ -15,9 +15,9 @@ from ..cases.regions import task_name
 from ..faults import Fault, counted
 from ..results.totals import AddedByField
 from ..runs.logs import log
-from ..scores.case_score import CERTAIN, HALF
 from ..scores.copies import Marked, report_copies
 from ..scores.occurrence import Occurrence, report_absent
+from ..scores.options import CERTAIN, HALF
 
 _MARKED = "half of the raters or more marked"
 

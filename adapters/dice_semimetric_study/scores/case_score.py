@@ -1,10 +1,9 @@
-"""What a case is scored with, and what is kept of it: statistics, and the scores they give."""
+"""What is kept of a case: statistics, and the scores they give."""
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
-from itertools import chain
 from typing import Any, Literal
 
 import numpy as np
@@ -12,80 +11,15 @@ from numpy.typing import NDArray
 
 from dice_semimetric import Agreement, CalibrationBins, Overlap, ThresholdCounts, crps
 from dice_semimetric.scores import overlap_score
-from dice_semimetric.thresholds import THRESHOLDS
 
-from ..cases.blocks import Reading
-from ..choices import MARGIN
 from ..results.bootstrap import mean_of_known
-from ..results.registry import ALL_SCORES, OPTIONAL_SCORES, Score
 from ..results.totals import AddedByField, total
 from .asked import AskedScores, Empty
 from .lesions import Lesions
+from .rater_score import RaterScore
 from .surfaces import Surface
 
-#: Foreground is what is more likely than not, on both sides and strictly, as the majority is.
-HALF = 0.5
-#: Soft calibration leaves out pixels that are background to the prediction and to all raters.
-CERTAIN = 0.01
 NOBODY = Agreement(*(np.zeros(shape, np.int64) for shape in ((0, 0), 0, 1)))
-
-
-@dataclass(frozen=True)
-class Options(Reading):
-    """How cases are read and scored.
-
-    Attributes
-    ----------
-    thresholds : sequence of float
-        The levels of BDice.
-    n_bins : int
-        The number of equally wide bins of confidence.
-    empty : float or "skip"
-        The Dice and Jaccard score of an empty prediction of an empty reference; "skip" leaves it
-        out of means.
-    margin : int
-        How far pixels near marks reach beyond the box around all marks.
-    lesions : bool
-        Whether lesions are counted, for which volumes must be read whole.
-    surface : bool
-        Whether surface distances are computed, for which they must too.
-    nsd_tolerance : float or dict or "raters"
-        The tolerance of ``nsd`` in millimetres, or that of each task; "raters" is to be replaced by
-        what `tolerances` finds.
-    samples : bool
-        Whether predictions are samples, and are scored as such besides their mean.
-    missing : {"exclude", "worst"}
-        What a missing or faulty prediction counts as: it is left out, or has the worst scores.
-    label, tolerance, regions, ignore, reorient, slab, scale, pred_scale, colours
-        As in `Reading`.
-    """
-
-    thresholds: Sequence[float] = THRESHOLDS
-    n_bins: int = 10
-    empty: Empty = 1.0
-    margin: int = MARGIN
-    lesions: bool = False
-    surface: bool = False
-    nsd_tolerance: float | Mapping[str, float] | Literal["raters"] = 1.0
-    samples: bool = False
-    missing: Literal["exclude", "worst"] = "exclude"
-
-    @property
-    def scores(self) -> Mapping[str, Score]:
-        """The scores that a case gets."""
-        asked = (found for name, found in OPTIONAL_SCORES.items() if getattr(self, name))
-        return dict(chain(ALL_SCORES.items(), *(found.items() for found in asked)))
-
-    @property
-    def shapes(self) -> bool:
-        """Whether a score depends on which pixels are neighbours."""
-        return self.lesions or self.surface
-
-    def nsd_at(self, task: str) -> float:
-        """Return the tolerance of a task in millimetres, NaN where there is none."""
-        if isinstance(self.nsd_tolerance, Mapping):
-            return self.nsd_tolerance.get(task, math.nan)
-        return float(self.nsd_tolerance)
 
 
 @dataclass(frozen=True)
@@ -108,56 +42,6 @@ class Consensus(AddedByField):
     false: int  # of it among the unmarked
     sure: float  # the sum of the foreground's probability over the marked
     unsure: float  # over the unmarked
-
-
-@dataclass(frozen=True)
-class RaterScore:
-    """A prediction against the marks of one rater alone.
-
-    Attributes
-    ----------
-    rater : str
-        The rater's name.
-    marked : int
-        The number of pixels that the rater marked.
-    bdice : float
-        The mean over the thresholds of the Dice score of the prediction at that threshold.
-    dice, jaccard : float
-        Of the prediction above 0.5.
-    ece_soft : float
-        Of the foreground's probability over the pixels of `CaseScore.ece_soft`.
-    ece_near : float
-        The same over those of `CaseScore.ece_near`.
-    ece, brier, log_loss : float
-        Over all pixels.
-    rater_volume_bias, rater_volume_bias_percent : float
-        The rater's volume minus the mean of the other raters', in millilitres, and as a part of
-        that mean: how far the rater marks more than they do. NaN without others.
-    model_dice, model_bdice, model_ece_soft : float
-        Of the prediction to the other raters: the mean of ``dice`` over them, and BDice and
-        ``ece_soft``, over the same pixels, against their mean. NaN without others.
-    rater_dice, rater_bdice, rater_ece_soft : float
-        The same of the rater's own marks.
-    """
-
-    rater: str
-    marked: int
-    bdice: float
-    dice: float
-    jaccard: float
-    ece_soft: float
-    ece_near: float
-    ece: float
-    brier: float
-    log_loss: float
-    rater_volume_bias: float = math.nan
-    rater_volume_bias_percent: float = math.nan
-    model_dice: float = math.nan
-    model_bdice: float = math.nan
-    model_ece_soft: float = math.nan
-    rater_dice: float = math.nan
-    rater_bdice: float = math.nan
-    rater_ece_soft: float = math.nan
 
 
 @dataclass(frozen=True)

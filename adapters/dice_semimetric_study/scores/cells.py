@@ -17,7 +17,8 @@ from dice_semimetric._lib.decisions import decisions
 from dice_semimetric._lib.native import to_host
 from dice_semimetric._numpy.bins import places
 
-from .case_score import CERTAIN, HALF, Consensus, Options
+from .case_score import Consensus
+from .options import CERTAIN, HALF, Options
 
 Counts = NDArray[np.int64]
 Numbers = NDArray[np.float64]

@@ -6,7 +6,7 @@ from typing import Any
 
 from dice_semimetric_cupy.stream import HostArrays, Upload
 
-from .case_score import CERTAIN, HALF, Options
+from .options import CERTAIN, HALF, Options
 from .sums import Sums, sums_of, sums_of_raters
 
 #: Prediction, reference, pixels near marks and kept pixels: the arrays of one region.

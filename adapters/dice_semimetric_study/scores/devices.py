@@ -17,8 +17,9 @@ from ..faults import UsageError
 from ..files.volumes import read_geometry
 from ..results.totals import total_by_name
 from ..runs.cluster import Workers
-from .case_score import CaseScore, Options
+from .case_score import CaseScore
 from .device_sums import sums_on_device, sums_with_room
+from .options import Options
 from .scoring import score_files, scores_of
 from .sums import Sums
 

@@ -17,7 +17,9 @@ from ..files.volumes import read_geometry
 from ..results.registry import ALL_SCORES, OPTIONAL_SCORES
 from ..results.totals import total_by_name
 from .among import AMONG
-from .case_score import CaseScore, Options, RaterScore
+from .case_score import CaseScore
+from .options import Options
+from .rater_score import RaterScore
 from .scoring import scores_of
 from .shapes import planes_of
 from .sums import Sums, sums_of_marks

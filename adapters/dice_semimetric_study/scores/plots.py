@@ -15,7 +15,8 @@ from ..results.plots import BLUE, GREY, draw_reliability, new_figure, note, styl
 from ..results.registry import PREDICTION_SCORES
 from ..results.text import form_of, number, short_name
 from ..results.totals import total
-from .case_score import CaseScore, Options
+from .case_score import CaseScore
+from .options import Options
 
 #: The statistic behind each ECE, its pixels, the names of the axes, and where the first starts.
 _DIAGRAMS = {

@@ -10,8 +10,10 @@ from numpy.typing import NDArray
 from dice_semimetric import Agreement, CalibrationBins, ThresholdCounts
 
 from ..results.totals import AddedByField
-from .case_score import CaseScore, Options, RaterScore
+from .case_score import CaseScore
 from .cells import Cells, Counts, Numbers, edges_of, one_hot
+from .options import Options
+from .rater_score import RaterScore
 
 
 @dataclass(frozen=True)

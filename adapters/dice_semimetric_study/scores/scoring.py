@@ -13,7 +13,8 @@ from ..cases.near import parts_of
 from ..cases.pairing import Pair, Rated
 from ..cases.regions import task_name
 from ..results.totals import total_by_name
-from .case_score import CaseScore, Options
+from .case_score import CaseScore
+from .options import Options
 from .raters import scores_by_rater
 from .samples import agreement_of
 from .shapes import shapes_of, whole_geometry

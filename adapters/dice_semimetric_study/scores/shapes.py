@@ -14,8 +14,8 @@ from ..cases.pairing import Rated
 from ..faults import CaseError
 from ..files.geometry import Geometry, voxel_spacing
 from ..files.volumes import read_geometry
-from .case_score import HALF, Options
 from .lesions import lesions_of
+from .options import HALF, Options
 from .surfaces import surface_of
 
 Mask = NDArray[np.bool_]

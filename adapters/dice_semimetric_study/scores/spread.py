@@ -10,7 +10,7 @@ from ..cases.foreground import voxels_of
 from ..cases.pairing import Rated
 from ..cases.regions import task_name
 from ..faults import CaseError
-from .case_score import Options
+from .options import Options
 from .shapes import planes_of, whole_geometry
 from .surfaces import spread_of
 

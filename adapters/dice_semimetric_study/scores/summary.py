@@ -25,7 +25,9 @@ from ..results.tables import table, write_table
 from ..results.text import confidence, form_of, interval, known, number
 from ..runs.each import without_stop
 from .among import COLUMNS, among_raters, among_rows, among_table
-from .case_score import CaseScore, Options, RaterScore, pooled
+from .case_score import CaseScore, pooled
+from .options import Options
+from .rater_score import RaterScore
 from .surfaces import within
 
 #: The tables of a study, without their endings, and what names the rows of two.

@@ -21,9 +21,10 @@ from dice_semimetric._lib.native import to_host
 from ..cases.foreground import Marks
 from ..cases.near import box_around, within
 from ..results.totals import AddedByField
-from .case_score import CERTAIN, HALF, Consensus, Options, Proper
+from .case_score import Consensus, Proper
 from .cells import cells_of
 from .lesions import Lesions
+from .options import CERTAIN, HALF, Options
 from .raters import RaterSums, rater_sums
 from .surfaces import Surface
 
