@@ -14,6 +14,7 @@ from dice_semimetric_study import CaseError, Options, pair_up
 from dice_semimetric_study.cases.layout import find_cases
 from dice_semimetric_study.cli import main
 from dice_semimetric_study.results.page import page
+from dice_semimetric_study.results.page.charts import histogram
 from dice_semimetric_study.results.page.page import ends_of, mean_of
 from dice_semimetric_study.results.page.planes import read_plane
 from dice_semimetric_study.results.registry import ALL_SCORES, VOLUME_SCORES
@@ -138,7 +139,7 @@ def test_the_number_of_pictures(tmp_path: Path, wanted: str, shown: str) -> None
 
 
 def test_the_histogram_counts_and_links_its_worst(tmp_path: Path) -> None:
-    study(tmp_path, cases=[f"c{k}" for k in range(7)])
+    study(tmp_path, cases=[f"c{k}" for k in range(12)])
     assert evaluate(tmp_path, "--pictures", "1") == 0
     page = Page(tmp_path / "report.html")
     counts = [
@@ -146,10 +147,10 @@ def test_the_histogram_counts_and_links_its_worst(tmp_path: Path) -> None:
         for _, t in page.all("title")
         if t.endswith((" case", " cases"))
     ]
-    assert sum(counts) == 7
+    assert sum(counts) == 12
     with (tmp_path / "out/cases.csv").open(encoding="utf-8", newline="") as file:
         known = [(float(row["bdice"]), i) for i, row in enumerate(csv.DictReader(file))]
-    worst = [i for _, i in sorted(known)][:5]
+    worst = [i for _, i in sorted(known)][:3]
     links = [a["href"] for a, _ in page.all("a") if a["href"].startswith(("#row", "#picture"))]
     assert links == 2 * ["#picture-0", *(f"#row-{i}" for i in worst[1:])]
     ids = {a["id"] for _, a in page.elements if "id" in a}
@@ -226,6 +227,13 @@ def test_raters_names_do_not_end_the_data(tmp_path: Path) -> None:
     assert json.loads(script[1])["raters"] == ["<!--<script", "<b>&'\""]
     assert not page.all("b", **{"class": "x"})
     assert len(page.all("article")) == 1
+
+
+@pytest.mark.parametrize(("cases", "named"), [(0, 0), (1, 1), (5, 1), (8, 2), (40, 5)])
+def test_a_quarter_of_the_cases_at_most_are_the_worst(cases: int, named: int) -> None:
+    values = [*np.linspace(0.9, 0.5, cases).tolist(), np.nan]
+    places = [w["place"] for w in histogram(values).worst]
+    assert places == list(range(cases - 1, cases - 1 - named, -1))
 
 
 def test_a_slice_larger_than_a_slab_is_not_drawn(tmp_path: Path) -> None:

@@ -12,7 +12,18 @@ from ..faults import counted
 from ..results.bootstrap import mean_of_known
 from ..results.page.drawing import Candidate, choose, draw_cases
 from ..results.page.page import Card, Report, ends_of, mean_of, score_card, shown, write_study_page
-from ..results.page.parts import Cards, Cell, Gallery, Section, Table, Words, heat, spans, value
+from ..results.page.parts import (
+    NOT_ONE_PERSON,
+    Cards,
+    Cell,
+    Gallery,
+    Section,
+    Table,
+    Words,
+    heat,
+    spans,
+    value,
+)
 from ..results.registry import RATER_SCORES
 from ..results.text import confidence
 from .rows import Row, Tables
@@ -22,7 +33,6 @@ Files = Mapping[tuple[str, str], tuple[Rated, str]]
 
 _OF_CASE = ("dice", "cohen_kappa", "dice_to_majority", "fleiss_kappa", "disagreement")
 _LETTERS = 5  # of the longest name that heads a column of a matrix
-_NOT_ONE = "Means by rater are of use only where a name is the same person in every case."
 
 
 def write_agreement_page(
@@ -126,7 +136,7 @@ def _tasks(tasks: Mapping[str, Any], ends: str) -> Table:
 
 def _raters(summary: Mapping[str, Any], rows: Sequence[Row]) -> list[Table | Words]:
     """Return of each task the matrix of its raters, and a table of them."""
-    parts: list[Table | Words] = [Words(_NOT_ONE, "note")]
+    parts: list[Table | Words] = [Words(NOT_ONE_PERSON, "note")]
     several = len(summary["tasks"]) > 1
     for task, part in summary["tasks"].items():
         names = list(part["raters"])

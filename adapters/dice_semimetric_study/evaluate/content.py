@@ -105,14 +105,10 @@ def _means(
     scores: Mapping[str, Score], summary: Mapping[str, Any], scored: Sequence[Scored]
 ) -> list[Card]:
     marked = [s for s in scored if s.pair.reference.masks]
-    names, titles = {"soft": "the reference", "hard": "the reference above 0.5"}, {}
+    names = {"soft": "the reference", "hard": "the reference above 0.5"}
     if len(marked) == len(scored):
         names = {"soft": "the raters' mean", "hard": "the strict majority of the raters"}
-        titles = {"dice": "Dice to majority"}
-    return [
-        score_card(score, summary, title=titles.get(name, ""), **names)
-        for name, score in scores.items()
-    ]
+    return [score_card(score, summary, **names) for score in scores.values()]
 
 
 #: A difference is more than chance below this p, as `compare` has it.

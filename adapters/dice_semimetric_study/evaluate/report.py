@@ -6,6 +6,7 @@ from typing import Any
 
 from ..results.page.drawing import choose, draw_cases
 from ..results.page.page import Report, checksums, write_page
+from ..results.page.parts import NOT_ONE_PERSON
 from ..results.registry import ALL_SCORES, main_scores
 from ..scores.among import among_rows
 from ..scores.options import Options
@@ -36,6 +37,7 @@ def write_report(
         "report.html",
         among=among_rows(summary),
         by_rater=content.by_rater(scored),
+        not_one=NOT_ONE_PERSON,
         cards=content.cards(summary, scored),
         checksums=checksums(record),
         examples=examples,

@@ -118,9 +118,13 @@ class Histogram:
 
 
 def histogram(values: Sequence[float], bins: int = 20, worst: int = 5) -> Histogram:
-    """Return the histogram of scores up to 1 in equal bins, NaN left out."""
+    """Return the histogram of scores up to 1 in equal bins, NaN left out.
+
+    So many of the least are named, but no more than a quarter of the cases, and one at least.
+    """
     scores = np.asarray(values, float)
     order = np.argsort(scores)[: np.count_nonzero(~np.isnan(scores))]
+    named = min(worst, max(1, order.size // 4))
     low = min(0.9, math.floor(10 * scores[order[0]]) / 10) if order.size else 0.0
     counts, edges = np.histogram(np.clip(scores[order], low, 1), bins=bins, range=(low, 1))
     step = 10 ** math.floor(math.log10(max(1, counts.max(initial=1))))
@@ -132,7 +136,7 @@ def histogram(values: Sequence[float], bins: int = 20, worst: int = 5) -> Histog
         for a, b, n in zip(*map(np.ndarray.tolist, (edges[:-1], edges[1:], counts)), strict=True)
         if n
     ]
-    least = [{"place": int(i), "value": float(scores[i]), "x": x(scores[i])} for i in order[:worst]]
+    least = [{"place": int(i), "value": float(scores[i]), "x": x(scores[i])} for i in order[:named]]
     return Histogram(x, y, bars, least, len(order))
 
 

@@ -42,9 +42,7 @@ class Card:
     meaning: str
 
 
-def score_card(
-    score: Score, summary: Mapping[str, Any], *, title: str = "", soft: str, hard: str
-) -> Card:
+def score_card(score: Score, summary: Mapping[str, Any], *, soft: str, hard: str) -> Card:
     """Return the card of a mean in a summary, with the names of the references."""
     overall = summary["overall"]
     details = []
@@ -53,7 +51,7 @@ def score_card(
     if score.name in overall.get("pooled", {}):
         details.append(f"all pixels pooled {pooled_of(overall, score.name)}")
     value, meaning = mean_of(overall, score.name), score.explained(soft, hard)
-    return Card(title or score.heading, value, "; ".join(details), meaning)
+    return Card(score.heading, value, "; ".join(details), meaning)
 
 
 def mean_of(part: Mapping[str, Any], name: str) -> str:
@@ -165,6 +163,7 @@ def _environment(templates: Path) -> Any:
     found.filters["number"] = lambda value, places=None: shown(
         value, "" if places is None else f".{places}f"
     )
+    found.filters["significant"] = lambda value: shown(value, "#.3g")
     found.filters["with_ends"] = lambda value, *ends: shown(value, form_of(ends))
     found.filters |= {
         "p_value": partial(p_value, none=DASH),

@@ -12,6 +12,8 @@ from ..text import Ends, form_of, interval, number
 from .charts import ReliabilityChart
 
 DASH = "–"
+#: What to know of any means by rater.
+NOT_ONE_PERSON = "Means by rater are of use only where a name is the same person in every case."
 #: Tones of a heat map, from none to the strongest; the style sheet has a class for each.
 TONES = 10
 

@@ -170,7 +170,7 @@
       for (const named of copy.querySelectorAll("[id]")) named.removeAttribute("id");
       content.append(copy);
     } else {
-      content.append(element("p", "This case has no pictures on this page; --pictures draws more.", { class: "note" }));
+      content.append(element("p", "No picture: --pictures all draws all.", { class: "note" }));
     }
     dialog.scrollTop = 0;
   }
