@@ -22,9 +22,9 @@ from ..results.tables import files_of, summarized, write_table
 from ..runs.each import report, stop_of
 from ..runs.logs import left_out
 from ..runs.recorded import Run, each_recorded, write_run
-from ..scores.asked import Empty
 from ..scores.copies import Marked, report_copies
 from ..scores.occurrence import Occurrence, occurring
+from ..scores.options import Empty
 from .case import Agreed, CaseAgreement, agree_files
 from .page import write_agreement_page
 from .rows import COLUMNS, tables_of

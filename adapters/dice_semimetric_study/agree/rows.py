@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from ..results.bootstrap import mean_of_known
 from ..results.registry import RATER_SCORES, VOLUMES_OF_RATERS
-from ..scores.asked import Empty
+from ..scores.options import Empty
 from ..scores.raters import volume_biases
 from .case import CaseAgreement
 

@@ -14,10 +14,10 @@ from ..faults import Fault
 from ..files.json import jsonable
 from ..results.bootstrap import Bootstrap, means_with_intervals
 from ..results.registry import RATER_SCORES, VOLUMES_OF_RATERS
-from ..results.tables import table
+from ..results.tables import parts_of, table
 from ..results.text import confidence, form_of, interval, number, shortened
 from ..runs.each import without_stop
-from ..scores.asked import Empty
+from ..scores.options import Empty
 from .rows import Row, Tables
 
 #: A terminal shows the matrices of so many tasks, with so many raters.
@@ -111,9 +111,7 @@ def _matrix(names: Sequence[str], pairs: Sequence[Row], score: str) -> NDArray[n
 def agreement_table(summary: Mapping[str, Any]) -> str:
     """Return a summary as text: a row per task and per rater, and matrices of few raters."""
     shown, rows, tasks = SHOWN, [], summary["tasks"]
-    for task, part in {**tasks, "all": summary["overall"]}.items():
-        if part is summary["overall"] and len(tasks) == 1:
-            continue
+    for task, part in parts_of(summary).items():
         counts = [str(count) for count in part["cases"].values()]
         rows.append([shortened(task), *counts, *_means_text(part, shown)])
         ends = [part["intervals"][name] for name in shown]

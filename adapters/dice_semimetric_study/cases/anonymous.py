@@ -44,7 +44,7 @@ def hide(text: str, case: str, alias: str, files: Mapping[Path, str]) -> str:
 
     >>> from pathlib import Path
     >>> from dice_semimetric_study.cases.anonymous import hide
-    >>> files = {Path("/home/ann/MR-47_seg1.nii.gz"): "reference 1"}
+    >>> files = {Path("ann/MR-47_seg1.nii.gz"): "reference 1"}
     >>> hide("MR-47_seg1.nii.gz lacks what MR-47 has", "MR-47", "case-001", files)
     'reference 1 lacks what case-001 has'
     """

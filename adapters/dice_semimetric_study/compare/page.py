@@ -7,9 +7,9 @@ from ..faults import counted
 from ..results.page.page import Card, Report, write_study_page
 from ..results.page.parts import DASH, Cards, Cell, Section, Table, Words, heat, spans
 from ..results.registry import curve_names, prediction_score, threshold_text
-from ..results.text import confidence, form_of, interval, number, p_value, percent, rank
+from ..results.text import confidence, form_of, interval, limit_of, number, p_value, percent, rank
 from .rows import Row
-from .text import limit_of, mean_text, significant
+from .text import mean_text, significant
 
 _SETTINGS = ("baseline", "protocol", "thresholds", "bootstrap", "patients")
 _MOST_RANKS = 10  # of more models only the share of the best rank is shown
@@ -128,10 +128,8 @@ def _board(part: Row, score: str, ends_name: str) -> Table:
         ]
         for r, mean, line in zip(rows, ends, chances, strict=True)
     ]
-    found = prediction_score(score)
-    title = f"{found.heading}: {found.better} is better"
     heads = ["Model", "Rank", "Mean", "Same rank", *(f"Rank {k}" for k in places)]
-    return Table(heads, lines, title=title, ends=ends_name)
+    return Table(heads, lines, title=prediction_score(score).directed, ends=ends_name)
 
 
 def _pairs(part: Row, summary: dict[str, Any]) -> list[Table | Words]:
@@ -162,7 +160,7 @@ def _pair_table(pairs: Sequence[Row], score: str, summary: dict[str, Any]) -> Ta
         for p, mean in zip(pairs, ends, strict=True)
     ]
     heads = ["First", "Second", "Better", "Difference", "Effect", "p", "p (Holm)"]
-    title = f"{prediction_score(score).heading}: {prediction_score(score).better} is better"
+    title = prediction_score(score).directed
     return Table(heads, rows, words=3, title=title, ends=confidence(summary))
 
 

@@ -12,9 +12,9 @@ from matplotlib.figure import Figure, SubFigure
 from ..results.bootstrap import Numbers
 from ..results.plots import DARK, GREY, new_figure, note, style
 from ..results.registry import curve_names, prediction_score, threshold_text
-from ..results.text import confidence, known, number, p_value, short_name
+from ..results.text import confidence, known, limit_of, number, p_value, short_name
 from .rows import Row
-from .text import counts, limit_of, mean_text, significant
+from .text import counts, mean_text, significant
 
 #: Distinct to the colour-blind (Okabe and Ito), and by their marks.
 _COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000", "#7A5195")
@@ -148,7 +148,7 @@ def _draw_pairs(figure: SubFigure, part: Row, summary: Row) -> None:
         rows = _shown_pairs(part, metric)
         _forest(axes, rows, summary)
         score = prediction_score(metric)
-        style(axes, f"{score.heading}: {score.better} is better", "first − second", "")
+        style(axes, score.directed, "first − second", "")
         axes.tick_params(axis="y", length=0)
     drawn, count = len(rows), len(part["pairs"]) // len(metrics)
     cut = "" if drawn == count else f" ({drawn} of {count} pairs; all are in the tables)"

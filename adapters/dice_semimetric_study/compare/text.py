@@ -5,7 +5,17 @@ from typing import Any
 from ..faults import printable
 from ..results.registry import prediction_score, threshold_text
 from ..results.tables import table
-from ..results.text import confidence, form_of, interval, known, number, p_value, percent, rank
+from ..results.text import (
+    confidence,
+    form_of,
+    interval,
+    known,
+    limit_of,
+    number,
+    p_value,
+    percent,
+    rank,
+)
 from ..results.typeset import Mean, Typeset, protocol_note
 
 
@@ -90,11 +100,6 @@ def mean_text(ranked: dict[str, Any]) -> str:
 def counts(part: dict[str, Any]) -> str:
     """Return the numbers of cases, where each task of a case counts, and of patients."""
     return f"cases: {part['cases']}, patients: {part['patients']}"
-
-
-def limit_of(summary: dict[str, Any]) -> float:
-    """Return below which p values are significant: what the intervals' confidence leaves."""
-    return round(1 - float(summary["bootstrap"]["confidence"]), 9)
 
 
 def significant(pair: dict[str, Any], summary: dict[str, Any]) -> bool:

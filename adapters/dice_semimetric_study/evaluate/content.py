@@ -33,7 +33,7 @@ from ..results.registry import (
     Score,
     main_scores,
 )
-from ..results.text import confidence, form_of, interval, p_value, percent
+from ..results.text import confidence, form_of, interval, limit_of, p_value, percent
 from ..results.totals import total
 from ..scores.case_score import CaseScore, with_pixels
 from ..scores.options import Options
@@ -111,9 +111,6 @@ def _means(
     return [score_card(score, summary, **names) for score in scores.values()]
 
 
-#: A difference is more than chance below this p, as `compare` has it.
-_CHANCE = 0.05
-
 #: How a sentence begins that has the model's score behind it, and the raters' in place of the gap.
 _VERDICTS = {
     "dice": "By Dice the model agrees with a rater by {}, and the other raters do by {}",
@@ -126,20 +123,21 @@ def verdicts(summary: Mapping[str, Any]) -> list[str]:
     """Return in sentences how the model compares with the raters, none where there is one."""
     among = summary["overall"].get("among_raters", {})
     known = [name for name in _VERDICTS if among.get(name, {}).get("cases")]
-    return [_verdict(name, among[name], confidence(summary)) for name in known]
+    return [_verdict(name, among[name], summary) for name in known]
 
 
-def _verdict(name: str, found: Mapping[str, Any], sure: str) -> str:
+def _verdict(name: str, found: Mapping[str, Any], summary: Mapping[str, Any]) -> str:
     form = form_of(found["interval"])
     text = _VERDICTS[name].format(shown(found["model"], form), shown(found["raters"], form))
     if found["interval"] is None:
         return f"{text}."
     low, high = found["interval"]
-    text += f". The {sure} of the difference is {interval(found['interval'], joint=' to ')}"
+    text += f". The {confidence(summary)} of the difference is "
+    text += interval(found["interval"], joint=" to ")
     side = "higher" if low > 0 else "lower" if high < 0 else ""
     text += f", all {'above' if low > 0 else 'below'} 0" if side else ", with 0 in it"
     text += f", and the adjusted p is {p_value(found['p_holm'], none='not known')}: "
-    known = side and found["p_holm"] is not None and found["p_holm"] < _CHANCE
+    known = side and found["p_holm"] is not None and found["p_holm"] < limit_of(summary)
     if known and (found["effect"] > 0) == (side == "higher"):
         better = "the model is" if side == PREDICTION_SCORES[name].better else "the raters are"
         return f"{text}{better} better."

@@ -51,6 +51,11 @@ class Score:
         """The title with the unit, for columns and axes."""
         return f"{self.title} ({self.unit})" if self.unit else self.title
 
+    @property
+    def directed(self) -> str:
+        """The heading with which way is better."""
+        return f"{self.heading}: {self.better} is better"
+
     def explained(self, soft: str = "the soft reference", hard: str = "the hard reference") -> str:
         """Return the meaning as sentences, with the references named and the best value."""
         perfect = self.perfect or "{best:g} is perfect"

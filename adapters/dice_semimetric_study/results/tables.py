@@ -115,11 +115,8 @@ def csv_text(names: Sequence[str], rows: Iterable[Mapping[str, Any]]) -> str:
 
 def _of_column(name: str, value: Any) -> Any:
     """Return a value, or a small p as text with digits of its own."""
-    return f"{value:#.6g}" if name in _CHANCES and _is_known(value) else value
-
-
-def _is_known(value: Any) -> bool:
-    return isinstance(value, float) and not math.isnan(value)
+    known = isinstance(value, float) and not _is_nan(value)
+    return f"{value:#.6g}" if name in _CHANCES and known else value
 
 
 def _cell(value: Any) -> str:
@@ -131,6 +128,12 @@ def _cell(value: Any) -> str:
     if isinstance(value, float):
         return digits(value)
     return "" if value is None else str(value)
+
+
+def parts_of(summary: Mapping[str, Any]) -> dict[str, Any]:
+    """Return each task of a summary and, unless there is just one, all of them together."""
+    parts = dict(summary["tasks"])
+    return parts if len(parts) == 1 else parts | {"all": summary["overall"]}
 
 
 def table(names: Sequence[str], rows: Iterable[Sequence[str]]) -> str:

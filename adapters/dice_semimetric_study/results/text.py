@@ -73,6 +73,11 @@ def p_value(value: float | None, none: str = "-") -> str:
     return "<0.001" if value is not None and value < 0.001 else number(value, ".3f", none)
 
 
+def limit_of(summary: Mapping[str, Any]) -> float:
+    """Return below which p values are significant: what the intervals' confidence leaves."""
+    return round(1 - float(summary["bootstrap"]["confidence"]), 9)
+
+
 def confidence(summary: Mapping[str, Any]) -> str:
     """Return the name of a summary's intervals, such as "95 % CI"."""
     return f"{100 * summary['bootstrap']['confidence']:g} % CI"

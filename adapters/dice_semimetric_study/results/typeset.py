@@ -8,6 +8,7 @@ from typing import Any
 from ..faults import UsageError, printable
 from ..files.atomic import write_text
 from .registry import Score
+from .tables import parts_of
 from .text import Ends, confidence, form_of, interval, number
 
 _MARK = "dice-semimetric"  # in front of the first line, behind what starts a comment
@@ -69,11 +70,8 @@ _IN_MARKDOWN = _Style(_ESCAPED_IN_MARKDOWN, "**{}**", "\u2212")
 
 def means_table(summary: Mapping[str, Any], scores: Mapping[str, Score]) -> Typeset:
     """Return one row per task of a summary, and one for all of several tasks."""
-    parts = dict(summary["tasks"])
-    if len(parts) > 1:
-        parts["all"] = summary["overall"]
-    rows = []
-    for task, part in parts.items():
+    rows: list[list[str | Mean]] = []
+    for task, part in (parts_of(summary) if summary["tasks"] else {}).items():
         ends, count = part.get("intervals", {}), next(iter(part["cases"].values()))
         rows.append([task, str(count), *(Mean(part[n], ends.get(n)) for n in scores)])
     heads = ["task", "cases", *(score.heading for score in scores.values())]

@@ -10,7 +10,7 @@ from ..files.json import jsonable
 from ..results.bootstrap import Bootstrap, Numbers, by_patient, mean_intervals, mean_of_known
 from ..results.paired import DIGITS, holm, rank_biserial, signed_rank
 from ..results.registry import PREDICTION_SCORES
-from ..results.tables import table
+from ..results.tables import parts_of, table
 from ..results.text import confidence, form_of, interval, number, p_value, percent
 from .case_score import CaseScore
 
@@ -96,18 +96,11 @@ def _of_case(score: CaseScore, name: str) -> tuple[float, ...]:
 def among_rows(summary: Mapping[str, Any]) -> list[dict[str, Any]]:
     """Return the rows of the table: of each task, and of all of them behind several."""
     rows = []
-    for task, part in _parts(summary).items():
-        for score, found in part.items():
+    for task, part in parts_of(summary).items():
+        for score, found in part.get("among_raters", {}).items():
             low, high = found["interval"] or (None, None)
             rows.append({"task": task, "score": score, **found, "low": low, "high": high})
     return [{name: row[name] for name in COLUMNS} for row in rows]
-
-
-def _parts(summary: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
-    parts = dict(summary["tasks"])
-    if len(parts) > 1:
-        parts["all"] = summary["overall"]
-    return {task: part.get("among_raters", {}) for task, part in parts.items()}
 
 
 def among_table(summary: Mapping[str, Any]) -> str:

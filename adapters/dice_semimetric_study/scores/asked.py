@@ -2,15 +2,13 @@
 
 import math
 from functools import cached_property
-from typing import Literal
 
 from dice_semimetric import Agreement, Overlap
 
 from .lesions import Lesions
+from .options import Empty
 from .samples import sample_scores
 from .surfaces import Surface
-
-Empty = float | Literal["skip"]
 
 
 class AskedScores:

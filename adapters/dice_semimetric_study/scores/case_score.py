@@ -14,8 +14,9 @@ from dice_semimetric.scores import overlap_score
 
 from ..results.bootstrap import mean_of_known
 from ..results.totals import AddedByField, total
-from .asked import AskedScores, Empty
+from .asked import AskedScores
 from .lesions import Lesions
+from .options import Empty
 from .rater_score import RaterScore
 from .surfaces import Surface
 

@@ -11,8 +11,8 @@ from dice_semimetric.thresholds import THRESHOLDS
 from ..cases.blocks import Reading
 from ..choices import MARGIN
 from ..results.registry import ALL_SCORES, OPTIONAL_SCORES, Score
-from .asked import Empty
 
+Empty = float | Literal["skip"]
 #: Foreground is what is more likely than not, on both sides and strictly, as the majority is.
 HALF = 0.5
 #: Soft calibration leaves out pixels that are background to the prediction and to all raters.

@@ -9,8 +9,7 @@ from numpy.typing import NDArray
 from dice_semimetric import Agreement, rater_agreement
 
 from ..cases.foreground import Marks
-
-HALF = 0.5
+from .options import HALF
 
 
 def agreement_of(

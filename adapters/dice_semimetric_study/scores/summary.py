@@ -21,7 +21,7 @@ from ..results.registry import (
     curve_names,
     main_scores,
 )
-from ..results.tables import table, write_table
+from ..results.tables import parts_of, table, write_table
 from ..results.text import confidence, form_of, interval, known, number
 from ..runs.each import without_stop
 from .among import COLUMNS, among_raters, among_rows, among_table
@@ -207,10 +207,7 @@ def asked_scores(summary: Mapping[str, Any]) -> dict[str, Score]:
 
 def _means_table(summary: dict[str, Any], scores: Mapping[str, Score]) -> str:
     rows = []
-    parts = dict(summary["tasks"])
-    if len(parts) != 1:
-        parts["all"] = summary["overall"]
-    for task, part in parts.items():
+    for task, part in parts_of(summary).items():
         cases = part["cases"]
         ends = {name: part.get("intervals", {}).get(name) for name in scores}
         means = [number(part[name], form_of(ends[name])) for name in scores]
