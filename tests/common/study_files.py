@@ -1,6 +1,7 @@
 """Small studies in NIfTI files, for the tests of the adapter."""
 
 import csv
+import json
 import os
 import sys
 from collections.abc import Sequence
@@ -10,6 +11,7 @@ from typing import Any
 import nibabel as nib
 import numpy as np
 import pytest
+from dice_semimetric_study.cli import main
 
 COMMAND = [sys.executable, "-m", "dice_semimetric_study"]
 AFFINE = np.diag([0.7, 0.7, 2.5, 1.0])
@@ -68,6 +70,23 @@ def masks(case: int, raters: int = 3, shape: Sequence[int] = (20, 24)) -> np.nda
         radius = rng.uniform(4, 7)
         found.append(sum((g - c) ** 2 for g, c in zip(grid, centre, strict=True)) < radius**2)
     return np.stack(found)
+
+
+def case_rows(root: Path, *options: str) -> list[dict[str, float]]:
+    """Evaluate the files of `study` without pictures, and return the rows of the cases."""
+    files = ["--pred", str(root / "pred"), "--ref", str(root / "ref"), "--no-pictures"]
+    files += ["--out", str(root / "out"), "--quiet", "--overwrite"]
+    assert main(["evaluate", *files, *options]) == 0
+    rows: list[dict[str, float]] = json.loads((root / "out/cases.json").read_text())
+    return rows
+
+
+def ece(p: np.ndarray, y: np.ndarray, n_bins: int = 10) -> float:
+    """Return the expected calibration error of probabilities against hard or soft labels."""
+    p = p.astype(np.float32)
+    places = np.minimum((p * np.float32(n_bins)).astype(int), n_bins - 1)
+    gaps = [p[places == b].sum(dtype=float) - y[places == b].sum() for b in range(n_bins)]
+    return float(np.abs(gaps).sum() / p.size)
 
 
 def near_marks(seen: np.ndarray, margin: int = 5) -> np.ndarray:

@@ -10,7 +10,7 @@ from dice_semimetric_study.cli import main
 from dice_semimetric_study.results.text import form_of
 from dice_semimetric_study.scores.among import AMONG, COLUMNS
 from scipy.stats import wilcoxon
-from study_files import data_folder, load, masks, near_marks, save, study
+from study_files import data_folder, ece, load, masks, near_marks, save, study
 
 VOXEL = 0.7 * 0.7 * 2.5 / 1000  # of the files, in millilitres
 LEVELS = [np.float32(k / 10) for k in range(1, 10)]
@@ -32,12 +32,6 @@ def dice(a: np.ndarray, b: np.ndarray) -> float:
 def bdice(p: np.ndarray, y: np.ndarray) -> float:
     y = y.astype(np.float32)
     return float(np.mean([dice(p >= t, y >= t) for t in LEVELS]))
-
-
-def ece(p: np.ndarray, y: np.ndarray, n_bins: int = 10) -> float:
-    places = np.minimum((p * np.float32(n_bins)).astype(int), n_bins - 1)
-    sums = [abs(p[places == b].sum(dtype=float) - y[places == b].sum()) for b in range(n_bins)]
-    return float(sum(sums) / p.size)
 
 
 def by_hand(p: np.ndarray, seen: np.ndarray, r: int) -> dict[str, float]:

@@ -6,23 +6,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 from dice_semimetric_study import score_case
-from dice_semimetric_study.cli import main
 from dice_semimetric_study.results.registry import CONSENSUS_SCORES
-from study_files import load, masks, near_marks, organs, save, study
-
-
-def evaluate(root: Path, *options: str) -> list[dict[str, float]]:
-    files = ["--pred", str(root / "pred"), "--ref", str(root / "ref"), "--no-pictures"]
-    files += ["--out", str(root / "out"), "--quiet", "--overwrite"]
-    assert main(["evaluate", *files, *options]) == 0
-    rows: list[dict[str, float]] = json.loads((root / "out/cases.json").read_text())
-    return rows
-
-
-def ece(p: np.ndarray, y: np.ndarray) -> float:
-    places = np.minimum((p.astype(np.float32) * 10).astype(int), 9)
-    gaps = [p[places == b].sum(dtype=float) - y[places == b].sum() for b in range(10)]
-    return float(np.abs(gaps).sum() / p.size)
+from study_files import case_rows, ece, load, masks, near_marks, organs, save, study
 
 
 def by_hand(p: np.ndarray, seen: np.ndarray, some: np.ndarray | None = None) -> dict[str, float]:
@@ -53,7 +38,7 @@ def test_every_number_against_the_slow_way(
     tmp_path: Path, raters: int, options: tuple[str, ...]
 ) -> None:
     study(tmp_path, raters=raters)
-    found = evaluate(tmp_path, *options)
+    found = case_rows(tmp_path, *options)
     for case, row in enumerate(found):
         p, _ = load(tmp_path / f"pred/{row['case']}/task01.nii.gz")
         check(row, by_hand(p, masks(10 * case, raters)))
@@ -72,7 +57,7 @@ def test_regions_masks_and_ignored_labels(tmp_path: Path, slab: tuple[str, ...])
     for case, mask in counts.items():
         save(tmp_path / f"mask/{case}/task01.nii.gz", mask.astype(np.uint8))
     options = ("--regions", str(tmp_path / "channels.toml"), "--mask", str(tmp_path / "mask"))
-    for row in evaluate(tmp_path, *options, *slab):
+    for row in case_rows(tmp_path, *options, *slab):
         seen, prob = kept[str(row["case"])]
         labels = {"liver": [5], "kidneys": [2, 3]}[str(row["task"])]
         p = prob[..., [[0, 2, 3, 5].index(n) for n in labels]].sum(axis=-1)
@@ -94,7 +79,7 @@ def test_raters_who_agree_on_no_foreground(
             save(tmp_path / f"ref/{case}/task01_seg0{r}.nii.gz", data)
     for case, p in (("case01", none * 0.0), ("case02", apart[0] * 0.9), ("case03", none + 0.6)):
         save(tmp_path / f"pred/{case}/task01.nii.gz", p.astype(np.float32))
-    found = evaluate(tmp_path, *slab, "--empty", empty)
+    found = case_rows(tmp_path, *slab, "--empty", empty)
     nothing = None if empty == "skip" else float(empty)
     assert [r["consensus_dice"] for r in found] == [nothing, nothing, 0]
     assert [r["consensus_confidence"] for r in found] == [None] * 3
@@ -116,5 +101,5 @@ def test_a_soft_reference_is_sure_where_it_is_0_or_1() -> None:
 
 def test_the_mean_of_many_raters_is_exactly_one_where_all_marked(tmp_path: Path) -> None:
     study(tmp_path, cases=("case01",), raters=7)
-    (row,) = evaluate(tmp_path)
+    (row,) = case_rows(tmp_path)
     check(row, by_hand(load(tmp_path / "pred/case01/task01.nii.gz")[0], masks(0, 7)))

@@ -7,26 +7,10 @@ import numpy as np
 import pytest
 from dice_semimetric_study import score_case
 from dice_semimetric_study.cases.near import box_around, within
-from dice_semimetric_study.cli import main
 from dice_semimetric_study.scores.options import Options
-from study_files import load, masks, near_marks, organs, save, study
+from study_files import case_rows, ece, load, masks, near_marks, organs, save, study
 
 from dice_semimetric import expected_calibration_error
-
-
-def evaluate(root: Path, *options: str) -> list[dict[str, float]]:
-    files = ["--pred", str(root / "pred"), "--ref", str(root / "ref"), "--no-pictures"]
-    files += ["--out", str(root / "out"), "--quiet", "--overwrite"]
-    assert main(["evaluate", *files, *options]) == 0
-    rows: list[dict[str, float]] = json.loads((root / "out/cases.json").read_text())
-    return rows
-
-
-def by_hand(p: np.ndarray, y: np.ndarray, near: np.ndarray, bins: int = 10) -> float:
-    p, y = p[near].astype(np.float32), y[near]
-    places = np.minimum((p * bins).astype(int), bins - 1)
-    gaps = [p[places == b].sum(dtype=float) - y[places == b].sum() for b in range(bins)]
-    return float(np.abs(gaps).sum() / near.sum())
 
 
 @pytest.mark.parametrize("shape", [(30, 34), (20, 24, 30)])
@@ -40,25 +24,25 @@ def test_it_is_that_of_a_box_around_all_marks(
     study(tmp_path, cases=("case01", "case02"), shape=shape)
     options = (*how, *(("--margin", str(margin)) if margin != 5 else ()))
     bins = 150 if "--bins" in how else 10
-    for case, row in enumerate(evaluate(tmp_path, *options)):
+    for case, row in enumerate(case_rows(tmp_path, *options)):
         p, _ = load(tmp_path / f"pred/{row['case']}/task01.nii.gz")
         seen = masks(10 * case, 3, shape)
         near = near_marks(seen, margin)
         assert near.all() == (margin == 100)
-        expected = by_hand(p, seen.mean(axis=0), near, bins)
+        expected = ece(p[near], seen.mean(axis=0)[near], bins)
         assert row["ece_near"] == pytest.approx(expected, abs=1e-6)
     raters = json.loads((tmp_path / "out/raters.json").read_text())
-    alone = [by_hand(p, mask, near, bins) for mask in seen]  # of the last case
+    alone = [ece(p[near], mask[near], bins) for mask in seen]  # of the last case
     assert [r["ece_near"] for r in raters[-3:]] == pytest.approx(alone, abs=1e-6)
 
 
 def test_a_floor_in_the_prediction_changes_no_pixel_of_it(tmp_path: Path) -> None:
     study(tmp_path, shape=(60, 64))
-    before = evaluate(tmp_path)
+    before = case_rows(tmp_path)
     for row in before:
         path = tmp_path / f"pred/{row['case']}/task01.nii.gz"
         save(path, np.maximum(load(path)[0], np.float32(0.0101)))
-    for old, new in zip(before, evaluate(tmp_path), strict=True):
+    for old, new in zip(before, case_rows(tmp_path), strict=True):
         assert new["ece_soft"] < 0.75 * old["ece_soft"]
         assert new["ece_near"] == pytest.approx(old["ece_near"], abs=0.01)
 
@@ -73,14 +57,14 @@ def test_only_marks_and_pixels_that_count_are_in_it(tmp_path: Path, slab: tuple[
         save(tmp_path / f"mask/{case}/task01.nii.gz", mask.astype(np.uint8))
         (tmp_path / "soft").rename(tmp_path / "pred") if case == "a" else None
     options = ("--regions", str(tmp_path / "channels.toml"), "--mask", str(tmp_path / "mask"))
-    for row in evaluate(tmp_path, *options, *slab, "--margin", "1"):
+    for row in case_rows(tmp_path, *options, *slab, "--margin", "1"):
         seen, prob = kept[str(row["case"])]
         labels = {"liver": [5], "kidneys": [2, 3]}[str(row["task"]).split("_")[-1]]
         p = prob[..., [[0, 2, 3, 5].index(n) for n in labels]].sum(axis=-1)
         some = counts[str(row["case"])] & ~(seen == 9).any(axis=0)
         marks = np.isin(seen, labels) & some
         near = near_marks(marks, 1) & some
-        assert row["ece_near"] == pytest.approx(by_hand(p, marks.mean(axis=0), near), abs=1e-6)
+        assert row["ece_near"] == pytest.approx(ece(p[near], marks.mean(axis=0)[near]), abs=1e-6)
 
 
 @pytest.mark.parametrize("slab", [(), ("--slab", "40")])
@@ -88,7 +72,7 @@ def test_where_nobody_marked_nothing_is_near(tmp_path: Path, slab: tuple[str, ..
     study(tmp_path, raters=2)
     for r in (1, 2):
         save(tmp_path / f"ref/case02/task01_seg0{r}.nii.gz", np.zeros((20, 24), np.uint8))
-    first, none, last = evaluate(tmp_path, *slab)
+    first, none, last = case_rows(tmp_path, *slab)
     assert none["ece_near"] is None
     summary = json.loads((tmp_path / "out/summary.json").read_text())["overall"]
     assert summary["ece_near"] == pytest.approx((first["ece_near"] + last["ece_near"]) / 2)
@@ -103,9 +87,10 @@ def test_a_single_pixel_a_single_rater_and_a_soft_reference(tmp_path: Path) -> N
         save(tmp_path / f"pred/{name}/task01.nii.gz", p)
         save(tmp_path / f"ref/{name}/task01_seg01.nii.gz" if name == "hard" else
              tmp_path / f"ref/{name}/task01.nii.gz", reference)  # fmt: skip
-    for row in evaluate(tmp_path, "--raters", "any", "--margin", "2"):
+    for row in case_rows(tmp_path, "--raters", "any", "--margin", "2"):
         y = one * (1 if row["case"] == "hard" else np.float32(0.4))
-        expected = by_hand(p, y, near_marks(one[None] > 0, 2))
+        near = near_marks(one[None] > 0, 2)
+        expected = ece(p[near], y[near])
         assert row["ece_near"] == pytest.approx(expected, abs=1e-6)
 
 
