@@ -78,6 +78,9 @@ def _run(argv: Sequence[str] | None) -> int:
 
 def _report(error: BaseException) -> int:
     """Report on one line what has ended the command, and return its exit status."""
+    from .files.atomic import abandon_parts  # a stop may strike just after a file is begun
+
+    abandon_parts()
     text, status = str(error), 1
     if comes_of_stop(error):
         text, status = "stopped by the user", starting.STOPPED

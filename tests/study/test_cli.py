@@ -8,6 +8,7 @@ import sys
 import time
 from importlib import import_module
 from pathlib import Path
+from typing import Any
 
 import pytest
 from dice_semimetric_study.cli import main
@@ -83,6 +84,19 @@ def test_stopped_at_any_moment(tmp_path: Path, seen: str, jobs: str) -> None:
     run.send_signal(signal.SIGINT)
     _, err = run.communicate(timeout=60)
     assert (run.returncode, err.count("\n")) in ((130, 1), (0, 0)), err
+    assert not list(tmp_path.rglob("*.part"))
+
+
+def test_a_file_that_is_only_begun_does_not_outlive_a_stop(tmp_path: Path, monkeypatch) -> None:
+    from dice_semimetric_study.files import atomic
+
+    def stopped(path: Path, begin: Any = atomic._new_part) -> None:
+        begin(path)
+        raise KeyboardInterrupt
+
+    study(tmp_path, cases=["c0"])
+    monkeypatch.setattr(atomic, "_new_part", stopped)
+    assert main(argv_of(tmp_path)) == 130
     assert not list(tmp_path.rglob("*.part"))
 
 
